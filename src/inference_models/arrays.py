@@ -1,0 +1,75 @@
+"""Arrays of either kind: NumPy on the host, torch where a package runs in torch.
+
+torch is never imported here unless the caller asks for a torch tensor.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = Any
+"""`numpy.ndarray` or `torch.Tensor`. Code that takes one works through `namespace(x)`."""
+
+NumpyArray: TypeAlias = npt.NDArray[Any]
+ArrayKind = Literal["numpy", "torch"]
+
+
+def is_torch(value: object) -> bool:
+    """Whether `value` is a torch tensor; does not import torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def namespace(array: Array) -> Any:
+    """The array-API namespace of `array` (array-api-compat's NumPy or torch)."""
+    from array_api_compat import array_namespace  # noqa: PLC0415 - heavy imports stay inside functions
+
+    return array_namespace(array)
+
+
+def to_numpy(array: Array) -> NumpyArray:
+    """`array` as a NumPy array on the host; shares memory where that is possible.
+
+    bfloat16, which NumPy does not have, becomes float32.
+    """
+    if not is_torch(array):
+        return np.asarray(array)
+    array = array.detach().cpu()
+    return np.asarray((array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy())
+
+
+def to_torch(array: Array, device: str | None = None) -> Array:
+    """`array` as a torch tensor on `device` (default: where it is, or the CPU).
+
+    Raises:
+        MissingDependencyError: PyTorch is not installed.
+    """
+    torch = _import_torch()
+    if not is_torch(array):
+        # torch warns about memory that must not be written to, so that is copied.
+        array = torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    return array if device is None else array.to(device)
+
+
+def as_kind(array: Array, kind: ArrayKind) -> Array:
+    """`array` as the kind that was asked for."""
+    return to_torch(array) if kind == "torch" else to_numpy(array)
+
+
+def _import_torch() -> Any:
+    try:
+        import torch  # noqa: PLC0415
+    except ImportError as exc:
+        from inference_models.errors import MissingDependencyError  # noqa: PLC0415
+
+        raise MissingDependencyError(
+            "predictions cannot be turned into torch tensors.",
+            needs="torch",
+            found="not installed",
+            fix='pip install "inference-models[torch]"',
+        ) from exc
+    return torch

@@ -1,0 +1,80 @@
+"""Boxes and instances, ready to be drawn by whoever does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from inference_models.arrays import to_numpy
+from inference_models.predictions.indexing import entry
+from inference_models.predictions.instances import InstanceDetections
+from inference_models.predictions.labels import name_or_number
+from inference_models.predictions.mask_grid import boxes_on_image, canvas_of, masks_on_image
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from inference_models.arrays import NumpyArray
+    from inference_models.predictions.detections import Detections
+
+
+@dataclass(frozen=True)
+class DrawnObjects:
+    """The objects of one picture, worst first, so that the best are drawn on top."""
+
+    xyxy: npt.NDArray[np.int64]
+    """(n, 4) whole pixels inside the picture, the second corner inclusive."""
+    class_ids: npt.NDArray[np.int64]
+    """(n,); 0 where the predictions have none."""
+    labels: list[str]
+    source: InstanceDetections | None
+    """The instances in the same order, with a mask each; None where there are no masks, or they do not fit."""
+
+    @classmethod
+    def of(
+        cls, prediction: Detections | InstanceDetections, class_names: Sequence[str] | None, size: tuple[int, ...]
+    ) -> DrawnObjects:
+        """The objects of `prediction` in a picture of (height, width)."""
+        sure = prediction.confidence
+        # Ties are drawn in reverse, so that the first of equals is on top.
+        order = np.arange(len(prediction))[::-1] if sure is None else np.argsort(-to_numpy(sure), kind="stable")[::-1]
+        prediction = replace(prediction[order], class_names=class_names)
+        instances = prediction if isinstance(prediction, InstanceDetections) else None
+        boxes = to_numpy(prediction.xyxy) if instances is None else boxes_on_image(instances)
+        ids = np.zeros(len(order)) if prediction.class_id is None else to_numpy(prediction.class_id)
+        fits = instances is not None and instances.mask is not None and canvas_of(instances) == tuple(size[:2])
+        return cls(
+            xyxy=_whole_pixels(boxes, size),
+            class_ids=ids.astype(np.int64),
+            labels=[_label(prediction, row) for row in range(len(order))],
+            source=instances if fits else None,
+        )
+
+    def masks(self) -> Iterator[npt.NDArray[np.bool_]]:
+        """One (H, W) bool mask per object; none where there are no masks."""
+        return iter(()) if self.source is None else masks_on_image(self.source)
+
+
+def _whole_pixels(xyxy: NumpyArray, size: tuple[int, ...]) -> npt.NDArray[np.int64]:
+    finite = np.nan_to_num(xyxy.astype(np.float64).reshape(-1, 4))
+    limit = np.array([size[1] - 1, size[0] - 1] * 2)
+    # The second corner of a box is a coordinate, the pixel left and above it is the last one that belongs to the box.
+    corners = np.rint(finite) - np.array([0, 0, 1, 1])
+    pixels: npt.NDArray[np.int64] = np.clip(corners, 0, limit).astype(np.int64)
+    return pixels
+
+
+def _label(prediction: Detections | InstanceDetections, row: int) -> str:
+    metadata: dict[str, Any] = entry(prediction.bboxes_metadata, row)
+    if metadata.get("text"):
+        return str(metadata["text"])
+    tracker = metadata.get("tracker_id")
+    parts = [] if tracker is None else [f"#{tracker}"]
+    if prediction.class_id is not None:
+        parts.append(name_or_number(int(prediction.class_id[row]), prediction.class_names, metadata))
+    if prediction.confidence is not None:
+        parts.append(f"{float(prediction.confidence[row]):.2f}")
+    return " ".join(parts)

@@ -1,0 +1,264 @@
+"""Small public types, and what a weights provider says about a model."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from packaging.version import Version
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+ColorFormat = Literal["rgb", "bgr"]
+Confidence: TypeAlias = float | Literal["best", "default"]
+InstanceSegmentationMaskFormat = Literal["dense", "rle"]
+ImageDimensions = namedtuple("ImageDimensions", ["height", "width"])
+
+
+class BackendType(str, Enum):
+    """The runtime a package is made for; the values are those of the wire format."""
+
+    TORCH = "torch"
+    TORCH_SCRIPT = "torch-script"
+    ONNX = "onnx"
+    TRT = "trt"
+    HF = "hugging-face"
+    ULTRALYTICS = "ultralytics"
+    CUSTOM = "custom"
+    VLLM = "vllm"
+    COREML = "coreml"
+    NULL = "null"
+    """Runs nothing and answers with fixed arrays: for tests, and to measure all but the graph."""
+
+
+class Quantization(str, Enum):
+    """The number format of the weights."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    BF16 = "bf16"
+    INT8 = "int8"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class PreProcessingOverrides:
+    """Steps of the package's pre-processing that one call leaves out."""
+
+    disable_contrast_enhancement: bool = False
+    disable_grayscale: bool = False
+    disable_static_crop: bool = False
+
+
+@dataclass(frozen=True)
+class ResolvedModelMetadata:
+    """What is running: set as `model.resolved_model` by every load through `AutoModel`."""
+
+    model_id: str
+    model_package_id: str
+    backend: str
+    quantization: str
+    device: str = "cpu"
+    """Where the session runs, as the runtime reports it after it was opened."""
+    license: str | None = None
+    """The licence of the weights as their source states it; None when it states none."""
+
+
+class _Wire(BaseModel):
+    """Frozen, ignores unknown keys, accepts snake_case and camelCase names."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, alias_generator=to_camel)
+
+
+class RecommendedParameters(_Wire):
+    """Thresholds the people who trained the model recommend; used by `confidence="best"`."""
+
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    per_class_confidence: dict[str, float] | None = None
+    """Class name -> threshold; honoured only when `confidence` is given too."""
+
+
+class ModelDependency(_Wire):
+    """Another model that this one needs."""
+
+    name: str
+    model_id: str
+    model_package_id: str | None = None
+
+
+class MemoryProfile(_Wire):
+    """Peak device memory by batch size, as measured by whoever built the package."""
+
+    peak_vram_mb: dict[int, int] = Field(default_factory=dict)
+
+    def vram_for_batch(self, batch_size: int) -> int | None:
+        """MB for the smallest known batch of at least `batch_size`, else the largest known; None when unknown."""
+        if not self.peak_vram_mb:
+            return None
+        fitting = [known for known in self.peak_vram_mb if known >= batch_size]
+        return self.peak_vram_mb[min(fitting) if fitting else max(self.peak_vram_mb)]
+
+
+@dataclass(frozen=True)
+class FileDownloadSpecs:
+    """One file of a package, to be fetched by the provider that announced it."""
+
+    download_url: str
+    file_handle: str
+    """Name of the file inside the package folder, with forward slashes."""
+    md5_hash: str | None = None
+    sha256_hash: str | None = None
+    size: int | None = None
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class LocalFileArtefactSpecs:
+    """One file of a package that already lies in a folder of the user; it is used in place."""
+
+    file_handle: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class InlineFileSpecs:
+    """One small text file of a package whose content the catalogue itself states."""
+
+    file_handle: str
+    text: str
+
+
+ArtefactSpecs: TypeAlias = FileDownloadSpecs | LocalFileArtefactSpecs | InlineFileSpecs
+
+
+@dataclass(frozen=True)
+class ONNXPackageDetails:
+    """Facts about an ONNX graph."""
+
+    opset: int
+    incompatible_providers: list[str] | None = None
+
+
+@dataclass(frozen=True)
+class TRTPackageDetails:
+    """Facts about a TensorRT engine."""
+
+    min_dynamic_batch_size: int | None = None
+    opt_dynamic_batch_size: int | None = None
+    max_dynamic_batch_size: int | None = None
+    same_cc_compatible: bool = False
+    trt_forward_compatible: bool = False
+    trt_lean_runtime_excluded: bool = False
+
+
+@dataclass(frozen=True)
+class TorchScriptPackageDetails:
+    """Facts about a TorchScript archive."""
+
+    supported_device_types: set[str]
+    torch_version: Version
+    torch_vision_version: Version | None = None
+
+
+@dataclass(frozen=True)
+class ServerEnvironmentRequirements:
+    """The GPU server an engine was built on."""
+
+    cuda_device_cc: Version
+    cuda_device_name: str
+    driver_version: Version | None
+    cuda_version: Version | None
+    trt_version: Version | None
+    os_version: str | None
+
+
+@dataclass(frozen=True)
+class JetsonEnvironmentRequirements:
+    """The Jetson an engine was built on."""
+
+    cuda_device_cc: Version
+    cuda_device_name: str
+    l4t_version: Version
+    jetson_product_name: str | None
+    cuda_version: Version | None
+    trt_version: Version | None
+    driver_version: Version | None
+
+
+class PackageSourceType(str, Enum):
+    """Where a package comes from."""
+
+    PLATFORM = "platform"
+    LOCAL_CACHE = "local_cache"
+
+
+@dataclass(frozen=True)
+class ModelPackageMetadata:
+    """One package of a model: the files and what a machine needs to run them."""
+
+    package_id: str
+    backend: BackendType
+    package_artefacts: list[Any]
+    """`FileDownloadSpecs`, `LocalFileArtefactSpecs` or `InlineFileSpecs`."""
+    package_source: PackageSourceType = PackageSourceType.PLATFORM
+    quantization: Quantization | None = None
+    dynamic_batch_size_supported: bool | None = None
+    static_batch_size: int | None = None
+    trt_package_details: TRTPackageDetails | None = None
+    onnx_package_details: ONNXPackageDetails | None = None
+    torch_script_package_details: TorchScriptPackageDetails | None = None
+    trusted_source: bool = False
+    environment_requirements: ServerEnvironmentRequirements | JetsonEnvironmentRequirements | None = None
+    model_features: dict[str, Any] | None = None
+    recommended_parameters: RecommendedParameters | None = None
+    cache_model_id: str | None = None
+    memory_profile: MemoryProfile = field(default_factory=MemoryProfile)
+
+    def specifies_dynamic_batch_boundaries(self) -> bool:
+        """Whether the package takes any batch size within stated bounds."""
+        return bool(self.dynamic_batch_size_supported) and bool(self._stated_bounds())
+
+    def get_dynamic_batch_boundaries(self) -> tuple[int, int]:
+        """Smallest and largest stated batch size.
+
+        Raises:
+            RuntimeError: the package states no bounds.
+        """
+        bounds = self._stated_bounds()
+        if not bounds:
+            raise RuntimeError(f"package {self.package_id!r} states no batch bounds")
+        return min(bounds), max(bounds)
+
+    def get_summary(self) -> str:
+        """One line: id, backend, quantization and batch mode."""
+        batch = "dynamic" if self.dynamic_batch_size_supported else str(self.static_batch_size or "unknown")
+        quantization = self.quantization.value if self.quantization else "unknown"
+        return f"{self.package_id}  {self.backend.value} {quantization}  batch {batch}"
+
+    def _stated_bounds(self) -> list[int]:
+        details = self.trt_package_details
+        if details is None:
+            return []
+        values = (details.min_dynamic_batch_size, details.opt_dynamic_batch_size, details.max_dynamic_batch_size)
+        return [value for value in values if value is not None]
+
+
+@dataclass(frozen=True)
+class ModelMetadata:
+    """A model as its provider describes it: what it is, and every package of it."""
+
+    model_id: str
+    model_architecture: str
+    model_packages: list[ModelPackageMetadata]
+    task_type: str | None = None
+    model_variant: str | None = None
+    model_dependencies: list[ModelDependency] | None = None
+    recommended_parameters: RecommendedParameters | None = None
+    license: str | None = None
+    """Of the weights, as the source states it."""
+    source: str | None = None
+    """Where the weights come from, in words."""
+    description: str | None = None

@@ -1,0 +1,1 @@
+"""What models answer with: plain dataclasses of NumPy arrays or torch tensors."""

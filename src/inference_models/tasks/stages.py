@@ -1,0 +1,84 @@
+"""The chain that most models are: pre-process, forward, post-process, with the same options for all three."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+
+from typing_extensions import TypeVar
+
+from inference_models.tasks.lifecycle import ModelLifecycle
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+Images: TypeAlias = Any
+"""One image, a list of images, or a batch: whatever pre-processing takes."""
+
+PreprocessedInputs = TypeVar("PreprocessedInputs", default=Any)
+PreprocessingMetadata = TypeVar("PreprocessingMetadata", default=Any)
+RawPrediction = TypeVar("RawPrediction", default=Any)
+Answer = TypeVar("Answer", default=Any)
+
+
+class LoadedModel(ModelLifecycle):
+    """A model that is made from a folder."""
+
+    @classmethod
+    @abstractmethod
+    def from_pretrained(cls, model_name_or_path: str, **kwargs: Any) -> Self:
+        """The model in the package folder `model_name_or_path`."""
+
+
+class StagedModel(LoadedModel, Generic[PreprocessedInputs, PreprocessingMetadata, RawPrediction, Answer]):
+    """A model in three stages, of which the last needs to know what the first one did."""
+
+    def infer(self, images: Images, **kwargs: Any) -> Answer:
+        """The answer for `images`; every option is passed to all three stages."""
+        inputs, metadata = self.pre_process(images, **kwargs)
+        results = self.forward(inputs, **kwargs)
+        return self.post_process(results, metadata, **kwargs)
+
+    def __call__(self, images: Images, **kwargs: Any) -> Answer:
+        """The same as `infer`."""
+        return self.infer(images, **kwargs)
+
+    @abstractmethod
+    def pre_process(self, images: Images, **kwargs: Any) -> tuple[PreprocessedInputs, PreprocessingMetadata]:
+        """What the network takes, and what it takes to undo the way there."""
+
+    @abstractmethod
+    def forward(self, pre_processed_images: PreprocessedInputs, **kwargs: Any) -> RawPrediction:
+        """The raw outputs of the network."""
+
+    @abstractmethod
+    def post_process(
+        self, model_results: RawPrediction, pre_processing_meta: PreprocessingMetadata, **kwargs: Any
+    ) -> Answer:
+        """The answer, in terms of the original images."""
+
+
+class PlainStagedModel(LoadedModel, Generic[PreprocessedInputs, RawPrediction, Answer]):
+    """A model in three stages whose answer does not depend on where in the image it looked."""
+
+    def infer(self, images: Images, **kwargs: Any) -> Answer:
+        """The answer for `images`; every option is passed to all three stages."""
+        inputs = self.pre_process(images, **kwargs)
+        results = self.forward(inputs, **kwargs)
+        return self.post_process(results, **kwargs)
+
+    def __call__(self, images: Images, **kwargs: Any) -> Answer:
+        """The same as `infer`."""
+        return self.infer(images, **kwargs)
+
+    @abstractmethod
+    def pre_process(self, images: Images, **kwargs: Any) -> PreprocessedInputs:
+        """What the network takes."""
+
+    @abstractmethod
+    def forward(self, pre_processed_images: PreprocessedInputs, **kwargs: Any) -> RawPrediction:
+        """The raw outputs of the network."""
+
+    @abstractmethod
+    def post_process(self, model_results: RawPrediction, **kwargs: Any) -> Answer:
+        """The answer."""

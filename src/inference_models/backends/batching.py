@@ -1,0 +1,58 @@
+"""Batches of any length through a graph that takes batches of its own: written once for every backend."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inference_models.arrays import namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inference_models.arrays import Array
+    from inference_models.backends.session import Session
+
+
+@dataclass(frozen=True)
+class BatchLimits:
+    """Batch sizes a graph takes."""
+
+    smallest: int = 1
+    largest: int | None = None
+    """None: any."""
+
+    @classmethod
+    def of(cls, session: Session, *, largest_dynamic: int | None = None) -> BatchLimits:
+        """Limits of a session's first input: its static batch, else 1 up to `largest_dynamic`."""
+        static = session.inputs[0].shape[0]
+        return cls(static, static) if static is not None else cls(1, largest_dynamic)
+
+
+def run_in_batches(session: Session, batch: Array, limits: BatchLimits) -> list[Array]:
+    """Outputs in the order of the graph for `batch` (B, ...), whatever B is.
+
+    Longer batches are split, shorter ones filled with zeros; the filling is cut off again.
+    """
+    name = session.inputs[0].name
+    count = batch.shape[0]
+    if limits.smallest <= count <= (limits.largest or count):
+        return list(session.run({name: batch}).values())
+    parts = [_run_part(session, name, part, limits) for part in _split(batch, limits.largest or count)]
+    xp = namespace(parts[0][0])
+    return [xp.concat([part[index] for part in parts]) for index in range(len(parts[0]))]
+
+
+def _run_part(session: Session, name: str, part: Array, limits: BatchLimits) -> list[Array]:
+    count = part.shape[0]
+    missing = limits.smallest - count
+    if missing > 0:
+        xp = namespace(part)
+        filling = xp.zeros((missing, *part.shape[1:]), dtype=part.dtype, device=part.device)
+        part = xp.concat([part, filling])
+    return [output[:count] for output in session.run({name: part}).values()]
+
+
+def _split(batch: Array, size: int) -> Iterator[Array]:
+    for start in range(0, batch.shape[0], size):
+        yield batch[start : start + size]

@@ -1,0 +1,94 @@
+"""What every runtime offers: named arrays in, named arrays out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from packaging.version import Version
+
+    from inference_models.arrays import Array
+    from inference_models.entities import BackendType
+
+Shape = tuple[int | None, ...]
+"""None: decided by each run."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a graph."""
+
+    name: str
+    shape: Shape
+    dtype: str
+    """NumPy name, for example `float32`."""
+
+
+class Session(Protocol):
+    """An opened graph. Safe to call from many threads."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """In the order of the graph."""
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """In the order of the graph."""
+
+    @property
+    def running_on(self) -> str:
+        """The device in use, as the runtime reports it: `cpu`, `cuda:0`, ..."""
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name, in the order of the graph.
+
+        Raises:
+            ModelRuntimeError: the runtime refused the feeds or failed.
+        """
+
+    def close(self) -> None:
+        """Give memory back. A second call does nothing; `run` afterwards is an error."""
+
+
+@dataclass(frozen=True)
+class SessionRequest:
+    """What to open, and how."""
+
+    directory: Path
+    """The package folder, or the folder of a bare file."""
+    files: Mapping[str, Path]
+    """Files of the package by handle."""
+    device: str | None = None
+    """`cpu`, `cuda`, `cuda:1`, ...; None: the best this backend has here."""
+    threads: int | None = None
+    """Threads of one run; None: as many as this process may use."""
+    execution_providers: tuple[Any, ...] | None = None
+    """ONNX Runtime execution providers by name, or (name, options)."""
+    free_input_dims: Mapping[str, Shape] = field(default_factory=dict)
+    """Input shapes that replace those stored in the graph, for graphs exported with a wrong static shape."""
+
+
+class Backend(Protocol):
+    """A module of `inference_models.backends`, or one that another distribution registers."""
+
+    TYPE: BackendType
+    REQUIRES: str
+    """Requirement on the runtime's distribution, for example `onnxruntime>=1.19`."""
+    INSTALL: str
+    """The command that installs it."""
+
+    def installed_version(self) -> Version | None:
+        """Version of the runtime, read from metadata without importing it; None when absent."""
+
+    def open_session(self, request: SessionRequest) -> Session:
+        """An opened graph.
+
+        Raises:
+            MissingDependencyError: the runtime is not installed.
+            CorruptedModelPackageError: the file is not a graph the runtime can read.
+            EnvironmentConfigurationError: the device that was asked for cannot be used.
+        """

@@ -1,0 +1,1 @@
+"""What this machine has, which package fits it, and why the others do not."""

@@ -1,0 +1,236 @@
+"""A `PreprocessSpec`, checked once and turned into a function from images to network inputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inference_models.entities import PreProcessingOverrides
+from inference_models.preprocess import ops
+from inference_models.preprocess.buffers import BufferPool
+from inference_models.preprocess.check import check_spec
+from inference_models.preprocess.geometry import ImageTransform
+from inference_models.preprocess.placement import place, requested_size, target_size
+from inference_models.preprocess.spec import ResizeMode
+from inference_models.preprocess.values import PixelWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from inference_models.arrays import NumpyArray
+    from inference_models.preprocess.pixels import SourceImage
+    from inference_models.preprocess.placement import Placement
+    from inference_models.preprocess.spec import PreprocessSpec, Size
+
+_NOTHING_DISABLED = PreProcessingOverrides()
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Network inputs for some images, and the way back to each of them.
+
+    The arrays belong to the caller, for as long as it likes. Whoever is done with them may call `release` (or
+    use `with`): later calls then write into the same memory instead of faulting in new pages, so nothing may
+    look at the arrays, or at anything that shares memory with them, afterwards. Not releasing is always safe.
+    """
+
+    batches: list[NumpyArray]
+    """One contiguous array (B, 3, H, W) for all images; when their network sizes differ, one of batch size 1 per
+    image, in their order. (B, H, W, 3) when the layout is `nhwc`."""
+    transforms: list[ImageTransform]
+    """One per image, in their order."""
+    _pool: BufferPool = field(repr=False)
+
+    @property
+    def inputs(self) -> NumpyArray | list[NumpyArray]:
+        """The one array of `batches`, or all of them where the images lead to different network sizes."""
+        return self.batches[0] if len(self.batches) == 1 else self.batches
+
+    def release(self) -> None:
+        """Give the arrays back; a second call does nothing."""
+        while self.batches:
+            self._pool.give(self.batches.pop())
+
+    def __enter__(self) -> Prepared:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What happens to one image."""
+
+    window: ops.CropWindow | None
+    placement: Placement
+    transform: ImageTransform
+
+
+class Preprocessor:
+    """A compiled spec. Keeps no state between calls but idle buffers: call it from as many threads as you like."""
+
+    def __init__(self, spec: PreprocessSpec, dtype: np.dtype[np.generic]) -> None:
+        self._spec = spec
+        self._dtype = dtype
+        self._pool = BufferPool()
+        self._writer = PixelWriter(spec, dtype, self._pool)
+
+    def __call__(
+        self,
+        images: Sequence[SourceImage],
+        *,
+        image_size: int | tuple[int, int] | None = None,
+        overrides: PreProcessingOverrides | None = None,
+    ) -> Prepared:
+        """The network inputs for `images`.
+
+        Args:
+            images: At least one.
+            image_size: Network size, one side or (width, height), for networks whose size is dynamic.
+            overrides: Steps to leave out.
+
+        Raises:
+            InvalidParameterError: `image_size` is no size, or the network has another, fixed one.
+        """
+        requested = requested_size(self._spec, image_size)
+        overrides = overrides or _NOTHING_DISABLED
+        plans = [self._plan(image.size, requested, overrides) for image in images]
+        sizes = {plan.placement.network for plan in plans}
+        counts = [len(plans)] if len(sizes) == 1 else [1] * len(plans)
+        batches = []
+        position = 0
+        for count in counts:
+            batch = self._pool.take(self._shape(count, plans[position].placement.network), self._dtype)
+            for row in range(count):
+                self._fill(images[position], plans[position], overrides, out=batch[row])
+                position += 1
+            batches.append(batch)
+        return Prepared(batches, [plan.transform for plan in plans], self._pool)
+
+    def transform_for(
+        self,
+        size: Size,
+        *,
+        image_size: int | tuple[int, int] | None = None,
+        overrides: PreProcessingOverrides | None = None,
+    ) -> ImageTransform:
+        """What a call with the same options does to an image of `size` (height, width), without the pixels.
+
+        Raises:
+            InvalidParameterError: `image_size` is no size, or the network has another, fixed one.
+        """
+        return self._plan(size, requested_size(self._spec, image_size), overrides or _NOTHING_DISABLED).transform
+
+    def _plan(self, size: Size, requested: Size | None, overrides: PreProcessingOverrides) -> _Plan:
+        crop = None if overrides.disable_static_crop else self._spec.static_crop
+        window = None if crop is None else ops.crop_window(crop, size)
+        left, top, right, bottom = window or (0, 0, size[1], size[0])
+        cropped = (bottom - top, right - left)
+        placement = place(self._spec, cropped, target=target_size(self._spec, cropped, requested=requested))
+        transform = ImageTransform(
+            image_size=size,
+            network_size=placement.network,
+            scale=placement.scale_from(cropped),
+            shift=placement.shift,
+            crop_offset=(left, top),
+            crop_size=None if window is None else cropped,
+        )
+        return _Plan(window, placement, transform)
+
+    def _shape(self, count: int, network: Size) -> tuple[int, ...]:
+        return (count, 3, *network) if self._spec.layout == "nchw" else (count, *network, 3)
+
+    def _fill(self, image: SourceImage, plan: _Plan, overrides: PreProcessingOverrides, *, out: NumpyArray) -> None:
+        pixels = image.pixels if plan.window is None else ops.crop_pixels(image.pixels, plan.window)
+        if self._spec.grayscale and not overrides.disable_grayscale:
+            pixels = ops.to_grayscale(pixels, image.color)
+        if self._spec.contrast is not None and not overrides.disable_contrast_enhancement:
+            pixels = ops.enhance_contrast(pixels, self._spec.contrast)
+        if _fills_frame(pixels, plan.placement):
+            self._writer.write(pixels, image.color, out)
+            return
+        frame = self._pool.take((*plan.placement.network, 3), pixels.dtype)
+        self._compose(pixels, plan.placement, frame)
+        self._writer.write(frame, image.color, out)
+        self._pool.give(frame)
+
+    def _compose(self, pixels: NumpyArray, placement: Placement, frame: NumpyArray) -> None:
+        """`pixels`, resized and cut out as `placement` says, into `frame`, with the rest filled."""
+        if self._spec.resize is ResizeMode.LETTERBOX_REFLECT_EDGES:
+            _reflect_into(frame, self._resized(pixels, placement.resized), placement.at)
+            return
+        top, left, height, width = placement.window
+        y, x = placement.at
+        inside = frame[y : y + height, x : x + width]
+        if (height, width) == placement.resized:
+            self._resize_into(inside, pixels)
+        else:
+            inside[:] = self._resized(pixels, placement.resized)[top : top + height, left : left + width]
+        _fill_around(frame, (y, x, y + height, x + width), self._pad_value())
+
+    def _pad_value(self) -> int:
+        crops = self._spec.resize in (ResizeMode.CENTER_CROP, ResizeMode.SHORTER_EDGE_CROP)
+        return 0 if crops else self._spec.pad_value
+
+    def _resized(self, pixels: NumpyArray, size: Size) -> NumpyArray:
+        if pixels.shape[:2] == size:
+            return pixels
+        resized = np.empty((*size, 3), pixels.dtype)
+        self._resize_into(resized, pixels)
+        return resized
+
+    def _resize_into(self, target: NumpyArray, pixels: NumpyArray) -> None:
+        import cv2  # noqa: PLC0415
+
+        if pixels.shape == target.shape:
+            target[:] = pixels
+            return
+        flag = getattr(cv2, _INTERPOLATIONS[self._spec.interpolation])
+        cv2.resize(pixels, (target.shape[1], target.shape[0]), target, interpolation=flag)
+
+
+_INTERPOLATIONS = {
+    "nearest": "INTER_NEAREST",
+    "linear": "INTER_LINEAR",
+    "cubic": "INTER_CUBIC",
+    "area": "INTER_AREA",
+    "lanczos": "INTER_LANCZOS4",
+}
+"""OpenCV's names; all of them map pixel centres, so the transform holds for each."""
+
+
+def compile_spec(spec: PreprocessSpec, *, dtype: str = "float32") -> Preprocessor:
+    """The function that `spec` describes, for a graph that takes `dtype`: float32, float16 or uint8.
+
+    Raises:
+        CorruptedModelPackageError: `spec` contradicts itself, or the graph's dtype.
+        InvalidParameterError: `dtype` is none that a network input can have.
+    """
+    check_spec(spec, dtype=dtype)
+    return Preprocessor(spec, np.dtype(dtype))
+
+
+def _fills_frame(pixels: NumpyArray, placement: Placement) -> bool:
+    return pixels.shape[:2] == placement.resized == placement.network
+
+
+def _fill_around(frame: NumpyArray, inside: tuple[int, int, int, int], value: int) -> None:
+    top, left, bottom, right = inside
+    frame[:top] = value
+    frame[bottom:] = value
+    frame[top:bottom, :left] = value
+    frame[top:bottom, right:] = value
+
+
+def _reflect_into(frame: NumpyArray, resized: NumpyArray, at: tuple[int, int]) -> None:
+    import cv2  # noqa: PLC0415
+
+    top, left = at
+    bottom, right = frame.shape[0] - top - resized.shape[0], frame.shape[1] - left - resized.shape[1]
+    cv2.copyMakeBorder(resized, top, bottom, left, right, cv2.BORDER_REFLECT_101, frame)

@@ -1,0 +1,214 @@
+"""One image of any kind that is already decoded (NumPy, torch, PIL) to (H, W, 3) pixels."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from inference_models.errors import ModelInputError
+
+if TYPE_CHECKING:
+    from inference_models.arrays import Array, NumpyArray
+    from inference_models.entities import ColorFormat
+
+InputRange = Literal["0-1", "0-255"]
+
+_ROUNDING = 1e-5
+"""Part of the range by which a value may lie outside: interpolation of floats overshoots by about that much."""
+_TO_UINT8 = {
+    "b": "image.astype('uint8') * 255",
+    "u": "(image // 257).astype('uint8') when its values go up to 65535",
+    "i": "image.clip(0, 255).astype('uint8')",
+    "O": "np.stack of images that have one size",
+}
+_CHANNELS = (1, 3, 4)
+
+
+@dataclass(frozen=True, eq=False)
+class SourceImage:
+    """One image, decoded and checked."""
+
+    pixels: NumpyArray
+    """(H, W, 3) uint8, or float32 within 0..255. May share memory with what the caller passed: never written to."""
+    color: ColorFormat
+    """Order of the channels."""
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) in pixels."""
+        return self.pixels.shape[0], self.pixels.shape[1]
+
+
+@dataclass(frozen=True)
+class PixelMeaning:
+    """What a caller says about arrays, which cannot say it themselves."""
+
+    color: ColorFormat | None = None
+    """Order of the channels; None: blue first for NumPy, red first for torch."""
+    value_range: InputRange | None = None
+    """Range of float values; uint8 needs none."""
+
+
+def from_numpy(image: NumpyArray, meaning: PixelMeaning, *, label: str) -> SourceImage:
+    """`image` (H, W, C) with C = 3, 1 (grey) or 4 (the last is dropped), blue first unless `meaning` says else.
+
+    Raises:
+        ModelInputError: the shape, dtype or values cannot be used; the text starts with `label`.
+    """
+    if image.ndim != 3 or image.shape[2] not in _CHANNELS:
+        raise _wrong_shape(image.shape, label, expected="(H, W, 3)", fix=_numpy_shape_fix(image.shape))
+    return _source(image, meaning.color or "bgr", meaning.value_range, label)
+
+
+def from_torch(image: Array, meaning: PixelMeaning, *, label: str) -> SourceImage:
+    """`image` (C, H, W), or (H, W, C) where only that makes sense; red first unless `meaning` says else.
+
+    Raises:
+        ModelInputError: the shape, dtype or values cannot be used; the text starts with `label`.
+    """
+    shape = tuple(image.shape)
+    if len(shape) != 3 or not (shape[0] in _CHANNELS or shape[2] in _CHANNELS):
+        fix = "pass a batch by itself, or as list(batch)" if len(shape) == 4 else "add the channel axis: image[None]"
+        raise _wrong_shape(shape, label, expected="(3, H, W) or (H, W, 3)", fix=fix)
+    channels_last = shape[0] != 3 and (shape[2] == 3 or shape[0] not in _CHANNELS)
+    host = image.detach().cpu()
+    if str(host.dtype) == "torch.bfloat16":
+        host = host.float()
+    pixels = np.asarray(host.numpy())
+    pixels = pixels if channels_last else pixels.transpose(1, 2, 0)
+    return _source(pixels, meaning.color or "rgb", meaning.value_range, label)
+
+
+def is_pil(value: object) -> bool:
+    """Whether `value` is a PIL image; does not import PIL."""
+    module = sys.modules.get("PIL.Image")
+    return module is not None and isinstance(value, module.Image)
+
+
+def from_pil(image: Any, meaning: PixelMeaning, *, label: str) -> SourceImage:
+    """`image` of any mode, turned as its EXIF orientation says.
+
+    Raises:
+        ModelInputError: its file is damaged, or its mode has no stated range; the text starts with `label`.
+    """
+    from PIL import ImageOps  # noqa: PLC0415
+
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode == "F":
+            return _source(np.asarray(image)[..., None], "rgb", meaning.value_range, label)
+        if image.mode == "I" or image.mode.startswith("I;16"):
+            return _from_deep_grey(np.asarray(image), label)
+        pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+    except ModelInputError:
+        raise
+    except (OSError, SyntaxError, ValueError) as exc:
+        raise ModelInputError(
+            f"{label}: the PIL image of mode {image.mode} cannot be read: {exc}.",
+            fix="pass the path of the file, or image.convert('RGB')",
+        ) from exc
+    return _source(pixels, "rgb", None, label)
+
+
+def _from_deep_grey(values: NumpyArray, label: str) -> SourceImage:
+    """PIL opens 16-bit grey files as mode I;16, and as 32-bit I in older versions."""
+    lowest, highest = int(values.min()), int(values.max())
+    if lowest < 0 or highest > 65535:
+        raise ModelInputError(
+            f"{label}: the PIL image of mode I holds values that are not 16-bit grey.",
+            needs="values from 0 to 65535",
+            found=f"values from {lowest} to {highest}",
+            fix="scale it to 8 bits: image.point(...).convert('L')",
+        )
+    return _source((values >> 8).astype(np.uint8)[..., None], "rgb", None, label)
+
+
+def _source(pixels: NumpyArray, color: ColorFormat, value_range: InputRange | None, label: str) -> SourceImage:
+    if 0 in pixels.shape:
+        raise ModelInputError(f"{label}: shape {pixels.shape} holds no pixels.", fix="leave empty images out")
+    if pixels.dtype.kind == "f":
+        pixels = _as_float_pixels(pixels, value_range, label)
+    elif pixels.dtype != np.uint8:
+        raise ModelInputError(
+            f"{label}: dtype {pixels.dtype}; expected uint8, or floats together with input_range=.",
+            fix=f"convert it: {_TO_UINT8.get(pixels.dtype.kind, 'to uint8, 0 to 255')}",
+        )
+    elif _is_readable(pixels[..., ::-1]) and pixels.shape[2] == 3:
+        # image[..., ::-1] is how people swap red and blue: undo it instead of copying.
+        return SourceImage(pixels[..., ::-1], "rgb" if color == "bgr" else "bgr")
+    return SourceImage(_three_channels(_readable(pixels)), color)
+
+
+def _as_float_pixels(pixels: NumpyArray, value_range: InputRange | None, label: str) -> NumpyArray:
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    if not np.isfinite([lowest, highest]).all():
+        raise ModelInputError(
+            f"{label}: the pixels hold NaN or infinite values.",
+            needs="finite values",
+            found=f"{int(np.count_nonzero(~np.isfinite(pixels)))} of {pixels.size} values are not",
+            fix="repair the image: np.nan_to_num(image)",
+        )
+    if value_range is None:
+        raise ModelInputError(
+            f"{label}: the pixels are {pixels.dtype} and their range is not stated.",
+            needs="input_range='0-1' or input_range='0-255'",
+            found=f"values from {lowest:g} to {highest:g}",
+            fix=f"pass input_range={'0-1' if highest <= 1 else '0-255'!r}, or uint8 pixels",
+        )
+    top = 1.0 if value_range == "0-1" else 255.0
+    if lowest < -_ROUNDING * top or highest > (1 + _ROUNDING) * top:
+        raise ModelInputError(
+            f"{label}: the pixels do not fit input_range={value_range!r}.",
+            needs=f"values from 0 to {top:g}",
+            found=f"values from {lowest:g} to {highest:g}",
+            fix="undo the normalisation: images are normalised by the model",
+        )
+    wide = pixels.astype(np.float32, copy=False)
+    return wide if top == 255 else wide * np.float32(255)
+
+
+def _readable(pixels: NumpyArray) -> NumpyArray:
+    """`pixels`, copied only when OpenCV could not read it in place."""
+    import cv2  # noqa: PLC0415
+
+    if _is_readable(pixels):
+        return pixels
+    planes = [pixels[..., channel] for channel in range(pixels.shape[2])]
+    if pixels.shape[2] > 1 and all(plane.flags.c_contiguous for plane in planes):
+        return np.asarray(cv2.merge(planes))  # ten times faster than the general copy, for planar pixels
+    return np.ascontiguousarray(pixels)
+
+
+def _is_readable(pixels: NumpyArray) -> bool:
+    _, width, channels = pixels.shape
+    row, column, channel = pixels.strides
+    item = pixels.itemsize
+    packed = channel == item and column == channels * item and row >= width * column
+    return packed and pixels.dtype.isnative and pixels.flags.aligned
+
+
+def _three_channels(pixels: NumpyArray) -> NumpyArray:
+    import cv2  # noqa: PLC0415
+
+    if pixels.shape[2] == 1:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR))
+    if pixels.shape[2] == 4:
+        return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR))
+    return pixels
+
+
+def _wrong_shape(shape: tuple[int, ...], label: str, *, expected: str, fix: str) -> ModelInputError:
+    return ModelInputError(f"{label}: shape {shape}; expected {expected}.", fix=fix)
+
+
+def _numpy_shape_fix(shape: tuple[int, ...]) -> str:
+    if len(shape) == 2:
+        return "add the channel axis: image[..., None]"
+    if len(shape) == 3 and shape[0] in _CHANNELS:
+        return "move the channels to the end: image.transpose(1, 2, 0)"
+    if len(shape) == 4:
+        return "pass a batch by itself, or as list(batch)"
+    return "images have 3 channels, or 1 (grey), or 4 (the last is dropped)"

@@ -1,0 +1,140 @@
+"""Where the pixels of an image go in the network input: sizes and offsets, no pixels touched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inference_models.errors import InvalidParameterError
+from inference_models.preprocess.spec import DynamicSize, ResizeMode
+
+if TYPE_CHECKING:
+    from inference_models.preprocess.spec import PreprocessSpec, Size
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Resize to `resized`, take `window` of it, put that at `at` of a frame of size `network`."""
+
+    network: Size
+    """(height, width) of the network input."""
+    resized: Size
+    """(height, width) of the whole resized image, at least 1 x 1."""
+    at: tuple[int, int]
+    """(top, left) in the network input."""
+    window: tuple[int, int, int, int]
+    """(top, left, height, width) of the part of the resized image that is kept."""
+
+    @property
+    def shift(self) -> tuple[float, float]:
+        """(x, y) from the resized image to the network input."""
+        return float(self.at[1] - self.window[1]), float(self.at[0] - self.window[0])
+
+    def scale_from(self, image: Size) -> tuple[float, float]:
+        """(x, y) network pixels per pixel of an image of size `image`: the ratio that was really applied."""
+        return self.resized[1] / image[1], self.resized[0] / image[0]
+
+
+def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
+    """How an image of size `image` is fitted to `target`, both (height, width)."""
+    if spec.resize is ResizeMode.STRETCH:
+        return _whole(target, target, at=(0, 0))
+    if spec.resize is ResizeMode.CENTER_CROP:
+        return _centred(image, target)
+    if spec.resize is ResizeMode.FIT_LONGER_EDGE:
+        return _fitted(spec, image, target)
+    if spec.resize is ResizeMode.SHORTER_EDGE_CROP:
+        return _shorter_edge(spec.shorter_edge or min(target), image, target)
+    return _letterboxed(spec, image, target)
+
+
+def target_size(spec: PreprocessSpec, image: Size, *, requested: Size | None) -> Size:
+    """(height, width) that an image of size `image` is fitted to; `requested` is the call's `image_size`."""
+    multiple = spec.dynamic.multiple if spec.dynamic else 1
+    if requested is None and spec.size is not None:
+        return spec.size
+    return _rounded_up(requested or image, multiple)
+
+
+def requested_size(spec: PreprocessSpec, image_size: int | tuple[int, int] | None) -> Size | None:
+    """`image_size`, an int or (width, height), as (height, width); None stays None.
+
+    Raises:
+        InvalidParameterError: it is no size, or the network has one size and this is another.
+    """
+    if image_size is None:
+        return None
+    sides = (image_size, image_size) if isinstance(image_size, int) else image_size
+    if not isinstance(sides, tuple | list) or len(sides) != 2 or not all(_is_side(side) for side in sides):
+        raise InvalidParameterError(
+            f"image_size={image_size!r} is not a size.",
+            needs="a whole number of pixels, or (width, height)",
+            found=repr(image_size),
+            fix="pass for example image_size=640, or image_size=(1280, 720)",
+        )
+    requested = (sides[1], sides[0])
+    if spec.size is None or spec.dynamic is not None or requested == spec.size:
+        return requested
+    raise InvalidParameterError(
+        f"image_size={image_size!r} cannot be used: this network takes one size only.",
+        needs="a package with a dynamic input size",
+        found=f"width {spec.size[1]}, height {spec.size[0]}, fixed",
+        fix="leave image_size out",
+    )
+
+
+def _is_side(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _rounded_up(size: Size, multiple: int) -> Size:
+    height, width = size
+    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
+
+
+def _whole(resized: Size, network: Size, *, at: tuple[int, int]) -> Placement:
+    return Placement(network=network, resized=resized, at=at, window=(0, 0, *resized))
+
+
+def _letterboxed(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
+    scale = min(target[1] / image[1], target[0] / image[0])
+    height, width = (max(1, int(side * scale)) for side in image)
+    if spec.pad_at == "end":
+        return _whole((height, width), target, at=(0, 0))
+    return _whole((height, width), target, at=((target[0] - height) // 2, (target[1] - width) // 2))
+
+
+def _fitted(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
+    horizontal, vertical = target[1] / image[1], target[0] / image[0]
+    if horizontal < vertical:
+        resized = (max(1, round(horizontal * image[0])), target[1])
+    else:
+        resized = (target[0], max(1, round(vertical * image[1])))
+    # A graph that needs sides of a multiple cannot run on others: the rest is padded at the right and bottom.
+    return _whole(resized, _rounded_up(resized, (spec.dynamic or DynamicSize()).multiple), at=(0, 0))
+
+
+def _centred(image: Size, target: Size) -> Placement:
+    rows, columns = (_axis(side, room, spare=abs(room - side) // 2) for side, room in zip(image, target, strict=True))
+    return _from_axes(image, target, rows, columns)
+
+
+def _shorter_edge(edge: int, image: Size, target: Size) -> Placement:
+    """Sizes truncate and offsets round half to even, as in the evaluation code of torchvision."""
+    shorter = min(image)
+    height, width = (edge if side == shorter else max(1, int(edge * side / shorter)) for side in image)
+    rows, columns = (
+        _axis(side, room, spare=(room - side) // 2 if side < room else round((side - room) / 2))
+        for side, room in zip((height, width), target, strict=True)
+    )
+    return _from_axes((height, width), target, rows, columns)
+
+
+def _axis(side: int, room: int, *, spare: int) -> tuple[int, int, int]:
+    """(offset in the network, offset in the image, length) of what both have along one axis."""
+    return (spare, 0, side) if side <= room else (0, spare, room)
+
+
+def _from_axes(resized: Size, network: Size, rows: tuple[int, int, int], columns: tuple[int, int, int]) -> Placement:
+    window = (rows[1], columns[1], rows[2], columns[2])
+    return Placement(network=network, resized=resized, at=(rows[0], columns[0]), window=window)

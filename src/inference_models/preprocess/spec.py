@@ -1,0 +1,85 @@
+"""The pre-processing of a package as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from inference_models.entities import ColorFormat
+
+Size = tuple[int, int]
+"""(height, width) in pixels."""
+Interpolation = Literal["nearest", "linear", "cubic", "area", "lanczos"]
+
+
+class ResizeMode(str, Enum):
+    """How an image of any size becomes one of the network's size."""
+
+    STRETCH = "stretch"
+    """Both sides to the target; the aspect ratio is not kept."""
+    LETTERBOX = "letterbox"
+    """Fit inside the target, fill the rest with `pad_value`."""
+    LETTERBOX_REFLECT_EDGES = "letterbox-reflect-edges"
+    """Fit inside the target, fill the rest with the mirrored image."""
+    CENTER_CROP = "center-crop"
+    """No resize: cut the centre out, fill with 0 where the image is smaller."""
+    FIT_LONGER_EDGE = "fit-longer-edge"
+    """Fit inside the target and stop there: the network input has the size of the resized image."""
+    SHORTER_EDGE_CROP = "shorter-edge-crop"
+    """Resize until the shorter side is `shorter_edge`, then cut the centre out (ImageNet evaluation)."""
+
+
+class Contrast(str, Enum):
+    """Contrast enhancement, named as in the package format."""
+
+    ADAPTIVE_EQUALIZATION = "Adaptive Equalization"
+    CONTRAST_STRETCHING = "Contrast Stretching"
+    HISTOGRAM_EQUALIZATION = "Histogram Equalization"
+
+
+@dataclass(frozen=True)
+class StaticCrop:
+    """A fixed part of every image, in whole per cent of its sides."""
+
+    x_min: int
+    x_max: int
+    y_min: int
+    y_max: int
+
+
+@dataclass(frozen=True)
+class DynamicSize:
+    """The network takes other sizes than the one it was trained on."""
+
+    multiple: int = 1
+    """Sides are rounded up to a multiple of this; 1 means any size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreprocessSpec:
+    """Everything between an image and the array the graph takes."""
+
+    size: Size | None
+    """Network size; None: `image_size=` of the call, else the image's own size."""
+    color: ColorFormat = "rgb"
+    """Channel order of the network."""
+    resize: ResizeMode = ResizeMode.STRETCH
+    interpolation: Interpolation = "linear"
+    pad_value: int = 0
+    """Fill of a letterbox, 0..255, before scaling and normalisation."""
+    pad_at: Literal["both", "end"] = "both"
+    """Where a letterbox pads: half on both sides, or only right and bottom (YOLOX)."""
+    shorter_edge: int | None = None
+    """Only for `shorter-edge-crop`."""
+    scaling_factor: float | None = None
+    """Pixels are divided by this."""
+    mean: tuple[float, ...] | None = None
+    """Subtracted after scaling, in network channel order."""
+    std: tuple[float, ...] | None = None
+    static_crop: StaticCrop | None = None
+    grayscale: bool = False
+    contrast: Contrast | None = None
+    dynamic: DynamicSize | None = None
+    layout: Literal["nchw", "nhwc"] = "nchw"

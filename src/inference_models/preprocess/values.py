@@ -1,0 +1,78 @@
+"""From the pixels of the frame to the numbers of the network: scaling, normalisation, channel order, layout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inference_models.preprocess.ops import to_uint8
+
+if TYPE_CHECKING:
+    from inference_models.arrays import NumpyArray
+    from inference_models.entities import ColorFormat
+    from inference_models.preprocess.buffers import BufferPool
+    from inference_models.preprocess.spec import PreprocessSpec
+
+UINT8, FLOAT16, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float16), np.dtype(np.float32)
+
+
+class PixelWriter:
+    """Writes frames of pixels (h, w, 3) as network values: 256 possible pixels make a table per channel."""
+
+    def __init__(self, spec: PreprocessSpec, dtype: np.dtype[np.generic], pool: BufferPool) -> None:
+        self._color = spec.color
+        self._planar = spec.layout == "nchw"
+        self._dtype = dtype
+        self._pool = pool
+        factor = 1.0 if spec.scaling_factor is None else float(spec.scaling_factor)
+        self._mean = np.asarray(spec.mean or (0.0, 0.0, 0.0), np.float64) * factor
+        self._unit = np.asarray(spec.std or (1.0, 1.0, 1.0), np.float64) * factor
+        exact = (np.arange(256) - self._mean[:, None]) / self._unit[:, None]
+        # OpenCV looks up 16-bit patterns, and does not care that they are halves.
+        self._tables = np.ascontiguousarray(exact.astype(dtype)).view(_as_opencv_takes_it(dtype))
+
+    def write(self, frame: NumpyArray, color: ColorFormat, out: NumpyArray) -> None:
+        """`frame` (h, w, 3) uint8 or float32 in order `color`, into `out` (3, h, w) or (h, w, 3)."""
+        if self._dtype == UINT8:
+            frame = to_uint8(frame)
+        order = (0, 1, 2) if color == self._color else (2, 1, 0)
+        target = out.view(_as_opencv_takes_it(self._dtype))
+        if frame.dtype != np.uint8:
+            self._compute(frame, order, out)
+        elif self._planar:
+            self._look_up_planes(frame, order, target)
+        else:
+            self._look_up_pixels(frame, order, target)
+
+    def _look_up_planes(self, frame: NumpyArray, order: tuple[int, ...], target: NumpyArray) -> None:
+        import cv2  # noqa: PLC0415
+
+        if self._dtype == UINT8:
+            cv2.split(frame, [target[channel] for channel in order])
+            return
+        planes = self._pool.take((3, *frame.shape[:2]), UINT8)
+        cv2.split(frame, list(planes))
+        for channel, source in enumerate(order):
+            cv2.LUT(planes[source], self._tables[channel], target[channel])
+        self._pool.give(planes)
+
+    def _look_up_pixels(self, frame: NumpyArray, order: tuple[int, ...], target: NumpyArray) -> None:
+        import cv2  # noqa: PLC0415
+
+        if order != (0, 1, 2):
+            frame = cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        if self._dtype == UINT8:
+            target[:] = frame
+        else:
+            cv2.LUT(frame, np.ascontiguousarray(self._tables.T)[None], target)
+
+    def _compute(self, frame: NumpyArray, order: tuple[int, ...], out: NumpyArray) -> None:
+        channels = out if self._planar else out.transpose(2, 0, 1)
+        for channel, source in enumerate(order):
+            shifted = frame[..., source] - np.float32(self._mean[channel])
+            np.divide(shifted, np.float32(self._unit[channel]), out=channels[channel], casting="same_kind")
+
+
+def _as_opencv_takes_it(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
+    return np.dtype(np.uint16) if dtype == FLOAT16 else dtype

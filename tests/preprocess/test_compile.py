@@ -1,0 +1,328 @@
+"""The whole way from images to network inputs, against plain OpenCV 5.0 calls and NumPy arithmetic."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from inference_models.entities import PreProcessingOverrides
+from inference_models.errors import InvalidParameterError
+from inference_models.preprocess.compile import compile_spec
+from inference_models.preprocess.contrast import enhance
+from inference_models.preprocess.inputs import SourceImage, load_images
+from inference_models.preprocess.spec import Contrast, DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
+
+RGB = skimage.data.coffee()
+BGR = np.ascontiguousarray(RGB[..., ::-1])
+PORTRAIT = np.ascontiguousarray(np.rot90(skimage.data.chelsea()))[..., ::-1]
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+SPEC = PreprocessSpec(size=(320, 416), resize=ResizeMode.LETTERBOX, pad_value=114, scaling_factor=255)
+
+
+def one(spec: PreprocessSpec, image: object, *, dtype: str = "float32", **options: object) -> np.ndarray:
+    (batch,) = compile_spec(spec, dtype=dtype)(load_images(image), **options).batches
+    assert batch.flags.c_contiguous
+    assert batch.dtype == dtype
+    return batch[0]
+
+
+def arithmetic(frame: np.ndarray, spec: PreprocessSpec, *, flip: bool) -> np.ndarray:
+    """(h, w, 3) pixels to (3, h, w) float64, straight from the definition."""
+    values = frame.astype(np.float64)[..., ::-1] if flip else frame.astype(np.float64)
+    values = (values / (spec.scaling_factor or 1) - (spec.mean or (0,) * 3)) / (spec.std or (1,) * 3)
+    return values.transpose(2, 0, 1)
+
+
+def letterboxed(
+    image: np.ndarray, size: tuple[int, int], value: int, *, border: int = cv2.BORDER_CONSTANT
+) -> np.ndarray:
+    scale = min(size[1] / image.shape[1], size[0] / image.shape[0])
+    width, height = max(1, int(image.shape[1] * scale)), max(1, int(image.shape[0] * scale))
+    left, top = int((size[1] - width) / 2), int((size[0] - height) / 2)
+    resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    rest = (size[0] - height - top, left, size[1] - width - left)
+    return cv2.copyMakeBorder(resized, top, *rest, border, value=(value,) * 3)
+
+
+@pytest.mark.parametrize("network", ["rgb", "bgr"])
+@pytest.mark.parametrize("normalised", [False, True])
+@pytest.mark.parametrize("image", [BGR, PORTRAIT], ids=["landscape", "portrait"])
+def test_letterbox_equals_opencv(image: np.ndarray, network: str, normalised: bool) -> None:
+    spec = replace(SPEC, color=network, mean=MEAN if normalised else None, std=STD if normalised else None)
+    expected = arithmetic(letterboxed(np.ascontiguousarray(image), SPEC.size, 114), spec, flip=network == "rgb")
+    # The table is computed in float64 and rounded once to float32.
+    np.testing.assert_allclose(one(spec, image), expected, rtol=6e-8, atol=6e-8)
+
+
+@pytest.mark.parametrize("mode", [ResizeMode.LETTERBOX, ResizeMode.STRETCH])
+@pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("nearest", cv2.INTER_NEAREST),
+        ("linear", cv2.INTER_LINEAR),
+        ("cubic", cv2.INTER_CUBIC),
+        ("area", cv2.INTER_AREA),
+        ("lanczos", cv2.INTER_LANCZOS4),
+    ],
+)
+def test_every_interpolation_is_the_one_of_opencv(name: str, flag: int, mode: ResizeMode) -> None:
+    spec = PreprocessSpec(size=(200, 300), resize=mode, interpolation=name, color="bgr")
+    if mode is ResizeMode.STRETCH:
+        np.testing.assert_array_equal(
+            one(spec, BGR), cv2.resize(BGR, (300, 200), interpolation=flag).transpose(2, 0, 1)
+        )
+    else:
+        inside = cv2.resize(BGR, (300, 200), interpolation=flag)  # coffee is 600 x 400: no padding is left
+        np.testing.assert_array_equal(one(spec, BGR), inside.transpose(2, 0, 1))
+
+
+@pytest.mark.parametrize("shape", [(30, 40), (1, 1), (1, 300), (300, 1), (2, 500)])
+def test_reflected_edges_equal_opencv_even_for_images_narrower_than_the_padding(shape: tuple[int, int]) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    spec = replace(SPEC, size=(120, 160), resize=ResizeMode.LETTERBOX_REFLECT_EDGES, color="bgr")
+    expected = letterboxed(image, (120, 160), 0, border=cv2.BORDER_REFLECT_101)
+    np.testing.assert_allclose(one(spec, image), arithmetic(expected, spec, flip=False), rtol=6e-8, atol=6e-8)
+
+
+def test_padding_can_lie_at_the_end_only() -> None:
+    spec = replace(SPEC, size=(640, 640), pad_at="end", color="bgr", scaling_factor=None)
+    frame = one(spec, BGR).transpose(1, 2, 0)
+    np.testing.assert_array_equal(frame[:426], cv2.resize(BGR, (640, 426)))
+    assert (frame[426:] == 114).all()
+
+
+@pytest.mark.parametrize(("height", "width"), [(101, 51), (500, 701), (401, 101), (101, 700)])
+def test_center_crop_cuts_and_pads_around_the_middle(height: int, width: int) -> None:
+    spec = PreprocessSpec(size=(height, width), resize=ResizeMode.CENTER_CROP, color="bgr", pad_value=50)
+    expected = np.zeros((height, width, 3))
+    for y in range(height):
+        for x in range(width):
+            source = (
+                y + (400 - height) // 2 if height <= 400 else y - (height - 400) // 2,
+                x + (600 - width) // 2 if width <= 600 else x - (width - 600) // 2,
+            )
+            if 0 <= source[0] < 400 and 0 <= source[1] < 600:
+                expected[y, x] = BGR[source]
+    np.testing.assert_array_equal(one(spec, BGR).transpose(1, 2, 0), expected)
+
+
+def test_shorter_edge_crop_is_the_evaluation_transform_of_image_classifiers() -> None:
+    spec = PreprocessSpec(
+        size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, shorter_edge=256, scaling_factor=255, mean=MEAN, std=STD
+    )
+    resized = cv2.resize(BGR, (384, 256))  # int(256 * 600 / 400)
+    frame = resized[16 : 16 + 224, 80 : 80 + 224]
+    np.testing.assert_allclose(one(spec, BGR), arithmetic(frame, spec, flip=True), rtol=6e-8, atol=6e-8)
+
+
+def test_shorter_edge_crop_pads_with_zero_where_the_network_is_larger() -> None:
+    spec = PreprocessSpec(size=(100, 100), resize=ResizeMode.SHORTER_EDGE_CROP, shorter_edge=80, color="bgr")
+    frame = one(spec, BGR[:, :400]).transpose(1, 2, 0)
+    np.testing.assert_array_equal(frame[10:90, 10:90], cv2.resize(BGR[:, :400], (80, 80)))
+    assert frame.sum() == frame[10:90, 10:90].sum()
+
+
+def test_fit_longer_edge_gives_the_size_of_the_resized_image() -> None:
+    spec = PreprocessSpec(size=(640, 640), resize=ResizeMode.FIT_LONGER_EDGE, color="bgr")
+    prepared = compile_spec(spec)(load_images([BGR, PORTRAIT, BGR]))
+    assert [batch.shape for batch in prepared.batches] == [(1, 3, 427, 640), (1, 3, 640, 426), (1, 3, 427, 640)]
+    assert prepared.inputs is prepared.batches
+    assert [t.network_size for t in prepared.transforms] == [(427, 640), (640, 426), (427, 640)]
+    np.testing.assert_array_equal(prepared.batches[2][0], cv2.resize(BGR, (640, 427)).transpose(2, 0, 1))
+
+
+def test_fit_longer_edge_rounds_halves_to_even() -> None:
+    spec = PreprocessSpec(size=(100, 100), resize=ResizeMode.FIT_LONGER_EDGE)
+    assert one(spec, np.zeros((5, 200, 3), np.uint8)).shape == (3, 2, 100)
+    assert one(spec, np.zeros((7, 200, 3), np.uint8)).shape == (3, 4, 100)
+
+
+@pytest.mark.parametrize("mode", ResizeMode)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 10_000), (10_000, 1)])
+def test_degenerate_images_become_at_least_one_pixel(shape: tuple[int, int], mode: ResizeMode) -> None:
+    image = np.full((*shape, 3), 200, np.uint8)
+    spec = PreprocessSpec(size=(64, 64), resize=mode, shorter_edge=8, static_crop=StaticCrop(10, 90, 10, 90))
+    prepared = compile_spec(spec)(load_images(image))
+    assert prepared.batches[0].max() == 200
+    assert min(prepared.transforms[0].network_size) >= 1
+    assert prepared.transforms[0].crop_size == (max(1, shape[0] * 8 // 10), max(1, shape[1] * 8 // 10))
+
+
+def test_float_images_are_resized_as_floats() -> None:
+    spec = replace(SPEC, mean=MEAN, std=STD)
+    image = BGR.astype(np.float32) / 255
+    (batch,) = compile_spec(spec)(load_images(image, input_range="0-1")).batches
+    expected = arithmetic(letterboxed(image * np.float32(255), SPEC.size, 114), spec, flip=True)
+    np.testing.assert_allclose(batch[0], expected, atol=3e-6)  # float32 arithmetic instead of float64
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "uint8"])
+@pytest.mark.parametrize("network", ["rgb", "bgr"])
+def test_channels_last_holds_the_same_values(network: str, dtype: str) -> None:
+    spec = PreprocessSpec(size=(100, 150), color=network)
+    last = one(replace(spec, layout="nhwc"), BGR, dtype=dtype)
+    assert last.shape == (100, 150, 3)
+    np.testing.assert_array_equal(last.transpose(2, 0, 1), one(spec, BGR, dtype=dtype))
+    floats = load_images(BGR.astype(np.float32), input_range="0-255")
+    (slow,) = compile_spec(replace(spec, layout="nhwc"), dtype=dtype)(floats).batches
+    # The uint8 resize rounds its 11-bit weights, the float one does not.
+    assert np.abs(slow[0].astype(np.float32) - last).max() <= 1
+
+
+def test_half_precision_is_the_rounded_single_precision() -> None:
+    spec = replace(SPEC, mean=MEAN, std=STD)
+    np.testing.assert_array_equal(one(spec, BGR, dtype="float16"), one(spec, BGR).astype(np.float16))
+
+
+def test_a_uint8_graph_gets_the_pixels() -> None:
+    spec = replace(SPEC, scaling_factor=None, color="bgr")
+    np.testing.assert_array_equal(one(spec, BGR, dtype="uint8"), letterboxed(BGR, SPEC.size, 114).transpose(2, 0, 1))
+
+
+def test_steps_come_in_order_and_one_call_can_leave_them_out() -> None:
+    spec = PreprocessSpec(
+        size=(80, 90),
+        color="bgr",
+        static_crop=StaticCrop(10, 90, 25, 75),
+        grayscale=True,
+        contrast=Contrast.CONTRAST_STRETCHING,
+    )
+
+    def expected(image: np.ndarray, *, crop: bool = True, grey: bool = True, contrast: bool = True) -> np.ndarray:
+        image = np.ascontiguousarray(image[100:300, 60:540]) if crop else image
+        image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR) if grey else image
+        image = enhance(image, spec.contrast) if contrast else image
+        return cv2.resize(image, (90, 80)).transpose(2, 0, 1)
+
+    np.testing.assert_array_equal(one(spec, BGR), expected(BGR))
+    for option, part in (("static_crop", "crop"), ("grayscale", "grey"), ("contrast_enhancement", "contrast")):
+        overrides = PreProcessingOverrides(**{f"disable_{option}": True})
+        np.testing.assert_array_equal(one(spec, BGR, overrides=overrides), expected(BGR, **{part: False}))
+
+
+def test_grey_weights_follow_the_colour_of_the_image() -> None:
+    spec = PreprocessSpec(size=(400, 600), grayscale=True)
+    preprocess = compile_spec(spec)
+    (first,) = preprocess([SourceImage(BGR, "bgr")]).batches
+    (second,) = preprocess([SourceImage(RGB, "rgb")]).batches
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first[0, 0], cv2.cvtColor(RGB, cv2.COLOR_RGB2GRAY))
+
+
+def test_contrast_of_float_images_works_on_eight_bits() -> None:
+    spec = PreprocessSpec(size=(400, 600), contrast=Contrast.HISTOGRAM_EQUALIZATION, color="bgr")
+    floats = load_images(BGR.astype(np.float64), input_range="0-255")
+    np.testing.assert_array_equal(compile_spec(spec)(floats).batches[0][0], one(spec, BGR))
+
+
+@pytest.mark.parametrize(
+    ("size", "dynamic", "image_size", "expected"),
+    [
+        ((320, 416), None, None, (320, 416)),
+        ((320, 416), None, (416, 320), (320, 416)),
+        ((320, 416), DynamicSize(32), None, (320, 416)),
+        ((320, 416), DynamicSize(32), 500, (512, 512)),
+        ((320, 416), DynamicSize(32), (500, 96), (96, 512)),
+        ((320, 416), DynamicSize(), (500, 97), (97, 500)),
+        (None, DynamicSize(32), None, (416, 608)),
+        (None, None, None, (400, 600)),
+        (None, None, 77, (77, 77)),
+    ],
+)
+def test_the_network_size_follows_the_call_where_the_network_allows_it(
+    size: tuple[int, int] | None,
+    dynamic: DynamicSize | None,
+    image_size: int | tuple[int, int] | None,
+    expected: tuple[int, int],
+) -> None:
+    spec = PreprocessSpec(size=size, dynamic=dynamic, resize=ResizeMode.LETTERBOX)
+    assert one(spec, BGR, image_size=image_size).shape == (3, *expected)
+
+
+def test_a_fixed_size_refuses_another_one() -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        one(SPEC, BGR, image_size=(640, 480))
+    assert str(caught.value) == (
+        "image_size=(640, 480) cannot be used: this network takes one size only.\n"
+        "needs a package with a dynamic input size; found: width 416, height 320, fixed\n"
+        "leave image_size out"
+    )
+
+
+@pytest.mark.parametrize("value", [0, -5, True, 1.5, "640", (640,), (640, 0), (1, 2, 3)])
+def test_what_is_no_size_is_refused(value: object) -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        one(replace(SPEC, dynamic=DynamicSize()), BGR, image_size=value)
+    assert str(caught.value) == (
+        f"image_size={value!r} is not a size.\n"
+        f"needs a whole number of pixels, or (width, height); found: {value!r}\n"
+        "pass for example image_size=640, or image_size=(1280, 720)"
+    )
+
+
+def test_a_batch_holds_images_of_all_sizes_in_their_order() -> None:
+    images = [BGR, PORTRAIT, BGR[:1, :1], BGR[..., :1]]
+    prepared = compile_spec(SPEC)(load_images(images))
+    assert prepared.inputs.shape == (4, 3, 320, 416)
+    for row, image in zip(prepared.inputs, images, strict=True):
+        np.testing.assert_array_equal(row, one(SPEC, image))
+    assert [t.image_size for t in prepared.transforms] == [image.shape[:2] for image in images]
+
+
+def test_an_array_stays_the_callers_until_it_is_released() -> None:
+    preprocess = compile_spec(SPEC)
+    first = preprocess(load_images(BGR))
+    kept, content = first.inputs, first.inputs.copy()
+    second = preprocess(load_images(PORTRAIT))
+    assert not np.shares_memory(kept, second.inputs)
+    np.testing.assert_array_equal(kept, content)
+    first.release()
+    first.release()
+    with preprocess(load_images(PORTRAIT)) as third:
+        assert np.shares_memory(kept, third.inputs)
+        np.testing.assert_array_equal(third.inputs, second.inputs)
+    assert third.batches == []
+
+
+def test_buffers_are_used_again_instead_of_piling_up() -> None:
+    preprocess = compile_spec(SPEC)
+    pixels = 320 * 416
+    for _ in range(5):
+        preprocess(load_images(BGR)).release()
+        assert preprocess._pool.idle_bytes == pixels * 3 * (1 + 1 + 4)  # frame, planes and float32 values
+
+
+def test_the_callers_pixels_are_never_written_to() -> None:
+    image = BGR.copy()
+    for mode in ResizeMode:
+        spec = PreprocessSpec(
+            size=(400, 600), resize=mode, shorter_edge=64, grayscale=True, contrast=Contrast.CONTRAST_STRETCHING
+        )
+        one(spec, image)
+    np.testing.assert_array_equal(image, BGR)
+
+
+@pytest.mark.parametrize(
+    "mode", [ResizeMode.LETTERBOX, ResizeMode.LETTERBOX_REFLECT_EDGES, ResizeMode.SHORTER_EDGE_CROP]
+)
+def test_threads_do_not_see_each_others_pixels(mode: ResizeMode) -> None:
+    preprocess = compile_spec(replace(SPEC, size=(96, 128), resize=mode, shorter_edge=100))
+    generator = np.random.default_rng(0)
+    sizes = generator.integers(20, 200, (8, 2))
+    sources = [load_images(generator.integers(0, 256, (*size, 3), dtype=np.uint8)) for size in sizes]
+    alone = [preprocess(source).inputs.copy() for source in sources]
+
+    def work(index: int) -> bool:
+        for _ in range(60):
+            with preprocess(sources[index]) as prepared:
+                if not np.array_equal(prepared.inputs, alone[index]):
+                    return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert all(threads.map(work, range(8)))

@@ -31,6 +31,13 @@ def namespace(array: Array) -> Any:
     return array_namespace(array)
 
 
+def device_of(array: Array) -> Any:
+    """Where `array` is, as its namespace names it; NumPy arrays had no `device` before 2.0."""
+    from array_api_compat import device  # noqa: PLC0415
+
+    return device(array)
+
+
 def to_numpy(array: Array) -> NumpyArray:
     """`array` as a NumPy array on the host; shares memory where that is possible.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference_models.arrays import namespace
+from inference_models.arrays import device_of, namespace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +48,7 @@ def _run_part(session: Session, name: str, part: Array, limits: BatchLimits) -> 
     missing = limits.smallest - count
     if missing > 0:
         xp = namespace(part)
-        filling = xp.zeros((missing, *part.shape[1:]), dtype=part.dtype, device=part.device)
+        filling = xp.zeros((missing, *part.shape[1:]), dtype=part.dtype, device=device_of(part))
         part = xp.concat([part, filling])
     return [output[:count] for output in session.run({name: part}).values()]
 

@@ -183,9 +183,9 @@ class OnnxSession:
         try:
             arrays = session.run(self._output_names, {name: to_numpy(array) for name, array in feeds.items()})
         except self._run_errors as exc:
-            shapes = ", ".join(f"{name} {tuple(array.shape)} {array.dtype}" for name, array in feeds.items()) or "nothing"
+            given = ", ".join(f"{name} {tuple(array.shape)} {array.dtype}" for name, array in feeds.items())
             raise ModelRuntimeError(
-                f"ONNX Runtime failed while running the graph on {shapes}.",
+                f"ONNX Runtime failed while running the graph on {given or 'nothing'}.",
                 needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self._inputs),
                 found=_first_line(exc),
             ) from exc

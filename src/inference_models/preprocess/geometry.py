@@ -46,13 +46,14 @@ class ImageTransform:
         return self._to_image(xyxy, axes=2, clamp=clamp)
 
     def _to_image(self, values: Array, *, axes: int, clamp: bool) -> Array:
-        from inference_models.arrays import namespace  # noqa: PLC0415 - array-api-compat is imported when used
+        from inference_models.arrays import device_of, namespace  # noqa: PLC0415 - array-api-compat is imported when used
 
         xp = namespace(values)
+        device = device_of(values)
         height, width = self.image_size
 
         def row(pair: tuple[float, float]) -> Array:
-            return xp.asarray(list(pair) * axes, dtype=xp.float64, device=values.device)
+            return xp.asarray(list(pair) * axes, dtype=xp.float64, device=device)
 
         moved = (xp.astype(values, xp.float64) - row(self.shift)) / row(self.scale) + row(self.crop_offset)
         if clamp:

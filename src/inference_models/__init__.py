@@ -1,0 +1,133 @@
+"""Load any computer-vision model with one line and run it with one call, on the best backend this machine has.
+
+```python
+from inference_models import AutoModel
+
+model = AutoModel.from_pretrained("centerface")
+predictions = model("photo.jpg")
+```
+
+Names are loaded when they are first used, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from inference_models.version import __version__
+
+if TYPE_CHECKING:
+    from inference_models.auto import AutoModel
+    from inference_models.entities import (
+        BackendType,
+        ColorFormat,
+        Confidence,
+        InstanceSegmentationMaskFormat,
+        PreProcessingOverrides,
+        Quantization,
+    )
+    from inference_models.load_options import LoadOptions
+    from inference_models.predictions.action_recognition import ActionRecognitionPrediction
+    from inference_models.predictions.classification import (
+        ClassificationPrediction,
+        MultiLabelClassificationPrediction,
+    )
+    from inference_models.predictions.detections import Detections
+    from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+    from inference_models.predictions.key_points import KeyPoints
+    from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
+    from inference_models.tasks.action_recognition import ActionRecognitionModel, VideoSampling
+    from inference_models.tasks.any_model import AnyModel
+    from inference_models.tasks.classification import ClassificationModel, MultiLabelClassificationModel
+    from inference_models.tasks.depth_estimation import DepthEstimationModel
+    from inference_models.tasks.embeddings import ImageEmbeddingModel, TextImageEmbeddingModel
+    from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
+    from inference_models.tasks.keypoint_detection import KeyPointsDetectionModel
+    from inference_models.tasks.object_detection import ObjectDetectionModel
+    from inference_models.tasks.open_vocabulary_object_detection import OpenVocabularyObjectDetectionModel
+    from inference_models.tasks.semantic_segmentation import SemanticSegmentationModel
+    from inference_models.tasks.structured_ocr import StructuredOCRModel
+    from inference_models.tasks.text_only_ocr import TextOnlyOCRModel
+
+_MODULES = {
+    "ActionRecognitionModel": "inference_models.tasks.action_recognition",
+    "ActionRecognitionPrediction": "inference_models.predictions.action_recognition",
+    "AnyModel": "inference_models.tasks.any_model",
+    "AutoModel": "inference_models.auto",
+    "BackendType": "inference_models.entities",
+    "ClassificationModel": "inference_models.tasks.classification",
+    "ClassificationPrediction": "inference_models.predictions.classification",
+    "ColorFormat": "inference_models.entities",
+    "Confidence": "inference_models.entities",
+    "DepthEstimationModel": "inference_models.tasks.depth_estimation",
+    "Detections": "inference_models.predictions.detections",
+    "ImageEmbeddingModel": "inference_models.tasks.embeddings",
+    "InstanceDetections": "inference_models.predictions.instances",
+    "InstanceSegmentationMaskFormat": "inference_models.entities",
+    "InstanceSegmentationModel": "inference_models.tasks.instance_segmentation",
+    "InstancesRLEMasks": "inference_models.predictions.instances",
+    "KeyPoints": "inference_models.predictions.key_points",
+    "KeyPointsDetectionModel": "inference_models.tasks.keypoint_detection",
+    "LoadOptions": "inference_models.load_options",
+    "MultiLabelClassificationModel": "inference_models.tasks.classification",
+    "MultiLabelClassificationPrediction": "inference_models.predictions.classification",
+    "ObjectDetectionModel": "inference_models.tasks.object_detection",
+    "OpenVocabularyObjectDetectionModel": "inference_models.tasks.open_vocabulary_object_detection",
+    "PreProcessingOverrides": "inference_models.entities",
+    "Quantization": "inference_models.entities",
+    "SemanticSegmentationModel": "inference_models.tasks.semantic_segmentation",
+    "SemanticSegmentationResult": "inference_models.predictions.semantic_segmentation",
+    "StructuredOCRModel": "inference_models.tasks.structured_ocr",
+    "TextImageEmbeddingModel": "inference_models.tasks.embeddings",
+    "TextOnlyOCRModel": "inference_models.tasks.text_only_ocr",
+    "VideoSampling": "inference_models.tasks.action_recognition",
+}
+"""Public name -> module that defines it, sorted."""
+
+__all__ = [
+    "ActionRecognitionModel",
+    "ActionRecognitionPrediction",
+    "AnyModel",
+    "AutoModel",
+    "BackendType",
+    "ClassificationModel",
+    "ClassificationPrediction",
+    "ColorFormat",
+    "Confidence",
+    "DepthEstimationModel",
+    "Detections",
+    "ImageEmbeddingModel",
+    "InstanceDetections",
+    "InstanceSegmentationMaskFormat",
+    "InstanceSegmentationModel",
+    "InstancesRLEMasks",
+    "KeyPoints",
+    "KeyPointsDetectionModel",
+    "LoadOptions",
+    "MultiLabelClassificationModel",
+    "MultiLabelClassificationPrediction",
+    "ObjectDetectionModel",
+    "OpenVocabularyObjectDetectionModel",
+    "PreProcessingOverrides",
+    "Quantization",
+    "SemanticSegmentationModel",
+    "SemanticSegmentationResult",
+    "StructuredOCRModel",
+    "TextImageEmbeddingModel",
+    "TextOnlyOCRModel",
+    "VideoSampling",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(_MODULES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,7 @@
+"""`python -m inference_models` is the command line."""
+
+import sys
+
+from inference_models.cli import main
+
+sys.exit(main())

@@ -1,0 +1,25 @@
+"""The command line, `inference-models`: one file per group of commands."""
+
+from __future__ import annotations
+
+from inference_models.errors import BaseInferenceModelsError
+
+FAILED = 1
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    from inference_models.cli.app import app  # noqa: PLC0415 - typer is loaded when a command runs
+    from inference_models.cli.console import report_error  # noqa: PLC0415
+
+    try:
+        app(args=arguments, prog_name="inference-models")
+    except BaseInferenceModelsError as exc:
+        report_error(exc)
+        return FAILED
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except SystemExit as exc:
+        return exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+    return 0

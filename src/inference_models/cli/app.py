@@ -1,0 +1,41 @@
+"""The commands of `inference-models`, in one list."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from inference_models.cli.describe import describe, list_models
+from inference_models.cli.doctor import doctor
+from inference_models.cli.predict import predict
+from inference_models.version import __version__
+
+app = typer.Typer(
+    help="Load any computer-vision model with one line and run it on the best backend this machine has.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"inference-models {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Run `inference-models COMMAND --help` for the options of a command."""
+
+
+app.command("predict")(predict)
+app.command("describe")(describe)
+app.command("list")(list_models)
+app.command("doctor")(doctor)

@@ -1,0 +1,68 @@
+"""From what was typed to the image files that are meant."""
+
+from __future__ import annotations
+
+import glob
+import itertools
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference_models.errors import ModelInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
+"""What a folder is searched for; a file that is named is read whatever its suffix."""
+WRITABLE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
+"""Pictures are written in the format of the photograph where it is one of these, else as PNG."""
+
+
+def find_images(inputs: Iterable[str]) -> list[Path]:
+    """Files, the images of folders and the matches of patterns, in the order given and without repeats.
+
+    Raises:
+        ModelInputError: one of the inputs leads to no file.
+    """
+    found: dict[Path, None] = {}
+    for text in inputs:
+        found.update(dict.fromkeys(_expand(text)))
+    return list(found)
+
+
+def save_targets(folder: Path, images: Sequence[Path]) -> dict[Path, Path]:
+    """A file in `folder` for the picture of each image: its own name, never that of another one or of any input."""
+    taken = {_identity(path) for path in images}
+    targets: dict[Path, Path] = {}
+    for path in images:
+        suffix = path.suffix.lower() if path.suffix.lower() in WRITABLE_SUFFIXES else ".png"
+        names = itertools.chain([path.stem], (f"{path.stem}-{number}" for number in itertools.count(2)))
+        target = next(
+            folder / f"{name}{suffix}" for name in names if _identity(folder / f"{name}{suffix}") not in taken
+        )
+        taken.add(_identity(target))
+        targets[path] = target
+    return targets
+
+
+def _identity(path: Path) -> str:
+    """What two names of one file share, also where the file system ignores case."""
+    return str(path.resolve()).casefold()
+
+
+def _expand(text: str) -> list[Path]:
+    path = Path(text)
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        images = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES and item.is_file())
+        return images or _refuse(text, f"a folder without {', '.join(sorted(IMAGE_SUFFIXES))} files")
+    # Path.glob takes no absolute patterns.
+    matches = sorted(Path(match) for match in glob.glob(text, recursive=True))  # noqa: PTH207
+    return [match for match in matches if match.is_file()] or _refuse(text, "nothing there")
+
+
+def _refuse(text: str, found: str) -> list[Path]:
+    raise ModelInputError(
+        f"no images at {text!r}.", needs="an image file, a folder with images or a pattern", found=found
+    )

@@ -1,0 +1,92 @@
+"""`inference-models predict`: a model on files, folders and patterns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import Progress
+
+from inference_models.cli.console import messages, output, report_error
+from inference_models.cli.inputs import find_images, save_targets
+from inference_models.cli.tables import prediction_table
+from inference_models.errors import ModelInputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from inference_models.predictions.container import Prediction
+
+
+def predict(
+    model: Annotated[str, typer.Argument(help="Model id, folder of a package, or .onnx file.")],
+    images: Annotated[list[str], typer.Argument(help="Image files, folders or patterns such as 'photos/*.jpg'.")],
+    save: Annotated[Path | None, typer.Option(help="Folder for the pictures with the predictions drawn.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per image instead of a table.")] = False,
+    confidence: Annotated[float | None, typer.Option(help="Least score, 0..1. Default: the model's own.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Class names of a bare file: a text file, or 'coco'.")] = None,
+    family: Annotated[str | None, typer.Option(help="Architecture of a bare file, for example yolov8.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task of a bare file, for example object-detection.")] = None,
+    backend: Annotated[str | None, typer.Option(help="Only this backend, for example onnx.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: the best there is.")] = None,
+) -> None:
+    """Run MODEL on IMAGES and print what it finds."""
+    from inference_models.auto import AutoModel  # noqa: PLC0415 - what it loads is not needed for --help
+
+    paths = find_images(images)
+    loaded: Any = AutoModel.from_pretrained(
+        model, backend=backend, device=device, labels=labels, model_type=family, task_type=task
+    )
+    options = {} if confidence is None else {"confidence": confidence}
+    targets = {} if save is None else save_targets(save, paths)
+    failed = 0
+    with loaded:
+        for path in _with_progress(paths):
+            try:
+                prediction = first_prediction(loaded(path, **options))
+            except ModelInputError as exc:
+                report_error(exc)
+                failed += 1
+                continue
+            _show(path, prediction, as_json=as_json)
+            if path in targets:
+                _save(loaded, path, prediction, targets[path])
+    if failed:
+        raise typer.Exit(1)
+
+
+def first_prediction(answer: Any) -> Prediction:
+    """The prediction of the only image in a model's answer."""
+    if isinstance(answer, tuple):
+        return first_prediction(answer[0])
+    prediction: Prediction = answer[0] if isinstance(answer, list) else answer
+    return prediction
+
+
+def _with_progress(paths: Sequence[Path]) -> Iterator[Path]:
+    console = messages()
+    if len(paths) < 2 or not console.is_terminal:
+        yield from paths
+        return
+    with Progress(console=console, transient=True) as progress:
+        yield from progress.track(paths, description="images")
+
+
+def _show(path: Path, prediction: Prediction, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"image": str(path), "prediction": prediction.to_dict()}, ensure_ascii=False))
+    else:
+        output().print(prediction_table(str(path), prediction))
+
+
+def _save(model: Any, path: Path, prediction: Prediction, target: Path) -> None:
+    import cv2  # noqa: PLC0415 - only needed here
+
+    target.parent.mkdir(parents=True, exist_ok=True)
+    written, data = cv2.imencode(target.suffix, model.annotate(path, prediction))
+    if not written:
+        raise ModelInputError(f"the picture for {path} cannot be written as {target.suffix}.")
+    target.write_bytes(data.tobytes())
+    messages().print(f"saved {target}", soft_wrap=True)

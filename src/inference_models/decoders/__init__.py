@@ -1,0 +1,1 @@
+"""Pure functions from output arrays and thresholds to predictions in network pixels."""

@@ -1,0 +1,107 @@
+"""The shapes an output layout must have, and the errors when a graph does not keep to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inference_models.errors import CorruptedModelPackageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from inference_models.arrays import Array
+    from inference_models.decoders.types import Frame, Outputs, Shapes
+
+OTHER_EXPORT = "name the architecture this file was exported from, or export it again."
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Which outputs a decoder reads, and where the classes are."""
+
+    needs: str
+    """The outputs in words, for the error."""
+    shapes: tuple[tuple[int | None, ...], ...]
+    """Of each output that is read; None: any length. Further outputs are ignored."""
+    class_axis: tuple[int, int] | None = None
+    """(output, axis) that holds the classes; None: no axis does."""
+    before_classes: int = 0
+    """Entries of that axis before the first class."""
+
+    def count_classes(self, shapes: Shapes) -> int | None:
+        """Number of classes of a graph with outputs of these shapes; None when they do not say."""
+        if self.class_axis is None or not self._fits(shapes):
+            return None
+        output, axis = self.class_axis
+        length = shapes[output][axis]
+        return None if length is None else length - self.before_classes
+
+    def select(self, outputs: Outputs) -> list[Array]:
+        """The outputs that are read.
+
+        Raises:
+            CorruptedModelPackageError: one is missing or has another shape.
+        """
+        shapes = [tuple(output.shape) for output in outputs]
+        if not self._fits(shapes):
+            raise unexpected_outputs(self.needs, shapes)
+        return list(outputs[: len(self.shapes)])
+
+    def _fits(self, shapes: Shapes) -> bool:
+        if len(shapes) < len(self.shapes) or not all(map(_shape_fits, shapes, self.shapes)):
+            return False
+        if self.class_axis is None:
+            return True
+        output, axis = self.class_axis
+        length = shapes[output][axis]
+        return length is None or length > self.before_classes
+
+
+def unexpected_outputs(needs: str, shapes: Shapes) -> CorruptedModelPackageError:
+    """The error for outputs that another architecture would have."""
+    return CorruptedModelPackageError(
+        "the outputs of the graph do not have the layout of its architecture.",
+        needs=needs,
+        found=", ".join(str(tuple(shape)) for shape in shapes) or "no output",
+        fix=OTHER_EXPORT,
+    )
+
+
+def refuse_row_count(found: int, *, needs: int, frame: Frame, strides: Sequence[int]) -> None:
+    """Raise when an output does not have one row per grid cell of the frame.
+
+    Raises:
+        CorruptedModelPackageError: the numbers differ.
+    """
+    if found == needs:
+        return
+    height, width = frame
+    raise CorruptedModelPackageError(
+        f"the output of the graph does not fit an input of {height}x{width} pixels (height x width).",
+        needs=f"{needs} rows for stride {', '.join(map(str, strides))}",
+        found=f"{found} rows",
+        fix=OTHER_EXPORT,
+    )
+
+
+def refuse_class_id(largest: int, *, thresholds: int) -> None:
+    """Raise when a graph reports a class that has no threshold of its own.
+
+    Raises:
+        CorruptedModelPackageError: `largest` is beyond the thresholds.
+    """
+    if largest < thresholds:
+        return
+    raise CorruptedModelPackageError(
+        f"the graph reports class {largest}, and there are thresholds for {thresholds} classes only.",
+        needs=f"class ids from 0 to {thresholds - 1}",
+        found=str(largest),
+        fix="give one label for every class of the graph.",
+    )
+
+
+def _shape_fits(shape: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
+    if len(shape) != len(wanted):
+        return False
+    return all(None in (length, need) or length == need for length, need in zip(shape, wanted, strict=True))

@@ -1,0 +1,65 @@
+"""What decoders take and give."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from inference_models.arrays import Array
+
+Outputs: TypeAlias = Sequence[Array]
+"""Output arrays in the order of the graph, batch first."""
+Frame: TypeAlias = tuple[int, int]
+"""(height, width) of the network input."""
+Shapes: TypeAlias = Sequence[tuple[int | None, ...]]
+"""Output shapes in the order of the graph; None where the graph leaves it open."""
+
+
+@dataclass(frozen=True)
+class BoxLimits:
+    """What a caller asks of a box decoder."""
+
+    confidence: float | Array
+    """Least score: one number, or (C,) one per class. Strictly greater passes un-fused graphs, greater or equal fused ones."""  # noqa: E501
+    iou: float
+    """Boxes of a class that overlap a better one by more than this are dropped."""
+    max_detections: int
+    class_agnostic: bool = False
+    """Boxes of other classes suppress too."""
+
+
+@dataclass(frozen=True)
+class Boxes:
+    """Boxes of one image, best score first."""
+
+    xyxy: Array
+    """(n, 4) float32, x1 y1 x2 y2 in network pixels, not clamped."""
+    confidence: Array
+    """(n,) float32."""
+    class_id: Array
+    """(n,) int32."""
+    anchor: Array
+    """(n,) int64: row of the graph's output each box came from, for outputs that go with it."""
+
+
+BoxDecode: TypeAlias = Callable[[Outputs, Frame, BoxLimits], list[Boxes]]
+"""One `Boxes` per image of the batch."""
+
+
+@dataclass(frozen=True)
+class BoxDecoder:
+    """A layout of box outputs: how to read it, and how many classes a graph of given shapes has."""
+
+    decode: BoxDecode
+    count_classes: Callable[[Shapes], int | None]
+    """Number of classes, or None when the shapes do not say."""
+
+
+@dataclass(frozen=True)
+class ClassDecoder:
+    """A layout of class scores."""
+
+    decode: Callable[[Outputs], Array]
+    """(B, C) float32 scores."""
+    count_classes: Callable[[Shapes], int | None]

@@ -1,0 +1,119 @@
+"""One file per architecture: which decoder for which task, defaults, source."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import pkgutil
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from inference_models.errors import ModelImplementationNotFoundError
+from inference_models.naming import nearest_hint
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from inference_models.decoders.types import BoxDecoder, ClassDecoder
+    from inference_models.preprocess.spec import PreprocessSpec
+
+ENTRY_POINT_GROUP = "inference_models.families"
+
+ALIASES = {
+    "yolo11": "yolov11",
+    "yolo12": "yolov12",
+    "yolov26": "yolo26",
+}
+"""Other spellings of an architecture, sorted."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionGraph:
+    """How one architecture detects objects."""
+
+    decoder: BoxDecoder
+    fused: BoxDecoder | None = None
+    """For exports that already hold non-maximum suppression; None: the family has no such export."""
+    confidence: float
+    iou: float
+    max_detections: int = 300
+    preprocess: PreprocessSpec
+    """For a bare file that says nothing about itself; a package's own configuration wins."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassificationGraph:
+    """How one architecture classifies: one label per image, or several."""
+
+    decoder: ClassDecoder
+    """The graph gives logits."""
+    fused: ClassDecoder
+    """The graph gives scores: the activation is inside."""
+    confidence: float | None = None
+    """Least score of a label; only for multi-label models."""
+    preprocess: PreprocessSpec
+
+
+Graph = DetectionGraph | ClassificationGraph
+
+
+@dataclass(frozen=True)
+class Family:
+    """An architecture and the tasks it can do."""
+
+    architecture: str
+    tasks: Mapping[str, Graph]
+    """Task name, as on the wire, to graph."""
+
+
+def find_family(architecture: str) -> Family:
+    """The family of an architecture name, from a file here or an installed plug-in.
+
+    Raises:
+        ModelImplementationNotFoundError: nobody handles it; the text names the nearest known ones.
+    """
+    wanted = architecture.strip().lower()
+    wanted = ALIASES.get(wanted, wanted)
+    if wanted in _built_in():
+        module = importlib.import_module(f"{__name__}.{wanted.replace('-', '_')}")
+        return _checked(module.FAMILY, wanted)
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        if entry.name == wanted:
+            return _checked(entry.load(), wanted)
+    raise ModelImplementationNotFoundError(
+        f"no family handles architecture {architecture!r}; {nearest_hint(architecture, known_architectures())}."
+    )
+
+
+def find_graph(architecture: str, task: str) -> Graph:
+    """How `architecture` does `task`.
+
+    Raises:
+        ModelImplementationNotFoundError: no family, or the family does not do this task.
+    """
+    family = find_family(architecture)
+    if task not in family.tasks:
+        raise ModelImplementationNotFoundError(
+            f"family {family.architecture!r} does not do {task!r}; {nearest_hint(task, family.tasks)}."
+        )
+    return family.tasks[task]
+
+
+def known_architectures() -> list[str]:
+    """Every architecture that can be loaded here, sorted."""
+    return sorted(_built_in() | {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} | set(ALIASES))
+
+
+@cache
+def _built_in() -> frozenset[str]:
+    return frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
+
+
+def _checked(family: object, name: str) -> Family:
+    if not isinstance(family, Family):
+        raise ModelImplementationNotFoundError(
+            f"architecture {name!r} is registered by something that is not a Family: {family!r}."
+        )
+    return family

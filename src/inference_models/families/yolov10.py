@@ -1,0 +1,26 @@
+"""YOLOv10: object detection without suppression.
+
+Source: THU-MIG/yolov10, project and weights AGPL-3.0 (no code of it is here). Paper: arXiv 2405.14458.
+Export: (B, M, 6) x1 y1 x2 y2, score, class; the graph holds the one-to-one head, so a fused export is the same.
+"""
+
+from __future__ import annotations
+
+from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
+from inference_models.decoders import boxes
+from inference_models.families import DetectionGraph, Family
+from inference_models.families.yolov8 import LETTERBOX
+
+FAMILY = Family(
+    architecture="yolov10",
+    tasks={
+        "object-detection": DetectionGraph(
+            decoder=boxes.FINAL_STRICT,
+            fused=boxes.FINAL_STRICT,
+            confidence=DEFAULT_CONFIDENCE,
+            iou=DEFAULT_IOU_THRESHOLD,
+            max_detections=DEFAULT_MAX_DETECTIONS,
+            preprocess=LETTERBOX,
+        ),
+    },
+)

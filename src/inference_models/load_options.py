@@ -1,0 +1,81 @@
+"""The rarer options of `AutoModel.from_pretrained`, in one frozen value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from inference_models.naming import refuse_unknown_options
+
+if TYPE_CHECKING:
+    from inference_models.arrays import ArrayKind
+
+NO_EFFECT = {
+    "auto_resolution_cache": "decisions are not remembered yet",
+    "default_onnx_trt_options": "the TensorRT execution provider gets the options you name, and no others",
+    "download_files_without_hash": "files without a hash are never fetched",
+    "model_download_file_lock_acquire_timeout": "no lock is ever waited for",
+    "trt_engine_host_code_allowed": "there is no TensorRT backend yet",
+    "use_auto_resolution_cache": "decisions are not remembered yet",
+    "verify_hash_while_download": "hashes are always verified",
+}
+"""Options of the public library that are accepted so that existing calls run, and why they change nothing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """What `AutoModel.from_pretrained` takes besides its ten common arguments; each can also be passed by name."""
+
+    labels: Sequence[str] | str | PathLike[str] | None = None
+    """Class names of a bare file: a list, the path of a text file with one per line, or "coco"."""
+    model_type: str | None = None
+    """Architecture of a bare file, for example "yolov8"."""
+    task_type: str | None = None
+    """Task of a bare file, for example "object-detection"."""
+    arrays: ArrayKind | None = None
+    """Kind of array predictions hold, "numpy" or "torch"; None: the kind the package computes in."""
+    threads: int | None = None
+    """Threads of one run on the CPU; None: all this process may use."""
+    verbose: bool = False
+    """Say on the log what was chosen, and why not the rest."""
+    max_package_loading_attempts: int | None = None
+    """Packages tried at most, best first; None: all that fit."""
+    allow_untrusted_packages: bool = False
+    """Also take packages their provider does not vouch for."""
+    allow_local_code_packages: bool | str = False
+    """`sha256:...` of the code of a local package that may run; True is not enough, for it binds to nothing."""
+    allow_direct_local_storage_loading: bool = True
+    """Whether a path may be loaded at all; servers that take model ids from strangers say no."""
+
+
+OPTION_NAMES = frozenset(field.name for field in fields(LoadOptions))
+
+
+def merge_options(options: LoadOptions | None, given: Mapping[str, Any]) -> tuple[LoadOptions, dict[str, Any]]:
+    """`options` with those of `given` that it knows, and the rest of `given`; options without effect are dropped."""
+    known = {name: value for name, value in given.items() if name in OPTION_NAMES}
+    rest = {name: value for name, value in given.items() if name not in OPTION_NAMES and name not in NO_EFFECT}
+    return replace(options or LoadOptions(), **known), rest
+
+
+def refuse_unknown_load_options(rest: Mapping[str, Any]) -> None:
+    """Raise for an option nobody knows; only a package with code of its own takes options we do not know.
+
+    Raises:
+        UnknownOptionError: names the nearest option.
+    """
+    common = {
+        "api_key",
+        "backend",
+        "batch_size",
+        "device",
+        "model_id_or_path",
+        "model_package_id",
+        "onnx_execution_providers",
+        "options",
+        "quantization",
+        "weights_provider",
+    }
+    refuse_unknown_options(rest, OPTION_NAMES | NO_EFFECT.keys() | common, where="AutoModel.from_pretrained")

@@ -1,0 +1,90 @@
+"""Object detection with one graph."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from inference_models.decoders.types import BoxLimits
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.predictions.detections import Detections
+from inference_models.tasks.graph_options import (
+    ConfidenceRule,
+    DetectionOptions,
+    parse_box_limits,
+    parse_image_options,
+)
+from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedGraph, RawOutputs
+from inference_models.tasks.object_detection import ObjectDetectionModel
+
+if TYPE_CHECKING:
+    from inference_models.decoders.types import Boxes
+    from inference_models.families import DetectionGraph
+    from inference_models.preprocess.geometry import ImageTransform
+
+
+class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTransform]", list[RawOutputs]]):
+    """A detector whose whole work is one graph, on any backend. Safe to call from many threads.
+
+    Every method takes the options of `DetectionOptions` by name.
+    """
+
+    OPTIONS = DetectionOptions
+
+    def __init__(self, graph: OpenedGraph, family: DetectionGraph) -> None:
+        decoder = family.fused if graph.fused else family.decoder
+        if decoder is None:
+            raise CorruptedModelPackageError(
+                f"{graph.label}: post_processing.fused is true, but this architecture has no such export."
+            )
+        super().__init__(graph, decoder.count_classes)
+        self._decode = decoder.decode
+        self._defaults = BoxLimits(family.confidence, family.iou, family.max_detections)
+        self._confidence = ConfidenceRule(family.confidence, graph.class_names, graph.recommended)
+
+    def infer(self, images: object, **kwargs: Any) -> list[Detections]:
+        """One `Detections` per image, in the order of the images.
+
+        Args:
+            images: one image or a list: (H, W, 3) uint8 BGR arrays, (3, H, W) RGB tensors, PIL images, paths, bytes.
+            **kwargs: `DetectionOptions`.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text names it.
+            InvalidParameterError: an option is unknown or has a value that makes no sense.
+            ModelRuntimeError: the runtime failed.
+        """
+        limits = self._limits(kwargs)
+        return self._runner.answers(
+            images, parse_image_options(kwargs), lambda raw, meta: self._read(raw, meta, limits)
+        )
+
+    def pre_process(self, images: object, **kwargs: Any) -> tuple[NetworkInputs, list[ImageTransform]]:
+        """What the graph takes for all `images` at once, and the way back to each of them."""
+        self._check(kwargs)
+        prepared = self._runner.prepare(images, parse_image_options(kwargs))
+        return prepared.inputs, prepared.transforms
+
+    def post_process(
+        self, model_results: list[RawOutputs], pre_processing_meta: list[ImageTransform], **kwargs: Any
+    ) -> list[Detections]:
+        """Boxes in pixels of the original images, clamped to them."""
+        return self._read(model_results, pre_processing_meta, self._limits(kwargs))
+
+    def _limits(self, options: dict[str, Any]) -> BoxLimits:
+        self._check(options)
+        return parse_box_limits(options, self._defaults, self._confidence)
+
+    def _read(self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits) -> list[Detections]:
+        found = [boxes for part in raw for boxes in self._decode(part.outputs, part.frame, limits)]
+        return [self._detections(boxes, transform) for boxes, transform in zip(found, meta, strict=True)]
+
+    def _detections(self, boxes: Boxes, transform: ImageTransform) -> Detections:
+        detections = Detections(
+            xyxy=transform.boxes_to_image(boxes.xyxy),
+            class_id=boxes.class_id,
+            confidence=boxes.confidence,
+            class_names=self._names,
+        )
+        if self._arrays is None:
+            return detections
+        return detections.torch() if self._arrays == "torch" else detections.numpy()

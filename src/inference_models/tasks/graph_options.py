@@ -1,0 +1,156 @@
+"""Per-call options of models that are one graph: their names, their checks, their meaning."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, TypedDict, cast
+
+import numpy as np
+
+from inference_models.decoders.types import BoxLimits
+from inference_models.entities import PreProcessingOverrides
+from inference_models.errors import InvalidParameterError
+from inference_models.naming import refuse_unknown_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from inference_models.arrays import NumpyArray
+    from inference_models.entities import ColorFormat, Confidence, RecommendedParameters
+    from inference_models.preprocess.pixels import InputRange
+
+
+class ImageOptions(TypedDict, total=False):
+    """Options of every call that takes images."""
+
+    image_size: int | tuple[int, int] | None
+    """Network size for this call, a number or (width, height); only for networks that take other sizes."""
+    pre_processing_overrides: PreProcessingOverrides | None
+    input_color_format: ColorFormat | None
+    """Channel order of arrays and tensors; files, bytes and PIL images know their own."""
+    input_range: InputRange | None
+    """Value range of float images; uint8 needs none."""
+    disable_cuda_graphs: bool
+    """Only means something on TensorRT; accepted everywhere so that one call fits every backend."""
+
+
+class DetectionOptions(ImageOptions, total=False):
+    """Options of a detection call."""
+
+    confidence: Confidence | None
+    """Least score in [0, 1]; "default" or None: the family's; "best": recommended with the model."""
+    iou_threshold: float | None
+    max_detections: int | None
+    class_agnostic_nms: bool | None
+
+
+class MultiLabelOptions(ImageOptions, total=False):
+    """Options of a multi-label classification call."""
+
+    confidence: Confidence | None
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """Checked `ImageOptions`."""
+
+    image_size: int | tuple[int, int] | None = None
+    overrides: PreProcessingOverrides | None = None
+    input_color_format: ColorFormat | None = None
+    input_range: InputRange | None = None
+
+
+@dataclass(frozen=True)
+class ConfidenceRule:
+    """What `confidence=` means for one loaded model."""
+
+    default: float
+    class_names: tuple[str, ...] = ()
+    recommended: RecommendedParameters | None = None
+
+    def resolve(self, value: object) -> float | NumpyArray:
+        """The threshold for a value of `confidence=`: one number, or (C,) float32 one per class.
+
+        Raises:
+            InvalidParameterError: the value is no threshold.
+        """
+        if value is None or value == "default":
+            return self.default
+        if isinstance(value, str) and value == "best":
+            return self._best()
+        return _fraction("confidence", value, also=", 'default' or 'best'")
+
+    def _best(self) -> float | NumpyArray:
+        recommended = self.recommended
+        if recommended is None or recommended.confidence is None:
+            return self.default
+        per_class = recommended.per_class_confidence
+        if not per_class:
+            return recommended.confidence
+        values = [per_class.get(name, recommended.confidence) for name in self.class_names]
+        return np.asarray(values, np.float32)
+
+
+def check_option_names(options: Mapping[str, object], allowed: type, *, model: str) -> None:
+    """Raise for an option that no field of the `TypedDict` `allowed` names.
+
+    Raises:
+        UnknownOptionError: with the nearest known name.
+    """
+    refuse_unknown_options(options, allowed.__annotations__, where=model)
+
+
+def parse_image_options(options: Mapping[str, object]) -> ImageRequest:
+    """The image part of `options`; sizes, colour order and range are checked where they are used.
+
+    Raises:
+        InvalidParameterError: a value makes no sense.
+    """
+    overrides = options.get("pre_processing_overrides")
+    if overrides is not None and not isinstance(overrides, PreProcessingOverrides):
+        raise InvalidParameterError(
+            "pre_processing_overrides makes no sense.", needs="a PreProcessingOverrides", found=repr(overrides)
+        )
+    return ImageRequest(
+        image_size=cast("int | tuple[int, int] | None", options.get("image_size")),
+        overrides=overrides,
+        input_color_format=cast("ColorFormat | None", options.get("input_color_format")),
+        input_range=cast("InputRange | None", options.get("input_range")),
+    )
+
+
+def parse_box_limits(options: Mapping[str, object], defaults: BoxLimits, rule: ConfidenceRule) -> BoxLimits:
+    """The thresholds of a detection call, checked; what is not given is the default.
+
+    Raises:
+        InvalidParameterError: a value makes no sense.
+    """
+    iou = options.get("iou_threshold")
+    maximum = options.get("max_detections")
+    agnostic = options.get("class_agnostic_nms")
+    return BoxLimits(
+        confidence=rule.resolve(options.get("confidence")),
+        iou=defaults.iou if iou is None else _fraction("iou_threshold", iou),
+        max_detections=defaults.max_detections if maximum is None else _count("max_detections", maximum),
+        class_agnostic=defaults.class_agnostic if agnostic is None else bool(agnostic),
+    )
+
+
+def _fraction(name: str, value: object, *, also: str = "") -> float:
+    if not isinstance(value, bool) and isinstance(value, Real):
+        number = float(value)
+        if math.isfinite(number) and 0.0 <= number <= 1.0:
+            return number
+    raise InvalidParameterError(
+        f"{name}={value!r} makes no sense.", needs=f"a number in [0, 1]{also}", found=repr(value)
+    )
+
+
+def _count(name: str, value: object) -> int:
+    if not isinstance(value, bool) and isinstance(value, Integral) and int(value) >= 0:
+        return int(value)
+    raise InvalidParameterError(
+        f"{name}={value!r} makes no sense.", needs="a whole number of at least 0", found=repr(value)
+    )

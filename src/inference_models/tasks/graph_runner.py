@@ -1,0 +1,184 @@
+"""Images to raw outputs: what every model that is one graph shares, whatever it predicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from inference_models.backends.batching import BatchLimits, run_in_batches
+from inference_models.config import MAX_BATCH
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.preprocess.compile import compile_spec
+from inference_models.preprocess.inputs import list_images
+from inference_models.tasks.graph_options import check_option_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from typing_extensions import Self
+
+    from inference_models.arrays import Array, ArrayKind
+    from inference_models.backends.session import Session
+    from inference_models.decoders.types import Frame, Outputs, Shapes
+    from inference_models.entities import RecommendedParameters
+    from inference_models.preprocess.compile import Prepared
+    from inference_models.preprocess.geometry import ImageTransform
+    from inference_models.preprocess.inputs import ImageList
+    from inference_models.preprocess.spec import PreprocessSpec
+    from inference_models.tasks.graph_options import ImageRequest
+
+NetworkInputs: TypeAlias = "Array | list[Array]"
+"""(B, 3, H, W) as the graph takes it, or a list of (1, 3, h, w) where the images lead to different sizes."""
+
+
+@dataclass(frozen=True)
+class RawOutputs:
+    """What the graph answered to images of one network size."""
+
+    frame: Frame
+    outputs: Outputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenedGraph:
+    """A loaded package: everything a task needs to answer."""
+
+    session: Session
+    preprocess: PreprocessSpec
+    class_names: tuple[str, ...]
+    fused: bool = False
+    """Whether the graph already does what the decoder would: suppression, or the activation."""
+    max_dynamic_batch: int | None = None
+    recommended: RecommendedParameters | None = None
+    arrays: ArrayKind | None = None
+    """Kind of array the predictions hold; None: what the session gives."""
+    label: str = "the model"
+    """The model in error texts."""
+
+
+class GraphRunner:
+    """Pre-processing and session of one graph. Keeps no state between calls, so threads may share it."""
+
+    def __init__(self, graph: OpenedGraph) -> None:
+        self.session = graph.session
+        self._layout = graph.preprocess.layout
+        self._limits = BatchLimits.of(graph.session, largest_dynamic=graph.max_dynamic_batch)
+        self._preprocess = compile_spec(graph.preprocess, dtype=graph.session.inputs[0].dtype)
+
+    def prepared(self, images: object, request: ImageRequest) -> Iterator[Prepared]:
+        """Network inputs for `images`, a bounded number at a time.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text says which one.
+        """
+        listed = self._listed(images, request)
+        size = self._limits.largest or MAX_BATCH
+        for start in range(0, len(listed), size):
+            yield self._prepare(listed, request, start, start + size)
+
+    def prepare(self, images: object, request: ImageRequest) -> Prepared:
+        """Network inputs for all `images` at once.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text says which one.
+        """
+        listed = self._listed(images, request)
+        return self._prepare(listed, request, 0, len(listed))
+
+    def run(self, inputs: NetworkInputs) -> list[RawOutputs]:
+        """Raw outputs, one entry per network size."""
+        batches = inputs if isinstance(inputs, list) else [inputs]
+        return [RawOutputs(self._frame(batch), run_in_batches(self.session, batch, self._limits)) for batch in batches]
+
+    def answers(
+        self,
+        images: object,
+        request: ImageRequest,
+        read: Callable[[list[RawOutputs], list[ImageTransform]], list[Array]],
+    ) -> list[Array]:
+        """One answer per image: `read` turns the raw outputs of a part of the images into theirs."""
+        results: list[Array] = []
+        for prepared in self.prepared(images, request):
+            with prepared:
+                results += read(self.run(prepared.batches), prepared.transforms)
+        return results
+
+    def _listed(self, images: object, request: ImageRequest) -> ImageList:
+        return list_images(images, input_color_format=request.input_color_format, input_range=request.input_range)
+
+    def _prepare(self, listed: ImageList, request: ImageRequest, start: int, stop: int) -> Prepared:
+        sources = listed.load(start, stop)
+        return self._preprocess(sources, image_size=request.image_size, overrides=request.overrides)
+
+    def _frame(self, batch: Array) -> Frame:
+        _, *sides = batch.shape
+        height, width = sides[1:] if self._layout == "nchw" else sides[:2]
+        return int(height), int(width)
+
+
+class OneGraph:
+    """What a model that is one graph has, whatever it predicts. Mixed into the public base of its behaviour."""
+
+    OPTIONS: ClassVar[type]
+    """The `TypedDict` whose fields every method takes by name."""
+
+    def __init__(self, graph: OpenedGraph, count_classes: Callable[[Shapes], int | None]) -> None:
+        check_class_count(count_classes, graph.session, graph.class_names)
+        self._runner = GraphRunner(graph)
+        self._names = graph.class_names
+        self._arrays = graph.arrays
+        self._label = graph.label
+
+    @classmethod
+    def from_pretrained(cls, model_name_or_path: str, **kwargs: Any) -> Self:
+        """The model in a package folder; takes the options of `AutoModel.from_pretrained`.
+
+        Raises:
+            InvalidParameterError: the folder holds another kind of model.
+        """
+        from inference_models.auto import load_as  # noqa: PLC0415 - auto builds on this module
+
+        return load_as(cls, model_name_or_path, **kwargs)
+
+    @property
+    def class_names(self) -> list[str]:
+        """Name of class 0, 1, ..."""
+        return list(self._names)
+
+    def forward(self, pre_processed_images: NetworkInputs, **kwargs: Any) -> list[RawOutputs]:
+        """The arrays the graph answers, one entry per network size.
+
+        Raises:
+            ModelRuntimeError: the runtime failed.
+        """
+        self._check(kwargs)
+        return self._runner.run(pre_processed_images)
+
+    def close(self) -> None:
+        """Give the session's memory back; calls are refused from now on."""
+        self._runner.session.close()
+
+    def _check(self, options: Mapping[str, Any]) -> None:
+        check_option_names(options, self.OPTIONS, model=self._label)
+
+
+def check_class_count(count: Callable[[Shapes], int | None], session: Session, class_names: Sequence[str]) -> None:
+    """Raise when the graph has another number of classes than there are names.
+
+    Raises:
+        CorruptedModelPackageError: with both numbers.
+    """
+    columns = count([spec.shape for spec in session.outputs])
+    if columns is None or columns == len(class_names):
+        return
+    raise CorruptedModelPackageError(
+        f"class_names.txt lists {len(class_names)} names but output {session.outputs[0].name!r} has {columns} classes.",
+        needs=f"{columns} names, one per line, in the order of training",
+        found=f"{len(class_names)}: {_shortened(class_names)}",
+        fix="pass labels= with the names the model was trained with",
+    )
+
+
+def _shortened(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:3])
+    return f"{shown}, ..." if len(names) > 3 else shown or "none"

@@ -1,0 +1,140 @@
+"""The commands as a person types them, in this process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import graphs
+from inference_models.cli import main
+from inference_models.predictions.detections import Detections
+
+PHOTO = Path(__file__).parent.parent.parent / "examples" / "astronaut.jpg"
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Path:
+    """A YOLOv8-style graph of two classes that always finds the same two boxes in a 64x64 image."""
+    rows = np.zeros((1, 6, 9), np.float32)
+    rows[0, :, 0] = [32, 32, 16, 8, 0.9, 0.1]
+    rows[0, :, 1] = [16, 16, 8, 8, 0.2, 0.7]
+    return graphs.constant_outputs(tmp_path / "best.onnx", size=(64, 64), outputs={"output0": rows})
+
+
+@pytest.fixture
+def typed(detector: Path) -> list[str]:
+    labels = detector.parent / "labels.txt"
+    labels.write_text("cat\ndog\n")
+    return ["predict", str(detector), str(PHOTO), "--labels", str(labels), "--family", "yolov8"]
+
+
+def test_predict_prints_a_table(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(typed) == 0
+    out, err = capsys.readouterr()
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in out.splitlines() if line.startswith("│")]
+    assert cells == [
+        ["cat", "0.900", "192.0", "224.0", "320.0", "288.0"],
+        ["dog", "0.700", "96.0", "96.0", "160.0", "160.0"],
+    ]
+    assert str(PHOTO) in out
+    assert err == ""
+
+
+def test_predict_json_is_one_object_per_image_that_reads_back(
+    typed: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*typed, "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    read = json.loads(line)
+    assert read["image"] == str(PHOTO)
+    detections = Detections.from_dict(read["prediction"])
+    np.testing.assert_array_equal(detections.xyxy, [[192, 224, 320, 288], [96, 96, 160, 160]])
+
+
+def test_predict_saves_the_picture_with_boxes(
+    typed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*typed, "--save", str(tmp_path / "out")]) == 0
+    drawn = cv2.imread(str(tmp_path / "out" / "astronaut.jpg")).astype(int)
+    changed = np.abs(drawn - cv2.imread(str(PHOTO))).max(axis=2) > 60
+    assert changed[224:289, 192:321].mean() > 0.02
+    assert changed[320:].mean() < 0.001
+    assert capsys.readouterr().err == f"saved {tmp_path / 'out' / 'astronaut.jpg'}\n"
+
+
+def test_confidence_is_passed_on(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*typed, "--confidence", "0.8", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["prediction"]["detections"]) == 1
+
+
+def test_an_image_without_objects_says_so(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*typed, "--confidence", "1"]) == 0
+    assert capsys.readouterr().out == f"{PHOTO}: nothing found\n"
+
+
+def test_a_bad_image_among_others_is_reported_and_the_rest_is_done(
+    typed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no image")
+    assert main([*typed[:2], str(bad), *typed[2:], "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert json.loads(out)["image"] == str(PHOTO)
+    assert "bad.jpg" in err
+    assert err.startswith("error: ")
+
+
+def test_an_unknown_model_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict", "centreface", str(PHOTO)]) == 1
+    assert capsys.readouterr().err == (
+        "error: no model 'centreface' in the open catalogue; nearest: 'centerface'.\n"
+        "inference-models list shows them all; for a file or folder write 'local:centreface'\n"
+    )
+
+
+def test_describe_shows_the_licence_and_what_runs_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["describe", "centerface"]) == 0
+    out = capsys.readouterr().out
+    facts = dict(line.split(maxsplit=1) for line in out.splitlines() if line.startswith(("licence", "task")))
+    assert facts["licence"].strip() == "MIT"
+    assert facts["task"].strip() == "object-detection"
+    assert "yes" in next(line for line in out.splitlines() if "onnxfp32" in line)
+
+
+def test_list_shows_every_model_with_its_licence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list"]) == 0
+    out = capsys.readouterr().out
+    for model_id, licence in (("centerface", "MIT"), ("picodet-layout-cdla", "Apache-2.0")):
+        assert licence in next(line for line in out.splitlines() if model_id in line)
+
+
+def test_doctor_finds_a_usable_machine(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) in {0, 1}
+    findings = json.loads(capsys.readouterr().out)
+    assert any("ONNX Runtime" in finding["what"] for finding in findings)
+    assert all(finding["level"] in {"ok", "note", "problem"} for finding in findings)
+
+
+def test_wrong_usage_exits_with_two(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predict"]) == 2
+    assert main(["predct"]) == 2
+    assert "No such command 'predct'" in capsys.readouterr().err
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert all(command in out for command in ("predict", "describe", "list", "doctor"))
+
+
+def test_the_module_runs_as_a_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "inference_models", "--version"], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (done.returncode, done.stdout) == (0, "inference-models 0.1.0\n")

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference_models import families
+from inference_models.decoders.boxes import (
+    ANCHOR_BASED,
+    ANCHOR_FREE,
+    BOXES_AND_SCORES,
+    FINAL,
+    FINAL_STRICT,
+    OBJECTNESS_LOGITS,
+)
+from inference_models.decoders.classes import FUSED, SIGMOID, SOFTMAX
+from inference_models.decoders.distribution import DISTRIBUTION
+from inference_models.decoders.grid import YOLOX
+from inference_models.decoders.heatmap import HEATMAP
+from inference_models.decoders.types import BoxLimits
+from inference_models.errors import ModelImplementationNotFoundError
+from inference_models.families import find_family, find_graph, known_architectures
+from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode
+
+FILES = sorted(path for path in Path(families.__file__).parent.glob("*.py") if path.name != "__init__.py")
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LETTERBOX = PreprocessSpec(size=None, color="rgb", resize=ResizeMode.LETTERBOX, pad_value=114, scaling_factor=255)
+
+DETECTORS = {
+    "centerface": (HEATMAP, None, 0.5, 0.3),
+    "picodet": (DISTRIBUTION, None, 0.4, 0.3),
+    "yolo26": (FINAL, FINAL, 0.25, 0.3),
+    "yololite": (OBJECTNESS_LOGITS, FINAL, 0.25, 0.3),
+    "yolonas": (BOXES_AND_SCORES, None, 0.4, 0.3),
+    "yolov10": (FINAL_STRICT, FINAL_STRICT, 0.4, 0.3),
+    "yolov11": (ANCHOR_FREE, FINAL, 0.4, 0.3),
+    "yolov12": (ANCHOR_FREE, FINAL, 0.4, 0.3),
+    "yolov5": (ANCHOR_BASED, None, 0.4, 0.3),
+    "yolov8": (ANCHOR_FREE, FINAL, 0.4, 0.3),
+    "yolov9": (ANCHOR_FREE, FINAL, 0.4, 0.3),
+    "yolox": (YOLOX, None, 0.4, 0.3),
+}
+
+CLASSIFIERS = {
+    ("pplcnet", "classification"): (FUSED, None),
+    ("resnet", "classification"): (SOFTMAX, None),
+    ("resnet", "multi-label-classification"): (SIGMOID, 0.4),
+    ("vit", "classification"): (SOFTMAX, None),
+    ("vit", "multi-label-classification"): (SIGMOID, 0.4),
+    ("yolov11", "classification"): (SOFTMAX, None),
+    ("yolov8", "classification"): (SOFTMAX, None),
+}
+
+ALIASES = {"yolo11": "yolov11", "yolo12": "yolov12", "yolov26": "yolo26"}
+
+
+def test_every_family_is_in_these_tables():
+    stated = {(name, "object-detection") for name in DETECTORS} | set(CLASSIFIERS)
+    found = {(path.stem, task) for path in FILES for task in find_family(path.stem).tasks}
+    assert found == stated
+    assert known_architectures() == sorted([*{name for name, _ in stated}, *ALIASES])
+
+
+@pytest.mark.parametrize("name", sorted(DETECTORS))
+def test_a_detector_has_its_layout_and_its_defaults(name):
+    decoder, fused, confidence, iou = DETECTORS[name]
+    graph = find_graph(name, "object-detection")
+    assert (graph.decoder, graph.fused) == (decoder, fused)
+    assert (graph.confidence, graph.iou, graph.max_detections) == (confidence, iou, 300)
+
+
+@pytest.mark.parametrize(("name", "task"), sorted(CLASSIFIERS))
+def test_a_classifier_has_its_activation_and_its_threshold(name, task):
+    decoder, confidence = CLASSIFIERS[name, task]
+    graph = find_graph(name, task)
+    assert (graph.decoder, graph.fused, graph.confidence) == (decoder, FUSED, confidence)
+
+
+@pytest.mark.parametrize("name", ["yolo26", "yolonas", "yolov10", "yolov11", "yolov12", "yolov5", "yolov8", "yolov9"])
+def test_a_bare_file_of_the_ultralytics_recipe_is_letterboxed_on_grey(name):
+    assert find_graph(name, "object-detection").preprocess == LETTERBOX
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "expected"),
+    [
+        (
+            "centerface",
+            "object-detection",
+            PreprocessSpec(size=None, resize=ResizeMode.LETTERBOX, pad_at="end", dynamic=DynamicSize(32)),
+        ),
+        ("picodet", "object-detection", PreprocessSpec(size=None, scaling_factor=255, mean=MEAN, std=STD)),
+        (
+            "pplcnet",
+            "classification",
+            PreprocessSpec(
+                size=(224, 224),
+                resize=ResizeMode.SHORTER_EDGE_CROP,
+                shorter_edge=256,
+                scaling_factor=255,
+                mean=MEAN,
+                std=STD,
+            ),
+        ),
+        (
+            "yololite",
+            "object-detection",
+            PreprocessSpec(
+                size=None, resize=ResizeMode.LETTERBOX, pad_value=114, scaling_factor=255, mean=MEAN, std=STD
+            ),
+        ),
+        (
+            "yolov8",
+            "classification",
+            PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, shorter_edge=224, scaling_factor=255),
+        ),
+        (
+            "yolox",
+            "object-detection",
+            PreprocessSpec(size=None, color="bgr", resize=ResizeMode.LETTERBOX, pad_value=114, pad_at="end"),
+        ),
+    ],
+)
+def test_a_bare_file_is_prepared_as_its_project_does(name, task, expected):
+    assert find_graph(name, task).preprocess == expected
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_a_family_states_its_source_licence_and_export_in_under_60_lines(path):
+    text = path.read_text(encoding="utf-8")
+    doc = ast.get_docstring(ast.parse(text)) or ""
+    assert "Source: " in doc
+    assert "Export: " in doc
+    assert any(licence in doc for licence in ("AGPL-3.0", "Apache-2.0", "GPL-3.0", "MIT"))
+    assert "aper" in doc
+    assert len(text.splitlines()) < 60
+    assert find_family(path.stem).architecture == path.stem
+
+
+@pytest.mark.parametrize(("alias", "name"), sorted(ALIASES.items()))
+def test_another_spelling_finds_the_family(alias, name):
+    assert find_family(alias.upper()).architecture == name
+
+
+def test_a_yolov12_graph_decodes_like_a_yolov8_graph():
+    output = np.array([10, 10, 4, 4, 0.9, 0.1], np.float32).reshape(1, 6, 1)
+    decoder = find_graph("yolov12", "object-detection").decoder
+    (boxes,) = decoder.decode([output], (32, 32), BoxLimits(0.4, 0.3, 300))
+    np.testing.assert_array_equal(boxes.xyxy, [[8, 8, 12, 12]])
+
+
+def test_an_unknown_architecture_names_the_nearest_ones():
+    with pytest.raises(ModelImplementationNotFoundError) as caught:
+        find_family("yolov13")
+    assert str(caught.value) == "no family handles architecture 'yolov13'; nearest: 'yolov12', 'yolov11'."
+
+
+def test_an_unknown_task_names_the_known_ones():
+    with pytest.raises(ModelImplementationNotFoundError) as caught:
+        find_graph("yolov5", "classification")
+    assert str(caught.value) == "family 'yolov5' does not do 'classification'; known: 'object-detection'."

@@ -1,0 +1,327 @@
+"""The whole way: an id or a path in, predictions in pixels of the photograph out."""
+
+from __future__ import annotations
+
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+import graphs
+from inference_models import AutoModel, Detections, LoadOptions
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    DirectLocalStorageAccessError,
+    InvalidParameterError,
+    ModelNotFoundError,
+    ModelRuntimeError,
+    NoCompatiblePackageError,
+    UnknownOptionError,
+)
+from inference_models.tasks.graph_detection import GraphDetector
+
+PHOTO = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
+NAMES = ["cat", "dog"]
+ROWS = np.zeros((1, 6, 9), np.float32)
+ROWS[0, :, 0] = [32, 32, 16, 8, 0.9, 0.1]
+ROWS[0, :, 1] = [16, 16, 8, 8, 0.2, 0.7]
+EXPECTED = [[192, 224, 320, 288], [96, 96, 160, 160]]
+"""The two boxes of ROWS in a 512x512 photograph, whose letterbox in 64x64 has no padding."""
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> Path:
+    return graphs.constant_outputs(tmp_path / "best.onnx", size=(64, 64), outputs={"output0": ROWS})
+
+
+def load(path: Path, **options: object) -> GraphDetector:
+    model = AutoModel.from_pretrained(path, labels=NAMES, model_type="yolov8", **options)
+    assert isinstance(model, GraphDetector)
+    return model
+
+
+def package_folder(folder: Path, *, config: dict[str, object] | None = None, **model_config: object) -> Path:
+    graphs.constant_outputs(folder / "weights.onnx", size=(64, 64), outputs={"output0": ROWS})
+    (folder / "class_names.txt").write_text("\n".join(NAMES))
+    stated = {"model_architecture": "yolov8", "task_type": "object-detection", "backend_type": "onnx", **model_config}
+    (folder / "model_config.json").write_text(json.dumps(stated))
+    network = {
+        "training_input_size": {"height": 64, "width": 64},
+        "dynamic_spatial_size_supported": False,
+        "color_mode": "rgb",
+        "resize_mode": "letterbox",
+        "input_channels": 3,
+        "scaling_factor": 255,
+    }
+    stated_config = {"network_input": network, "post_processing": {"type": "nms", "fused": False}, **(config or {})}
+    (folder / "inference_config.json").write_text(json.dumps(stated_config))
+    return folder
+
+
+class TestOneImageOrMany:
+    def test_one_image_gives_a_list_of_one(self, detector: Path) -> None:
+        (detections,) = load(detector)(cv2.imread(str(PHOTO)))
+        assert isinstance(detections, Detections)
+        np.testing.assert_allclose(detections.xyxy, EXPECTED, atol=1e-3)
+        np.testing.assert_array_equal(detections.class_id, [0, 1])
+        np.testing.assert_allclose(detections.confidence, [0.9, 0.7], atol=1e-6)
+        assert (detections.xyxy.dtype, detections.class_id.dtype, detections.confidence.dtype) == (
+            np.float32,
+            np.int32,
+            np.float32,
+        )
+        assert list(detections.class_names or []) == NAMES
+
+    def test_every_way_to_name_an_image_gives_the_same_answer(self, detector: Path) -> None:
+        pil = pytest.importorskip("PIL.Image")
+        image = cv2.imread(str(PHOTO))
+        model = load(detector)
+        (expected,) = model(image)
+        with pil.open(PHOTO) as opened:
+            ways = [str(PHOTO), PHOTO, PHOTO.read_bytes(), opened.copy()]
+        for answer in model(ways):
+            np.testing.assert_allclose(answer.xyxy, expected.xyxy, atol=1e-3)
+
+    def test_a_torch_tensor_is_rgb_and_channels_first(self, detector: Path) -> None:
+        torch = pytest.importorskip("torch")
+        tensor = torch.from_numpy(cv2.imread(str(PHOTO))[:, :, ::-1].copy()).permute(2, 0, 1)
+        (detections,) = load(detector)(tensor)
+        np.testing.assert_allclose(detections.xyxy, EXPECTED, atol=1e-3)
+
+    def test_a_long_list_of_mixed_sizes_gives_one_answer_each_in_order(self, detector: Path) -> None:
+        image = cv2.imread(str(PHOTO))
+        images = [cv2.resize(image, (64 * width, 64 * width)) for width in range(1, 20)]
+        answers = load(detector)(images)
+        for factor, answer in zip(range(1, 20), answers, strict=True):
+            np.testing.assert_allclose(answer.xyxy, np.multiply(EXPECTED, factor / 8), rtol=1e-4, atol=1e-3)
+
+    def test_boxes_are_clamped_to_the_image(self, tmp_path: Path) -> None:
+        rows = np.zeros((1, 6, 9), np.float32)
+        rows[0, :, 0] = [60, 4, 40, 40, 0.9, 0]
+        path = graphs.constant_outputs(tmp_path / "best.onnx", size=(64, 64), outputs={"output0": rows})
+        (detections,) = load(path)(np.zeros((100, 200, 3), np.uint8))
+        height, width = 100, 200
+        assert (detections.xyxy >= 0).all()
+        assert (detections.xyxy <= [width, height, width, height]).all()
+
+    def test_nothing_found_keeps_shapes_types_and_names(self, detector: Path) -> None:
+        (detections,) = load(detector)(PHOTO, confidence=1.0)
+        assert detections.xyxy.shape == (0, 4)
+        assert (detections.xyxy.dtype, detections.class_id.dtype) == (np.float32, np.int32)
+        assert list(detections.class_names or []) == NAMES
+
+    def test_the_three_stages_one_by_one_give_what_the_call_gives(self, detector: Path) -> None:
+        model = load(detector)
+        inputs, meta = model.pre_process([PHOTO, PHOTO], confidence=0.8)
+        raw = model.forward(inputs, confidence=0.8)
+        assert model.post_process(raw, meta, confidence=0.8) == model([PHOTO, PHOTO], confidence=0.8)
+
+
+class TestOptions:
+    def test_a_misspelt_option_names_the_nearest(self, detector: Path) -> None:
+        with pytest.raises(UnknownOptionError) as caught:
+            load(detector)(PHOTO, confidnce=0.5)
+        assert str(caught.value) == f"model {str(detector)!r} has no option 'confidnce'; nearest: 'confidence'."
+
+    def test_a_misspelt_load_option_names_the_nearest(self, detector: Path) -> None:
+        with pytest.raises(UnknownOptionError) as caught:
+            AutoModel.from_pretrained(detector, lables=NAMES)
+        assert str(caught.value) == "AutoModel.from_pretrained has no option 'lables'; nearest: 'labels'."
+
+    @pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), "high", True])
+    def test_a_confidence_that_makes_no_sense_is_refused(self, detector: Path, value: object) -> None:
+        with pytest.raises(InvalidParameterError) as caught:
+            load(detector)(PHOTO, confidence=value)
+        assert str(caught.value) == (
+            f"confidence={value!r} makes no sense.\nneeds a number in [0, 1], 'default' or 'best'; found: {value!r}"
+        )
+
+    @pytest.mark.parametrize(("value", "count"), [(0.8, 1), (1, 0), (np.float32(0.8), 1), (None, 2), ("default", 2)])
+    def test_any_real_number_is_a_confidence(self, detector: Path, value: object, count: int) -> None:
+        assert len(load(detector)(PHOTO, confidence=value)[0]) == count
+
+    def test_best_uses_what_the_package_recommends_per_class(self, tmp_path: Path) -> None:
+        recommended = {"confidence": 0.5, "per_class_confidence": {"dog": 0.8}}
+        model = AutoModel.from_pretrained(package_folder(tmp_path / "p", recommended_parameters=recommended))
+        (detections,) = model(PHOTO, confidence="best")
+        assert list(detections.class_id) == [0]
+
+    def test_max_detections_cuts_the_worst(self, detector: Path) -> None:
+        model = load(detector)
+        assert list(model(PHOTO, max_detections=1)[0].class_id) == [0]
+        assert len(model(PHOTO, max_detections=0)[0]) == 0
+
+    def test_an_image_size_is_refused_where_the_network_has_one_size(self, detector: Path) -> None:
+        with pytest.raises(InvalidParameterError):
+            load(detector)(PHOTO, image_size=128)
+
+    def test_predictions_come_as_torch_tensors_when_asked(self, detector: Path) -> None:
+        torch = pytest.importorskip("torch")
+        (detections,) = load(detector, arrays="torch")(PHOTO)
+        assert isinstance(detections.xyxy, torch.Tensor)
+
+    def test_options_of_the_public_library_without_effect_here_are_accepted(self, detector: Path) -> None:
+        load(detector, use_auto_resolution_cache=False, verify_hash_while_download=True)
+
+    def test_options_may_come_as_one_value(self, detector: Path) -> None:
+        options = LoadOptions(labels=NAMES, model_type="yolov8")
+        assert AutoModel.from_pretrained(detector, options=options).class_names == NAMES
+
+
+class TestWhatIsLoaded:
+    def test_the_model_says_what_runs(self, detector: Path) -> None:
+        resolved = load(detector).resolved_model
+        assert resolved is not None
+        assert (resolved.backend, resolved.device) == ("onnx", "cpu")
+
+    def test_a_package_folder_is_loaded(self, tmp_path: Path) -> None:
+        model = AutoModel.from_pretrained(f"local:{package_folder(tmp_path / 'p')}")
+        np.testing.assert_allclose(model(PHOTO)[0].xyxy, EXPECTED, atol=1e-3)
+
+    def test_the_class_itself_loads_a_folder(self, tmp_path: Path) -> None:
+        model = GraphDetector.from_pretrained(str(package_folder(tmp_path / "p")))
+        assert model.class_names == NAMES
+
+    def test_ultralytics_metadata_is_enough(self, tmp_path: Path) -> None:
+        metadata = {
+            "description": "Ultralytics YOLOv8n model trained on coco.yaml",
+            "names": "{0: 'cat', 1: 'dog'}",
+            "task": "detect",
+            "stride": "32",
+            "imgsz": "[64, 64]",
+        }
+        path = graphs.constant_outputs(
+            tmp_path / "best.onnx", size=(64, 64), outputs={"output0": ROWS}, metadata=metadata
+        )
+        model = AutoModel.from_pretrained(path)
+        assert model.class_names == NAMES
+        np.testing.assert_allclose(model(PHOTO)[0].xyxy, EXPECTED, atol=1e-3)
+
+    def test_more_names_than_classes_are_refused_with_both_numbers(self, detector: Path) -> None:
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            AutoModel.from_pretrained(detector, labels=["a", "b", "c", "d"], model_type="yolov8")
+        assert str(caught.value) == (
+            "class_names.txt lists 4 names but output 'output0' has 2 classes.\n"
+            "needs 2 names, one per line, in the order of training; found: 4: a, b, c, ...\n"
+            "pass labels= with the names the model was trained with"
+        )
+
+    def test_sizes_that_contradict_each_other_are_refused_with_both(self, tmp_path: Path) -> None:
+        folder = package_folder(tmp_path / "p")
+        text = (folder / "inference_config.json").read_text().replace('"height": 64', '"height": 96')
+        (folder / "inference_config.json").write_text(text)
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            AutoModel.from_pretrained(folder)
+        lines = str(caught.value).splitlines()
+        assert lines[0].endswith(": inference_config.json and the graph disagree about the network size.")
+        assert lines[1:] == [
+            "needs 64x64 (height x width), which input 'images' takes; found: 96x64 in training_input_size",
+            "set network_input.training_input_size to what the graph takes",
+        ]
+
+    def test_a_post_processing_of_another_task_is_refused(self, tmp_path: Path) -> None:
+        folder = package_folder(tmp_path / "p", config={"post_processing": {"type": "softmax", "fused": False}})
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            AutoModel.from_pretrained(folder)
+        assert str(caught.value) == (
+            "inference_config.json: post_processing.type does not suit object-detection.\nneeds 'nms'; found: 'softmax'"
+        )
+
+    def test_an_unknown_architecture_is_refused_with_the_nearest(self, detector: Path) -> None:
+        with pytest.raises(
+            NoCompatiblePackageError, match=r"no family handles architecture 'yolov13'; nearest: 'yolov1"
+        ):
+            AutoModel.from_pretrained(detector, labels=NAMES, model_type="yolov13")
+
+    def test_a_path_may_be_forbidden(self, detector: Path) -> None:
+        with pytest.raises(DirectLocalStorageAccessError) as caught:
+            load(detector, allow_direct_local_storage_loading=False)
+        assert str(caught.value) == (
+            f"{str(detector)!r} is a path, and loading from paths was forbidden.\n"
+            "needs a model id; found: allow_direct_local_storage_loading=False"
+        )
+
+    def test_verbose_tells_what_was_loaded(self, detector: Path, caplog: pytest.LogCaptureFixture) -> None:
+        with caplog.at_level(logging.INFO, logger="inference-models"):
+            load(detector, verbose=True)
+        assert "onnx" in caplog.text
+
+    def test_after_close_calls_are_refused(self, detector: Path) -> None:
+        with load(detector) as model:
+            model(PHOTO)
+        with pytest.raises(ModelRuntimeError, match=r"^the model was closed; load it again to use it.$"):
+            model(PHOTO)
+
+
+class TestThreads:
+    def test_threads_get_the_answers_of_their_own_images(self, tmp_path: Path) -> None:
+        """The graph's score is the mean of the image, so an answer of another image would show."""
+        from onnx import helper
+
+        path = graphs.save(
+            tmp_path / "mean.onnx",
+            [
+                helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
+                helper.make_node("Reshape", ["mean", "column"], ["score"]),
+                helper.make_node("Concat", ["box", "score"], ["output0"], axis=1),
+            ],
+            inputs={"images": [1, 3, 64, 64]},
+            outputs={"output0": [1, 5, 1]},
+            weights={
+                "column": np.array([1, 1, 1], np.int64),
+                "box": np.array([32, 32, 20, 20], np.float32).reshape(1, 4, 1),
+            },
+        )
+        model = AutoModel.from_pretrained(path, labels=["thing"], model_type="yolov8")
+        images = {level: np.full((40 + level, 300, 3), level, np.uint8) for level in range(1, 200, 7)}
+        alone = {level: model(image, confidence=0)[0] for level, image in images.items()}
+        assert len({float(answer.confidence[0]) for answer in alone.values()}) == len(images)
+
+        def check(level: int) -> bool:
+            return model(images[level], confidence=0)[0] == alone[level]
+
+        with ThreadPoolExecutor(16) as pool:
+            assert all(pool.map(check, list(images) * 20))
+
+
+class TestNames:
+    def test_an_unknown_id_names_the_nearest(self) -> None:
+        with pytest.raises(ModelNotFoundError) as caught:
+            AutoModel.from_pretrained("centreface")
+        assert str(caught.value) == (
+            "no model 'centreface' in the open catalogue; nearest: 'centerface'.\n"
+            "inference-models list shows them all; for a file or folder write 'local:centreface'"
+        )
+
+    def test_a_folder_named_like_a_model_is_never_taken_by_mistake(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (tmp_path / "centerface").mkdir()
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InvalidParameterError) as caught:
+            AutoModel.from_pretrained("centerface")
+        assert str(caught.value) == (
+            "'centerface' is a model of the open catalogue and also a path here; "
+            "write 'wheel:centerface' or 'local:centerface'."
+        )
+
+    def test_a_folder_without_the_looks_of_a_path_must_be_named_as_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        package_folder(tmp_path / "runs" / "best")
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(InvalidParameterError) as caught:
+            AutoModel.from_pretrained("runs/best")
+        assert str(caught.value) == "'runs/best' is no model id but a path here; write 'local:runs/best'."
+        for spelling in ("local:runs/best", "./runs/best", "runs/best/", Path("runs/best")):
+            assert AutoModel.from_pretrained(spelling).class_names == NAMES
+
+    @pytest.mark.parametrize("text", ["", "  ", "a\0b"])
+    def test_an_empty_id_is_refused(self, text: str) -> None:
+        with pytest.raises(InvalidParameterError) as caught:
+            AutoModel.from_pretrained(text)
+        assert str(caught.value) == f"{text!r} is no model id.\nneeds a model id or a path; found: {text!r}"

@@ -1,6 +1,6 @@
 """The two stages around the graph, each against OpenCV's own function in the same run.
 
-    python benchmarks/bench_stages.py
+python benchmarks/bench_stages.py
 """
 
 from __future__ import annotations

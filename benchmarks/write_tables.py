@@ -1,6 +1,6 @@
 """Measure everything and write the tables into README.md and docs/benchmarks.md.
 
-    python benchmarks/write_tables.py [--skip-install]
+python benchmarks/write_tables.py [--skip-install]
 """
 
 from __future__ import annotations

@@ -7,10 +7,10 @@ import time
 from pathlib import Path
 
 import cv2
-import graphs
 import numpy as np
 import pytest
 
+import graphs
 from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError, MissingModelInitParameterError, ModelInputError
 from inference_models.tasks.graph_detection import GraphDetector

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -75,12 +76,23 @@ def _load_code(
 ) -> AnyModel:
     consent = request.options.allow_local_code_packages
     model_class = load_model_class(folder.directory, folder.model, consent)
-    keywords: dict[str, Any] = {**(request.extra or {})}
-    keywords["device"] = request.device or "cpu"
-    keywords["onnx_execution_providers"] = request.execution_providers
-    loaded = cast("Any", model_class).from_pretrained(str(folder.directory), **keywords)
-    loaded.resolved_model = _resolved(model, package, request.device or "cpu")
+    device = request.device or "cpu"
+    loaded = cast("Any", model_class).from_pretrained(
+        str(folder.directory),
+        onnx_execution_providers=None if request.execution_providers is None else list(request.execution_providers),
+        device=_device_for_code(device),
+        default_onnx_trt_options=True,
+        engine_host_code_allowed=False,
+        **(request.extra or {}),
+    )
+    loaded.resolved_model = _resolved(model, package, device)
     return cast("AnyModel", loaded)
+
+
+def _device_for_code(device: str) -> object:
+    """A torch device for code that imports torch, which expects one; else the name."""
+    torch = sys.modules.get("torch")
+    return device if torch is None else torch.device(device)
 
 
 def _open(

@@ -3,10 +3,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import graphs
 import numpy as np
 import pytest
 
+import graphs
 from inference_models import AutoModel, ClassificationModel, MultiLabelClassificationModel
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 

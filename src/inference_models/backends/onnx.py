@@ -154,7 +154,7 @@ class OnnxSession:
         self._output_names = [spec.name for spec in self._outputs]
         self._running_on = running_on
         # A missing feed is a ValueError of the Python layer; everything else comes from the runtime itself.
-        self._run_errors = (*_errors(_RUN_ERRORS), ValueError)
+        self._run_errors: tuple[type[Exception], ...] = (*_errors(_RUN_ERRORS), ValueError)
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:

@@ -35,12 +35,12 @@ def check_implementation(
     model: ModelMetadata, package: ModelPackageMetadata, _: PackageRequest, __: Environment
 ) -> Rejection | None:
     """Refuses architectures, tasks and backends that nothing here can run."""
+    if package.backend is BackendType.CUSTOM:
+        return None
     if find_backend(package.backend) is None:
         return Rejection(
             package.package_id, "implementation", f"a backend for {package.backend.value}", "none in this release"
         )
-    if package.backend is BackendType.CUSTOM:
-        return None
     try:
         find_graph(model.model_architecture, model.task_type or "")
     except ModelImplementationNotFoundError as exc:

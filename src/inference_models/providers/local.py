@@ -1,0 +1,221 @@
+"""Provider `local`: a package folder or a bare `.onnx` file of the user, used in place."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference_models.entities import (
+    BackendType,
+    InlineFileSpecs,
+    LocalFileArtefactSpecs,
+    ModelMetadata,
+    ModelPackageMetadata,
+    ONNXPackageDetails,
+    PackageSourceType,
+    Quantization,
+)
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    InvalidParameterError,
+    MissingModelInitParameterError,
+    ModelNotFoundError,
+    ModelRetrievalError,
+)
+from inference_models.naming import nearest_hint
+from inference_models.package.class_names import coco_class_names, parse_class_names
+from inference_models.package.external_data import check_external_data
+from inference_models.package.folder import read_package_folder
+from inference_models.package.onnx_file import read_onnx_file
+from inference_models.package.text_files import read_text
+from inference_models.package.ultralytics import read_ultralytics
+from inference_models.providers import NO_OPTIONS, DescribeOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inference_models.entities import FileDownloadSpecs
+    from inference_models.package.folder import PackageFolder
+    from inference_models.package.onnx_file import OnnxFile
+    from inference_models.package.ultralytics import GraphHints
+
+PREFIX = "local:"
+PACKAGE_ID = "local"
+CODE_ARCHITECTURE = "custom"
+WEIGHTS = "weights.onnx"
+_MAX_PATH = 4096
+
+
+def open_provider() -> LocalProvider:
+    """A provider for paths on this machine."""
+    return LocalProvider()
+
+
+class LocalProvider:
+    """Paths as models. Nothing is copied, and no code of a package runs."""
+
+    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:
+        """The one package at a path, with or without the prefix `local:`.
+
+        Raises:
+            ModelNotFoundError: there is nothing at the path; names the nearest entry of its folder.
+            InvalidParameterError: the text cannot be a path, or the file is of a kind nobody reads here.
+            MissingModelInitParameterError: a bare file does not say what it is, and the caller did not either.
+            CorruptedModelPackageError: a file of the package is damaged.
+        """
+        path = _existing(model_id.removeprefix(PREFIX))
+        if path.is_dir():
+            return _describe_folder(model_id, read_package_folder(path))
+        if path.suffix.lower() == ".onnx":
+            return _describe_onnx(model_id, path, options)
+        raise InvalidParameterError(
+            f"'{path}' cannot be loaded.",
+            needs="a folder with model_config.json, or an .onnx file",
+            found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
+            fix="export the model to ONNX, or name the folder it lies in",
+        )
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        """Never needed: local packages announce no downloads."""
+        raise ModelRetrievalError(f"{file.file_handle} is not a local file: {file.download_url!r}.")
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def _existing(text: str) -> Path:
+    if not text or len(text) > _MAX_PATH or not text.isprintable():
+        raise InvalidParameterError("the path cannot be used.", needs="printable characters", found=ascii(text[:80]))
+    path = Path(text).expanduser()
+    try:
+        if path.exists():
+            return path
+        siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
+    except OSError as exc:
+        raise ModelNotFoundError(f"'{text}' cannot be read: {exc.strerror or type(exc).__name__}.") from exc
+    hint = f"; {nearest_hint(path.name, siblings)}" if len(siblings) <= 50 and siblings else ""
+    raise ModelNotFoundError(f"there is no file or folder '{text}'{hint}.")
+
+
+def _describe_folder(model_id: str, folder: PackageFolder) -> ModelMetadata:
+    config = folder.model
+    backend = BackendType.CUSTOM if config.backend_type is None or config.is_code_package else config.backend_type
+    graph = _folder_graph(folder) if backend is BackendType.ONNX else None
+    dynamic, static = _batch_mode(graph, config.dynamic_batch_size_supported, config.static_batch_size)
+    package = ModelPackageMetadata(
+        package_id=PACKAGE_ID,
+        backend=backend,
+        package_artefacts=[LocalFileArtefactSpecs(handle, path) for handle, path in folder.files.items()],
+        package_source=PackageSourceType.LOCAL_CACHE,
+        quantization=config.quantization or Quantization.UNKNOWN,
+        dynamic_batch_size_supported=dynamic,
+        static_batch_size=static,
+        onnx_package_details=_onnx_details(graph),
+        trusted_source=True,
+        model_features=config.model_features,
+        recommended_parameters=config.recommended_parameters,
+    )
+    return ModelMetadata(
+        model_id=model_id,
+        model_architecture=CODE_ARCHITECTURE if config.is_code_package else config.model_architecture or "",
+        model_packages=[package],
+        task_type=config.task_type,
+        model_dependencies=config.model_dependencies,
+        source=f"folder {folder.directory}",
+    )
+
+
+def _folder_graph(folder: PackageFolder) -> OnnxFile:
+    if WEIGHTS not in folder.files:
+        raise CorruptedModelPackageError(
+            f"package folder '{folder.directory}' is not complete.",
+            needs=WEIGHTS,
+            found=", ".join(sorted(folder.files)),
+            fix="fetch the package again, or add the missing file",
+        )
+    return _checked_graph(folder.files[WEIGHTS])
+
+
+def _describe_onnx(model_id: str, path: Path, options: DescribeOptions) -> ModelMetadata:
+    path = path.absolute()
+    graph = _checked_graph(path)
+    hints = read_ultralytics(graph)
+    architecture, task, names = _completed(path, hints, options)
+    dynamic, static = _batch_mode(graph, None, None)
+    config = {"model_architecture": architecture, "task_type": task, "backend_type": BackendType.ONNX.value}
+    package = ModelPackageMetadata(
+        package_id=PACKAGE_ID,
+        backend=BackendType.ONNX,
+        package_artefacts=[
+            LocalFileArtefactSpecs(WEIGHTS, path),
+            InlineFileSpecs("class_names.txt", "\n".join(names) + "\n"),
+            InlineFileSpecs("model_config.json", json.dumps(config, indent=2) + "\n"),
+        ],
+        package_source=PackageSourceType.LOCAL_CACHE,
+        quantization=Quantization.UNKNOWN,
+        dynamic_batch_size_supported=dynamic,
+        static_batch_size=static,
+        onnx_package_details=_onnx_details(graph),
+        trusted_source=True,
+        model_features={"nms_fused": True} if hints.fused else None,
+    )
+    return ModelMetadata(
+        model_id=model_id,
+        model_architecture=architecture,
+        model_packages=[package],
+        task_type=task,
+        source=f"file {path}",
+    )
+
+
+def _completed(path: Path, hints: GraphHints, options: DescribeOptions) -> tuple[str, str, tuple[str, ...]]:
+    """Architecture, task and class names: what the caller says wins over what the file says."""
+    architecture = options.architecture or hints.architecture
+    task = options.task_type or hints.task_type
+    names = _labels(options.labels) if options.labels is not None else hints.class_names
+    if architecture and task and names:
+        return architecture, task, names
+    said = {"labels": names, "architecture": architecture, "task_type": task}
+    missing = [name for name, value in said.items() if not value]
+    examples = {"labels": '"coco"', "architecture": '"yolov8"', "task_type": '"object-detection"'}
+    raise MissingModelInitParameterError(
+        f"'{path.name}' does not say everything about itself.",
+        needs=", ".join(missing),
+        found=", ".join(name for name in said if name not in missing) or "nothing in its metadata",
+        fix=f'AutoModel.from_pretrained("{path}", {", ".join(f"{name}={examples[name]}" for name in missing)})',
+    )
+
+
+def _labels(labels: object) -> tuple[str, ...]:
+    if labels == "coco":
+        return coco_class_names()
+    if isinstance(labels, (str, Path)) or hasattr(labels, "__fspath__"):
+        path = Path(labels).expanduser()
+        if not path.is_file():
+            raise InvalidParameterError(
+                "labels cannot be used.", needs='"coco", a list of names, or a text file', found=f"no file '{path}'"
+            )
+        return parse_class_names(read_text(path, where=path.name), where=path.name)
+    if isinstance(labels, (list, tuple)) and labels and all(isinstance(name, str) for name in labels):
+        return parse_class_names("\n".join(name.replace("\n", "\0") for name in labels), where="labels")
+    raise InvalidParameterError(
+        "labels cannot be used.", needs='"coco", a list of names, or a text file', found=ascii(labels)[:80]
+    )
+
+
+def _checked_graph(path: Path) -> OnnxFile:
+    graph = read_onnx_file(path)
+    check_external_data(graph, path.parent)
+    return graph
+
+
+def _batch_mode(graph: OnnxFile | None, dynamic: bool | None, static: int | None) -> tuple[bool | None, int | None]:
+    if dynamic is not None or static is not None or graph is None or not graph.inputs or not graph.inputs[0].shape:
+        return dynamic, static
+    stored = graph.inputs[0].shape[0]
+    return stored is None, stored
+
+
+def _onnx_details(graph: OnnxFile | None) -> ONNXPackageDetails | None:
+    return ONNXPackageDetails(graph.opset) if graph is not None and graph.opset is not None else None

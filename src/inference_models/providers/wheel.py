@@ -1,0 +1,172 @@
+"""Provider `wheel`: the open catalogue, fetched from the package index with the user's own pip settings."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference_models.cache.digest import file_sha256
+from inference_models.cache.names import check_model_id
+from inference_models.catalogue import open_catalogue
+from inference_models.config import offline_mode
+from inference_models.entities import (
+    FileDownloadSpecs,
+    InlineFileSpecs,
+    ModelMetadata,
+    ModelPackageMetadata,
+    ONNXPackageDetails,
+)
+from inference_models.errors import FileHashSumMissmatch, ModelRetrievalError
+from inference_models.providers import NO_OPTIONS, DescribeOptions
+from inference_models.providers._pip import download_wheel
+from inference_models.providers._wheel_member import read_member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inference_models.catalogue import Catalogue, CatalogueModel, CataloguePackage, Wheel, WheelMember
+    from inference_models.entities import ArtefactSpecs
+
+SCHEME = "wheel:"
+
+
+def open_provider() -> WheelProvider:
+    """A provider for the catalogue this library ships."""
+    return WheelProvider(open_catalogue())
+
+
+class WheelProvider:
+    """Models of a catalogue. A wheel is downloaded once, for all files that come from it, until `close`."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._downloaded: dict[str, Path] = {}
+        self._folder: Path | None = None
+        self._remove_folder: weakref.finalize[..., WheelProvider] | None = None
+
+    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:  # noqa: ARG002 - no option applies
+        """The catalogue entry; asks nobody.
+
+        Raises:
+            ModelNotFoundError: the catalogue has no such id; names the nearest.
+            InvalidParameterError: the id cannot be one.
+        """
+        model = self._catalogue.find(check_model_id(model_id))
+        return ModelMetadata(
+            model_id=model_id,
+            model_architecture=model.architecture,
+            task_type=model.task_type,
+            license=model.license,
+            source=model.source,
+            description=model.description,
+            model_packages=[_package(model, package) for package in model.packages],
+        )
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        """The bytes of a file of a wheel, verified.
+
+        Raises:
+            ModelRetrievalError: the wheel cannot be had, is damaged, or does not hold the file.
+            FileHashSumMissmatch: wheel or file are not the announced ones.
+            EnvironmentConfigurationError: there is no pip.
+        """
+        wheel, member = self._locate(file)
+        return read_member(self._wheel_path(wheel), member.path, file)
+
+    def close(self) -> None:
+        """Remove the downloaded wheels."""
+        self._downloaded.clear()
+        self._folder = None
+        if self._remove_folder is not None:
+            self._remove_folder()
+
+    def _locate(self, file: FileDownloadSpecs) -> tuple[Wheel, WheelMember]:
+        for model in self._catalogue.models.values():
+            for package in model.packages:
+                for member in package.files:
+                    if _url(package.wheel, member) == file.download_url and member.sha256 == file.sha256_hash:
+                        return package.wheel, member
+        raise ModelRetrievalError(f"the open catalogue does not announce {file.download_url!r}.")
+
+    def _wheel_path(self, wheel: Wheel) -> Path:
+        if wheel.sha256 not in self._downloaded:
+            if offline_mode():
+                raise ModelRetrievalError(
+                    f"{wheel.file_name} is not on this machine and is not fetched.",
+                    needs="network access",
+                    found="OFFLINE_MODE is set",
+                    fix="unset OFFLINE_MODE and load the model once",
+                )
+            path = download_wheel(wheel, self._temporary_folder())
+            _verify(path, wheel)
+            self._downloaded[wheel.sha256] = path
+        return self._downloaded[wheel.sha256]
+
+    def _temporary_folder(self) -> Path:
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="inference-models-"))
+            self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+        return self._folder
+
+
+def _package(model: CatalogueModel, package: CataloguePackage) -> ModelPackageMetadata:
+    return ModelPackageMetadata(
+        package_id=package.package_id,
+        backend=package.backend,
+        package_artefacts=[*_downloads(package), *_texts(model, package)],
+        quantization=package.quantization,
+        dynamic_batch_size_supported=package.dynamic_batch_size_supported,
+        static_batch_size=package.static_batch_size,
+        onnx_package_details=ONNXPackageDetails(package.opset) if package.opset is not None else None,
+        # The hashes are part of this library: what arrives is what was reviewed, whoever serves it.
+        trusted_source=True,
+    )
+
+
+def _downloads(package: CataloguePackage) -> list[ArtefactSpecs]:
+    return [
+        FileDownloadSpecs(
+            download_url=_url(package.wheel, member),
+            file_handle=member.handle,
+            sha256_hash=member.sha256,
+            size=member.size,
+        )
+        for member in package.files
+    ]
+
+
+def _texts(model: CatalogueModel, package: CataloguePackage) -> list[ArtefactSpecs]:
+    """The files that make the stored folder a package the `local` provider can load too."""
+    config = {
+        "model_architecture": model.architecture,
+        "task_type": model.task_type,
+        "backend_type": package.backend.value,
+        "quantization": package.quantization.value,
+        "dynamic_batch_size_supported": package.dynamic_batch_size_supported,
+        **({"static_batch_size": package.static_batch_size} if package.static_batch_size else {}),
+    }
+    return [
+        InlineFileSpecs("class_names.txt", "\n".join(model.class_names) + "\n"),
+        InlineFileSpecs("inference_config.json", json.dumps(package.inference_config, indent=2) + "\n"),
+        InlineFileSpecs("model_config.json", json.dumps(config, indent=2) + "\n"),
+    ]
+
+
+def _url(wheel: Wheel, member: WheelMember) -> str:
+    return f"{SCHEME}{wheel.distribution}=={wheel.version}/{wheel.file_name}#{member.path}"
+
+
+def _verify(path: Path, wheel: Wheel) -> None:
+    # pip checks the hash too; this one does not depend on which pip it was.
+    size, digest = path.stat().st_size, file_sha256(path)
+    if (size, digest) != (wheel.size, wheel.sha256):
+        path.unlink()
+        raise FileHashSumMissmatch(
+            f"{wheel.file_name} is not the file that was announced; it was thrown away.",
+            needs=f"sha256 {wheel.sha256}, {wheel.size} bytes",
+            found=f"sha256 {digest}, {size} bytes",
+        )

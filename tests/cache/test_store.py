@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from cache.slow_writer import CONTENT, specs
+from inference_models.cache.names import MANIFEST_NAME
+from inference_models.cache.store import PackageKey, PackageStore
+from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    FileHashSumMissmatch,
+    InvalidParameterError,
+    ModelRetrievalError,
+)
+
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+FILES = specs(SHA256)
+KEY = PackageKey("test", "m", "p1")
+WRITER = Path(__file__).with_name("slow_writer.py")
+FILE_NAMES = ["weights.onnx", "sub/more.bin", "class_names.txt"]
+
+
+class Source:
+    """Counts how often it is read."""
+
+    def __init__(self, content: bytes = CONTENT) -> None:
+        self.content = content
+        self.reads = 0
+
+    def __call__(self, file):
+        self.reads += 1
+        yield self.content
+
+
+def no_source(file):
+    pytest.fail(f"{file.file_handle} was fetched though the package is stored")
+
+
+@pytest.fixture
+def store(tmp_path):
+    return PackageStore(tmp_path / "root")
+
+
+def assert_complete(folder):
+    assert (folder / "weights.onnx").read_bytes() == CONTENT
+    assert (folder / "sub/more.bin").read_bytes() == CONTENT
+    assert (folder / "class_names.txt").read_text() == "a\n"
+
+
+def leftovers(store):
+    temporary = store.root / "tmp"
+    return list(temporary.iterdir()) if temporary.is_dir() else []
+
+
+def test_a_package_is_fetched_once_and_found_from_then_on(store):
+    assert store.open(KEY) is None
+    source = Source()
+    folder = store.ensure(KEY, FILES, source)
+    assert_complete(folder)
+    assert source.reads == 2
+    assert store.ensure(KEY, FILES, no_source) == folder == store.open(KEY)
+    assert leftovers(store) == []
+
+
+def test_the_cache_belongs_to_this_user_only(store):
+    store.ensure(KEY, FILES, Source())
+    for folder in (store.root, store.root / "packages", store.folder_of(KEY)):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_manifest_lists_every_file_with_size_and_hash(store):
+    folder = store.ensure(KEY, FILES, Source())
+    manifest = json.loads((folder / MANIFEST_NAME).read_text())
+    assert [(file["handle"], file["size"]) for file in manifest["files"]] == [
+        ("class_names.txt", 2),
+        ("sub/more.bin", len(CONTENT)),
+        ("weights.onnx", len(CONTENT)),
+    ]
+    assert manifest["files"][2]["sha256"] == SHA256
+
+
+def damage(path: Path, how: str, outside: Path) -> None:
+    data = path.read_bytes()
+    path.unlink()
+    if how == "one bit":
+        path.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+    elif how == "empty":
+        path.touch()
+    elif how == "truncated":
+        path.write_bytes(data[:-1])
+    elif how == "folder":
+        path.mkdir()
+    elif how == "link":
+        outside.write_bytes(data)
+        path.symlink_to(outside)
+    elif how == "pipe":
+        os.mkfifo(path)
+
+
+@pytest.mark.parametrize("name", [*FILE_NAMES, MANIFEST_NAME])
+@pytest.mark.parametrize("how", ["one bit", "empty", "truncated", "missing", "folder", "link", "pipe"])
+def test_any_damage_is_found_put_aside_and_repaired(store, tmp_path, caplog, name, how):
+    folder = store.ensure(KEY, FILES, Source())
+    damage(folder / name, how, tmp_path / "outside")
+    if name == MANIFEST_NAME and how == "truncated":
+        (folder / name).write_text("{")  # a manifest without its last line feed says the same
+    assert store.open(KEY) is None
+    with caplog.at_level(logging.WARNING, logger="inference-models"):
+        assert_complete(store.ensure(KEY, FILES, Source()))
+    assert "moved to quarantine and fetched again" in caplog.text
+    assert len(list((store.root / "quarantine").iterdir())) == 1
+
+
+def test_the_warning_names_the_file_and_the_damage(store, caplog):
+    folder = store.ensure(KEY, FILES, Source())
+    (folder / "weights.onnx").write_bytes(b"123")
+    with caplog.at_level(logging.WARNING, logger="inference-models"):
+        store.ensure(KEY, FILES, Source())
+    assert caplog.messages == [
+        f"{folder}: weights.onnx has 3 bytes instead of {len(CONTENT)}; moved to quarantine and fetched again."
+    ]
+
+
+def test_a_linked_package_folder_is_not_used(store, tmp_path):
+    folder = store.ensure(KEY, FILES, Source())
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    assert store.open(KEY) is None
+
+
+def test_the_manifest_of_another_package_is_not_believed(store):
+    folder = store.ensure(KEY, FILES, Source())
+    other = PackageKey("test", "other", "p1")
+    store.folder_of(other).parent.mkdir()
+    shutil.copytree(folder, store.folder_of(other))
+    assert store.open(other) is None
+
+
+def test_a_new_version_replaces_the_old_one(store):
+    store.ensure(KEY, FILES, Source())
+    content = CONTENT[::-1]
+    newer = specs(hashlib.sha256(content).hexdigest())
+    assert store.open(KEY, newer) is None
+    folder = store.ensure(KEY, newer, Source(content))
+    assert (folder / "weights.onnx").read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "needs", "found"),
+    [
+        (CONTENT[:-1], f"{len(CONTENT)} bytes", f"{len(CONTENT) - 1} bytes"),
+        (CONTENT * 3, f"{len(CONTENT)} bytes", f"{len(CONTENT) * 3} bytes"),
+        (CONTENT[::-1], f"sha256 {SHA256}", f"sha256 {hashlib.sha256(CONTENT[::-1]).hexdigest()}"),
+    ],
+)
+def test_bytes_that_were_not_announced_leave_nothing_behind(store, content, needs, found):
+    with pytest.raises(FileHashSumMissmatch) as caught:
+        store.ensure(KEY, FILES, Source(content))
+    assert str(caught.value) == (
+        "weights.onnx is not the file that was announced; it was thrown away.\n"
+        f"needs {needs}; found: {found}\n"
+        "run again; if it happens again, the source is damaged or not to be trusted"
+    )
+    assert store.open(KEY) is None
+    assert leftovers(store) == []
+    assert_complete(store.ensure(KEY, FILES, Source()))
+
+
+def test_md5_is_checked_where_it_is_all_there_is(store):
+    right = FileDownloadSpecs("x", "w.bin", md5_hash=hashlib.md5(CONTENT).hexdigest())
+    assert (store.ensure(KEY, [right], Source()) / "w.bin").read_bytes() == CONTENT
+    wrong = FileDownloadSpecs("x", "w.bin", md5_hash="0" * 32)
+    with pytest.raises(FileHashSumMissmatch, match="needs md5 0000"):
+        store.ensure(PackageKey("test", "m", "p2"), [wrong], Source())
+
+
+def test_a_file_nobody_can_verify_is_not_fetched(store):
+    with pytest.raises(ModelRetrievalError) as caught:
+        store.ensure(KEY, [FileDownloadSpecs("x", "w.bin")], no_source)
+    assert str(caught.value) == (
+        "w.bin cannot be verified.\nneeds a sha256 or md5 announced by the provider; found: neither"
+    )
+    assert not store.root.exists()
+
+
+def test_unsafe_names_are_refused_before_the_disk_is_touched(store):
+    with pytest.raises(CorruptedModelPackageError):
+        store.ensure(KEY, [InlineFileSpecs("../evil.txt", "x")], no_source)
+    with pytest.raises(CorruptedModelPackageError):
+        PackageKey("test", "m", "../p")
+    with pytest.raises(InvalidParameterError):
+        PackageKey("test", "a\0b", "p")
+    assert not store.root.exists()
+
+
+def test_an_error_of_the_source_passes_through_and_leaves_nothing(store):
+    def broken(file):
+        yield CONTENT[:10]
+        raise ModelRetrievalError("cut off")
+
+    with pytest.raises(ModelRetrievalError, match="cut off"):
+        store.ensure(KEY, FILES, broken)
+    assert leftovers(store) == []
+
+
+def test_a_package_that_cannot_fit_is_refused_before_it_is_fetched(store):
+    huge = FileDownloadSpecs("x", "w.bin", sha256_hash=SHA256, size=1 << 60)
+    with pytest.raises(EnvironmentConfigurationError) as caught:
+        store.ensure(KEY, [huge], no_source)
+    free = shutil.disk_usage(store.root).free
+    first, second, third = str(caught.value).split("\n")
+    assert first == f"the package does not fit into the cache folder '{store.root}'."
+    assert second.startswith("needs 1152921504606846976 bytes; found: ")
+    assert abs(int(second.split("found: ")[1].split()[0]) - free) < 1 << 32
+    assert third == "set INFERENCE_HOME to a folder with room that you may write to"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, which always answers 'disk full'")
+def test_a_disk_that_fills_up_is_named(store, monkeypatch):
+    def full(path, chunks, digest, *, limit=None):
+        with Path("/dev/full").open("wb", buffering=0) as stream:
+            stream.write(b"x")
+
+    monkeypatch.setattr("inference_models.cache.store.write_file", full)
+    with pytest.raises(EnvironmentConfigurationError) as caught:
+        store.ensure(KEY, FILES, Source())
+    assert str(caught.value).startswith(
+        f"the package cannot be stored in the cache folder '{store.root}'.\nneeds {2 * len(CONTENT)} bytes; found: "
+    )
+    assert leftovers(store) == []
+
+
+def test_a_folder_that_must_not_be_written_is_named(tmp_path):
+    root = tmp_path / "file" / "root"
+    root.parent.touch()
+    with pytest.raises(EnvironmentConfigurationError) as caught:
+        PackageStore(root).ensure(KEY, FILES, Source())
+    assert str(caught.value) == (
+        f"the package cannot be stored in the cache folder '{root}'.\n"
+        "needs a folder this process may write to; found: File exists\n"
+        "set INFERENCE_HOME to a folder with room that you may write to"
+    )
+
+
+def test_a_hit_writes_nothing(store):
+    folder = store.ensure(KEY, FILES, Source())
+    shutil.rmtree(store.root / "tmp")
+    before = {path: path.lstat().st_mtime_ns for path in store.root.rglob("*")}
+    store.root.chmod(0o555)
+    folder.chmod(0o555)
+    try:
+        assert store.ensure(KEY, FILES, no_source) == folder
+    finally:
+        store.root.chmod(0o700)
+        folder.chmod(0o700)
+    assert {path: path.lstat().st_mtime_ns for path in store.root.rglob("*")} == before
+
+
+POINTS = [
+    "first bytes",
+    "last byte",
+    "before fsync",
+    "after fsync",
+    "before manifest_text",
+    "before sync_tree",
+    "after sync_tree",
+    "before _publish",
+    "after _publish",
+    "after make_private_folder",
+]
+
+
+def run_writer(root: Path, point: str = "never") -> subprocess.Popen[str]:
+    source = Path(__file__).parents[2] / "src"
+    environment = {**os.environ, "PYTHONPATH": str(source)}
+    command = [sys.executable, str(WRITER), str(root), SHA256, point]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def test_killed_at_any_point_nothing_or_everything_is_there(store):
+    roots = {point: store.root.parent / point.replace(" ", "-") for point in POINTS}
+    for point, root in roots.items():
+        writer = run_writer(root, point)
+        writer.communicate(timeout=60)
+        assert writer.returncode == -9, point
+        after = PackageStore(root)
+        found = after.open(KEY)
+        assert (found is None) == (point != "after _publish")
+        assert_complete(after.ensure(KEY, FILES, no_source if found else Source()))
+        assert leftovers(after) == [] or found, point
+
+
+def test_processes_that_race_all_get_the_one_complete_package(store):
+    writers = [run_writer(store.root) for _ in range(4)]
+    folders = {writer.communicate(timeout=60)[0].strip() for writer in writers}
+    assert [writer.returncode for writer in writers] == [0, 0, 0, 0]
+    assert folders == {str(store.folder_of(KEY))}
+    assert_complete(store.ensure(KEY, FILES, no_source))
+    assert leftovers(store) == []
+
+
+def test_a_package_that_another_process_repaired_meanwhile_is_not_put_aside(store):
+    folder = store.ensure(KEY, FILES, Source())
+    (folder / "weights.onnx").write_bytes(b"")
+    other = PackageStore(store.root)
+    damaged = store._damage(folder, KEY, FILES)
+    seen = (folder.lstat().st_dev, folder.lstat().st_ino)
+    other.ensure(KEY, FILES, Source())
+    store._quarantine(folder, seen, damaged)
+    assert_complete(folder)
+    assert store.open(KEY) == folder
+
+
+def test_what_a_running_process_writes_is_not_swept_and_old_foreign_folders_are(store):
+    from inference_models.cache.workspace import ABANDONED_AFTER_S, private_folder
+
+    temporary = store.root / "tmp"
+    with private_folder(temporary) as mine:
+        young, old = temporary / "0000-1-young", temporary / "0000-1-old"
+        young.mkdir()
+        old.mkdir()
+        past = time.time() - ABANDONED_AFTER_S - 60
+        os.utime(old, (past, past))
+        store.ensure(KEY, FILES, Source())
+        assert mine.is_dir()
+        assert young.is_dir()
+        assert not old.exists()

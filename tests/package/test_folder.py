@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from inference_models.entities import FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.package.folder import get_model_package_contents, read_package, read_package_folder
+
+MODEL = json.dumps({"model_architecture": "yolov8", "task_type": "object-detection", "backend_type": "onnx"})
+
+
+@pytest.fixture
+def package(tmp_path):
+    folder = tmp_path / "package"
+    folder.mkdir()
+    (folder / "model_config.json").write_text(MODEL)
+    (folder / "class_names.txt").write_text("a\nb\n")
+    (folder / "weights.onnx").write_bytes(b"x")
+    return folder
+
+
+def test_a_folder_becomes_one_value(package):
+    (package / "sub").mkdir()
+    (package / "sub" / "more.bin").write_bytes(b"1")
+    (package / ".manifest.json").write_text("not part of the package")
+    read = read_package_folder(package)
+    assert list(read.files) == ["class_names.txt", "model_config.json", "sub/more.bin", "weights.onnx"]
+    assert (read.class_names, read.inference, read.model.model_architecture) == (("a", "b"), None, "yolov8")
+    assert read.directory == package
+
+
+def test_a_bare_file_and_texts_become_one_value_without_a_copy(tmp_path):
+    weights = tmp_path / "best.onnx"
+    weights.write_bytes(b"x")
+    texts = [InlineFileSpecs("model_config.json", MODEL), InlineFileSpecs("class_names.txt", "a\n")]
+    read = read_package([LocalFileArtefactSpecs("weights.onnx", weights), *texts])
+    assert (read.directory, read.files, read.class_names) == (tmp_path, {"weights.onnx": weights}, ("a",))
+    assert [path.name for path in tmp_path.iterdir()] == ["best.onnx"]
+
+
+def test_a_package_that_is_not_here_yet_cannot_be_read_in_place():
+    with pytest.raises(ValueError, match="takes local files"):
+        read_package([FileDownloadSpecs("x:y", "weights.onnx")])
+
+
+def test_a_folder_without_a_description_says_what_it_has(package):
+    (package / "model_config.json").unlink()
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        read_package_folder(package)
+    assert str(caught.value) == (
+        f"package folder '{package}' has no model_config.json.\n"
+        "needs model_config.json; found: class_names.txt, weights.onnx"
+    )
+
+
+def test_a_folder_that_is_not_there(tmp_path):
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        read_package_folder(tmp_path / "no")
+    assert str(caught.value) == (
+        f"package folder '{tmp_path / 'no'}' cannot be read.\n"
+        "needs a folder with a package; found: No such file or directory"
+    )
+
+
+def test_a_link_out_of_the_folder_is_refused(package, tmp_path):
+    secret = tmp_path / "secret.txt"
+    secret.write_text("secret")
+    (package / "class_names.txt").unlink()
+    (package / "class_names.txt").symlink_to(secret)
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        read_package_folder(package)
+    assert str(caught.value) == (
+        "'class_names.txt' is a link that leads out of the package folder.\n"
+        f"needs regular files; found: a link to '{secret}'\n"
+        "replace the link by a copy of the file"
+    )
+
+
+def test_a_linked_folder_is_refused_and_a_link_inside_is_not(package, tmp_path):
+    (package / "alias.txt").symlink_to(package / "class_names.txt")
+    assert "alias.txt" in read_package_folder(package).files
+    (tmp_path / "other").mkdir()
+    (package / "other").symlink_to(tmp_path / "other")
+    with pytest.raises(CorruptedModelPackageError, match="'other' is a link"):
+        read_package_folder(package)
+
+
+def test_contents_are_returned_by_element(package):
+    contents = get_model_package_contents(str(package), ["weights.onnx", "class_names.txt"])
+    assert contents == {name: str(package / name) for name in ("weights.onnx", "class_names.txt")}
+
+
+def test_all_missing_elements_are_named_at_once(package):
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        get_model_package_contents(str(package), ["engine.plan", "weights.onnx", "trt_config.json"])
+    assert str(caught.value) == (
+        f"package folder '{package}' is not complete.\n"
+        "needs engine.plan, trt_config.json; found: class_names.txt, model_config.json, weights.onnx\n"
+        "fetch the package again, or add the missing files"
+    )
+
+
+def test_text_that_is_not_utf8_names_the_byte(package):
+    (package / "class_names.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        read_package_folder(package)
+    assert str(caught.value) == "class_names.txt is not text.\nneeds UTF-8; found: byte 0xe9 at position 3"
+
+
+def test_a_text_file_of_absurd_size_is_refused_without_reading_it_whole(package):
+    with (package / "class_names.txt").open("wb") as stream:
+        stream.truncate(1 << 34)
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        read_package_folder(package)
+    assert str(caught.value) == (
+        "class_names.txt is too large.\nneeds at most 8388608 bytes; found: more than 8388608 bytes"
+    )

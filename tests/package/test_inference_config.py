@@ -1,0 +1,231 @@
+from __future__ import annotations
+
+import copy
+import json
+import logging
+
+import pytest
+
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.package.inference_config import (
+    YOLO_RESIZE_RULE,
+    ForwardPass,
+    NmsParameters,
+    PostProcessing,
+    ResizeRule,
+    apply_resize_rule,
+    parse_inference_config,
+)
+from inference_models.preprocess.spec import Contrast, DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
+
+FULL = {
+    "image_pre_processing": {
+        "auto-orient": {"enabled": True},
+        "static-crop": {"enabled": True, "x_min": 10, "x_max": 90, "y_min": 0, "y_max": 100},
+        "contrast": {"enabled": True, "type": "Adaptive Equalization"},
+        "grayscale": {"enabled": False},
+    },
+    "network_input": {
+        "training_input_size": {"height": 480, "width": 640},
+        "dataset_version_resize_dimensions": {"height": 500, "width": 600},
+        "dynamic_spatial_size_supported": True,
+        "dynamic_spatial_size_mode": {"type": "pad-to-be-divisible", "value": 32},
+        "color_mode": "rgb",
+        "resize_mode": "letterbox",
+        "padding_value": 127,
+        "input_channels": 3,
+        "scaling_factor": 255,
+        "normalization": [[0.5], [0.1, 0.2, 0.3]],
+    },
+    "forward_pass": {"static_batch_size": None, "max_dynamic_batch_size": 8},
+    "post_processing": {
+        "type": "nms",
+        "fused": True,
+        "nms_parameters": {
+            "max_detections": 300,
+            "confidence_threshold": 0.25,
+            "iou_threshold": 0.7,
+            "class_agnostic": 1,
+        },
+    },
+    "model_initialization": {"depth": 3},
+    "class_names_operations": [{"type": "class_name_removal", "class_name": "background"}],
+    "free_input_dims": {"input.1": [None, 3, None, None]},
+    "a key of tomorrow": 1,
+}
+MINIMAL = {
+    "network_input": {
+        "training_input_size": {"height": 8, "width": 8},
+        "dynamic_spatial_size_supported": False,
+        "color_mode": "bgr",
+        "resize_mode": "stretch",
+        "input_channels": 3,
+    }
+}
+
+
+def changed(path: str, value: object) -> str:
+    config: dict = copy.deepcopy(FULL)
+    *parents, last = path.split("/")
+    part = config
+    for name in parents:
+        part = part[name]
+    part[last] = value
+    return json.dumps(config)
+
+
+def test_every_field_arrives():
+    config = parse_inference_config(json.dumps(FULL))
+    assert config.preprocess == PreprocessSpec(
+        size=(480, 640),
+        color="rgb",
+        resize=ResizeMode.LETTERBOX,
+        pad_value=127,
+        scaling_factor=255.0,
+        mean=(0.5, 0.5, 0.5),
+        std=(0.1, 0.2, 0.3),
+        static_crop=StaticCrop(x_min=10, x_max=90, y_min=0, y_max=100),
+        contrast=Contrast.ADAPTIVE_EQUALIZATION,
+        dynamic=DynamicSize(32),
+    )
+    assert config.forward_pass == ForwardPass(None, 8)
+    assert config.post_processing == PostProcessing("nms", True, NmsParameters(300, 0.25, 0.7, True))
+    assert config.removed_class_names == ("background",)
+    assert config.model_initialization == {"depth": 3}
+    assert config.free_input_dims == {"input.1": (None, 3, None, None)}
+    assert config.dataset_size == (500, 600)
+
+
+def test_what_is_left_out_has_the_documented_default():
+    config = parse_inference_config(json.dumps({**MINIMAL, "image_pre_processing": None}))
+    assert config.preprocess == PreprocessSpec(size=(8, 8), color="bgr", resize=ResizeMode.STRETCH)
+    assert (config.forward_pass, config.post_processing) == (ForwardPass(), None)
+
+
+def test_our_own_keys_reach_the_preprocessing():
+    network = {**MINIMAL["network_input"], "resize_mode": "shorter-edge-crop", "shorter_edge": 256}
+    network |= {"interpolation": "cubic", "pad_at": "end", "layout": "nhwc"}
+    spec = parse_inference_config(json.dumps({"network_input": network})).preprocess
+    assert (spec.shorter_edge, spec.interpolation, spec.pad_at, spec.layout) == (256, "cubic", "end", "nhwc")
+
+
+def test_no_training_size_is_fine_where_any_size_is():
+    network = {**MINIMAL["network_input"], "training_input_size": None, "dynamic_spatial_size_supported": True}
+    network["dynamic_spatial_size_mode"] = {"type": "any-size"}
+    spec = parse_inference_config(json.dumps({"network_input": network})).preprocess
+    assert (spec.size, spec.dynamic) == (None, DynamicSize(1))
+
+
+def test_steps_that_are_off_are_off():
+    text = changed(
+        "image_pre_processing/static-crop", {"enabled": False, "x_min": 5, "x_max": 5, "y_min": 0, "y_max": 0}
+    )
+    assert parse_inference_config(text).preprocess.static_crop is None
+    text = changed("image_pre_processing/contrast", {"enabled": False, "type": "Contrast Stretching"})
+    assert parse_inference_config(text).preprocess.contrast is None
+
+
+WRONG = "inference_config.json: {} has a wrong value.\nneeds {}; found: {}"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where", "needs", "found"),
+    [
+        ("network_input/input_channels", 4, "network_input.input_channels", "3", "4"),
+        ("network_input/scaling_factor", 0, "network_input.scaling_factor", "a number other than 0", "0"),
+        ("network_input/color_mode", "gbr", "network_input.color_mode", "'rgb' or 'bgr'", '"gbr"'),
+        ("network_input/normalization", [[0], [0.0]], "network_input.normalization[1][0]", "greater than 0", "0.0"),
+        ("network_input/normalization", [[0, 1], [1]], "network_input.normalization[0]", "1 or 3 numbers", "[0, 1]"),
+        (
+            "network_input/training_input_size/height",
+            -1,
+            "network_input.training_input_size.height",
+            "greater than or equal to 1",
+            "-1",
+        ),
+        (
+            "network_input/training_input_size/width",
+            10**9,
+            "network_input.training_input_size.width",
+            "less than or equal to 32768",
+            "1000000000",
+        ),
+        ("network_input/padding_value", 256, "network_input.padding_value", "less than or equal to 255", "256"),
+        (
+            "network_input/dynamic_spatial_size_mode/value",
+            0,
+            "network_input.dynamic_spatial_size_mode.value",
+            "greater than or equal to 1",
+            "0",
+        ),
+        ("post_processing/type", "argmax", "post_processing.type", "one of 'nms', 'softmax', 'sigmoid'", '"argmax"'),
+        (
+            "image_pre_processing/static-crop/x_max",
+            10,
+            "image_pre_processing.static-crop",
+            "x_min < x_max and y_min < y_max",
+            '{"enabled": true, "x_min": 10, "x_max": 10, "y_min": 0, "y_max": 100}',
+        ),
+        (
+            "free_input_dims",
+            {"x": [0]},
+            "free_input_dims.x[0]",
+            "greater than or equal to 1",
+            "0",
+        ),
+    ],
+)
+def test_an_impossible_value_is_named_with_its_path(path, value, where, needs, found):
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        parse_inference_config(changed(path, value))
+    assert str(caught.value) == WRONG.format(where, needs, found)
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        parse_inference_config("{}", where="x.json")
+    assert str(caught.value) == "x.json: network_input is missing.\nneeds the key network_input; found: no such key"
+
+
+def test_a_shorter_edge_belongs_to_its_mode_only():
+    with pytest.raises(CorruptedModelPackageError, match="shorter_edge exactly when resize_mode is shorter-edge-crop"):
+        parse_inference_config(changed("network_input/shorter_edge", 256))
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("", "Expecting value at line 1, column 1"),
+        ("[1]", "[1]"),
+        ('{"a": NaN}', "NaN, which is not JSON"),
+        ('{"a": 1, "a": 2}', 'the key "a" twice'),
+        ("[" * 100_000, "values nested too deeply"),
+    ],
+)
+def test_text_that_is_no_json_object_is_refused(text, found):
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        parse_inference_config(text)
+    assert str(caught.value) == f"inference_config.json cannot be read.\nneeds one JSON object; found: {found}"
+
+
+def test_a_mode_that_cannot_be_batched_becomes_a_grey_letterbox_and_says_so(caplog):
+    config = parse_inference_config(changed("network_input/resize_mode", "fit-longer-edge"))
+    with caplog.at_level(logging.WARNING, logger="inference-models"):
+        spec = apply_resize_rule(config, YOLO_RESIZE_RULE).preprocess
+    assert (spec.resize, spec.pad_value) == (ResizeMode.LETTERBOX, 127)
+    assert caplog.messages[0] == (
+        "inference_config.json: resize mode 'fit-longer-edge' gives every image another network size; "
+        "a letterbox with padding 127 is used instead."
+    )
+
+
+def test_an_allowed_mode_stays_and_another_one_is_refused():
+    config = parse_inference_config(json.dumps(FULL))
+    assert apply_resize_rule(config, YOLO_RESIZE_RULE) is config
+    only = ResizeRule(frozenset({ResizeMode.STRETCH, ResizeMode.CENTER_CROP}))
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        apply_resize_rule(config, only)
+    assert str(caught.value) == (
+        "inference_config.json: network_input.resize_mode does not suit this architecture.\n"
+        "needs 'stretch' or 'center-crop'; found: 'letterbox'"
+    )

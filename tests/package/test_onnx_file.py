@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference_models.backends.session import TensorSpec
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.package.onnx_file import read_onnx_bytes, read_onnx_file
+from package.onnx_models import external, small_model
+
+GOOD = small_model().SerializeToString()
+LIMIT_S = 0.1
+
+
+def refused(data: bytes) -> str:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        read_onnx_bytes(data, where="m.onnx")
+    return str(caught.value)
+
+
+def text(found: str) -> str:
+    return f"m.onnx is not an ONNX graph.\nneeds a complete ONNX file; found: {found}\nexport or fetch the file again"
+
+
+def test_a_graph_tells_its_facts(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.write_bytes(GOOD)
+    facts = read_onnx_file(path)
+    assert (facts.name, facts.ir_version, facts.opset, facts.producer) == ("m.onnx", 8, 17, "test")
+    assert facts.metadata == {"task": "detect"}
+    # `w` is an input with a stored value: a run need not give it.
+    assert facts.inputs == (TensorSpec("x", (None, 3, 8, None), "float32"),)
+    assert facts.outputs == (TensorSpec("y", (1, 4, 8, 8), "float16"),)
+    assert facts.external == ()
+
+
+def test_real_weights_tell_what_the_onnx_package_tells(shared_data):
+    import onnx
+
+    path = shared_data / "yolox_nano.onnx"
+    facts, expected = read_onnx_file(path), onnx.load(path)
+    assert facts.opset == expected.opset_import[0].version == 11
+    assert facts.inputs == (TensorSpec("images", (1, 3, 416, 416), "float32"),)
+    assert facts.outputs == (TensorSpec("output", (1, 3549, 85), "float32"),)
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    path = tmp_path / "m.onnx"
+    path.touch()
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        read_onnx_file(path)
+    assert str(caught.value) == text("an empty file") == refused(b"")
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        read_onnx_file(tmp_path / "m.onnx")
+    assert str(caught.value) == text("No such file or directory")
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        (b"<html>", "a field of unknown kind 4 at byte 1"),
+        (b"PK\x03\x04", "an impossible field number at byte 2"),
+        (b"\x08\x07", "no graph before the end at byte 2"),
+        (b"\x08", "the end of the data inside a number at byte 1"),
+        (b"\x00\x00", "an impossible field number at byte 0"),
+        (b"\x08" + b"\xff" * 11, "a number of more than 64 bits at byte 1"),
+    ],
+)
+def test_bytes_that_are_no_graph_are_refused_with_their_position(data, found):
+    assert refused(data) == text(found)
+
+
+@pytest.mark.parametrize("cut", range(1, len(GOOD), 7))
+def test_a_truncated_file_never_raises_anything_else(cut):
+    try:
+        read_onnx_bytes(GOOD[:cut], where="m.onnx")
+    except CorruptedModelPackageError:
+        return
+
+
+def test_a_graph_cut_in_the_middle_is_refused():
+    assert "where" in refused(GOOD[: len(GOOD) // 2])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), min_size=1, max_size=8))
+def test_changed_bytes_are_read_or_refused_in_bounded_time(changes):
+    data = bytearray(GOOD)
+    for position, value in changes:
+        data[position] = value
+    started = time.process_time()
+    try:
+        read_onnx_bytes(bytes(data), where="m.onnx")
+    except CorruptedModelPackageError as exc:
+        assert exc.summary == "m.onnx is not an ONNX graph."  # noqa: PT017 - any other outcome is fine too
+    assert time.process_time() - started < LIMIT_S
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=4096))
+def test_random_bytes_are_read_or_refused(data):
+    try:
+        read_onnx_bytes(data, where="m.onnx")
+    except CorruptedModelPackageError:
+        return
+
+
+def nested(depth: int) -> bytes:
+    from inference_models.package.wire import encode_message
+
+    graph = b""
+    for _ in range(depth):
+        graph = encode_message(1, encode_message(5, encode_message(6, graph)))
+    return encode_message(7, graph)
+
+
+def test_absurd_nesting_is_refused_and_sane_nesting_is_not():
+    read_onnx_bytes(nested(20), where="m.onnx")
+    started = time.process_time()
+    assert "more than 100 messages inside each other" in refused(nested(3000))
+    assert time.process_time() - started < LIMIT_S
+
+
+def places():
+    """A model with one external tensor, for every place a tensor can be."""
+    from onnx import AttributeProto, GraphProto, NodeProto, SparseTensorProto
+
+    def model():
+        return small_model()
+
+    made = {}
+    made["initializer"] = model()
+    made["initializer"].graph.initializer.append(external())
+    made["sparse values"] = model()
+    made["sparse values"].graph.sparse_initializer.append(SparseTensorProto(values=external(), dims=[4]))
+    made["sparse indices"] = model()
+    made["sparse indices"].graph.sparse_initializer.append(SparseTensorProto(indices=external(), dims=[4]))
+    made["constant attribute"] = model()
+    made["constant attribute"].graph.node[1].attribute[0].t.CopyFrom(external())
+    made["list of tensors"] = model()
+    made["list of tensors"].graph.node[0].attribute.append(AttributeProto(name="a", tensors=[external()]))
+    made["sparse attribute"] = model()
+    sparse = SparseTensorProto(values=external())
+    made["sparse attribute"].graph.node[0].attribute.append(AttributeProto(name="a", sparse_tensor=sparse))
+    made["subgraph"] = model()
+    body = GraphProto(initializer=[external()])
+    made["subgraph"].graph.node[0].attribute.append(AttributeProto(name="body", g=body))
+    made["list of subgraphs"] = model()
+    made["list of subgraphs"].graph.node[0].attribute.append(AttributeProto(name="bodies", graphs=[body]))
+    made["function"] = model()
+    node = NodeProto(op_type="Constant", attribute=[AttributeProto(name="value", t=external())])
+    made["function"].functions.add(name="f").node.append(node)
+    made["function default"] = model()
+    made["function default"].functions.add(name="f").attribute_proto.add(name="a").t.CopyFrom(external())
+    made["training"] = model()
+    made["training"].training_info.add().algorithm.initializer.append(external())
+    return {name: made_model.SerializeToString() for name, made_model in made.items()}
+
+
+@pytest.mark.parametrize(("place", "data"), places().items())
+def test_an_external_tensor_is_found_wherever_it_is(place, data):
+    found = read_onnx_bytes(data, where="m.onnx").external
+    assert [(tensor.name, dict(tensor.entries)) for tensor in found] == [("e", {"location": "data.bin"})], place
+
+
+def test_an_external_tensor_in_a_second_graph_field_is_found():
+    # Readers merge repeated fields: what stands in the second one is loaded as well.
+    from onnx import GraphProto, ModelProto
+
+    second = ModelProto(graph=GraphProto(initializer=[external()])).SerializeToString()
+    assert len(read_onnx_bytes(GOOD + second, where="m.onnx").external) == 1

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.package.onnx_shapes import with_free_input_dims
+from package.onnx_models import small_model
+
+GOOD = small_model().SerializeToString()
+
+
+def test_only_shapes_change():
+    changed = onnx.load_from_string(with_free_input_dims(GOOD, {"x": (None, 3, 300, None)}))
+    expected = small_model()
+    shape = expected.graph.input[0].type.tensor_type.shape
+    for dimension, value in zip(shape.dim, (None, 3, 300, None), strict=True):
+        dimension.Clear()
+        if value is not None:
+            dimension.dim_value = value
+    for value_info in (expected.graph.output[0], expected.graph.value_info[0]):
+        value_info.type.tensor_type.ClearField("shape")
+    assert changed == expected
+
+
+def test_nothing_to_change_in_the_inputs_leaves_them():
+    changed = onnx.load_from_string(with_free_input_dims(GOOD, {}))
+    assert list(changed.graph.input) == list(small_model().graph.input)
+
+
+def test_centerface_takes_other_sizes_then(centerface_onnx):
+    data = centerface_onnx.read_bytes()
+    changed = with_free_input_dims(data, {"input.1": (None, 3, None, None)})
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(changed, options, providers=["CPUExecutionProvider"])
+    outputs = session.run(None, {"input.1": np.zeros((2, 3, 640, 640), np.float32)})
+    assert [output.shape for output in outputs] == [(2, channels, 160, 160) for channels in (1, 2, 2, 10)]
+    before, after = onnx.load_from_string(data), onnx.load_from_string(changed)
+    for model in (before, after):
+        for value in (*model.graph.input[:1], *model.graph.output):
+            value.type.tensor_type.ClearField("shape")
+    assert before == after
+
+
+@pytest.mark.parametrize(
+    ("dims", "needs"),
+    [({"y": (1,)}, "an input 'y' with 1 sides"), ({"x": (1, 3)}, "an input 'x' with 2 sides")],
+)
+def test_dims_that_do_not_fit_are_refused(dims, needs):
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        with_free_input_dims(GOOD, dims)
+    assert str(caught.value) == (
+        f"weights.onnx: free_input_dims does not fit the graph.\nneeds {needs}; found: 'x' with 4 sides"
+    )

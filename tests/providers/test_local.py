@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from inference_models.entities import BackendType, InlineFileSpecs, LocalFileArtefactSpecs
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    InvalidParameterError,
+    MissingModelInitParameterError,
+    ModelNotFoundError,
+)
+from inference_models.package.class_names import coco_class_names
+from inference_models.package.folder import read_package
+from inference_models.providers import DescribeOptions
+from inference_models.providers.local import open_provider
+from package.onnx_models import external, small_model, with_output
+from providers.contract import ProviderContract
+
+ULTRALYTICS = {
+    "description": "Ultralytics YOLOv8n model",
+    "task": "detect",
+    "names": "{0: 'cat', 1: 'dog'}",
+}
+
+
+@pytest.fixture
+def provider():
+    return open_provider()
+
+
+@pytest.fixture
+def package(tmp_path):
+    folder = tmp_path / "package"
+    folder.mkdir()
+    config = {"model_architecture": "yolov8", "task_type": "object-detection", "backend_type": "onnx"}
+    (folder / "model_config.json").write_text(json.dumps(config))
+    (folder / "class_names.txt").write_text("a\nb\n")
+    (folder / "weights.onnx").write_bytes(small_model().SerializeToString())
+    return folder
+
+
+@pytest.fixture
+def bare(tmp_path):
+    path = tmp_path / "best.onnx"
+    path.write_bytes(with_output([1, 6, 8400], ULTRALYTICS).SerializeToString())
+    return path
+
+
+@pytest.fixture
+def silent(tmp_path):
+    path = tmp_path / "silent.onnx"
+    path.write_bytes(small_model(metadata={"a": "b"}).SerializeToString())
+    return path
+
+
+class TestContract(ProviderContract):
+    @pytest.fixture
+    def known(self, package):
+        return f"local:{package}"
+
+    @pytest.fixture
+    def misspelt(self, package):
+        return f"local:{package.parent / 'pakage'}"
+
+    @pytest.fixture
+    def nearest(self):
+        return "package"
+
+
+def test_a_folder_is_described_from_its_own_files(provider, package):
+    metadata = provider.describe(str(package))
+    described = metadata.model_packages[0]
+    assert (metadata.model_architecture, metadata.task_type) == ("yolov8", "object-detection")
+    assert (described.backend, described.onnx_package_details.opset) == (BackendType.ONNX, 17)
+    assert (described.dynamic_batch_size_supported, described.static_batch_size) == (True, None)
+    assert all(isinstance(item, LocalFileArtefactSpecs) for item in described.package_artefacts)
+    assert read_package(described.package_artefacts).class_names == ("a", "b")
+
+
+def test_a_bare_file_that_says_everything_needs_no_more(provider, bare):
+    metadata = provider.describe(str(bare))
+    described = metadata.model_packages[0]
+    assert (metadata.model_architecture, metadata.task_type) == ("yolov8", "object-detection")
+    assert described.package_artefacts[0] == LocalFileArtefactSpecs("weights.onnx", bare)
+    assert (described.static_batch_size, described.model_features) == (1, None)
+    folder = read_package(described.package_artefacts)
+    assert (folder.class_names, folder.inference, folder.directory) == (("cat", "dog"), None, bare.parent)
+    assert [path.name for path in bare.parent.iterdir()] == ["best.onnx"]
+
+
+def test_suppression_inside_a_bare_file_is_announced(provider, tmp_path):
+    path = tmp_path / "e2e.onnx"
+    path.write_bytes(with_output([1, 300, 6], ULTRALYTICS).SerializeToString())
+    assert provider.describe(str(path)).model_packages[0].model_features == {"nms_fused": True}
+
+
+def labels_of(provider, path, labels):
+    options = DescribeOptions(labels=labels, architecture="yolov9", task_type="object-detection")
+    metadata = provider.describe(str(path), options)
+    assert metadata.model_architecture == "yolov9"
+    texts = metadata.model_packages[0].package_artefacts
+    return next(item.text for item in texts if isinstance(item, InlineFileSpecs)).splitlines()
+
+
+def test_what_the_caller_says_wins(provider, bare, tmp_path):
+    assert labels_of(provider, bare, ["x", "y"]) == ["x", "y"]
+    assert tuple(labels_of(provider, bare, "coco")) == coco_class_names()
+    (tmp_path / "l.txt").write_text("one\ntwo\n")
+    assert labels_of(provider, bare, tmp_path / "l.txt") == ["one", "two"]
+    assert labels_of(provider, bare, str(tmp_path / "l.txt")) == ["one", "two"]
+
+
+def test_what_is_missing_is_named_with_a_line_to_paste(provider, silent):
+    with pytest.raises(MissingModelInitParameterError) as caught:
+        provider.describe(str(silent), DescribeOptions(architecture="yolov8"))
+    assert str(caught.value) == (
+        "'silent.onnx' does not say everything about itself.\n"
+        "needs labels, task_type; found: architecture\n"
+        f'AutoModel.from_pretrained("{silent}", labels="coco", task_type="object-detection")'
+    )
+
+
+@pytest.mark.parametrize(
+    ("labels", "found"),
+    [("no-such.txt", "no file 'no-such.txt'"), ([1, 2], "[1, 2]"), ([], "[]"), (3, "3")],
+)
+def test_labels_that_cannot_be_used_are_refused(provider, bare, labels, found):
+    with pytest.raises(InvalidParameterError) as caught:
+        provider.describe(str(bare), DescribeOptions(labels=labels))
+    assert str(caught.value) == (
+        f'labels cannot be used.\nneeds "coco", a list of names, or a text file; found: {found}'
+    )
+
+
+def test_a_file_of_another_kind_is_refused(provider, tmp_path):
+    path = tmp_path / "best.pt"
+    path.touch()
+    with pytest.raises(InvalidParameterError) as caught:
+        provider.describe(str(path))
+    assert str(caught.value) == (
+        f"'{path}' cannot be loaded.\n"
+        "needs a folder with model_config.json, or an .onnx file; found: a .pt file\n"
+        "export the model to ONNX, or name the folder it lies in"
+    )
+
+
+def test_a_path_with_nothing_there_names_the_nearest(provider, bare):
+    with pytest.raises(ModelNotFoundError) as caught:
+        provider.describe(str(bare.with_name("bets.onnx")))
+    assert str(caught.value) == f"there is no file or folder '{bare.with_name('bets.onnx')}'; nearest: 'best.onnx'."
+
+
+def test_a_folder_without_weights_says_what_it_has(provider, package):
+    (package / "weights.onnx").unlink()
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        provider.describe(str(package))
+    assert str(caught.value) == (
+        f"package folder '{package}' is not complete.\n"
+        "needs weights.onnx; found: class_names.txt, model_config.json\n"
+        "fetch the package again, or add the missing file"
+    )
+
+
+def test_a_graph_that_points_out_of_its_folder_is_refused_when_it_is_described(provider, package):
+    model = small_model()
+    model.graph.initializer.append(external(location="../secret"))
+    (package / "weights.onnx").write_bytes(model.SerializeToString())
+    with pytest.raises(CorruptedModelPackageError, match="has its values in a file that is not opened"):
+        provider.describe(str(package))
+
+
+def test_a_code_package_is_described_and_not_run(provider, tmp_path):
+    (tmp_path / "model_config.json").write_text('{"model_module": "model.py", "model_class": "Mine"}')
+    (tmp_path / "model.py").write_text("raise SystemExit('the code was run')\n")
+    metadata = provider.describe(f"local:{tmp_path}")
+    assert (metadata.model_architecture, metadata.model_packages[0].backend) == ("custom", BackendType.CUSTOM)

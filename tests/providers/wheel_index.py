@@ -1,0 +1,93 @@
+"""A package index of static pages on this machine, and wheels to put into it."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import http.server
+import threading
+import zipfile
+from contextlib import contextmanager
+from pathlib import Path
+
+from inference_models.catalogue import Catalogue
+
+MEMBER = "facefind/weights.onnx"
+FILE_NAME = "facefind-1.0-py3-none-any.whl"
+CONTENT = bytes(range(256)) * 4096
+
+
+def build_wheel(folder: Path, content: bytes = CONTENT, *, member: str = MEMBER, extra=()) -> Path:
+    path = folder / FILE_NAME
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("facefind/__init__.py", "raise SystemExit('code of the wheel was run')\n")
+        archive.writestr(member, content)
+        for info, data in extra:
+            archive.writestr(info, data)
+        archive.writestr("facefind-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: facefind\nVersion: 1.0\n")
+        archive.writestr("facefind-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("facefind-1.0.dist-info/RECORD", "")
+    return path
+
+
+def catalogue_for(wheel: Path, files: list[dict] | None = None, **wheel_facts: object) -> Catalogue:
+    data = wheel.read_bytes()
+    facts = {
+        "distribution": "facefind",
+        "version": "1.0",
+        "file_name": FILE_NAME,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "size": len(data),
+        **wheel_facts,
+    }
+    package = {
+        "package_id": "onnxfp32",
+        "backend": "onnx",
+        "quantization": "fp32",
+        "opset": 17,
+        "dynamic_batch_size_supported": False,
+        "static_batch_size": 1,
+        "wheel": facts,
+        "files": files or [member_of(CONTENT)],
+        "inference_config": {},
+    }
+    model = {
+        "description": "d",
+        "architecture": "yolov8",
+        "task_type": "object-detection",
+        "license": "MIT",
+        "license_source": "l",
+        "source": "s",
+        "class_names": ["a"],
+        "packages": [package],
+    }
+    return Catalogue.model_validate({"schema_version": 1, "models": {"face-find": model}})
+
+
+def member_of(content: bytes, path: str = MEMBER, handle: str = "weights.onnx", **facts: object) -> dict:
+    return {
+        "path": path,
+        "handle": handle,
+        "sha256": hashlib.sha256(content).hexdigest(),
+        "size": len(content),
+        **facts,
+    }
+
+
+class _Handler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, _format, *args):
+        self.server.requests.append(args[0])
+
+
+@contextmanager
+def served(folder: Path):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
+    server.requests = []
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()

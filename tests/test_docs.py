@@ -1,0 +1,87 @@
+"""What the documentation shows is run here, as it stands there."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from inference_models import AutoModel, ObjectDetectionModel
+from inference_models.developer_tools import code_digest
+from inference_models.errors import ForbiddenLocalCodePackageAccessError
+
+ROOT = Path(__file__).parent.parent
+
+
+def blocks(page: str, language: str) -> list[str]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_the_first_python_of_the_readme_runs(
+    centerface_onnx: Path, catalogue_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert centerface_onnx.is_relative_to(catalogue_home)
+    monkeypatch.chdir(ROOT)
+    names: dict[str, object] = {}
+    exec(compile(blocks("README.md", "python")[0], "README.md", "exec"), names)
+    assert len(names["detections"]) == 1
+    assert "ResolvedModelMetadata" in capsys.readouterr().out
+
+
+def test_the_first_two_commands_of_the_readme_are_one_line_each() -> None:
+    first, second = blocks("README.md", "sh")[:2]
+    assert first.count("\n") == second.count("\n") == 1
+    assert "inference-models predict centerface examples/astronaut.jpg --save out" in first
+    assert "pytest" in second
+
+
+@pytest.fixture
+def code_package(tmp_path: Path) -> Path:
+    folder = tmp_path / "my-package"
+    folder.mkdir()
+    (folder / "model.py").write_text(blocks("docs/custom-code.md", "python")[0])
+    (folder / "model_config.json").write_text(json.dumps({"model_module": "model.py", "model_class": "MyDetector"}))
+    return folder
+
+
+def test_the_documented_own_code_runs_with_consent(code_package: Path) -> None:
+    model = AutoModel.from_pretrained(code_package, allow_local_code_packages=code_digest(code_package))
+    assert isinstance(model, ObjectDetectionModel)
+    (detections,) = model(np.full((40, 60, 3), 51, np.uint8))
+    np.testing.assert_allclose(detections.xyxy, [[0, 0, 60, 40]])
+    assert float(detections.confidence[0]) == pytest.approx(0.2)
+    assert model.annotate(np.full((40, 60, 3), 51, np.uint8), detections).shape == (40, 60, 3)
+    assert model.resolved_model is not None
+    assert model.resolved_model.backend == "custom"
+
+
+@pytest.mark.parametrize("consent", [False, True, "sha256:" + "0" * 64])
+def test_own_code_without_its_digest_never_runs(code_package: Path, consent: object) -> None:
+    marker = code_package.parent / "ran"
+    source = (code_package / "model.py").read_text()
+    (code_package / "model.py").write_text(f"open({str(marker)!r}, 'w').close()\n{source}")
+    with pytest.raises(ForbiddenLocalCodePackageAccessError) as caught:
+        AutoModel.from_pretrained(code_package, allow_local_code_packages=consent)
+    assert not marker.exists()
+    assert f'allow_local_code_packages="{code_digest(code_package)}"' in str(caught.value)
+
+
+def test_consent_ends_when_a_byte_of_the_code_changes(code_package: Path) -> None:
+    digest = code_digest(code_package)
+    with (code_package / "model.py").open("a") as file:
+        file.write("# changed\n")
+    with pytest.raises(ForbiddenLocalCodePackageAccessError):
+        AutoModel.from_pretrained(code_package, allow_local_code_packages=digest)
+
+
+def test_the_generated_tables_are_what_the_code_says() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / "write-docs", "--check"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import socket
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRUBBED = (
@@ -96,3 +101,16 @@ def picodet_onnx(model_cache: Path) -> Path:
 @pytest.fixture(scope="session")
 def pplcnet_onnx(model_cache: Path) -> Path:
     return _catalogue_weights("pplcnet-page-orientation", model_cache)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call() -> Iterator[None]:
+    """Where PyTorch is not installed, a test that converts to tensors on the way is skipped, not failed."""
+    from inference_models.errors import MissingDependencyError
+
+    try:
+        return (yield)
+    except MissingDependencyError as exc:
+        if exc.needs == "torch" and importlib.util.find_spec("torch") is None:
+            pytest.skip("needs PyTorch")
+        raise

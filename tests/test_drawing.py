@@ -5,7 +5,6 @@ import sys
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from inference_models.drawing import annotate
@@ -16,6 +15,7 @@ from inference_models.predictions.detections import Detections
 from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
 from inference_models.predictions.key_points import KeyPoints
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
+from optional import torch
 
 GREY = 100
 IMAGE = np.full((150, 200, 3), GREY, np.uint8)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
+
+from optional import torch
 
 
 def overlaps(a, b, iou) -> bool:

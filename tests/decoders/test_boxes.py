@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from decoders.independent_nms import assert_same_boxes, assert_torch_agrees, centred_to_corners, torch_decode
 from inference_models.decoders.boxes import (
@@ -15,6 +14,7 @@ from inference_models.decoders.boxes import (
 )
 from inference_models.decoders.types import BoxLimits
 from inference_models.errors import CorruptedModelPackageError
+from optional import torch
 
 FRAME = (320, 416)
 LIMITS = BoxLimits(confidence=0.4, iou=0.3, max_detections=300)

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from inference_models.decoders.classes import FUSED, SIGMOID, SOFTMAX
 from inference_models.errors import CorruptedModelPackageError
+from optional import torch
 
 EXPECTED = {
     "softmax": (SOFTMAX, lambda x: x.softmax(dim=1)),

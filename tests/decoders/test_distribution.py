@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from decoders.independent_nms import assert_same_boxes, assert_torch_agrees, torch_decode
 from inference_models.decoders.distribution import DISTRIBUTION
 from inference_models.decoders.types import BoxLimits
 from inference_models.errors import CorruptedModelPackageError
+from optional import torch
 
 FRAME = (100, 136)  # no multiple of 64: the last cells reach over the edge
 GRIDS = {8: (13, 17), 16: (7, 9), 32: (4, 5), 64: (2, 3)}

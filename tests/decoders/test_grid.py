@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from decoders.independent_nms import assert_same_boxes, assert_torch_agrees, torch_decode
 from inference_models.decoders.grid import YOLOX, grid_cells
 from inference_models.decoders.types import BoxLimits
 from inference_models.errors import CorruptedModelPackageError
+from optional import torch
 
 FRAME = (96, 160)
 ROWS = 12 * 20 + 6 * 10 + 3 * 5

@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 import pytest
-import torch
 
 from decoders.independent_nms import assert_same_boxes, assert_torch_agrees, torch_decode
 from inference_models.decoders.heatmap import HEATMAP
 from inference_models.decoders.types import BoxLimits
 from inference_models.errors import CorruptedModelPackageError
+from optional import torch
 
 FRAME = (64, 96)
 HEIGHT, WIDTH = 16, 24

@@ -4,12 +4,12 @@ import time
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decoders.independent_nms import greedy_loop
 from inference_models.decoders.nms import nms
+from optional import torch
 
 SPECIAL = st.sampled_from([np.nan, np.inf, -np.inf, 3e38, -3e38])
 COORDINATE = st.integers(0, 8).map(float) | st.floats(-20, 20, width=32) | SPECIAL

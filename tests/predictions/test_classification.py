@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-import torch
 
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
+from optional import torch
 
 NAMES = ["cat", "dog", "owl"]
 
@@ -62,19 +63,21 @@ def test_repr_is_short() -> None:
 
 
 @pytest.mark.parametrize(
-    "prediction",
+    "make",
     [
-        single(),
-        single().torch(),
-        single(images_metadata=None, class_names=None),
-        single(class_id=np.zeros(0, np.int64), confidence=np.zeros((0, 3), np.float32)),
-        multi(),
-        multi().torch(),
-        multi(class_ids=np.zeros(0, np.int64), image_metadata=None),
+        single,
+        lambda: single().torch(),
+        lambda: single(images_metadata=None, class_names=None),
+        lambda: single(class_id=np.zeros(0, np.int64), confidence=np.zeros((0, 3), np.float32)),
+        multi,
+        lambda: multi().torch(),
+        lambda: multi(class_ids=np.zeros(0, np.int64), image_metadata=None),
     ],
-    ids=repr,
 )
-def test_json_brings_everything_back(prediction: ClassificationPrediction | MultiLabelClassificationPrediction) -> None:
+def test_json_brings_everything_back(
+    make: Callable[[], ClassificationPrediction | MultiLabelClassificationPrediction],
+) -> None:
+    prediction = make()
     back = type(prediction).from_json(prediction.to_json())
     assert back == prediction
     assert back.confidence.shape == tuple(prediction.confidence.shape)

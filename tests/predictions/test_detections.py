@@ -8,12 +8,12 @@ from dataclasses import fields, replace
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.detections import Detections
+from optional import torch
 
 NAMES = ["face", "dog", "cat"]
 

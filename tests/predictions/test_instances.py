@@ -1,18 +1,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+from optional import torch
 
 MASKS = np.zeros((2, 6, 8), bool)
 MASKS[0, 1:3, 2:5] = True
@@ -112,8 +113,9 @@ def test_iteration_gives_coco_dictionaries_for_run_lengths() -> None:
     assert instances[1].mask == coco_masks()[1]
 
 
-@pytest.mark.parametrize("mask", [MASKS, torch.from_numpy(MASKS), rle_masks()], ids=["numpy", "torch", "rle"])
-def test_masks_follow_the_rows(mask: object) -> None:
+@pytest.mark.parametrize("make", [lambda: MASKS, lambda: torch.from_numpy(MASKS), rle_masks])
+def test_masks_follow_the_rows(make: Callable[[], object]) -> None:
+    mask = make()
     chosen = example(mask=mask)[[1]]
     assert chosen.class_id.tolist() == [0]
     assert chosen.bboxes_metadata == [{}]

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import fields, replace
 
 import numpy as np
 import pytest
-import torch
 
 from inference_models.predictions.key_points import KeyPoints
+from optional import torch
 
 
 def example(**changes: object) -> KeyPoints:
@@ -66,17 +67,18 @@ def test_repr_counts_the_points_that_were_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "key_points",
+    "make",
     [
-        example(),
-        example().torch(),
-        example()[[]],
-        example(covariance=None, detection_confidence=None, image_metadata=None, key_points_metadata=None),
-        example(class_names=None, xy=np.zeros((2, 3, 2), np.int32)),
+        example,
+        lambda: example().torch(),
+        lambda: example()[[]],
+        lambda: example(covariance=None, detection_confidence=None, image_metadata=None, key_points_metadata=None),
+        lambda: example(class_names=None, xy=np.zeros((2, 3, 2), np.int32)),
     ],
     ids=["all", "torch", "empty", "bare", "int"],
 )
-def test_json_brings_everything_back(key_points: KeyPoints) -> None:
+def test_json_brings_everything_back(make: Callable[[], KeyPoints]) -> None:
+    key_points = make()
     back = KeyPoints.from_json(key_points.to_json())
     assert back == key_points
     assert back.xy.shape == tuple(key_points.xy.shape)

@@ -75,8 +75,7 @@ def test_a_packed_array_comes_back_and_can_be_written_to(array: np.ndarray) -> N
 
 
 def test_metadata_keeps_the_type_and_shape_of_arrays() -> None:
-    import torch
-
+    torch = pytest.importorskip("torch")
     metadata = {
         "polygon": np.array([[1.5, 2], [3, 4]], np.float32),
         "none": np.zeros((0, 2), np.int32),

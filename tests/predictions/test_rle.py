@@ -87,8 +87,7 @@ def test_special_masks_agree_with_pycocotools(mask: np.ndarray) -> None:
 
 
 def test_torch_masks_and_numbers_are_masks_too() -> None:
-    import torch
-
+    torch = pytest.importorskip("torch")
     mask = blobs(3, (40, 60))
     expected = coco_encode(mask)["counts"]
     assert encode_mask(torch.from_numpy(mask))["counts"] == expected

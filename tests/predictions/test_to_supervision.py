@@ -9,12 +9,12 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
-import torch
 
 from inference_models.errors import MissingDependencyError
 from inference_models.predictions.detections import Detections
 from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
 from inference_models.predictions.key_points import KeyPoints
+from optional import torch
 
 supervision = pytest.importorskip("supervision")
 

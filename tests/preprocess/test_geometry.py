@@ -14,8 +14,7 @@ from inference_models.preprocess.geometry import ImageTransform
 from inference_models.preprocess.inputs import load_images
 from inference_models.preprocess.placement import place, target_size
 from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
-
-torch = pytest.importorskip("torch")
+from optional import torch
 
 MODES = st.sampled_from(list(ResizeMode))
 SIDES = st.integers(1, 10_000)

@@ -14,8 +14,7 @@ from PIL import Image
 
 from inference_models.errors import InvalidParameterError, ModelInputError
 from inference_models.preprocess.inputs import list_images, load_images
-
-torch = pytest.importorskip("torch")
+from optional import torch
 
 RGB = skimage.data.astronaut()[:120, :200]
 BGR = np.ascontiguousarray(RGB[..., ::-1])

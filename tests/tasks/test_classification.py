@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
 from inference_models.tasks.classification import ClassificationModel, MultiLabelClassificationModel
+from optional import torch
 
 
 class Colour(ClassificationModel[torch.Tensor, torch.Tensor]):

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.tasks.classification import ClassificationModel
 from inference_models.tasks.embeddings import ImageEmbeddingModel, TextImageEmbeddingModel, cosine_matrix
+from optional import torch
 
 
 class Letters(TextImageEmbeddingModel):

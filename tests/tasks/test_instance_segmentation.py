@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
+from optional import torch
 
 
 class Threshold(InstanceSegmentationModel[torch.Tensor, list, torch.Tensor]):

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from inference_models.entities import ResolvedModelMetadata
 from inference_models.predictions.detections import Detections
 from inference_models.tasks.object_detection import ObjectDetectionModel
+from optional import torch
 
 
 class BrightestPixel(ObjectDetectionModel[torch.Tensor, list, torch.Tensor]):

@@ -230,7 +230,7 @@ def test_paths_that_cannot_be_read_are_refused(tmp_path: Path, monkeypatch: pyte
     assert file_refusal(tmp_path / "no.jpg") == f"'{tmp_path}/no.jpg': there is no such file.\ncheck the path"
     assert file_refusal(tmp_path) == f"'{tmp_path}': a folder, not a file.\npass a list of the paths of its files"
     assert file_refusal("a\0b") == (
-        "'a\\x00b': the file cannot be read: embedded null byte.\ncheck the path and its permissions"
+        "'a\\x00b': the file cannot be read: its name holds a null character.\ncheck the path and its permissions"
     )
     assert "File name too long" in file_refusal("a" * 5000)
 

@@ -16,6 +16,7 @@ ENTRY_POINT_GROUP = "inference_models.backends"
 _NOT_BACKENDS = frozenset({"batching", "session"})
 
 
+@cache
 def find_backend(backend: BackendType) -> Backend | None:
     """The module that runs packages of `backend`, or None when there is none here or in a plug-in."""
     name = backend.value.replace("-", "_")

@@ -93,7 +93,8 @@ def _read_bytes(path: Path, name: str) -> bytes:
 
 
 def _unreadable(name: str, exc: OSError | ValueError) -> ModelInputError:
-    reason = exc.strerror if isinstance(exc, OSError) else str(exc)
+    # A ValueError is a null character in the name; every Python says it in other words.
+    reason = exc.strerror if isinstance(exc, OSError) else "its name holds a null character"
     return ModelInputError(f"{name}: the file cannot be read: {reason}.", fix="check the path and its permissions")
 
 

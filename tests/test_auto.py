@@ -17,6 +17,7 @@ from inference_models.errors import (
     CorruptedModelPackageError,
     DirectLocalStorageAccessError,
     InvalidParameterError,
+    MissingModelInitParameterError,
     ModelNotFoundError,
     ModelRuntimeError,
     NoCompatiblePackageError,
@@ -167,6 +168,49 @@ class TestOptions:
     def test_options_of_the_public_library_without_effect_here_are_accepted(self, detector: Path) -> None:
         load(detector, use_auto_resolution_cache=False, verify_hash_while_download=True)
 
+    @pytest.mark.parametrize(
+        ("option", "value", "needs"),
+        [
+            ("arrays", "tf", "'numpy', 'torch' or None"),
+            ("threads", "2", "a whole number from 1 on, or None"),
+            ("threads", 0, "a whole number from 1 on, or None"),
+            ("max_package_loading_attempts", -1, "a whole number from 1 on, or None"),
+            ("onnx_execution_providers", [], "a list of names, or of (name, options) pairs"),
+            ("onnx_execution_providers", "CPUExecutionProvider", "a list of names, or of (name, options) pairs"),
+        ],
+    )
+    def test_load_options_that_make_no_sense_are_refused(
+        self, detector: Path, option: str, value: object, needs: str
+    ) -> None:
+        with pytest.raises(InvalidParameterError) as caught:
+            load(detector, **{option: value})
+        lines = str(caught.value).splitlines()
+        assert lines[:2] == [f"{option}={value!r} makes no sense.", f"needs {needs}; found: {value!r}"]
+
+    def test_a_switch_is_true_or_false(self, detector: Path) -> None:
+        with pytest.raises(InvalidParameterError) as caught:
+            load(detector)(PHOTO, class_agnostic_nms="no")
+        assert str(caught.value) == "class_agnostic_nms='no' makes no sense.\nneeds True or False; found: 'no'"
+
+    def test_forward_takes_the_inputs_alone(self, detector: Path) -> None:
+        model = load(detector)
+        with pytest.raises(InvalidParameterError) as caught:
+            model.forward(model.pre_process(PHOTO))
+        assert str(caught.value) == (
+            "forward takes network inputs alone.\n"
+            "needs the first of the two values that pre_process returns; found: both of them\n"
+            "inputs, meta = model.pre_process(images); model.forward(inputs)"
+        )
+
+    def test_metadata_of_other_images_is_refused(self, detector: Path) -> None:
+        model = load(detector)
+        inputs, meta = model.pre_process([PHOTO, PHOTO])
+        with pytest.raises(InvalidParameterError) as caught:
+            model.post_process(model.forward(inputs), meta[:1])
+        assert str(caught.value) == (
+            "raw outputs and metadata are not of the same images.\nneeds metadata of 2 images; found: metadata of 1"
+        )
+
     def test_options_may_come_as_one_value(self, detector: Path) -> None:
         options = LoadOptions(labels=NAMES, model_type="yolov8")
         assert AutoModel.from_pretrained(detector, options=options).class_names == NAMES
@@ -216,12 +260,11 @@ class TestWhatIsLoaded:
         (folder / "inference_config.json").write_text(text)
         with pytest.raises(CorruptedModelPackageError) as caught:
             AutoModel.from_pretrained(folder)
-        lines = str(caught.value).splitlines()
-        assert lines[0].endswith(": inference_config.json and the graph disagree about the network size.")
-        assert lines[1:] == [
-            "needs 64x64 (height x width), which input 'images' takes; found: 96x64 in training_input_size",
-            "set network_input.training_input_size to what the graph takes",
-        ]
+        assert str(caught.value) == (
+            "inference_config.json and the graph disagree about the network size.\n"
+            "needs 64x64 (height x width), which input 'images' takes; found: 96x64 in training_input_size\n"
+            "set network_input.training_input_size to what the graph takes"
+        )
 
     def test_a_post_processing_of_another_task_is_refused(self, tmp_path: Path) -> None:
         folder = package_folder(tmp_path / "p", config={"post_processing": {"type": "softmax", "fused": False}})
@@ -255,6 +298,97 @@ class TestWhatIsLoaded:
             model(PHOTO)
         with pytest.raises(ModelRuntimeError, match=r"^the model was closed; load it again to use it.$"):
             model(PHOTO)
+
+    def test_labels_of_the_caller_win_over_those_of_a_folder(self, tmp_path: Path) -> None:
+        folder = package_folder(tmp_path / "p")
+        (folder / "class_names.txt").unlink()
+        assert AutoModel.from_pretrained(folder, labels=["x", "y"]).class_names == ["x", "y"]
+        with pytest.raises(MissingModelInitParameterError) as caught:
+            AutoModel.from_pretrained(folder)
+        assert str(caught.value) == (
+            f"model {str(folder)!r} does not say what its classes are called.\n"
+            "needs class_names.txt in the package, or labels=; found: neither\n"
+            'pass labels="labels.txt" (one name per line), a list of names, or labels="coco"'
+        )
+
+    def test_an_architecture_that_contradicts_the_folder_is_refused(self, tmp_path: Path) -> None:
+        folder = package_folder(tmp_path / "p")
+        with pytest.raises(InvalidParameterError) as caught:
+            AutoModel.from_pretrained(folder, model_type="yolov5")
+        assert str(caught.value) == (
+            f"model_type='yolov5' is not what model {str(folder)!r} is.\n"
+            "needs model_type='yolov8'; found: 'yolov5'\n"
+            "leave model_type out: the model says it itself"
+        )
+
+    def test_a_folder_that_names_no_task_does_what_its_architecture_does(self, tmp_path: Path) -> None:
+        folder = package_folder(tmp_path / "p", task_type="object-detection")
+        config = json.loads((folder / "model_config.json").read_text())
+        del config["task_type"]
+        (folder / "model_config.json").write_text(json.dumps(config))
+        assert isinstance(AutoModel.from_pretrained(folder), GraphDetector)
+
+    def test_a_class_without_a_name_is_an_error_and_not_a_number(self, tmp_path: Path) -> None:
+        rows = np.array([[[0, 0, 10, 10, 0.9, 7]]], np.float32)
+        fused = {"post_processing": {"type": "nms", "fused": True}}
+        folder = package_folder(tmp_path / "p", config=fused)
+        graphs.constant_outputs(folder / "weights.onnx", size=(64, 64), outputs={"output0": rows})
+        model = AutoModel.from_pretrained(folder)
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            model(PHOTO)
+        assert str(caught.value) == (
+            f"model {str(folder)!r}: the graph found class 7, which has no name.\n"
+            "needs at least 8 names; found: 2 in class_names.txt\n"
+            "pass labels= with the names the model was trained with"
+        )
+
+    def test_boxes_that_show_nothing_of_the_image_are_left_out(self, tmp_path: Path) -> None:
+        rows = np.zeros((1, 6, 9), np.float32)
+        rows[0, :, 0] = [32, 2, 10, 3, 0.9, 0]
+        rows[0, :, 1] = [32, 32, -8, 8, 0.8, 0]
+        rows[0, :, 2] = [32, 32, 8, 8, 0.7, 0]
+        path = graphs.constant_outputs(tmp_path / "best.onnx", size=(64, 64), outputs={"output0": rows})
+        (detections,) = load(path)(np.zeros((100, 200, 3), np.uint8))
+        np.testing.assert_allclose(detections.confidence, [0.7], atol=1e-6)
+
+    def test_a_dynamic_export_runs_at_the_size_it_was_exported_for(self, tmp_path: Path) -> None:
+        metadata = {"names": "{0: 'cat', 1: 'dog'}", "task": "detect", "stride": "32", "imgsz": "[96, 64]"}
+        path = graphs.constant_outputs(
+            tmp_path / "best.onnx",
+            size=("height", "width"),
+            outputs={"output0": ROWS},
+            metadata=metadata | {"description": "Ultralytics YOLOv8n model"},
+        )
+        model = AutoModel.from_pretrained(path)
+        assert model.pre_process(PHOTO)[0].shape == (1, 3, 96, 64)
+        assert model.pre_process(PHOTO, image_size=(100, 40))[0].shape == (1, 3, 64, 128)
+
+    def test_an_ultralytics_classifier_is_not_activated_twice(self, tmp_path: Path) -> None:
+        scores = np.array([[0.7, 0.2, 0.1]], np.float32)
+        metadata = {"names": "{0: 'a', 1: 'b', 2: 'c'}", "task": "classify", "description": "Ultralytics YOLOv8n-cls"}
+        path = graphs.constant_outputs(
+            tmp_path / "best.onnx", size=(320, 320), outputs={"output0": scores}, metadata=metadata
+        )
+        model = AutoModel.from_pretrained(path)
+        assert model.pre_process(PHOTO).shape == (1, 3, 320, 320)
+        np.testing.assert_allclose(model(PHOTO).confidence, scores, atol=1e-6)
+
+    def test_a_graph_that_does_not_answer_every_image_is_named(self, tmp_path: Path) -> None:
+        path = graphs.constant_outputs(tmp_path / "best.onnx", size=(64, 64), outputs={"output0": ROWS}, batch="n")
+        import onnx
+
+        graph = onnx.load(path)
+        graph.graph.node.extend([onnx.helper.make_node("ReduceMax", ["output0"], ["best"], axes=[0], keepdims=1)])
+        del graph.graph.output[:]
+        graph.graph.output.extend([onnx.helper.make_tensor_value_info("best", 1, [1, 6, 9])])
+        onnx.save(graph, path)
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            load(path)([PHOTO, PHOTO, PHOTO])
+        assert str(caught.value) == (
+            "output 'best' does not answer every image of a batch.\n"
+            "needs 3 rows for 3 images; found: shape (1, 6, 9)\n"
+            "export the graph with a batch of 1, or with a batch that all of it follows"
+        )
 
 
 class TestThreads:
@@ -320,8 +454,8 @@ class TestNames:
         for spelling in ("local:runs/best", "./runs/best", "runs/best/", Path("runs/best")):
             assert AutoModel.from_pretrained(spelling).class_names == NAMES
 
-    @pytest.mark.parametrize("text", ["", "  ", "a\0b"])
-    def test_an_empty_id_is_refused(self, text: str) -> None:
+    @pytest.mark.parametrize("text", ["", "  ", "a\0b", None, 5, b"./x"])
+    def test_what_is_no_id_is_refused(self, text: object) -> None:
         with pytest.raises(InvalidParameterError) as caught:
             AutoModel.from_pretrained(text)
         assert str(caught.value) == f"{text!r} is no model id.\nneeds a model id or a path; found: {text!r}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
@@ -14,7 +15,9 @@ from inference_models.errors import (
     InvalidParameterError,
     MissingDependencyError,
     MissingModelInitParameterError,
+    ModelImplementationNotFoundError,
 )
+from inference_models.families import canonical_name, default_task
 from inference_models.fetch import Source, fetch_package
 from inference_models.load import LoadRequest, load_package
 from inference_models.load_options import LoadOptions, merge_options, refuse_unknown_load_options
@@ -27,6 +30,7 @@ from inference_models.resolve.request import (
     parse_backends,
     parse_batch_size,
     parse_device,
+    parse_execution_providers,
     parse_quantizations,
 )
 
@@ -92,22 +96,10 @@ class AutoModel:
             device=parse_device(device if device is not None else config.default_device()),
             allow_untrusted=merged.allow_untrusted_packages,
         )
-        load = LoadRequest(
-            options=merged,
-            device=wishes.device,
-            execution_providers=None if onnx_execution_providers is None else tuple(onnx_execution_providers),
-            extra=extra,
-        )
-        try:
-            with described(model_id_or_path, weights_provider, api_key=api_key, options=merged) as (model, source):
-                if not any(package.backend is BackendType.CUSTOM for package in model.model_packages):
-                    refuse_unknown_load_options(extra)
-                choice = choose_packages(model, wishes, probe_environment())
-                return _load_best(model, source, choice, load)
-        except MissingModelInitParameterError:
-            # A misspelt `labels=` is the likelier cause than a forgotten one.
-            refuse_unknown_load_options(extra)
-            raise
+        providers = parse_execution_providers(onnx_execution_providers)
+        load = LoadRequest(options=merged, device=wishes.device, execution_providers=providers, extra=extra)
+        with described(model_id_or_path, weights_provider, api_key=api_key, load=load) as (model, source):
+            return _load_best(model, source, choose_packages(model, wishes, probe_environment()), load)
 
     @classmethod
     def describe_model(
@@ -136,14 +128,16 @@ class AutoModel:
 
 @contextmanager
 def described(
-    model: str | os.PathLike[str], provider: str | None = None, *, api_key: str | None, options: LoadOptions
+    model: str | os.PathLike[str], provider: str | None = None, *, api_key: str | None, load: LoadRequest
 ) -> Iterator[tuple[ModelMetadata, Source]]:
     """What the provider of `model` says about it, and the provider, open until the end of the block.
 
     Raises:
         DirectLocalStorageAccessError: it is a path, and paths were forbidden.
         ModelNotFoundError: nobody knows it.
+        InvalidParameterError: the caller's options contradict what the model is, or nobody knows one of them.
     """
+    options, extra = load.options, load.extra or {}
     name, model_id = locate_model(model, provider)
     if name == LOCAL and not options.allow_direct_local_storage_loading:
         raise DirectLocalStorageAccessError(
@@ -155,7 +149,41 @@ def described(
         api_key=api_key, labels=options.labels, architecture=options.model_type, task_type=options.task_type
     )
     with closing(open_provider(name)) as opened:
-        yield opened.describe(model_id, stated), Source(name, opened)
+        try:
+            metadata = opened.describe(model_id, stated)
+        except MissingModelInitParameterError:
+            # A misspelt `labels=` is the likelier cause than a forgotten one.
+            refuse_unknown_load_options(extra)
+            raise
+        if not any(package.backend is BackendType.CUSTOM for package in metadata.model_packages):
+            refuse_unknown_load_options(extra)
+            metadata = _with_task(metadata, options)
+        yield metadata, Source(name, opened)
+
+
+def _with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:
+    """`model` with a task where it names none; what the caller says must not contradict what the model is.
+
+    Raises:
+        InvalidParameterError: it does.
+        ModelImplementationNotFoundError: nobody handles the architecture.
+    """
+    for name, said, known in (
+        ("model_type", options.model_type, model.model_architecture),
+        ("task_type", options.task_type, model.task_type),
+    ):
+        if said is not None and known is not None and canonical_name(said) != canonical_name(known):
+            raise InvalidParameterError(
+                f"{name}={said!r} is not what model {model.model_id!r} is.",
+                needs=f"{name}={known!r}",
+                found=repr(said),
+                fix=f"leave {name} out: the model says it itself",
+            )
+    if model.task_type is not None:
+        return model
+    with suppress(ModelImplementationNotFoundError):
+        return replace(model, task_type=default_task(model.model_architecture))
+    return model
 
 
 def load_as(kind: type[Loaded], model: str, **kwargs: Any) -> Loaded:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
+import json
 import sys
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from inference_models.backends import find_backend
@@ -15,24 +18,26 @@ from inference_models.errors import (
     ModelImplementationNotFoundError,
 )
 from inference_models.families import DetectionGraph, find_graph
+from inference_models.naming import refuse_unknown_options
+from inference_models.package.class_names import read_labels
 from inference_models.package.code import load_model_class
-from inference_models.package.inference_config import InferenceConfig
+from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks.graph_classification import GraphClassifier, GraphMultiLabelClassifier
 from inference_models.tasks.graph_detection import GraphDetector
+from inference_models.tasks.graph_input import InputHints, fit_default_spec, fit_stated_spec
 from inference_models.tasks.graph_runner import OpenedGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from inference_models.backends.session import Session
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
     from inference_models.load_options import LoadOptions
     from inference_models.package.folder import PackageFolder
-    from inference_models.preprocess.spec import PreprocessSpec
+    from inference_models.package.inference_config import InferenceConfig
     from inference_models.tasks.any_model import AnyModel
 
-NMS_FUSED = "nms_fused"
 _ACTIVATION = {"classification": "softmax", "multi-label-classification": "sigmoid", "object-detection": "nms"}
 
 
@@ -59,11 +64,9 @@ def load_package(
     if package.backend is BackendType.CUSTOM:
         return _load_code(model, package, folder, request)
     graph = find_graph(model.model_architecture, model.task_type or "")
-    config = folder.inference or InferenceConfig(preprocess=graph.preprocess)
-    session = _open(package, folder, config, request)
+    session = _open(package, folder, request)
     try:
-        opened = _opened(model, package, folder, config, session)
-        loaded = _bind(replace(opened, arrays=request.options.arrays), graph, model.task_type)
+        loaded = _bind(_opened(model, package, folder, graph, session, request), graph, model.task_type)
     except BaseException:
         session.close()
         raise
@@ -75,18 +78,36 @@ def _load_code(
     model: ModelMetadata, package: ModelPackageMetadata, folder: PackageFolder, request: LoadRequest
 ) -> AnyModel:
     consent = request.options.allow_local_code_packages
-    model_class = load_model_class(folder.directory, folder.model, consent)
+    model_class = cast("Any", load_model_class(folder.directory, folder.model, consent))
     device = request.device or "cpu"
-    loaded = cast("Any", model_class).from_pretrained(
-        str(folder.directory),
-        onnx_execution_providers=None if request.execution_providers is None else list(request.execution_providers),
-        device=_device_for_code(device),
-        default_onnx_trt_options=True,
-        engine_host_code_allowed=False,
-        **(request.extra or {}),
-    )
-    loaded.resolved_model = _resolved(model, package, device)
+    providers = request.execution_providers
+    offered = {
+        "onnx_execution_providers": None if providers is None else list(providers),
+        "device": _device_for_code(device),
+        "default_onnx_trt_options": True,
+        "engine_host_code_allowed": False,
+    }
+    keywords = _keywords_taken(model_class.from_pretrained, offered, request.extra or {})
+    loaded = model_class.from_pretrained(str(folder.directory), **keywords)
+    if loaded is None:
+        raise CorruptedModelPackageError(
+            f"{folder.model.model_class}.from_pretrained returned nothing.", needs="the model", found="None"
+        )
+    # A class without a base of ours may refuse new attributes; the model works without it.
+    with suppress(AttributeError):
+        loaded.resolved_model = _resolved(model, package, device)
     return cast("AnyModel", loaded)
+
+
+def _keywords_taken(
+    function: Callable[..., object], offered: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`given` with those of `offered` that `function` takes; a name in `given` that it does not take is refused."""
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return {**offered, **given}
+    refuse_unknown_options(given, parameters, where="from_pretrained of the package")
+    return {**{name: value for name, value in offered.items() if name in parameters}, **given}
 
 
 def _device_for_code(device: str) -> object:
@@ -95,9 +116,7 @@ def _device_for_code(device: str) -> object:
     return device if torch is None else torch.device(device)
 
 
-def _open(
-    package: ModelPackageMetadata, folder: PackageFolder, config: InferenceConfig, request: LoadRequest
-) -> Session:
+def _open(package: ModelPackageMetadata, folder: PackageFolder, request: LoadRequest) -> Session:
     backend = find_backend(package.backend)
     if backend is None:
         raise ModelImplementationNotFoundError(f"no backend runs {package.backend.value} packages in this release.")
@@ -108,7 +127,7 @@ def _open(
             device=request.device,
             threads=request.options.threads,
             execution_providers=request.execution_providers,
-            free_input_dims=config.free_input_dims,
+            free_input_dims=folder.inference.free_input_dims if folder.inference else {},
         )
     )
 
@@ -117,53 +136,48 @@ def _opened(
     model: ModelMetadata,
     package: ModelPackageMetadata,
     folder: PackageFolder,
-    config: InferenceConfig,
+    graph: Graph,
     session: Session,
+    request: LoadRequest,
 ) -> OpenedGraph:
-    if folder.class_names is None:
-        raise MissingModelInitParameterError(
-            f"model {model.model_id!r} does not say what its classes are called.",
-            needs="class_names.txt in the package, or labels=",
-            found="neither",
-            fix='pass labels="labels.txt" (one name per line), a list of names, or labels="coco"',
-        )
+    config = folder.inference
+    if config is None:
+        preprocess = fit_default_spec(graph.preprocess, session, _hints(folder))
+    else:
+        preprocess = fit_stated_spec(config.preprocess, session, graph.instead_of_fit_longer_edge)
     return OpenedGraph(
         session=session,
-        preprocess=fit_to_graph(config.preprocess, session, label=model.model_id),
-        class_names=folder.class_names,
+        preprocess=preprocess,
+        class_names=_class_names(model, folder, request.options),
         fused=_is_fused(package, config, model.task_type),
-        max_dynamic_batch=config.forward_pass.max_dynamic_batch_size,
+        max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
         recommended=package.recommended_parameters or model.recommended_parameters,
+        arrays=request.options.arrays,
         label=f"model {model.model_id!r}",
     )
 
 
-def fit_to_graph(spec: PreprocessSpec, session: Session, *, label: str) -> PreprocessSpec:
-    """`spec` with the size of a graph that takes only one; sizes that contradict each other are refused.
+def _hints(folder: PackageFolder) -> InputHints:
+    stated = json.loads(folder.texts.get(HINTS, "{}"))
+    size = stated.get("input_size")
+    return InputHints(input_size=tuple(size) if size else None, stride=stated.get("stride"))
 
-    Raises:
-        CorruptedModelPackageError: with both sizes.
-    """
-    shape = session.inputs[0].shape
-    if len(shape) != 4:
-        raise CorruptedModelPackageError(
-            f"{label}: input {session.inputs[0].name!r} takes no images.", needs="four dimensions", found=str(shape)
-        )
-    height, width = shape[2:] if spec.layout == "nchw" else shape[1:3]
-    if height is None or width is None:
-        return spec
-    if spec.size is None or spec.size == (height, width):
-        return replace(spec, size=(height, width), dynamic=None)
-    raise CorruptedModelPackageError(
-        f"{label}: inference_config.json and the graph disagree about the network size.",
-        needs=f"{height}x{width} (height x width), which input {session.inputs[0].name!r} takes",
-        found="{}x{} in training_input_size".format(*spec.size),
-        fix="set network_input.training_input_size to what the graph takes",
+
+def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptions) -> tuple[str, ...]:
+    if options.labels is not None:
+        return read_labels(options.labels)
+    if folder.class_names is not None:
+        return folder.class_names
+    raise MissingModelInitParameterError(
+        f"model {model.model_id!r} does not say what its classes are called.",
+        needs="class_names.txt in the package, or labels=",
+        found="neither",
+        fix='pass labels="labels.txt" (one name per line), a list of names, or labels="coco"',
     )
 
 
-def _is_fused(package: ModelPackageMetadata, config: InferenceConfig, task: str | None) -> bool:
-    stated = config.post_processing
+def _is_fused(package: ModelPackageMetadata, config: InferenceConfig | None, task: str | None) -> bool:
+    stated = config.post_processing if config else None
     wanted = _ACTIVATION.get(task or "")
     if stated is not None and stated.type != wanted:
         raise CorruptedModelPackageError(
@@ -171,7 +185,7 @@ def _is_fused(package: ModelPackageMetadata, config: InferenceConfig, task: str 
             needs=repr(wanted),
             found=repr(stated.type),
         )
-    return bool(stated and stated.fused) or NMS_FUSED in (package.model_features or {})
+    return bool(stated and stated.fused) or FUSED in (package.model_features or {})
 
 
 def _bind(opened: OpenedGraph, graph: Graph, task: str | None) -> AnyModel:

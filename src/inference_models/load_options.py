@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any
 
+from inference_models.errors import InvalidParameterError, MissingDependencyError
 from inference_models.naming import refuse_unknown_options
 
 if TYPE_CHECKING:
@@ -48,6 +50,28 @@ class LoadOptions:
     """`sha256:...` of the code of a local package that may run; True is not enough, for it binds to nothing."""
     allow_direct_local_storage_loading: bool = True
     """Whether a path may be loaded at all; servers that take model ids from strangers say no."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense, before anything is loaded."""
+        for name in ("threads", "max_package_loading_attempts"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise InvalidParameterError(
+                    f"{name}={value!r} makes no sense.",
+                    needs="a whole number from 1 on, or None",
+                    found=repr(value),
+                )
+        if self.arrays not in {None, "numpy", "torch"}:
+            raise InvalidParameterError(
+                f"arrays={self.arrays!r} makes no sense.", needs="'numpy', 'torch' or None", found=repr(self.arrays)
+            )
+        if self.arrays == "torch" and importlib.util.find_spec("torch") is None:
+            raise MissingDependencyError(
+                "predictions cannot be torch tensors.",
+                needs="torch",
+                found="not installed",
+                fix='pip install "inference-models[torch]"',
+            )
 
 
 OPTION_NAMES = frozenset(field.name for field in fields(LoadOptions))

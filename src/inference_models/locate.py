@@ -27,8 +27,10 @@ def locate_model(model: str | os.PathLike[str], provider: str | None = None) -> 
         InvalidParameterError: the id is empty, or means both a catalogue model and a folder.
         ModelNotFoundError: neither; the text names the nearest ids.
     """
-    if not isinstance(model, str):
+    if isinstance(model, os.PathLike):
         return LOCAL, os.fspath(model)
+    if not isinstance(model, str):
+        raise InvalidParameterError(f"{model!r} is no model id.", needs="a model id or a path", found=repr(model))
     if not model.strip() or "\0" in model:
         raise InvalidParameterError(f"{model!r} is no model id.", needs="a model id or a path", found=repr(model))
     if provider is not None:

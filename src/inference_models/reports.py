@@ -9,10 +9,12 @@ from rich.table import Table
 
 from inference_models.auto import described
 from inference_models.catalogue import open_catalogue
+from inference_models.load import LoadRequest
 from inference_models.load_options import LoadOptions
 from inference_models.resolve.choose import reject
 from inference_models.resolve.environment import probe_environment
 from inference_models.resolve.request import PackageRequest
+from inference_models.terminal import plain
 
 if TYPE_CHECKING:
     import os
@@ -49,7 +51,8 @@ def model_report(
         ModelNotFoundError: nobody knows it.
     """
     environment = probe_environment()
-    with described(model, provider, api_key=api_key, options=options or LoadOptions()) as (metadata, _):
+    load = LoadRequest(options=options or LoadOptions())
+    with described(model, provider, api_key=api_key, load=load) as (metadata, _):
         return ModelReport(metadata, reject(metadata, PackageRequest(), environment), environment.describe())
 
 
@@ -67,11 +70,11 @@ def render_model(report: ModelReport, console: Console) -> None:
         ("this machine", report.machine),
     ):
         if value:
-            facts.add_row(f"[bold]{name}", value)
+            facts.add_row(f"[bold]{name}", plain(value))
     console.print(facts)
     packages = Table("package", "backend", "quantization", "batch", "MB", "runs here")
     for package in model.model_packages:
-        packages.add_row(*_package_row(package, report.reasons(package)))
+        packages.add_row(*map(plain, _package_row(package, report.reasons(package))))
     console.print(packages)
 
 

@@ -99,6 +99,17 @@ def test_the_environment_variable_orders_the_providers(tmp_path: Path, monkeypat
     assert backend.choose_providers(request_for(tmp_path), CPU_BUILD) == [("CPUExecutionProvider", {})]
 
 
+def test_the_environment_variable_never_falls_back_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONNXRUNTIME_EXECUTION_PROVIDERS", "CUDAExecutionProvider")
+    with pytest.raises(EnvironmentConfigurationError) as caught:
+        backend.choose_providers(request_for(tmp_path), CPU_BUILD)
+    assert str(caught.value) == (
+        "ONNXRUNTIME_EXECUTION_PROVIDERS names nothing that this build of ONNX Runtime has.\n"
+        "needs CUDAExecutionProvider; found: AzureExecutionProvider, CPUExecutionProvider\n"
+        "unset ONNXRUNTIME_EXECUTION_PROVIDERS, or install the build of onnxruntime that has one of them"
+    )
+
+
 def test_cuda_with_a_cpu_build_is_refused(tmp_path: Path) -> None:
     with pytest.raises(EnvironmentConfigurationError) as caught:
         backend.choose_providers(request_for(tmp_path, device="cuda"), CPU_BUILD)

@@ -90,6 +90,66 @@ def test_a_bad_image_among_others_is_reported_and_the_rest_is_done(
     assert err.startswith("error: ")
 
 
+def test_names_of_strangers_are_shown_and_never_obeyed(
+    detector: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tmp_path / "a[red]\x1b[31m.jpg"
+    photo.write_bytes(PHOTO.read_bytes())
+    labels = tmp_path / "labels.txt"
+    labels.write_text("[/b]evil\n[link=http://example.com]click[/link]\n")
+    command = ["predict", str(detector), str(photo), "--labels", str(labels), "--family", "yolov8"]
+    assert main([*command, "--save", str(tmp_path / "out[b]")]) == 0
+    out, err = capsys.readouterr()
+    assert "a[red]\\x1b[31m.jpg" in out
+    assert "[/b]evil" in out
+    assert "[link=http://example.com]click[/link]" in out
+    assert "\x1b" not in out + err
+
+
+def test_a_narrow_terminal_gets_one_line_per_object(
+    typed: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rich.console import Console
+
+    from inference_models.cli import predict
+
+    monkeypatch.setattr(predict, "output", lambda: Console(width=30))
+    assert main(typed) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"{PHOTO}: cat 0.900 192.0 224.0 320.0 288.0",
+        f"{PHOTO}: dog 0.700 96.0 96.0 160.0 160.0",
+    ]
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_anything_runs(
+    typed: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    taken = tmp_path / "taken.jpg"
+    taken.touch()
+    assert main([*typed, "--save", str(taken)]) == 1
+    assert capsys.readouterr().err == (
+        f"error: '{taken}' cannot be written to.\n"
+        "needs a folder, or a name for one, where you may write; found: File exists\n"
+        "pass another folder to --save\n"
+    )
+
+
+def test_a_threshold_for_a_model_without_one_is_refused_in_the_words_of_the_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scores = np.array([[0.7, 0.3]], np.float32)
+    path = graphs.constant_outputs(tmp_path / "c.onnx", size=(64, 64), outputs={"scores": scores})
+    labels = tmp_path / "labels.txt"
+    labels.write_text("a\nb\n")
+    command = ["predict", str(path), str(PHOTO), "--labels", str(labels), "--family", "vit", "--task", "classification"]
+    assert main([*command, "--confidence", "0.5"]) == 1
+    assert capsys.readouterr().err == (
+        "error: --confidence means nothing to this model.\n"
+        "needs a model with a threshold, such as a detector; found: one that answers with a ClassificationPrediction\n"
+        "leave --confidence out\n"
+    )
+
+
 def test_an_unknown_model_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", "centreface", str(PHOTO)]) == 1
     assert capsys.readouterr().err == (

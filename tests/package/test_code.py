@@ -14,7 +14,7 @@ from inference_models.package.model_config import parse_model_config
 SOURCE = """
 from __future__ import annotations
 import dataclasses, pathlib
-(pathlib.Path(__file__).parent / "ran.txt").touch()
+(pathlib.Path(__file__).parent.parent / "ran.txt").touch()
 
 @dataclasses.dataclass
 class Mine:
@@ -31,15 +31,16 @@ def package(tmp_path):
     folder = tmp_path / "package"
     folder.mkdir()
     (folder / "model.py").write_text(SOURCE)
+    (folder / "model_config.json").write_text('{"model_module": "model.py", "model_class": "Mine"}')
     return folder
 
 
 def ran(package):
-    return (package / "ran.txt").exists()
+    return (package.parent / "ran.txt").exists()
 
 
 def test_with_the_right_consent_the_class_comes_back_and_can_be_used(package):
-    loaded = load_model_class(package, config(), code_digest(package, "model.py"))
+    loaded = load_model_class(package, config(), code_digest(package))
     assert ran(package)
     assert dataclasses.asdict(loaded()) == {"value": 1}
     assert pickle.loads(pickle.dumps(loaded(5))) == loaded(5)
@@ -62,14 +63,14 @@ def test_any_other_consent_is_refused_and_nothing_runs(package, consent, found):
     assert str(caught.value) == (
         f"package folder '{package}' brings Python code, which was not run.\n"
         f"needs consent to exactly this code, after you have read it; found: {found}\n"
-        f'AutoModel.from_pretrained("{package}", allow_local_code_packages="{code_digest(package, "model.py")}")'
+        f'AutoModel.from_pretrained("{package}", allow_local_code_packages="{code_digest(package)}")'
     )
 
 
-@pytest.mark.parametrize("change", ["append", "new file", "rename", "library", "module name without suffix"])
+@pytest.mark.parametrize("change", ["append", "new file", "rename", "library", "text", "another class"])
 def test_a_consent_ends_with_the_first_changed_byte(package, change):
     (package / "helper.py").write_text("a = 1\n")
-    consent = code_digest(package, "model.py")
+    consent = code_digest(package)
     if change == "append":
         (package / "model.py").write_text(SOURCE + " ")
     elif change == "new file":
@@ -79,19 +80,20 @@ def test_a_consent_ends_with_the_first_changed_byte(package, change):
         (package / "helper.py").rename(package / "other.py")
     elif change == "library":
         (package / "x.so").write_bytes(b"1")
+    elif change == "text":
+        (package / "payload.txt").write_text("what model.py reads and runs")
     else:
-        (package / "__pycache__").mkdir()
-        (package / "__pycache__" / "model.cpython-311.pyc").write_bytes(b"1")
+        (package / "model_config.json").write_text('{"model_module": "helper.py", "model_class": "Other"}')
     with pytest.raises(ForbiddenLocalCodePackageAccessError, match="consent to other code"):
         load_model_class(package, config(), consent)
     assert not ran(package)
 
 
-def test_weights_and_texts_are_not_code(package):
-    before = code_digest(package, "model.py")
-    (package / "weights.onnx").write_bytes(b"1")
-    assert code_digest(package, "model.py") == before
-    assert code_digest(package, "weights.onnx") != before
+def test_what_python_compiles_by_itself_does_not_end_a_consent(package):
+    before = code_digest(package)
+    (package / "__pycache__").mkdir()
+    (package / "__pycache__" / "helper.cpython-311.pyc").write_bytes(b"1")
+    assert code_digest(package) == before
 
 
 def test_a_compiled_file_beside_the_source_is_not_run_and_none_is_written(package):
@@ -100,7 +102,7 @@ def test_a_compiled_file_beside_the_source_is_not_run_and_none_is_written(packag
     compiled = package / "__pycache__" / f"model.{sys.implementation.cache_tag}.pyc"
     py_compile.compile(str(evil), str(compiled), invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     evil.unlink()
-    load_model_class(package, config(), code_digest(package, "model.py"))
+    load_model_class(package, config(), code_digest(package))
     assert ran(package)
     assert [path.name for path in package.rglob("*.pyc")] == [compiled.name]
 
@@ -129,7 +131,7 @@ def test_a_module_that_is_a_link_or_not_there_is_refused(package):
         code_digest(package)
     assert str(caught.value) == (
         "'model.py' is a link, and the package brings code.\n"
-        f"needs code in regular files of the package; found: a link to '{package / 'real.txt'}'\n"
+        f"needs regular files; found: a link to '{package / 'real.txt'}'\n"
         "replace the link by a copy of what it points to"
     )
 

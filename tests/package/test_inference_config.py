@@ -2,18 +2,14 @@ from __future__ import annotations
 
 import copy
 import json
-import logging
 
 import pytest
 
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.inference_config import (
-    YOLO_RESIZE_RULE,
     ForwardPass,
     NmsParameters,
     PostProcessing,
-    ResizeRule,
-    apply_resize_rule,
     parse_inference_config,
 )
 from inference_models.preprocess.spec import Contrast, DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
@@ -206,26 +202,3 @@ def test_text_that_is_no_json_object_is_refused(text, found):
     with pytest.raises(CorruptedModelPackageError) as caught:
         parse_inference_config(text)
     assert str(caught.value) == f"inference_config.json cannot be read.\nneeds one JSON object; found: {found}"
-
-
-def test_a_mode_that_cannot_be_batched_becomes_a_grey_letterbox_and_says_so(caplog):
-    config = parse_inference_config(changed("network_input/resize_mode", "fit-longer-edge"))
-    with caplog.at_level(logging.WARNING, logger="inference-models"):
-        spec = apply_resize_rule(config, YOLO_RESIZE_RULE).preprocess
-    assert (spec.resize, spec.pad_value) == (ResizeMode.LETTERBOX, 127)
-    assert caplog.messages[0] == (
-        "inference_config.json: resize mode 'fit-longer-edge' gives every image another network size; "
-        "a letterbox with padding 127 is used instead."
-    )
-
-
-def test_an_allowed_mode_stays_and_another_one_is_refused():
-    config = parse_inference_config(json.dumps(FULL))
-    assert apply_resize_rule(config, YOLO_RESIZE_RULE) is config
-    only = ResizeRule(frozenset({ResizeMode.STRETCH, ResizeMode.CENTER_CROP}))
-    with pytest.raises(CorruptedModelPackageError) as caught:
-        apply_resize_rule(config, only)
-    assert str(caught.value) == (
-        "inference_config.json: network_input.resize_mode does not suit this architecture.\n"
-        "needs 'stretch' or 'center-crop'; found: 'letterbox'"
-    )

@@ -45,25 +45,30 @@ def test_a_full_export_says_everything():
     ],
 )
 def test_the_description_names_the_version(description, architecture):
-    assert hints([1, 6, 8400], {"description": description, "names": TWO}).architecture == architecture
+    metadata = {"description": description, "names": TWO, "task": "detect"}
+    assert hints([1, 6, 8400], metadata).architecture == architecture
 
 
 @pytest.mark.parametrize(
     ("shape", "metadata", "architecture", "fused"),
     [
-        ([1, 6, 8400], {"names": TWO}, "yolov8", False),
-        ([1, 25200, 7], {"names": TWO}, "yolov5", False),
-        ([1, 84, 8400], {}, "yolov8", False),
-        ([1, 25200, 85], {}, "yolov5", False),
-        ([1, 300, 6], {"names": TWO}, None, True),
-        ([1, 300, 9], {"args": "{'nms': True}"}, "yolov5", True),
-        ([1, 10, 99], {"names": TWO}, None, False),
-        ([1, 2], {"names": TWO}, None, False),
+        ([1, 6, 8400], {"task": "detect"}, "yolov8", False),
+        ([1, 25200, 7], {"task": "detect"}, "yolov5", False),
+        ([1, 300, 6], {"task": "detect"}, None, True),
+        ([1, 300, 7], {"task": "detect", "args": "{'nms': True}"}, "yolov5", True),
+        ([1, 10, 99], {"task": "detect"}, None, False),
+        ([1, 2], {"task": "classify"}, "yolov8", True),
     ],
 )
-def test_the_layout_decides_where_nothing_is_said(shape, metadata, architecture, fused):
-    found = hints(shape, metadata)
+def test_the_layout_decides_where_no_version_is_named(shape, metadata, architecture, fused):
+    found = hints(shape, {"names": TWO, **metadata})
     assert (found.architecture, found.fused) == (architecture, fused)
+
+
+@pytest.mark.parametrize("metadata", [{}, {"names": TWO}, {"task": "detect"}, {"author": "somebody else"}])
+@pytest.mark.parametrize("shape", [[1, 84, 8400], [1, 25200, 85], [1, 3549, 85], [1, 300, 6]])
+def test_a_graph_of_somebody_else_is_not_guessed_at(shape, metadata):
+    assert hints(shape, metadata) == GraphHints()
 
 
 @pytest.mark.parametrize(
@@ -81,8 +86,8 @@ def test_the_layout_decides_where_nothing_is_said(shape, metadata, architecture,
     ],
 )
 def test_names_that_are_no_plain_table_are_not_used(names):
-    assert hints([1, 84, 8400], {"names": names}).class_names is None
+    assert hints([1, 84, 8400], {"names": names, "task": "detect"}).class_names is None
 
 
 def test_names_may_be_a_list():
-    assert hints([1, 6, 8400], {"names": "['a', 'b']"}).class_names == ("a", "b")
+    assert hints([1, 6, 8400], {"names": "['a', 'b']", "task": "detect"}).class_names == ("a", "b")

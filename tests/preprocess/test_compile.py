@@ -260,9 +260,29 @@ def test_what_is_no_size_is_refused(value: object) -> None:
         one(replace(SPEC, dynamic=DynamicSize()), BGR, image_size=value)
     assert str(caught.value) == (
         f"image_size={value!r} is not a size.\n"
-        f"needs a whole number of pixels, or (width, height); found: {value!r}\n"
+        f"needs a whole number of pixels up to 32768, or (width, height); found: {value!r}\n"
         "pass for example image_size=640, or image_size=(1280, 720)"
     )
+
+
+def test_a_size_may_be_a_numpy_number() -> None:
+    prepared = compile_spec(replace(SPEC, dynamic=DynamicSize(32)))(load_images(BGR), image_size=np.int64(100))
+    assert prepared.batches[0].shape == (1, 3, 128, 128)
+
+
+def test_a_size_that_would_take_gigabytes_is_refused_before_memory_is() -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        one(replace(SPEC, dynamic=DynamicSize()), BGR, image_size=20_000)
+    assert str(caught.value) == (
+        "image_size=20000 is too large.\nneeds at most 67108864 pixels; found: 400000000\ncut the image into tiles"
+    )
+
+
+def test_fit_longer_edge_rounds_half_to_even_as_python_does() -> None:
+    spec = PreprocessSpec(size=(50, 100), resize=ResizeMode.FIT_LONGER_EDGE)
+    for height, expected in ((5, 2), (7, 4)):
+        prepared = compile_spec(spec)(load_images(np.zeros((height, 200, 3), np.uint8)))
+        assert prepared.batches[0].shape == (1, 3, expected, 100)
 
 
 def test_a_batch_holds_images_of_all_sizes_in_their_order() -> None:

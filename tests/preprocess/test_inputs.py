@@ -371,3 +371,9 @@ def test_arrays_are_read_without_importing_pillow_or_torch() -> None:
     )
     finished = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert finished.stdout == "set()\n"
+
+
+def test_a_tensor_that_could_be_read_both_ways_has_its_channels_first() -> None:
+    tensor = torch.arange(3 * 7 * 3, dtype=torch.uint8).reshape(3, 7, 3)
+    (source,) = load_images(tensor)
+    assert np.array_equal(source.pixels, tensor.permute(1, 2, 0).numpy())

@@ -112,13 +112,13 @@ def test_what_the_caller_says_wins(provider, bare, tmp_path):
     assert labels_of(provider, bare, str(tmp_path / "l.txt")) == ["one", "two"]
 
 
-def test_what_is_missing_is_named_with_a_line_to_paste(provider, silent):
+def test_what_is_missing_is_named_with_what_to_pass(provider, silent):
     with pytest.raises(MissingModelInitParameterError) as caught:
         provider.describe(str(silent), DescribeOptions(architecture="yolov8"))
     assert str(caught.value) == (
         "'silent.onnx' does not say everything about itself.\n"
-        "needs labels, task_type; found: architecture\n"
-        f'AutoModel.from_pretrained("{silent}", labels="coco", task_type="object-detection")'
+        "needs labels; found: model_type\n"
+        'pass labels="coco", a list or a text file (on the command line --labels)'
     )
 
 

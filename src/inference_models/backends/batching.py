@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.arrays import device_of, namespace
+from inference_models.errors import CorruptedModelPackageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,7 @@ def run_in_batches(session: Session, batch: Array, limits: BatchLimits) -> list[
     name = session.inputs[0].name
     count = batch.shape[0]
     if limits.smallest <= count <= (limits.largest or count):
-        return list(session.run({name: batch}).values())
+        return _outputs(session, name, batch)
     parts = [_run_part(session, name, part, limits) for part in _split(batch, limits.largest or count)]
     xp = namespace(parts[0][0])
     return [xp.concat([part[index] for part in parts]) for index in range(len(parts[0]))]
@@ -50,7 +51,20 @@ def _run_part(session: Session, name: str, part: Array, limits: BatchLimits) -> 
         xp = namespace(part)
         filling = xp.zeros((missing, *part.shape[1:]), dtype=part.dtype, device=device_of(part))
         part = xp.concat([part, filling])
-    return [output[:count] for output in session.run({name: part}).values()]
+    return [output[:count] for output in _outputs(session, name, part)]
+
+
+def _outputs(session: Session, name: str, batch: Array) -> list[Array]:
+    outputs = list(session.run({name: batch}).values())
+    for spec, output in zip(session.outputs, outputs, strict=True):
+        if len(output.shape) == 0 or output.shape[0] != batch.shape[0]:
+            raise CorruptedModelPackageError(
+                f"output {spec.name!r} does not answer every image of a batch.",
+                needs=f"{batch.shape[0]} rows for {batch.shape[0]} images",
+                found=f"shape {tuple(output.shape)}",
+                fix="export the graph with a batch of 1, or with a batch that all of it follows",
+            )
+    return outputs
 
 
 def _split(batch: Array, size: int) -> Iterator[Array]:

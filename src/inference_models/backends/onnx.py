@@ -214,7 +214,15 @@ def _model_source(path: Path, request: SessionRequest) -> str | bytes:
 def _automatic(available: Sequence[str]) -> list[str]:
     wanted = requested_execution_providers()
     if wanted is not None:
-        return [name for name in wanted if name in available] or [_CPU]
+        found = [name for name in wanted if name in available]
+        if found:
+            return found
+        raise EnvironmentConfigurationError(
+            "ONNXRUNTIME_EXECUTION_PROVIDERS names nothing that this build of ONNX Runtime has.",
+            needs=" or ".join(wanted),
+            found=", ".join(available),
+            fix="unset ONNXRUNTIME_EXECUTION_PROVIDERS, or install the build of onnxruntime that has one of them",
+        )
     if _CUDA in available and cuda_device_visible():
         return [_CUDA, _CPU]
     return [_CPU]

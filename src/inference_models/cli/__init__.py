@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 from inference_models.errors import BaseInferenceModelsError
 
 FAILED = 1
@@ -13,6 +16,10 @@ def main(arguments: list[str] | None = None) -> int:
     from inference_models.cli.app import app  # noqa: PLC0415 - typer is loaded when a command runs
     from inference_models.cli.console import report_error  # noqa: PLC0415
 
+    for stream in (sys.stdout, sys.stderr):
+        # File names and class names may hold letters that the terminal's encoding does not know.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args=arguments, prog_name="inference-models")
     except BaseInferenceModelsError as exc:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
+from inference_models.terminal import plain
+
 if TYPE_CHECKING:
     from inference_models.errors import BaseInferenceModelsError
 
@@ -27,7 +29,7 @@ def messages() -> Console:
 
 def report_error(error: BaseInferenceModelsError) -> None:
     """Write an error the way every command does."""
-    messages().print(Text.assemble(("error: ", "bold red"), str(error)), soft_wrap=True)
+    messages().print(Text.assemble(("error: ", "bold red"), plain(error)), soft_wrap=True)
 
 
 def _console(*, stderr: bool) -> Console:

@@ -11,8 +11,14 @@ from rich.progress import Progress
 
 from inference_models.cli.console import messages, output, report_error
 from inference_models.cli.inputs import find_images, save_targets
-from inference_models.cli.tables import prediction_table
-from inference_models.errors import ModelInputError
+from inference_models.cli.tables import print_prediction
+from inference_models.errors import (
+    EnvironmentConfigurationError,
+    InvalidParameterError,
+    ModelInputError,
+    UnknownOptionError,
+)
+from inference_models.terminal import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -41,11 +47,13 @@ def predict(
     )
     options = {} if confidence is None else {"confidence": confidence}
     targets = {} if save is None else save_targets(save, paths)
+    if save is not None:
+        _make_folder(save)
     failed = 0
     with loaded:
         for path in _with_progress(paths):
             try:
-                prediction = first_prediction(loaded(path, **options))
+                prediction = first_prediction(_answer(loaded, path, options))
             except ModelInputError as exc:
                 report_error(exc)
                 failed += 1
@@ -78,15 +86,46 @@ def _show(path: Path, prediction: Prediction, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"image": str(path), "prediction": prediction.to_dict()}, ensure_ascii=False))
     else:
-        output().print(prediction_table(str(path), prediction))
+        print_prediction(output(), str(path), prediction)
 
 
 def _save(model: Any, path: Path, prediction: Prediction, target: Path) -> None:
     import cv2  # noqa: PLC0415 - only needed here
 
-    target.parent.mkdir(parents=True, exist_ok=True)
     written, data = cv2.imencode(target.suffix, model.annotate(path, prediction))
     if not written:
         raise ModelInputError(f"the picture for {path} cannot be written as {target.suffix}.")
-    target.write_bytes(data.tobytes())
-    messages().print(f"saved {target}", soft_wrap=True)
+    try:
+        target.write_bytes(data.tobytes())
+    except OSError as exc:
+        raise _unwritable(target, exc) from exc
+    messages().print(plain(f"saved {target}"), soft_wrap=True)
+
+
+def _answer(model: Any, path: Path, options: dict[str, float]) -> Any:
+    try:
+        return model(path, **options)
+    except UnknownOptionError as exc:
+        raise InvalidParameterError(
+            "--confidence means nothing to this model.",
+            needs="a model with a threshold, such as a detector",
+            found=f"one that answers with a {type(first_prediction(model(path))).__name__}",
+            fix="leave --confidence out",
+        ) from exc
+
+
+def _make_folder(folder: Path) -> None:
+    """Before the model runs, so that a name that cannot be a folder costs nothing."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as exc:
+        raise _unwritable(folder, exc) from exc
+
+
+def _unwritable(path: Path, exc: OSError) -> EnvironmentConfigurationError:
+    return EnvironmentConfigurationError(
+        f"'{path}' cannot be written to.",
+        needs="a folder, or a name for one, where you may write",
+        found=exc.strerror or type(exc).__name__,
+        fix="pass another folder to --save",
+    )

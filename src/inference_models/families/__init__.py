@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from inference_models.errors import ModelImplementationNotFoundError
 from inference_models.naming import nearest_hint
+from inference_models.preprocess.spec import ResizeMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,6 +42,8 @@ class DetectionGraph:
     max_detections: int = 300
     preprocess: PreprocessSpec
     """For a bare file that says nothing about itself; a package's own configuration wins."""
+    instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
+    """`fit-longer-edge` gives every image another network size, which these graphs do not take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,7 @@ class ClassificationGraph:
     confidence: float | None = None
     """Least score of a label; only for multi-label models."""
     preprocess: PreprocessSpec
+    instead_of_fit_longer_edge: ResizeMode = ResizeMode.STRETCH
 
 
 Graph = DetectionGraph | ClassificationGraph
@@ -74,8 +78,7 @@ def find_family(architecture: str) -> Family:
     Raises:
         ModelImplementationNotFoundError: nobody handles it; the text names the nearest known ones.
     """
-    wanted = architecture.strip().lower()
-    wanted = ALIASES.get(wanted, wanted)
+    wanted = canonical_name(architecture)
     if wanted in _built_in():
         module = importlib.import_module(f"{__name__}.{wanted.replace('-', '_')}")
         return _checked(module.FAMILY, wanted)
@@ -85,6 +88,12 @@ def find_family(architecture: str) -> Family:
     raise ModelImplementationNotFoundError(
         f"no family handles architecture {architecture!r}; {nearest_hint(architecture, known_architectures())}."
     )
+
+
+def canonical_name(architecture: str) -> str:
+    """The one spelling of an architecture name."""
+    wanted = architecture.strip().lower()
+    return ALIASES.get(wanted, wanted)
 
 
 def find_graph(architecture: str, task: str) -> Graph:
@@ -99,6 +108,18 @@ def find_graph(architecture: str, task: str) -> Graph:
             f"family {family.architecture!r} does not do {task!r}; {nearest_hint(task, family.tasks)}."
         )
     return family.tasks[task]
+
+
+def default_task(architecture: str) -> str | None:
+    """The task of a package that names none: detection where the family does it, else the only one it does.
+
+    Raises:
+        ModelImplementationNotFoundError: nobody handles the architecture.
+    """
+    tasks = find_family(architecture).tasks
+    if "object-detection" in tasks:
+        return "object-detection"
+    return next(iter(tasks)) if len(tasks) == 1 else None
 
 
 def known_architectures() -> list[str]:

@@ -27,9 +27,7 @@ DETECTION = DetectionGraph(
 CLASSIFICATION = ClassificationGraph(
     decoder=classes.SOFTMAX,
     fused=classes.FUSED,
-    preprocess=PreprocessSpec(
-        size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, shorter_edge=224, scaling_factor=255
-    ),
+    preprocess=PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, scaling_factor=255),
 )
 
 FAMILY = Family(

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import unicodedata
 from importlib.resources import files
+from os import PathLike
+from pathlib import Path
 
-from inference_models.errors import CorruptedModelPackageError
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
+from inference_models.package.text_files import read_text
 
 FILE_NAME = "class_names.txt"
+_LABELS = '"coco", a list of names, or a text file'
 
 
 def parse_class_names(text: str, *, where: str = FILE_NAME) -> tuple[str, ...]:
@@ -28,6 +32,25 @@ def parse_class_names(text: str, *, where: str = FILE_NAME) -> tuple[str, ...]:
                 f"{where}: the name of class {index} cannot be shown.", needs="no control characters", found=ascii(name)
             )
     return names
+
+
+def read_labels(labels: object) -> tuple[str, ...]:
+    """Class names from what `labels=` may be: "coco", the path of a text file, or a list of names.
+
+    Raises:
+        InvalidParameterError: it is none of them.
+        CorruptedModelPackageError: a name cannot be shown, or there is none.
+    """
+    if labels == "coco":
+        return coco_class_names()
+    if isinstance(labels, str | PathLike):
+        path = Path(labels).expanduser()
+        if path.is_file():
+            return parse_class_names(read_text(path, where=path.name), where=path.name)
+        raise InvalidParameterError("labels cannot be used.", needs=_LABELS, found=f"no file '{path}'")
+    if isinstance(labels, list | tuple) and labels and all(isinstance(name, str) for name in labels):
+        return parse_class_names("\n".join(name.replace("\n", "\0") for name in labels), where="labels")
+    raise InvalidParameterError("labels cannot be used.", needs=_LABELS, found=ascii(labels)[:80])
 
 
 def coco_class_names() -> tuple[str, ...]:

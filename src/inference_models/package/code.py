@@ -19,24 +19,21 @@ if TYPE_CHECKING:
 
     from inference_models.package.model_config import ModelConfig
 
-CODE_SUFFIXES = frozenset({".dll", ".dylib", ".pth", ".py", ".pyc", ".pyd", ".pyw", ".so"})
-"""What Python imports, or imported code can load as code."""
 _CHUNK = 1 << 20
 
 
-def code_digest(directory: str | Path, module: str | None = None) -> str:
-    """`sha256:` and 64 digits over the names and contents of all code files below `directory`, sorted by name.
+def code_digest(directory: str | Path) -> str:
+    """`sha256:` and 64 digits over the names and contents of all files of a package, sorted by name.
 
-    Args:
-        directory: The package folder.
-        module: A file that counts as code whatever its name is: the module that `model_config.json` names.
+    All files, because code can read any of them and do what it says. Only compiled files that Python writes by
+    itself (`__pycache__`) are left out; they are never run.
 
     Raises:
-        CorruptedModelPackageError: a code file, or a folder on the way to one, is a link.
+        CorruptedModelPackageError: something below `directory` is a link.
     """
     root = Path(directory).absolute()
     total = hashlib.sha256()
-    for name, path in sorted(_code_files(root, module)):
+    for name, path in sorted(_files(root)):
         content = hashlib.sha256()
         with path.open("rb") as stream:
             while chunk := stream.read(_CHUNK):
@@ -53,7 +50,7 @@ def load_model_class(directory: str | Path, config: ModelConfig, consent: str | 
     Args:
         directory: The package folder.
         config: Its `model_config.json`.
-        consent: The digest of the code, as `code_digest` gives it. `True` is not enough: it would also hold for
+        consent: The digest of the package, as `code_digest` gives it. `True` is not enough: it would also hold for
             the code of tomorrow.
 
     Raises:
@@ -62,7 +59,7 @@ def load_model_class(directory: str | Path, config: ModelConfig, consent: str | 
     """
     root = Path(directory).absolute()
     path = _module_path(root, config.model_module or "")
-    digest = code_digest(root, config.model_module)
+    digest = code_digest(root)
     if consent != digest:
         raise _forbidden(directory, digest, consent)
     module = _import(path, f"_inference_models_code_{digest.removeprefix('sha256:')[:32]}", config)
@@ -85,7 +82,7 @@ class _SourceLoader(SourceFileLoader):
 
 @contextmanager
 def _no_bytecode_written() -> Iterator[None]:
-    """Compiled files count as code: writing them would change the digest."""
+    """A package folder may be read-only, and nothing of ours belongs into it."""
     before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
         yield
@@ -93,18 +90,18 @@ def _no_bytecode_written() -> Iterator[None]:
         sys.dont_write_bytecode = before
 
 
-def _code_files(root: Path, module: str | None) -> Iterator[tuple[str, Path]]:
+def _files(root: Path) -> Iterator[tuple[str, Path]]:
     for path in root.rglob("*"):
-        name = path.relative_to(root).as_posix()
-        is_code = path.suffix.lower() in CODE_SUFFIXES or name == module
-        if path.is_symlink() and (is_code or path.is_dir()):
+        relative = path.relative_to(root)
+        name = relative.as_posix()
+        if path.is_symlink():
             raise CorruptedModelPackageError(
                 f"'{name}' is a link, and the package brings code.",
-                needs="code in regular files of the package",
+                needs="regular files",
                 found=f"a link to '{path.readlink()}'",
                 fix="replace the link by a copy of what it points to",
             )
-        if is_code and path.is_file():
+        if path.is_file() and "__pycache__" not in relative.parts:
             yield name, path
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.inference_schema import (
     WireActivation,
     WireImagePreProcessing,
@@ -16,7 +14,7 @@ from inference_models.package.inference_schema import (
     WirePadToBeDivisible,
 )
 from inference_models.package.text_files import parse_json_object, validate
-from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
+from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, StaticCrop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +23,6 @@ if TYPE_CHECKING:
     from inference_models.preprocess.spec import Size
 
 FILE_NAME = "inference_config.json"
-
-_log = logging.getLogger("inference-models")
 
 
 @dataclass(frozen=True)
@@ -65,29 +61,13 @@ class InferenceConfig:
     forward_pass: ForwardPass = field(default_factory=ForwardPass)
     post_processing: PostProcessing | None = None
     removed_class_names: tuple[str, ...] = ()
-    """Classes that are never reported."""
+    """Names the training platform removed; for architectures that number classes without them."""
     model_initialization: Mapping[str, Any] | None = None
     """Options of the architecture."""
     free_input_dims: Mapping[str, Shape] = field(default_factory=dict)
     """Input shapes that replace those stored in the graph."""
     dataset_size: Size | None = None
     """(height, width) the data set was resized to before training; a few families resize in two steps."""
-
-
-@dataclass(frozen=True)
-class ResizeRule:
-    """The resize modes a kind of model can be run with."""
-
-    allowed: frozenset[ResizeMode]
-    letterbox_instead: frozenset[ResizeMode] = frozenset()
-    """Modes that cannot be batched and are replaced by a grey letterbox."""
-
-
-YOLO_RESIZE_RULE = ResizeRule(
-    allowed=frozenset(ResizeMode) - {ResizeMode.FIT_LONGER_EDGE},
-    letterbox_instead=frozenset({ResizeMode.FIT_LONGER_EDGE}),
-)
-SUBSTITUTE_PAD_VALUE = 127
 
 
 def parse_inference_config(text: str, *, where: str = FILE_NAME) -> InferenceConfig:
@@ -107,31 +87,6 @@ def parse_inference_config(text: str, *, where: str = FILE_NAME) -> InferenceCon
         model_initialization=wire.model_initialization,
         free_input_dims={name: tuple(shape) for name, shape in (wire.free_input_dims or {}).items()},
         dataset_size=dataset_size.size if dataset_size else None,
-    )
-
-
-def apply_resize_rule(config: InferenceConfig, rule: ResizeRule, *, where: str = FILE_NAME) -> InferenceConfig:
-    """`config` with a resize mode that `rule` allows. A replaced mode is logged as a warning.
-
-    Raises:
-        CorruptedModelPackageError: the mode is neither allowed nor replaceable.
-    """
-    spec = config.preprocess
-    if spec.resize in rule.letterbox_instead:
-        _log.warning(
-            "%s: resize mode %r gives every image another network size; a letterbox with padding %d is used instead.",
-            where,
-            spec.resize.value,
-            SUBSTITUTE_PAD_VALUE,
-        )
-        letterbox = replace(spec, resize=ResizeMode.LETTERBOX, pad_value=SUBSTITUTE_PAD_VALUE)
-        return replace(config, preprocess=letterbox)
-    if spec.resize in rule.allowed:
-        return config
-    raise CorruptedModelPackageError(
-        f"{where}: network_input.resize_mode does not suit this architecture.",
-        needs=" or ".join(repr(mode.value) for mode in ResizeMode if mode in rule.allowed),
-        found=repr(spec.resize.value),
     )
 
 

@@ -7,10 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self  # noqa: TC002 - pydantic reads the annotations of validators
 
-from inference_models.preprocess.spec import Contrast, Interpolation, ResizeMode
-
-MAX_SIDE = 32_768
-"""Pixels. A configuration that asks for more is a mistake or an attack."""
+from inference_models.preprocess.spec import MAX_SIDE, Contrast, Interpolation, ResizeMode
 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Percent = Annotated[int, Field(ge=0, le=100)]

@@ -37,20 +37,26 @@ class GraphHints:
     """(height, width)."""
     stride: int | None = None
     fused: bool = False
-    """Whether non-maximum suppression is part of the graph."""
+    """Whether the graph already does what a decoder would: suppression, or the activation."""
 
 
 def read_ultralytics(model: OnnxFile) -> GraphHints:
-    """What the metadata of `model` says, and where it is silent, what the output shapes allow to conclude."""
+    """What the metadata of `model` says, and where it names no version, what the output shapes allow to conclude.
+
+    A graph without this exporter's names and task is not guessed at: many layouts share one shape.
+    """
     metadata = model.metadata
     names = _class_names(metadata.get("names"))
     task = TASKS.get(metadata.get("task", "").strip().lower())
+    if names is None or task is None:
+        return GraphHints()
     shapes = [spec.shape for spec in model.outputs]
-    fused = _is_fused(model, shapes)
-    by_layout = _architecture_of(shapes, len(names) if names else None)
+    by_layout = _architecture_of(shapes, len(names))
+    # A plain classification export ends in softmax.
+    fused = task == "classification" or _is_fused(model, shapes)
     return GraphHints(
         architecture=_architecture_named(metadata.get("description", ""), by_layout) or by_layout,
-        task_type=task or ("object-detection" if by_layout or fused else None),
+        task_type=task,
         class_names=names,
         input_size=_input_size(metadata.get("imgsz"), model),
         stride=_whole_number(metadata.get("stride")),
@@ -70,18 +76,18 @@ def _architecture_named(description: str, by_layout: str | None) -> str | None:
     return f"yolo{number}" if number >= 26 else f"yolov{number}"
 
 
-def _architecture_of(shapes: list[Shape], classes: int | None) -> str | None:
-    """`yolov8` for (B, 4+C, N), `yolov5` for (B, N, 5+C), by the number of classes or by which side is longer."""
-    if len(shapes) != 1 or len(shapes[0]) != 3:
+def _architecture_of(shapes: list[Shape], classes: int) -> str | None:
+    """`yolov8` for (B, 4+C, N) and for (B, C), `yolov5` for (B, N, 5+C)."""
+    if len(shapes) != 1:
+        return None
+    if len(shapes[0]) == 2:
+        return "yolov8"
+    if len(shapes[0]) != 3:
         return None
     _, rows, columns = shapes[0]
-    if classes is not None:
-        if rows == 4 + classes and columns != 5 + classes:
-            return "yolov8"
-        return "yolov5" if columns == 5 + classes and rows != 4 + classes else None
-    if rows is None or columns is None or columns == 6:
-        return None
-    return "yolov8" if rows < columns else "yolov5"
+    if rows == 4 + classes and columns != 5 + classes:
+        return "yolov8"
+    return "yolov5" if columns == 5 + classes and rows != 4 + classes else None
 
 
 def _is_fused(model: OnnxFile, shapes: list[Shape]) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
 from inference_models.errors import InvalidParameterError
-from inference_models.preprocess.spec import DynamicSize, ResizeMode
+from inference_models.preprocess.spec import MAX_PIXELS, MAX_SIDE, DynamicSize, ResizeMode
 
 if TYPE_CHECKING:
     from inference_models.preprocess.spec import PreprocessSpec, Size
@@ -64,15 +65,22 @@ def requested_size(spec: PreprocessSpec, image_size: int | tuple[int, int] | Non
     """
     if image_size is None:
         return None
-    sides = (image_size, image_size) if isinstance(image_size, int) else image_size
+    sides = (image_size, image_size) if isinstance(image_size, Integral) else image_size
     if not isinstance(sides, tuple | list) or len(sides) != 2 or not all(_is_side(side) for side in sides):
         raise InvalidParameterError(
             f"image_size={image_size!r} is not a size.",
-            needs="a whole number of pixels, or (width, height)",
+            needs=f"a whole number of pixels up to {MAX_SIDE}, or (width, height)",
             found=repr(image_size),
             fix="pass for example image_size=640, or image_size=(1280, 720)",
         )
-    requested = (sides[1], sides[0])
+    requested = (int(sides[1]), int(sides[0]))
+    if requested[0] * requested[1] > MAX_PIXELS:
+        raise InvalidParameterError(
+            f"image_size={image_size!r} is too large.",
+            needs=f"at most {MAX_PIXELS} pixels",
+            found=f"{requested[0] * requested[1]}",
+            fix="cut the image into tiles",
+        )
     if spec.size is None or spec.dynamic is not None or requested == spec.size:
         return requested
     raise InvalidParameterError(
@@ -84,7 +92,7 @@ def requested_size(spec: PreprocessSpec, image_size: int | tuple[int, int] | Non
 
 
 def _is_side(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    return not isinstance(value, bool) and isinstance(value, Integral) and 1 <= int(value) <= MAX_SIDE
 
 
 def _rounded_up(size: Size, multiple: int) -> Size:

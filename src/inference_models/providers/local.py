@@ -24,11 +24,10 @@ from inference_models.errors import (
     ModelRetrievalError,
 )
 from inference_models.naming import nearest_hint
-from inference_models.package.class_names import coco_class_names, parse_class_names
+from inference_models.package.class_names import read_labels
 from inference_models.package.external_data import check_external_data
 from inference_models.package.folder import read_package_folder
 from inference_models.package.onnx_file import read_onnx_file
-from inference_models.package.text_files import read_text
 from inference_models.package.ultralytics import read_ultralytics
 from inference_models.providers import NO_OPTIONS, DescribeOptions
 
@@ -44,7 +43,15 @@ PREFIX = "local:"
 PACKAGE_ID = "local"
 CODE_ARCHITECTURE = "custom"
 WEIGHTS = "weights.onnx"
+FUSED = "nms_fused"
+"""Feature of packages whose graph does the work of the decoder."""
+HINTS = "graph_hints.json"
+"""What a bare graph says about its input; exists in memory only."""
 _MAX_PATH = 4096
+_EXAMPLES = {
+    "labels": 'labels="coco", a list or a text file (on the command line --labels)',
+    "model_type": 'model_type="yolov8" or another architecture (on the command line --family)',
+}
 
 
 def open_provider() -> LocalProvider:
@@ -143,7 +150,8 @@ def _describe_onnx(model_id: str, path: Path, options: DescribeOptions) -> Model
     hints = read_ultralytics(graph)
     architecture, task, names = _completed(path, hints, options)
     dynamic, static = _batch_mode(graph, None, None)
-    config = {"model_architecture": architecture, "task_type": task, "backend_type": BackendType.ONNX.value}
+    stated = {"model_architecture": architecture, "task_type": task, "backend_type": BackendType.ONNX.value}
+    config = {name: value for name, value in stated.items() if value is not None}
     package = ModelPackageMetadata(
         package_id=PACKAGE_ID,
         backend=BackendType.ONNX,
@@ -151,6 +159,7 @@ def _describe_onnx(model_id: str, path: Path, options: DescribeOptions) -> Model
             LocalFileArtefactSpecs(WEIGHTS, path),
             InlineFileSpecs("class_names.txt", "\n".join(names) + "\n"),
             InlineFileSpecs("model_config.json", json.dumps(config, indent=2) + "\n"),
+            InlineFileSpecs(HINTS, json.dumps({"input_size": hints.input_size, "stride": hints.stride})),
         ],
         package_source=PackageSourceType.LOCAL_CACHE,
         quantization=Quantization.UNKNOWN,
@@ -158,7 +167,7 @@ def _describe_onnx(model_id: str, path: Path, options: DescribeOptions) -> Model
         static_batch_size=static,
         onnx_package_details=_onnx_details(graph),
         trusted_source=True,
-        model_features={"nms_fused": True} if hints.fused else None,
+        model_features={FUSED: True} if hints.fused else None,
     )
     return ModelMetadata(
         model_id=model_id,
@@ -169,38 +178,19 @@ def _describe_onnx(model_id: str, path: Path, options: DescribeOptions) -> Model
     )
 
 
-def _completed(path: Path, hints: GraphHints, options: DescribeOptions) -> tuple[str, str, tuple[str, ...]]:
+def _completed(path: Path, hints: GraphHints, options: DescribeOptions) -> tuple[str, str | None, tuple[str, ...]]:
     """Architecture, task and class names: what the caller says wins over what the file says."""
     architecture = options.architecture or hints.architecture
-    task = options.task_type or hints.task_type
-    names = _labels(options.labels) if options.labels is not None else hints.class_names
-    if architecture and task and names:
-        return architecture, task, names
-    said = {"labels": names, "architecture": architecture, "task_type": task}
+    names = read_labels(options.labels) if options.labels is not None else hints.class_names
+    if architecture and names:
+        return architecture, options.task_type or hints.task_type, names
+    said = {"labels": names, "model_type": architecture}
     missing = [name for name, value in said.items() if not value]
-    examples = {"labels": '"coco"', "architecture": '"yolov8"', "task_type": '"object-detection"'}
     raise MissingModelInitParameterError(
         f"'{path.name}' does not say everything about itself.",
-        needs=", ".join(missing),
-        found=", ".join(name for name in said if name not in missing) or "nothing in its metadata",
-        fix=f'AutoModel.from_pretrained("{path}", {", ".join(f"{name}={examples[name]}" for name in missing)})',
-    )
-
-
-def _labels(labels: object) -> tuple[str, ...]:
-    if labels == "coco":
-        return coco_class_names()
-    if isinstance(labels, (str, Path)) or hasattr(labels, "__fspath__"):
-        path = Path(labels).expanduser()
-        if not path.is_file():
-            raise InvalidParameterError(
-                "labels cannot be used.", needs='"coco", a list of names, or a text file', found=f"no file '{path}'"
-            )
-        return parse_class_names(read_text(path, where=path.name), where=path.name)
-    if isinstance(labels, (list, tuple)) and labels and all(isinstance(name, str) for name in labels):
-        return parse_class_names("\n".join(name.replace("\n", "\0") for name in labels), where="labels")
-    raise InvalidParameterError(
-        "labels cannot be used.", needs='"coco", a list of names, or a text file', found=ascii(labels)[:80]
+        needs=" and ".join(missing),
+        found=" and ".join(name for name in said if name not in missing) or "nothing in its metadata",
+        fix=f"pass {' and '.join(_EXAMPLES[name] for name in missing)}",
     )
 
 

@@ -44,7 +44,8 @@ def check_implementation(
     try:
         find_graph(model.model_architecture, model.task_type or "")
     except ModelImplementationNotFoundError as exc:
-        what = f"a family for {model.model_architecture} that does {model.task_type}"
+        task = model.task_type or "a task (model_config.json names none)"
+        what = f"a family for {model.model_architecture} that does {task}"
         return Rejection(package.package_id, "implementation", what, exc.summary.rstrip("."))
     return None
 

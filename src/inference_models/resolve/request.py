@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import InvalidParameterError, UnknownBackendTypeError, UnknownQuantizationError
@@ -102,6 +102,30 @@ def parse_device(value: object) -> str | None:
     raise InvalidParameterError(
         f"device={value!r} makes no sense.", needs="'auto', 'cpu', 'cuda', 'cuda:<number>' or 'mps'", found=repr(value)
     )
+
+
+def parse_execution_providers(value: object) -> tuple[Any, ...] | None:
+    """`onnx_execution_providers=` as names or (name, options) pairs.
+
+    Raises:
+        InvalidParameterError: something else, or an empty list.
+    """
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and value and all(_is_provider(item) for item in value):
+        return tuple(value)
+    raise InvalidParameterError(
+        f"onnx_execution_providers={value!r} makes no sense.",
+        needs="a list of names, or of (name, options) pairs",
+        found=repr(value),
+        fix='onnx_execution_providers=["CPUExecutionProvider"]',
+    )
+
+
+def _is_provider(item: object) -> bool:
+    if isinstance(item, str):
+        return True
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) and isinstance(item[1], dict)
 
 
 def _several(value: object) -> Iterable[object]:

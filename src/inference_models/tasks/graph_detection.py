@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from inference_models.decoders.types import BoxLimits
-from inference_models.errors import CorruptedModelPackageError
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.predictions.detections import Detections
 from inference_models.tasks.graph_options import (
     ConfidenceRule,
@@ -76,15 +76,36 @@ class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTra
 
     def _read(self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits) -> list[Detections]:
         found = [boxes for part in raw for boxes in self._decode(part.outputs, part.frame, limits)]
+        if len(found) != len(meta):
+            raise InvalidParameterError(
+                "raw outputs and metadata are not of the same images.",
+                needs=f"metadata of {len(found)} images",
+                found=f"metadata of {len(meta)}",
+            )
         return [self._detections(boxes, transform) for boxes, transform in zip(found, meta, strict=True)]
 
     def _detections(self, boxes: Boxes, transform: ImageTransform) -> Detections:
+        self._check_class_ids(boxes)
         detections = Detections(
             xyxy=transform.boxes_to_image(boxes.xyxy),
             class_id=boxes.class_id,
             confidence=boxes.confidence,
             class_names=self._names,
         )
+        # Boxes that lie in the padding, or have no area, show nothing of the image.
+        visible = (detections.xyxy[:, 2:] > detections.xyxy[:, :2]).all(1)
+        if not visible.all():
+            detections = detections[visible]
         if self._arrays is None:
             return detections
         return detections.torch() if self._arrays == "torch" else detections.numpy()
+
+    def _check_class_ids(self, boxes: Boxes) -> None:
+        """Graphs that hold the suppression have no class axis to count, so wrong names show only here."""
+        if boxes.class_id.shape[0] and int(boxes.class_id.max()) >= len(self._names):
+            raise CorruptedModelPackageError(
+                f"{self._label}: the graph found class {int(boxes.class_id.max())}, which has no name.",
+                needs=f"at least {int(boxes.class_id.max()) + 1} names",
+                found=f"{len(self._names)} in class_names.txt",
+                fix="pass labels= with the names the model was trained with",
+            )

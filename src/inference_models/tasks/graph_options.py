@@ -134,7 +134,7 @@ def parse_box_limits(options: Mapping[str, object], defaults: BoxLimits, rule: C
         confidence=rule.resolve(options.get("confidence")),
         iou=defaults.iou if iou is None else _fraction("iou_threshold", iou),
         max_detections=defaults.max_detections if maximum is None else _count("max_detections", maximum),
-        class_agnostic=defaults.class_agnostic if agnostic is None else bool(agnostic),
+        class_agnostic=defaults.class_agnostic if agnostic is None else _switch("class_agnostic_nms", agnostic),
     )
 
 
@@ -146,6 +146,12 @@ def _fraction(name: str, value: object, *, also: str = "") -> float:
     raise InvalidParameterError(
         f"{name}={value!r} makes no sense.", needs=f"a number in [0, 1]{also}", found=repr(value)
     )
+
+
+def _switch(name: str, value: object) -> bool:
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    raise InvalidParameterError(f"{name}={value!r} makes no sense.", needs="True or False", found=repr(value))
 
 
 def _count(name: str, value: object) -> int:

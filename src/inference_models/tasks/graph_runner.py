@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from inference_models.backends.batching import BatchLimits, run_in_batches
 from inference_models.config import MAX_BATCH
-from inference_models.errors import CorruptedModelPackageError
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.preprocess.compile import compile_spec
 from inference_models.preprocess.inputs import list_images
 from inference_models.tasks.graph_options import check_option_names
@@ -87,6 +87,13 @@ class GraphRunner:
 
     def run(self, inputs: NetworkInputs) -> list[RawOutputs]:
         """Raw outputs, one entry per network size."""
+        if isinstance(inputs, tuple):
+            raise InvalidParameterError(
+                "forward takes network inputs alone.",
+                needs="the first of the two values that pre_process returns",
+                found="both of them",
+                fix="inputs, meta = model.pre_process(images); model.forward(inputs)",
+            )
         batches = inputs if isinstance(inputs, list) else [inputs]
         return [RawOutputs(self._frame(batch), run_in_batches(self.session, batch, self._limits)) for batch in batches]
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from inference_models.entities import ColorFormat
+    from inference_models.preprocess.pixels import InputRange
 
 KeyPointsAnswer: TypeAlias = tuple[list[KeyPoints], list[Detections] | None]
 
@@ -42,7 +43,12 @@ class KeyPointsDetectionModel(
         """Per class the pairs of key points, numbered from 0, that a line joins."""
 
     def annotate(
-        self, image: Any, predictions: Any, *, input_color_format: ColorFormat | None = None
+        self,
+        image: Any,
+        predictions: Any,
+        *,
+        input_color_format: ColorFormat | None = None,
+        input_range: InputRange | None = None,
     ) -> npt.NDArray[np.uint8]:
         """(H, W, 3) uint8 BGR copy of `image` with key points, skeletons and boxes; arguments as in `Drawable`."""
         from inference_models.drawing import annotate  # noqa: PLC0415 - OpenCV is loaded when something is drawn
@@ -52,5 +58,6 @@ class KeyPointsDetectionModel(
             predictions,
             class_names=self.class_names,
             input_color_format=input_color_format,
+            input_range=input_range,
             skeletons=self.skeletons,
         )

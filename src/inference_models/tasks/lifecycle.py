@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from inference_models.entities import ColorFormat, ResolvedModelMetadata
+    from inference_models.preprocess.pixels import InputRange
 
 
 class ModelLifecycle(ABC):  # noqa: B024 - the abstract methods are those of the subclasses
@@ -42,6 +43,7 @@ class Drawable:
         predictions: Any,
         *,
         input_color_format: ColorFormat | None = None,
+        input_range: InputRange | None = None,
     ) -> npt.NDArray[np.uint8]:
         """(H, W, 3) uint8 BGR copy of `image` with the predictions of this one image drawn on it.
 
@@ -49,6 +51,7 @@ class Drawable:
             image: anything the model takes as one image.
             predictions: one element of what the model answers, or the whole answer to one image.
             input_color_format: order of the channels of `image` where it is not the usual one.
+            input_range: values of a float `image`, as in a call.
 
         Raises:
             ModelInputError: the image cannot be read.
@@ -57,4 +60,6 @@ class Drawable:
         from inference_models.drawing import annotate  # noqa: PLC0415 - OpenCV is loaded when something is drawn
 
         names = getattr(self, "class_names", None)
-        return annotate(image, predictions, class_names=names, input_color_format=input_color_format)
+        return annotate(
+            image, predictions, class_names=names, input_color_format=input_color_format, input_range=input_range
+        )

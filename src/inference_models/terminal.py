@@ -1,0 +1,22 @@
+"""Text of strangers on a terminal: shown as it is, never obeyed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def printable(text: str) -> str:
+    """`text` with characters that could steer a terminal written out; line feeds stay."""
+    return "".join(
+        character if character == "\n" or character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
+def plain(text: object) -> Text:
+    """`text` as a line or table cell: no markup is read in it, and nothing in it steers the terminal."""
+    from rich.text import Text  # noqa: PLC0415 - only needed to print
+
+    return Text(printable("" if text is None else str(text)))

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import pytest
+
+from inference_models.backends.session import TensorSpec
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode
+from inference_models.tasks.graph_input import InputHints, fit_default_spec, fit_stated_spec
+
+SPEC = PreprocessSpec(size=None, resize=ResizeMode.LETTERBOX)
+
+
+@dataclass
+class Graph:
+    """Only the inputs of a session matter here."""
+
+    inputs: tuple[TensorSpec, ...]
+
+
+def graph(*shapes: tuple[int | None, ...]) -> Graph:
+    return Graph(tuple(TensorSpec(f"in{index}", shape, "float32") for index, shape in enumerate(shapes)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "hints", "size", "dynamic"),
+    [
+        ((1, 3, 96, 64), InputHints((640, 640), 32), (96, 64), None),
+        ((1, 3, None, None), InputHints((640, 480), 64), (640, 480), DynamicSize(64)),
+        ((1, 3, None, None), InputHints(), None, DynamicSize(32)),
+    ],
+)
+def test_a_bare_graph_is_run_at_its_own_size_then_at_the_exported_one(
+    shape: tuple[int | None, ...], hints: InputHints, size: object, dynamic: object
+) -> None:
+    fitted = fit_default_spec(SPEC, graph(shape), hints)
+    assert (fitted.size, fitted.dynamic) == (size, dynamic)
+
+
+def test_the_size_of_a_family_gives_way_to_the_graph() -> None:
+    spec = PreprocessSpec(size=(224, 224))
+    assert fit_default_spec(spec, graph((1, 3, 320, 320)), InputHints()).size == (320, 320)
+    assert fit_default_spec(spec, graph((1, 3, None, None)), InputHints()).size == (224, 224)
+
+
+@pytest.mark.parametrize("instead", [ResizeMode.LETTERBOX, ResizeMode.STRETCH])
+def test_a_mode_that_changes_the_network_size_is_replaced_and_said(
+    instead: ResizeMode, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = PreprocessSpec(size=(64, 64), resize=ResizeMode.FIT_LONGER_EDGE)
+    with caplog.at_level(logging.WARNING, logger="inference-models"):
+        fitted = fit_stated_spec(spec, graph((1, 3, 64, 64)), instead)
+    assert (fitted.resize, fitted.pad_value) == (instead, 127)
+    assert caplog.text.endswith(
+        "resize mode 'fit-longer-edge' gives every image another network size, "
+        f"which this architecture does not take; {instead.value!r} is used.\n"
+    )
+
+
+@pytest.mark.parametrize(("shapes", "found"), [((), "no input"), (((1, 3, 8, 8), (1, 4)), "in0, in1")])
+def test_a_graph_that_takes_something_else_is_refused(shapes: tuple[tuple[int, ...], ...], found: str) -> None:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        fit_stated_spec(SPEC, graph(*shapes), ResizeMode.LETTERBOX)
+    assert str(caught.value) == (
+        f"the graph is not one that takes images and nothing else.\nneeds one input; found: {found}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "needs"),
+    [
+        ((1, 1, 32, 32), "nchw", "(batch, 3, height, width)"),
+        ((1, 32, 32, 3), "nchw", "(batch, 3, height, width)"),
+        ((1, 3, 32, 32), "nhwc", "(batch, height, width, 3)"),
+        ((1, 3, 32), "nchw", "(batch, 3, height, width)"),
+    ],
+)
+def test_other_channels_are_refused_at_load(shape: tuple[int, ...], layout: str, needs: str) -> None:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        fit_default_spec(PreprocessSpec(size=None, layout=layout), graph(shape), InputHints())
+    assert str(caught.value) == (
+        f"input 'in0' does not take images with 3 channels.\nneeds {needs}; found: {shape}\n"
+        'if the channels come last, say "layout": "nhwc" in network_input of inference_config.json'
+    )

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -138,3 +141,23 @@ def test_running_elsewhere_than_chosen_is_an_error() -> None:
         "needs CUDAExecutionProvider; found: CPUExecutionProvider\n"
         "check the driver and libraries of the device, or load with device='cpu'"
     )
+
+
+LOADS = """
+import sys
+from pathlib import Path
+from inference_models.backends import onnx
+from inference_models.backends.session import SessionRequest
+path = Path(sys.argv[1])
+session = onnx.open_session(SessionRequest(directory=path.parent, files={"weights.onnx": path}))
+"""
+
+
+def test_the_runtime_keeps_no_telemetry_and_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    path, *_ = graphs.convolution(tmp_path / "model" / "weights.onnx")
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_DATA_HOME": str(home / "data")}
+    subprocess.run([sys.executable, "-c", LOADS, str(path)], check=True, env=environment, timeout=60)
+    assert list(home.rglob("*")) == []

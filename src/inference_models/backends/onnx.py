@@ -6,6 +6,7 @@ Checked against onnxruntime 1.23 and 1.32.
 from __future__ import annotations
 
 import importlib
+import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any, cast
 
@@ -37,6 +38,8 @@ TYPE = BackendType.ONNX
 REQUIRES = "onnxruntime>=1.19"
 INSTALL = 'pip install "inference-models[onnx-cpu]"'
 WEIGHTS = "weights.onnx"
+NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
+"""Variable that ONNX Runtime reads when it is loaded."""
 
 DISTRIBUTIONS = (
     "onnxruntime",
@@ -197,6 +200,8 @@ class OnnxSession:
 
 
 def _import_runtime() -> Any:
+    # Recent official builds send telemetry unless they are told not to before they are loaded. Who wants it sets 0.
+    os.environ.setdefault(NO_TELEMETRY, "1")
     try:
         return importlib.import_module("onnxruntime")
     except ImportError as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 
@@ -85,3 +86,118 @@ def read_int(name: str, *, default: int, minimum: int = 0) -> int:
         found=repr(text),
         fix=f"unset {name}, or set it to {default}",
     )
+
+
+API_CALLS_TIMEOUT = 5
+API_CALLS_MAX_TRIES = 3
+NETWORK_BUDGET = 60
+"""Seconds after which a source that does not answer is given up, waiting times included."""
+RETRIED_STATUS_CODES = frozenset({408, 429, 502, 503, 504})
+_API_HOSTS = {
+    ("us", True): "https://api.roboflow.com",
+    ("us", False): "https://api.roboflow.one",
+    ("eu", True): "https://api.roboflow.eu",
+    ("eu", False): "https://api.roboflow-eu.one",
+}
+
+
+def network_forbidden_by() -> str | None:
+    """The variable that forbids the network, `OFFLINE_MODE` or `HF_HUB_OFFLINE`; None when it is allowed."""
+    return next((name for name in ("OFFLINE_MODE", "HF_HUB_OFFLINE") if read_bool(name, default=False)), None)
+
+
+def api_calls_timeout() -> int:
+    """`API_CALLS_TIMEOUT`: seconds until a connection to an API, or a pause in its answer, is given up."""
+    return read_int("API_CALLS_TIMEOUT", default=API_CALLS_TIMEOUT, minimum=1)
+
+
+def api_calls_max_tries() -> int:
+    """`API_CALLS_MAX_TRIES`: how often one API call is tried in all."""
+    return read_int("API_CALLS_MAX_TRIES", default=API_CALLS_MAX_TRIES, minimum=1)
+
+
+def retried_status_codes() -> frozenset[int]:
+    """`IDEMPOTENT_API_REQUEST_CODES_TO_RETRY`: HTTP statuses of an API after which it is asked again.
+
+    Raises:
+        InvalidEnvVariable: the text is no list of numbers.
+    """
+    name = "IDEMPOTENT_API_REQUEST_CODES_TO_RETRY"
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return RETRIED_STATUS_CODES
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    if all(part.isdecimal() and 400 <= int(part) <= 599 for part in parts):
+        return frozenset(int(part) for part in parts)
+    raise InvalidEnvVariable(
+        f"environment variable {name} cannot be read as a list of HTTP statuses.",
+        needs="numbers from 400 to 599, separated by commas",
+        found=repr(text),
+        fix=f"unset {name}, or set it to {','.join(map(str, sorted(RETRIED_STATUS_CODES)))}",
+    )
+
+
+def roboflow_api_key() -> str | None:
+    """`ROBOFLOW_API_KEY`, or None when it is not set."""
+    return os.environ.get("ROBOFLOW_API_KEY", "").strip() or None
+
+
+def roboflow_api_host() -> str:
+    """`ROBOFLOW_API_HOST`, else the host of `ROBOFLOW_REGION` (us, eu) and `ROBOFLOW_ENVIRONMENT` (prod, or staging).
+
+    An unknown region counts as us, with a warning on the log.
+    """
+    host = os.environ.get("ROBOFLOW_API_HOST", "").strip().rstrip("/")
+    if host:
+        return host
+    region = os.environ.get("ROBOFLOW_REGION", "").strip().lower() or "us"
+    production = (os.environ.get("ROBOFLOW_ENVIRONMENT", "").strip().lower() or "prod") == "prod"
+    if (region, production) not in _API_HOSTS:
+        logging.getLogger("inference-models").warning("ROBOFLOW_REGION is %r, not us or eu; us is used.", region)
+        region = "us"
+    return _API_HOSTS[region, production]
+
+
+def secure_gateway() -> str | None:
+    """`SECURE_GATEWAY`, else its older name `LICENSE_SERVER`: the host all requests go through; None for none."""
+    names = ("SECURE_GATEWAY", "LICENSE_SERVER")
+    return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
+
+
+DOWNLOAD_IDLE_TIMEOUT = 60
+DOWNLOAD_RETRY_BUDGET = 60
+"""Seconds without a new byte, pauses between attempts included, after which a download is given up."""
+DOWNLOAD_SLOWEST_RATE = 64 << 10
+"""Bytes per second; a download that is slower than this from beginning to end is given up."""
+
+
+def download_idle_timeout() -> int:
+    """`CHUNK_DOWNLOAD_READ_TIMEOUT`: seconds without a byte after which a connection counts as dead."""
+    return read_int("CHUNK_DOWNLOAD_READ_TIMEOUT", default=DOWNLOAD_IDLE_TIMEOUT, minimum=1)
+
+
+def download_deadline(size: int | None) -> int:
+    """`INFERENCE_MODELS_DOWNLOAD_TIMEOUT`: seconds one file may take in all; else 10 minutes and what its size needs."""
+    needed = 600 + (size or 0) // DOWNLOAD_SLOWEST_RATE
+    return read_int("INFERENCE_MODELS_DOWNLOAD_TIMEOUT", default=needed, minimum=1)
+
+
+def interactive_progress_bars() -> bool:
+    """Whether progress bars may be drawn, which `DISABLE_INTERACTIVE_PROGRESS_BARS` forbids."""
+    return not read_bool("DISABLE_INTERACTIVE_PROGRESS_BARS", default=False)
+
+
+def manifest_hosts() -> frozenset[str]:
+    """`INFERENCE_MODELS_MANIFEST_HOSTS`: hosts besides its own that a `manifest.json` may take files from."""
+    text = os.environ.get("INFERENCE_MODELS_MANIFEST_HOSTS", "")
+    return frozenset(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+def hub_endpoint() -> str:
+    """`HF_ENDPOINT`, else the public Hugging Face Hub; without a slash at the end."""
+    return os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or "https://huggingface.co"
+
+
+def hosted_api_known() -> bool:
+    """Whether a key or a host of the hosted API is set, so that an unknown id may mean one of its models."""
+    return any(os.environ.get(name, "").strip() for name in ("ROBOFLOW_API_HOST", "ROBOFLOW_API_KEY"))

@@ -247,6 +247,14 @@ class ModelPackageMetadata:
 
 
 @dataclass(frozen=True)
+class SkippedPackage:
+    """A package that the provider announces and that this release cannot make sense of."""
+
+    package_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class ModelMetadata:
     """A model as its provider describes it: what it is, and every package of it."""
 
@@ -262,3 +270,5 @@ class ModelMetadata:
     source: str | None = None
     """Where the weights come from, in words."""
     description: str | None = None
+    skipped_packages: tuple[SkippedPackage, ...] = ()
+    """Announced packages that are left out, each with the reason."""

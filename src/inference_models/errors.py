@@ -2,25 +2,47 @@
 
 ```
 BaseInferenceModelsError
+├── AssumptionError (AssertionError)                 something this library takes for granted is not so
 ├── ModelInputError (ValueError)                     an image or another input of a call cannot be used
 ├── InvalidParameterError (ValueError)               an argument has a value that makes no sense
+│   ├── PreloadedDependencyMismatchError             a model handed in is not the one that is needed
 │   └── UnknownOptionError (TypeError)               an argument has a name nobody knows
 ├── InvalidEnvVariable (ValueError)                  an environment variable cannot be read
 ├── MissingDependencyError (ImportError)             an optional package is not installed
 ├── EnvironmentConfigurationError (RuntimeError)     the machine is not set up for what was asked
 ├── ModelRuntimeError (RuntimeError)                 the runtime failed while it ran the graph
+├── RetryError                                       a source did not answer now, and may answer later
+├── RangeRequestNotSupportedError                    a source does not hand over a part of a file
+├── UntrustedFileError (ValueError)                  a file is announced without a hash
 ├── ModelRetrievalError                              a provider could not say what exists, or hand it over
 │   ├── ModelNotFoundError (LookupError)
+│   ├── UnauthorizedModelAccessError                 no API key, or one the source does not know
+│   ├── PaymentRequiredModelAccessError
+│   ├── ForbiddenModelAccessError
+│   ├── UsagePausedModelAccessError
+│   ├── ModelMetadataConsistencyError (ValueError)   a description contradicts itself
+│   ├── ModelMetadataHandlerNotImplementedError      a description of a kind this release does not know
 │   └── FileHashSumMissmatch (ValueError)            bytes are not what the catalogue says they are
 ├── ModelPackageNegotiationError
 │   ├── UnknownBackendTypeError (ValueError)
 │   ├── UnknownQuantizationError (ValueError)
+│   ├── InvalidRequestedBatchSizeError (ValueError)
+│   ├── AmbiguousModelPackageResolutionError         two packages have the id that was asked for
+│   ├── RuntimeIntrospectionError (RuntimeError)     what this machine is could not be found out
+│   │   └── JetsonTypeResolutionError
 │   └── NoModelPackagesAvailableError
 │       └── NoCompatiblePackageError                 packages exist, none of them fits; carries every reason
 └── ModelLoadingError
     ├── CorruptedModelPackageError (ValueError)      a file of a package is missing, damaged or contradicts another
     ├── ModelImplementationNotFoundError (LookupError)
+    ├── ModelPackageAlternativesExhaustedError       every package that fits was tried; carries every error
+    ├── ModelPackageRestrictedError                  the package asks for more than a limit allows
     ├── MissingModelInitParameterError (TypeError)   a bare file needs labels or a family
+    ├── InvalidModelInitParameterError (ValueError)
+    ├── InsecureModelIdentifierError (ValueError)    an id that cannot be part of a folder name
+    ├── DependencyModelParametersValidationError (ValueError)
+    ├── ModelPipelineInitializationError
+    │   └── ModelPipelineNotFound (LookupError)
     ├── ForbiddenLocalCodePackageAccessError (PermissionError)
     └── DirectLocalStorageAccessError (PermissionError)
 ```
@@ -69,6 +91,10 @@ class BaseInferenceModelsError(Exception):
         return "\n".join(lines)
 
 
+class AssumptionError(BaseInferenceModelsError, AssertionError):
+    """Something this library takes for granted is not so: a mistake of ours, or of a plug-in."""
+
+
 class ModelInputError(BaseInferenceModelsError, ValueError):
     """An image, or another input of a call, cannot be used. The model is not affected."""
 
@@ -78,6 +104,10 @@ class ModelInputError(BaseInferenceModelsError, ValueError):
 
 class InvalidParameterError(BaseInferenceModelsError, ValueError):
     """An argument has a value that makes no sense."""
+
+
+class PreloadedDependencyMismatchError(InvalidParameterError):
+    """A model was handed in for a dependency and is not the one the metadata names."""
 
 
 class UnknownOptionError(InvalidParameterError, TypeError):
@@ -100,12 +130,73 @@ class ModelRuntimeError(BaseInferenceModelsError, RuntimeError):
     """The runtime failed while it ran the graph."""
 
 
+class RetryError(BaseInferenceModelsError):
+    """A source did not answer now, after every try that was allowed, and may answer later."""
+
+    def __init__(
+        self,
+        message: str,
+        help_url: str | None = None,
+        *,
+        needs: str | None = None,
+        found: str | None = None,
+        fix: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, help_url, needs=needs, found=found, fix=fix)
+        self.retry_after = retry_after
+        """Seconds the source asks to wait; None: it did not say."""
+
+
+class RangeRequestNotSupportedError(BaseInferenceModelsError):
+    """A source was asked for a part of a file and did not hand over that part."""
+
+
+class UntrustedFileError(BaseInferenceModelsError, ValueError):
+    """A file is announced without a hash, so nothing could tell whether it arrived unchanged."""
+
+
 class ModelRetrievalError(BaseInferenceModelsError):
     """A provider could not say which packages exist, or could not hand over their bytes."""
+
+    status_code: int | None = None
+    """HTTP status of the answer that caused it; None when there was none."""
 
 
 class ModelNotFoundError(ModelRetrievalError, LookupError):
     """The provider knows no model of that name."""
+
+
+class UnauthorizedModelAccessError(ModelRetrievalError):
+    """The source wants an API key, or does not know the one it got."""
+
+    status_code = 401
+
+
+class PaymentRequiredModelAccessError(ModelRetrievalError):
+    """The source wants to be paid before it hands this model over."""
+
+    status_code = 402
+
+
+class ForbiddenModelAccessError(ModelRetrievalError):
+    """The source knows who asks and does not hand this model to them."""
+
+    status_code = 403
+
+
+class UsagePausedModelAccessError(ModelRetrievalError):
+    """The source has paused the use of this account."""
+
+    status_code = 423
+
+
+class ModelMetadataConsistencyError(ModelRetrievalError, ValueError):
+    """The description of a package contradicts itself."""
+
+
+class ModelMetadataHandlerNotImplementedError(ModelRetrievalError):
+    """The description of a package is of a kind this release does not know."""
 
 
 class FileHashSumMissmatch(ModelRetrievalError, ValueError):  # noqa: N818 - the public name
@@ -122,6 +213,22 @@ class UnknownBackendTypeError(ModelPackageNegotiationError, ValueError):
 
 class UnknownQuantizationError(ModelPackageNegotiationError, ValueError):
     """`quantization=` names something that is not a quantization."""
+
+
+class InvalidRequestedBatchSizeError(ModelPackageNegotiationError, ValueError):
+    """`batch_size=` is no batch size."""
+
+
+class AmbiguousModelPackageResolutionError(ModelPackageNegotiationError):
+    """Two packages of a model have the id that was asked for."""
+
+
+class RuntimeIntrospectionError(ModelPackageNegotiationError, RuntimeError):
+    """What this machine is could not be found out."""
+
+
+class JetsonTypeResolutionError(RuntimeIntrospectionError):
+    """This Jetson is of a kind nobody here knows."""
 
 
 class NoModelPackagesAvailableError(ModelPackageNegotiationError):
@@ -148,8 +255,48 @@ class ModelImplementationNotFoundError(ModelLoadingError, LookupError):
     """No family of this library, or of an installed plug-in, handles the architecture and task."""
 
 
+class ModelPackageAlternativesExhaustedError(ModelLoadingError):
+    """Every package that fits was tried and none could be loaded."""
+
+    def __init__(
+        self,
+        message: str,
+        help_url: str | None = None,
+        *,
+        alternatives_errors: Sequence[Exception] = (),
+        fix: str | None = None,
+    ) -> None:
+        super().__init__(message, help_url, fix=fix)
+        self.alternatives_errors = list(alternatives_errors)
+        """One error per package, in the order they were tried."""
+
+
+class ModelPackageRestrictedError(ModelLoadingError):
+    """The package asks for more than a limit of the caller allows, for example a larger network input."""
+
+
 class MissingModelInitParameterError(ModelLoadingError, TypeError):
     """A bare file was given and something it does not say about itself was not said either."""
+
+
+class InvalidModelInitParameterError(ModelLoadingError, ValueError):
+    """A parameter of a model class has a value it cannot use."""
+
+
+class InsecureModelIdentifierError(ModelLoadingError, ValueError):
+    """An id holds characters that could lead out of the cache folder."""
+
+
+class DependencyModelParametersValidationError(ModelLoadingError, ValueError):
+    """The parameters for a model that another one needs, or for a step of a pipeline, cannot be used."""
+
+
+class ModelPipelineInitializationError(ModelLoadingError):
+    """A pipeline lacks a model, and has no default for it."""
+
+
+class ModelPipelineNotFound(ModelPipelineInitializationError, LookupError):  # noqa: N818 - the public name
+    """There is no pipeline of that name."""
 
 
 class ForbiddenLocalCodePackageAccessError(ModelLoadingError, PermissionError):

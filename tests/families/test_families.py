@@ -44,6 +44,8 @@ DETECTORS = {
 }
 
 CLASSIFIERS = {
+    ("classifier", "classification"): (SOFTMAX, None),
+    ("classifier", "multi-label-classification"): (SIGMOID, 0.4),
     ("pplcnet", "classification"): (FUSED, None),
     ("resnet", "classification"): (SOFTMAX, None),
     ("resnet", "multi-label-classification"): (SIGMOID, 0.4),

@@ -37,6 +37,22 @@ class ProviderContract:
             else:
                 assert isinstance(item, (LocalFileArtefactSpecs, InlineFileSpecs))
 
+    def test_a_part_of_a_file_says_where_it_begins(self, provider, known):
+        downloads = [
+            item
+            for item in provider.describe(known).model_packages[0].package_artefacts
+            if isinstance(item, FileDownloadSpecs)
+        ]
+        if not hasattr(provider, "open") or not downloads:
+            assert not downloads or callable(provider.read)
+            return
+        whole = b"".join(provider.read(downloads[0]))
+        for start, stop in ((0, None), (1, None), (0, 2), (2, 5), (len(whole) - 1, None)):
+            stream = provider.open(downloads[0], start=start, stop=stop)
+            assert stream.start in {start, 0}
+            assert stream.size in {len(whole), None}
+            assert whole[stream.start :].startswith(b"".join(stream.chunks)[: (stop or len(whole)) - stream.start])
+
     @pytest.mark.parametrize("odd", ["a\0b", "a\nb", "\x1b[2J", "x" * 5000, ""])
     def test_odd_ids_are_refused_without_touching_the_disk(self, provider, odd, monkeypatch):
         def touched(*args, **kwargs):

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from inference_models.package.model_config import ModelConfig
 
+STORE_MANIFEST = ".manifest.json"
+"""Written by the cache beside the files of the author, whose digest does not know it."""
 _CHUNK = 1 << 20
 
 
@@ -101,7 +103,7 @@ def _files(root: Path) -> Iterator[tuple[str, Path]]:
                 found=f"a link to '{path.readlink()}'",
                 fix="replace the link by a copy of what it points to",
             )
-        if path.is_file() and "__pycache__" not in relative.parts:
+        if path.is_file() and "__pycache__" not in relative.parts and name != STORE_MANIFEST:
             yield name, path
 
 

@@ -1,0 +1,67 @@
+"""`inference-models registry serve`: publish a folder of packages on the network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inference_models.cli.console import messages
+
+registry = typer.Typer(help="Host models for others.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@registry.callback()
+def _group() -> None:
+    """Host models for others."""
+
+
+@registry.command("serve")
+def serve(
+    directory: Annotated[
+        Path, typer.Argument(exists=True, file_okay=False, help="Folder with <id>/<package>/, or a package per <id>/.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all of this machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for any free one.")] = 8000,
+    api_key: Annotated[
+        list[str] | None,
+        typer.Option(
+            envvar="INFERENCE_MODELS_REGISTRY_KEYS",
+            help="Key that clients must send; may be repeated. The variable keeps it out of the list of processes.",
+        ),
+    ] = None,
+    public_url: Annotated[
+        str | None, typer.Option(help="Address clients use, when a proxy that encrypts stands in front.")
+    ] = None,
+) -> None:
+    """Publish the packages in DIRECTORY until Ctrl-C; clients set ROBOFLOW_API_HOST to the printed address."""
+    import threading  # noqa: PLC0415 - not needed for --help
+
+    from inference_models.errors import EnvironmentConfigurationError  # noqa: PLC0415
+    from inference_models.registry.access import Access  # noqa: PLC0415
+    from inference_models.registry.library import PackageLibrary  # noqa: PLC0415
+    from inference_models.registry.run import run_until_stopped  # noqa: PLC0415
+    from inference_models.registry.server import RegistryServer  # noqa: PLC0415
+    from inference_models.transport.redirects import is_loopback  # noqa: PLC0415
+
+    library = PackageLibrary(directory)
+    keys = tuple(key.strip() for key in api_key or () if key.strip())
+    try:
+        server = RegistryServer(library, host=host, port=port, access=Access(keys=keys), public_url=public_url)
+    except OSError as exc:
+        raise EnvironmentConfigurationError(
+            f"{host} port {port} cannot be listened on.",
+            needs="an address of this machine and a free port",
+            found=exc.strerror or type(exc).__name__,
+            fix="choose another --port, or 0 for any free one",
+        ) from exc
+    console = messages()
+    console.print(f"serving {len(library.model_ids())} model ids of '{directory}'", markup=False, soft_wrap=True)
+    console.print(f"  export ROBOFLOW_API_HOST={public_url or server.url}", markup=False, soft_wrap=True)
+    if not keys and not is_loopback(host):
+        console.print("everybody who reaches this address can load these models; see --api-key", markup=False)
+    # Large files take longer to hash than a client waits for its first answer.
+    threading.Thread(target=library.warm, daemon=True).start()
+    run_until_stopped(server)
+    console.print("stopped", markup=False)

@@ -1,0 +1,171 @@
+"""Models that a `manifest.json` behind a URL announces; the providers of single schemes are names for this one."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from inference_models.config import NETWORK_BUDGET, api_calls_max_tries
+from inference_models.entities import (
+    BackendType,
+    FileDownloadSpecs,
+    InlineFileSpecs,
+    ModelMetadata,
+    ModelPackageMetadata,
+    ONNXPackageDetails,
+)
+from inference_models.errors import CorruptedModelPackageError, ModelNotFoundError, ModelRetrievalError
+from inference_models.package import model_config
+from inference_models.package.manifest import FILE_NAME, MAX_BYTES, read_model
+from inference_models.package.manifest_address import WEB, file_url, parse_address, same_origin
+from inference_models.providers import NO_OPTIONS, DescribeOptions
+from inference_models.providers._storage import FileStorage, FsspecStorage, HttpStorage
+from inference_models.transport.retry import RetryRules, call_with_retries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from inference_models.cache.stream import FileStream
+    from inference_models.entities import ArtefactSpecs
+    from inference_models.package.manifest import AnnouncedModel, AnnouncedPackage, ReadModel
+    from inference_models.package.manifest_address import ManifestAddress
+    from inference_models.providers._storage import Storage
+
+
+class ManifestProvider:
+    """Folders of models behind a URL. Nothing is listed or guessed: what the manifest does not name is not there."""
+
+    def __init__(self, scheme: str | None = None) -> None:
+        self._scheme = scheme
+        self._storages: dict[str, Storage] = {}
+        self._address: ManifestAddress | None = None
+        self._headers: dict[str, str] = {}
+
+    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:
+        """A model of a manifest: `scheme://place[/manifest.json][#model-id]`.
+
+        Raises:
+            ModelNotFoundError: there is no manifest, or no such model in it; names the nearest.
+            InvalidParameterError: the id cannot be one.
+            RetryError: the place does not answer.
+            ModelRetrievalError: the manifest is none, or sends us to a place that is not allowed.
+        """
+        address = parse_address(model_id, scheme=self._scheme)
+        self._address = address
+        self._headers = _headers(options)
+        rules = RetryRules(tries=api_calls_max_tries(), budget=NETWORK_BUDGET)
+        data = call_with_retries(lambda: self._manifest(address), rules)
+        try:
+            read = read_model(data, address.model_id, where=address.shown)
+        except CorruptedModelPackageError as exc:
+            raise ModelRetrievalError(exc.summary, needs=exc.needs, found=exc.found) from exc
+        return _metadata(address, read)
+
+    def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
+        """The bytes of a file that a manifest announced.
+
+        Raises:
+            RetryError: it may work later.
+            ModelRetrievalError: it will not.
+        """
+        return self._storage(file.download_url).open(file.download_url, start=start, stop=stop)
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        """All bytes of a file, in pieces."""
+        return self.open(file).chunks
+
+    def close(self) -> None:
+        """Close the connections."""
+        for storage in self._storages.values():
+            storage.close()
+
+    def _manifest(self, address: ManifestAddress) -> bytes:
+        try:
+            return self._storage(address.manifest).read(address.manifest, limit=MAX_BYTES)
+        except ModelNotFoundError as exc:
+            raise ModelNotFoundError(
+                f"there is no {address.shown}.",
+                needs=f"a {FILE_NAME} with the SHA-256 of every file: folders are never listed",
+                found="nothing there",
+                fix="check the address, or publish one",
+            ) from exc
+
+    def _storage(self, url: str) -> Storage:
+        scheme = url.partition("://")[0]
+        key = "http" if scheme in WEB else "file" if scheme == "file" else "fsspec"
+        if key not in self._storages:
+            self._storages[key] = self._new_storage(key)
+        return self._storages[key]
+
+    def _new_storage(self, key: str) -> Storage:
+        if key == "http":
+            return HttpStorage(self._headers_for)
+        return FileStorage() if key == "file" else FsspecStorage()
+
+    def _headers_for(self, url: str) -> Mapping[str, str]:
+        return self._headers if self._address is not None and same_origin(self._address, url) else {}
+
+
+def _headers(options: DescribeOptions) -> dict[str, str]:
+    own = {} if options.api_key is None else {"Authorization": f"Bearer {options.api_key}"}
+    return dict(options.extra_headers) | own
+
+
+def _metadata(address: ManifestAddress, read: ReadModel) -> ModelMetadata:
+    model = read.model
+    cache_id = address.cache_id(read.model_id)
+    return ModelMetadata(
+        model_id=address.given,
+        model_architecture=model.architecture,
+        model_variant=model.variant,
+        task_type=model.task_type,
+        license=model.license,
+        source=model.source or address.shown,
+        description=model.description,
+        recommended_parameters=model.recommended_parameters,
+        model_dependencies=model.dependencies,
+        model_packages=[_package(address, model, package, cache_id) for package in model.packages],
+        skipped_packages=read.skipped,
+    )
+
+
+def _package(
+    address: ManifestAddress, model: AnnouncedModel, package: AnnouncedPackage, cache_id: str
+) -> ModelPackageMetadata:
+    return ModelPackageMetadata(
+        package_id=package.package_id,
+        backend=package.backend,
+        package_artefacts=[*_downloads(address, package), *_texts(model, package)],
+        quantization=package.quantization,
+        dynamic_batch_size_supported=package.dynamic_batch_size_supported,
+        static_batch_size=package.static_batch_size,
+        onnx_package_details=ONNXPackageDetails(package.opset) if package.opset is not None else None,
+        # The caller named the place, ONNX holds no code, and nobody on the way could change the hashes.
+        trusted_source=package.backend is BackendType.ONNX and address.is_private_way,
+        model_features=package.model_features,
+        cache_model_id=cache_id,
+    )
+
+
+def _downloads(address: ManifestAddress, package: AnnouncedPackage) -> list[ArtefactSpecs]:
+    return [
+        FileDownloadSpecs(file_url(address, file), file.handle, sha256_hash=file.sha256, size=file.size)
+        for file in package.files
+    ]
+
+
+def _texts(model: AnnouncedModel, package: AnnouncedPackage) -> list[ArtefactSpecs]:
+    """The file that makes the stored folder a package the `local` provider can load too, unless it is announced."""
+    if any(file.handle == model_config.FILE_NAME for file in package.files):
+        return []
+    stated = {
+        "model_architecture": model.architecture,
+        "task_type": model.task_type,
+        "backend_type": package.backend.value,
+        "quantization": package.quantization.value,
+        "dynamic_batch_size_supported": package.dynamic_batch_size_supported,
+        "static_batch_size": package.static_batch_size,
+        "model_features": package.model_features,
+    }
+    kept = {key: value for key, value in stated.items() if value is not None}
+    return [InlineFileSpecs(model_config.FILE_NAME, json.dumps(kept, indent=2) + "\n")]

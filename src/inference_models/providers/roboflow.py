@@ -1,0 +1,324 @@
+"""Provider `roboflow`: the hosted API, or a server that speaks its contract, as `registry serve` does."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import logging
+import platform
+import threading
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from inference_models import config
+from inference_models.cache.names import check_model_id
+from inference_models.entities import (
+    FileDownloadSpecs,
+    InlineFileSpecs,
+    ModelMetadata,
+    ModelPackageMetadata,
+    SkippedPackage,
+)
+from inference_models.errors import InvalidParameterError, ModelRetrievalError
+from inference_models.package import model_config
+from inference_models.providers import NO_OPTIONS, DescribeOptions
+from inference_models.providers._gateway import through_gateway
+from inference_models.providers._wire import MAX_PACKAGES, Page, parse_page
+from inference_models.transport.http import HttpClient, HttpLimits
+from inference_models.transport.redaction import shown_url
+from inference_models.transport.redirects import check_url
+from inference_models.transport.retry import RetryRules, call_with_retries
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inference_models.cache.stream import FileStream
+
+PATH = "/models/v1/external/weights"
+LOCAL_KEY = "local"
+"""A key that public examples use for "none"."""
+MAX_PAGES = 1_000
+_EXPIRED = frozenset({400, 401, 403, 404, 410})
+"""What object stores answer when a signature is too old."""
+_KEY_PARAMETERS = frozenset({"api_key", "apikey", "key", "access_token", "token"})
+_log = logging.getLogger("inference-models")
+
+
+def open_provider() -> RoboflowProvider:
+    """A provider for the API that the environment names."""
+    return RoboflowProvider()
+
+
+@dataclass(frozen=True)
+class _Origin:
+    """Where an address was announced, to ask for a new one when it has expired."""
+
+    model_id: str
+    options: DescribeOptions
+    package_id: str
+
+
+class RoboflowProvider:
+    """Models of the hosted API. Keys travel in the Authorization header, to the API host only."""
+
+    def __init__(self) -> None:
+        self._api = HttpClient(
+            HttpLimits(connect=config.api_calls_timeout(), read=config.api_calls_timeout(), total=config.NETWORK_BUDGET)
+        )
+        self._files = HttpClient()
+        self._lock = threading.Lock()
+        self._origins: dict[str, _Origin] = {}
+        self._current: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
+
+    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:
+        """The model and every package that this release can make sense of; the others with the reason.
+
+        Raises:
+            ModelNotFoundError: the API has no such model.
+            UnauthorizedModelAccessError: it wants another API key.
+            RetryError: it did not answer, after every try.
+            ModelRetrievalError: it refused, or its answer makes no sense.
+            InvalidParameterError: the id cannot be one.
+        """
+        check_model_id(model_id)
+        _refuse_keys_in_url(options)
+        pages = self._pages(model_id, options)
+        metadata = _joined(pages, shown_url(config.roboflow_api_host()))
+        with self._lock:
+            for package in metadata.model_packages:
+                origin = _Origin(model_id, options, package.package_id)
+                self._origins.update((file.download_url, origin) for file in _downloads(package))
+        for skipped in metadata.skipped_packages:
+            _log.debug("package %s of %r is left out: %s", skipped.package_id, model_id, skipped.reason)
+        return metadata
+
+    def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
+        """The bytes of a file; an address that has expired is asked for again, once.
+
+        Raises:
+            RetryError: it may work later.
+            ModelRetrievalError: it will not.
+        """
+        url = self._current.get(file.download_url, file.download_url)
+        try:
+            return self._open_at(url, file, start, stop)
+        except ModelRetrievalError as exc:
+            if exc.status_code not in _EXPIRED or file.download_url not in self._origins:
+                raise
+            fresh = self._refreshed(file, stale=url, cause=exc)
+        return self._open_at(fresh, file, start, stop)
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        """The bytes of a file from its beginning, as `open` gives them."""
+        return self.open(file).chunks
+
+    def close(self) -> None:
+        """Close all connections; downloads that are running end with a `RetryError`."""
+        self._api.close()
+        self._files.close()
+
+    def _open_at(self, url: str, file: FileDownloadSpecs, start: int, stop: int | None) -> FileStream:
+        known = self._versions.get(file.download_url)
+        stream = self._files.open_url(through_gateway(url), start=start, stop=stop, if_range=known)
+        if stream.version is not None:
+            self._versions.setdefault(file.download_url, stream.version)
+        return stream
+
+    def _refreshed(self, file: FileDownloadSpecs, *, stale: str, cause: ModelRetrievalError) -> str:
+        origin = self._origins[file.download_url]
+        with self._lock:
+            current = self._current.get(file.download_url, file.download_url)
+        if current != stale:
+            return current
+        _log.debug("the address of %s has expired; asking for a new one", file.file_handle)
+        again = self.describe(origin.model_id, origin.options)
+        for package in again.model_packages:
+            for other in _downloads(package):
+                if package.package_id == origin.package_id and _same_content(file, other):
+                    with self._lock:
+                        self._current[file.download_url] = other.download_url
+                    return other.download_url
+        raise ModelRetrievalError(
+            f"{file.file_handle} of {origin.model_id!r} is not offered any more as it was announced.",
+            needs=f"the same file in package {origin.package_id}",
+            found="another one, or none",
+            fix="load the model again",
+        ) from cause
+
+    def _pages(self, model_id: str, options: DescribeOptions) -> list[Page]:
+        begin = time.monotonic()
+        pages: list[Page] = []
+        cursor: str | None = None
+        cursors: set[str] = set()
+        while len(pages) < MAX_PAGES and sum(len(page.packages) for page in pages) <= MAX_PACKAGES:
+            left = config.NETWORK_BUDGET - (time.monotonic() - begin)
+            pages.append(self._page(model_id, options, cursor, budget=max(left, 0.0)))
+            cursor = pages[-1].next_page
+            if cursor is None:
+                return pages
+            if cursor in cursors:
+                raise _endless(model_id, f"the page {cursor[:40]!a} twice")
+            cursors.add(cursor)
+        raise _endless(model_id, f"more than {MAX_PAGES} pages or {MAX_PACKAGES} packages")
+
+    def _page(self, model_id: str, options: DescribeOptions, cursor: str | None, *, budget: float) -> Page:
+        host = check_url(config.roboflow_api_host())
+        url = through_gateway(f"{host}{PATH}?{_query(model_id, options, cursor)}")
+        headers = _headers(options)
+        rules = RetryRules(tries=config.api_calls_max_tries(), budget=budget)
+        end = time.monotonic() + budget
+        try:
+            answer = call_with_retries(
+                lambda: self._api.get(url, headers, within=max(end - time.monotonic(), 0.0)), rules
+            )
+        except ModelRetrievalError as exc:
+            if exc.status_code is None:
+                raise
+            raise _explained(exc, model_id, shown_url(host), with_key="Authorization" in headers) from exc
+        return parse_page(answer.body, where=shown_url(host))
+
+
+def _query(model_id: str, options: DescribeOptions, cursor: str | None) -> str:
+    own = [("modelId", model_id)]
+    if _takes_core_ml():
+        own.append(("includeCoreMLPackages", "true"))
+    if cursor is not None:
+        own.append(("startAfter", cursor))
+    names = {name for name, _ in own}
+    return urlencode(own + [pair for pair in options.extra_query_params if pair[0] not in names])
+
+
+def _headers(options: DescribeOptions) -> dict[str, str]:
+    key = api_key(options.api_key)
+    if key is None:
+        return dict(options.extra_headers)
+    extra = {name: value for name, value in options.extra_headers if name.lower() != "authorization"}
+    return {**extra, "Authorization": f"Bearer {key}"}
+
+
+def api_key(stated: str | None) -> str | None:
+    """The key to use: the stated one, else that of the environment, else none."""
+    return stated if stated and stated != LOCAL_KEY else config.roboflow_api_key()
+
+
+def _takes_core_ml() -> bool:
+    if (platform.system(), platform.machine()) != ("Darwin", "arm64"):
+        return False
+    return importlib.util.find_spec("coremltools") is not None
+
+
+def _refuse_keys_in_url(options: DescribeOptions) -> None:
+    for name, _ in options.extra_query_params:
+        if name.lower() in _KEY_PARAMETERS:
+            raise InvalidParameterError(
+                f"the query parameter {name!r} would put a key into a URL.",
+                needs="keys in api_key=, which sends them in a header",
+                found="weights_provider_extra_query_params",
+                fix="pass api_key=",
+            )
+
+
+def _joined(pages: list[Page], where: str) -> ModelMetadata:
+    last = pages[-1]
+    if any((page.model_id, page.architecture) != (last.model_id, last.architecture) for page in pages):
+        raise ModelRetrievalError(
+            f"{where} gave pages of different models.",
+            needs=f"pages of {last.model_id!r}",
+            found=", ".join(sorted({repr(page.model_id) for page in pages})),
+        )
+    packages, skipped = _unique(
+        [package for page in pages for package in page.packages], [item for page in pages for item in page.skipped]
+    )
+    if not packages:
+        raise _no_packages(last.model_id, where, skipped)
+    return ModelMetadata(
+        model_id=last.model_id,
+        model_architecture=last.architecture,
+        model_packages=[_with_config(package, last) for package in packages],
+        task_type=last.task_type,
+        model_variant=last.variant,
+        model_dependencies=last.dependencies,
+        recommended_parameters=last.recommended,
+        license=last.license,
+        source=where,
+        skipped_packages=tuple(skipped),
+    )
+
+
+def _with_config(package: ModelPackageMetadata, page: Page) -> ModelPackageMetadata:
+    """`package` with the file that says what it is, which the API states instead of sending it."""
+    config_file = {
+        "model_architecture": page.architecture,
+        "task_type": page.task_type,
+        "backend_type": package.backend.value,
+    }
+    text = InlineFileSpecs(model_config.FILE_NAME, json.dumps(config_file, indent=2) + "\n")
+    return replace(package, package_artefacts=[*package.package_artefacts, text])
+
+
+def _unique(
+    packages: list[ModelPackageMetadata], skipped: list[SkippedPackage]
+) -> tuple[list[ModelPackageMetadata], list[SkippedPackage]]:
+    kept: dict[str, ModelPackageMetadata] = {}
+    left_out = list(skipped)
+    for package in packages:
+        first = kept.setdefault(package.package_id, package)
+        if first != package:
+            left_out.append(SkippedPackage(package.package_id, "another package has the same id"))
+    return list(kept.values()), left_out
+
+
+def _no_packages(model_id: str, where: str, skipped: list[SkippedPackage]) -> ModelRetrievalError:
+    reasons = "; ".join(f"{item.package_id}: {item.reason}" for item in skipped[:5])
+    more = f" and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+    return ModelRetrievalError(
+        f"{where} offers no package of {model_id!r} that this release can use.",
+        needs="at least one package",
+        found=f"{reasons}{more}" if skipped else "none",
+        fix="upgrade inference-models" if skipped else None,
+    )
+
+
+def _explained(error: ModelRetrievalError, model_id: str, where: str, *, with_key: bool) -> ModelRetrievalError:
+    fixes = {
+        401: "check the API key" if with_key else "pass api_key=, or set ROBOFLOW_API_KEY",
+        402: "look at the plan of your account",
+        403: "use the API key of a workspace that has this model",
+        404: "check the model id; private models are found with the API key of their workspace only",
+    }
+    words = {
+        401: "does not accept the API key" if with_key else "wants an API key",
+        402: "wants to be paid before it hands over",
+        403: "does not let this API key have",
+        404: "has no model",
+        423: "has paused the use of this account; it does not hand over",
+    }
+    status = error.status_code or 0
+    sentence = words.get(status, "refused the request for")
+    joint = f"{where} {sentence}{' for' if status == 401 else ''} {model_id!r}."
+    explained = type(error)(joint, needs=error.needs, found=error.found, fix=fixes.get(status, error.fix))
+    explained.status_code = error.status_code
+    return explained
+
+
+def _downloads(package: ModelPackageMetadata) -> list[FileDownloadSpecs]:
+    return [item for item in package.package_artefacts if isinstance(item, FileDownloadSpecs)]
+
+
+def _same_content(announced: FileDownloadSpecs, other: FileDownloadSpecs) -> bool:
+    return (announced.file_handle, announced.md5_hash, announced.sha256_hash) == (
+        other.file_handle,
+        other.md5_hash,
+        other.sha256_hash,
+    )
+
+
+def _endless(model_id: str, found: str) -> ModelRetrievalError:
+    return ModelRetrievalError(
+        f"the list of packages of {model_id!r} does not end.",
+        needs=f"at most {MAX_PAGES} pages and {MAX_PACKAGES} packages",
+        found=found,
+    )

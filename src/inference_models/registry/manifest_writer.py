@@ -1,0 +1,111 @@
+"""Writes the `manifest.json` of a folder of packages, so that any web server or bucket can publish it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from inference_models.cache.durable import write_atomic
+from inference_models.entities import Quantization
+from inference_models.errors import CorruptedModelPackageError, ModelNotFoundError
+from inference_models.package.manifest import FILE_NAME, FORMAT, ModelManifest
+from inference_models.package.text_files import parse_json_object, read_text, validate
+from inference_models.providers.local import LocalProvider
+from inference_models.registry.library import PackageLibrary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from inference_models.entities import ModelPackageMetadata
+    from inference_models.registry.library import PublishedPackage
+
+KEPT = ("variant", "license", "source", "description", "recommended_parameters")
+"""What people write into the manifest by hand, because no file of a package says it."""
+
+
+def write_manifest(directory: Path) -> ModelManifest:
+    """The manifest of the packages below `directory`, written to `manifest.json` there.
+
+    Packages lie as `registry serve` takes them: `<id>/`, or `<id>/<package>/`. What an earlier manifest says about
+    licence, source and the like is kept.
+
+    Raises:
+        CorruptedModelPackageError: there is no package, or the earlier manifest cannot be read.
+    """
+    library = PackageLibrary(directory)
+    before = _earlier(directory)
+    models: dict[str, Any] = {}
+    for model_id, packages in _models(library):
+        models[model_id] = _model(library.root, packages, before.get(model_id, {}))
+    if not models:
+        raise CorruptedModelPackageError(
+            f"'{directory}' holds no package.",
+            needs="folders <id>/ or <id>/<package>/ with model_config.json",
+            found="none that can be published",
+        )
+    value = {"schema_version": FORMAT, "models": models}
+    manifest = validate(ModelManifest, value, where=FILE_NAME)
+    write_atomic(directory / FILE_NAME, (json.dumps(value, indent=2) + "\n").encode())
+    return manifest
+
+
+def _models(library: PackageLibrary) -> Iterator[tuple[str, tuple[PublishedPackage, ...]]]:
+    """Every model once: a package that belongs to one is not also a model of its own."""
+    taken: set[str] = set()
+    for model_id in library.model_ids():
+        try:
+            packages = library.find(model_id).packages
+        except ModelNotFoundError:
+            continue
+        if not taken.issuperset(package.folder for package in packages):
+            taken.update(package.folder for package in packages)
+            yield model_id, packages
+
+
+def _model(root: Path, packages: Sequence[PublishedPackage], before: dict[str, Any]) -> dict[str, Any]:
+    described = [LocalProvider().describe(str(root / package.folder)) for package in packages]
+    stated = {key: before[key] for key in KEPT if before.get(key) is not None}
+    dependencies = [dependency.model_dump() for dependency in described[0].model_dependencies or ()]
+    return {
+        "architecture": described[0].model_architecture,
+        "task_type": described[0].task_type,
+        **stated,
+        **({"dependencies": dependencies} if dependencies else {}),
+        "packages": [
+            _package(package, model.model_packages[0]) for package, model in zip(packages, described, strict=True)
+        ],
+    }
+
+
+def _package(package: PublishedPackage, facts: ModelPackageMetadata) -> dict[str, Any]:
+    details = facts.onnx_package_details
+    entry = {
+        "package_id": package.package_id,
+        "backend": facts.backend.value,
+        "quantization": (facts.quantization or Quantization.UNKNOWN).value,
+        "opset": details.opset if details is not None else None,
+        "dynamic_batch_size_supported": facts.dynamic_batch_size_supported,
+        "static_batch_size": facts.static_batch_size,
+        "model_features": facts.model_features,
+        "files": [
+            {
+                "handle": file.handle,
+                "path": f"{package.folder}/{file.handle}",
+                "sha256": file.sha256,
+                "size": file.size,
+            }
+            for file in package.files
+        ],
+    }
+    return {key: value for key, value in entry.items() if value is not None}
+
+
+def _earlier(directory: Path) -> dict[str, dict[str, Any]]:
+    path = directory / FILE_NAME
+    if not path.is_file():
+        return {}
+    models = parse_json_object(read_text(path, where=FILE_NAME), where=FILE_NAME).get("models")
+    if not isinstance(models, dict):
+        return {}
+    return {name: model for name, model in models.items() if isinstance(model, dict)}

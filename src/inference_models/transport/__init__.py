@@ -1,0 +1,1 @@
+"""How this library talks HTTP: one client, one set of rules, one door that can be shut."""

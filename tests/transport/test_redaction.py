@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inference_models.transport.redaction import scrub, shown_url
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.example/x?sig=1#f", "https://a.example/x?..."),
+        ("https://user:pass@a.example:8443/x", "https://a.example:8443/x"),
+        ("http://[::1]:80/x", "http://[::1]:80/x"),
+        ("http://a.example:99999/x", "a malformed URL"),
+        ("http://a.example/\x1b[2J", "http://a.example/?[2J"),
+    ],
+)
+def test_a_url_is_shown_without_what_may_be_secret(url, shown):
+    assert shown_url(url) == shown
+
+
+def test_a_secret_is_hidden_in_every_form():
+    text = "Bearer a+b/c=d a%2Bb%2Fc%3Dd see https://x.example/?k=a+b/c=d."
+    assert scrub(text, ["Bearer a+b/c=d"]) == "[hidden] [hidden] see https://x.example/?..."
+
+
+TEXTS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(TEXTS, min_size=4, max_size=20), st.text(TEXTS, max_size=40), st.text(TEXTS, max_size=40))
+def test_no_text_shows_the_secret_it_was_scrubbed_of(secret, before, after):
+    shown = scrub(f"{before}{secret}{after}", [secret])
+    assert all(secret not in piece for piece in shown.split("[hidden]"))

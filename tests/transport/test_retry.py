@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from inference_models.errors import ModelNotFoundError, RetryError
+from inference_models.transport.retry import RetryRules, call_with_retries
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 100.0
+        self.pauses: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+    def rules(self, *, tries: int = 3, budget: float = 60.0) -> RetryRules:
+        return RetryRules(tries=tries, budget=budget, sleep=self.sleep, clock=lambda: self.now)
+
+
+def failing(times: int, *, retry_after: float | None = None):
+    calls = []
+
+    def call():
+        calls.append(1)
+        if len(calls) <= times:
+            raise RetryError("http://a.example/x cannot answer now.", found="503", retry_after=retry_after)
+        return len(calls)
+
+    return call
+
+
+@pytest.mark.parametrize("storm", [0, 1, 2])
+def test_a_short_storm_is_waited_out_with_growing_pauses(storm):
+    clock = Clock()
+    assert call_with_retries(failing(storm), clock.rules()) == storm + 1
+    assert len(clock.pauses) == storm
+    for attempt, pause in enumerate(clock.pauses):
+        assert 0.25 * 2**attempt <= pause <= 0.5 * 2**attempt
+
+
+def test_a_long_storm_is_given_up_with_the_time_and_the_cause():
+    clock = Clock()
+    with pytest.raises(RetryError) as caught:
+        call_with_retries(failing(10, retry_after=2.0), clock.rules())
+    spent = clock.now - 100
+    assert len(clock.pauses) == 2
+    assert str(caught.value) == (
+        f"http://a.example/x cannot answer now: given up after 3 tries in {spent:.1f} s.\n"
+        "needs an answer within 3 tries and 60 s; found: 503; it asks to wait 2 s"
+    )
+
+
+@pytest.mark.parametrize("stated", [0.0, 2.0, 30.0])
+def test_the_server_is_waited_for_at_least_as_long_as_it_asks(stated):
+    clock = Clock()
+    call_with_retries(failing(1, retry_after=stated), clock.rules())
+    assert stated <= clock.pauses[0] <= stated * 1.1 + 0.11
+
+
+def test_a_day_is_not_waited_for():
+    clock = Clock()
+    with pytest.raises(RetryError, match=r"given up after 1 try in 0\.0 s"):
+        call_with_retries(failing(1, retry_after=86_400.0), clock.rules())
+    assert clock.pauses == []
+
+
+def test_the_budget_ends_the_tries():
+    clock = Clock()
+    with pytest.raises(RetryError, match="given up after 7 tries"):
+        call_with_retries(failing(100, retry_after=9.0), clock.rules(tries=100, budget=60.0))
+    assert clock.now - 100 <= 60
+
+
+def test_what_will_not_pass_is_not_tried_again():
+    calls = []
+
+    def call():
+        calls.append(1)
+        raise ModelNotFoundError("no")
+
+    with pytest.raises(ModelNotFoundError):
+        call_with_retries(call, Clock().rules())
+    assert len(calls) == 1

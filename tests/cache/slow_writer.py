@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from inference_models.cache import durable, store
+from inference_models.cache import durable, install, partial, store
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
 
 CONTENT = bytes(range(256)) * 1024
@@ -49,10 +49,10 @@ def main(root: str, sha256: str, point: str) -> None:
 
         setattr(module, name, dying)
 
-    wrap(store, "sync_tree")
-    wrap(store, "_publish")
-    wrap(store, "manifest_text")
-    wrap(store, "make_private_folder")
+    for step in ("_withdraw_other_version", "_move_in", "_commit", "_stamp"):
+        wrap(install.Installation, step)
+    wrap(install, "manifest_text")
+    wrap(partial, "make_private_folder")
     wrap(durable.os, "fsync")
     key = store.PackageKey("test", "m", "p1")
     folder = store.PackageStore(Path(root)).ensure(key, specs(sha256), lambda _: pieces(point))

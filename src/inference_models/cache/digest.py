@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,9 @@ if TYPE_CHECKING:
     from inference_models.entities import FileDownloadSpecs
 
 CHUNK = 1 << 20
+_QUIETLY = getattr(os, "O_NOATIME", 0)
+"""Hashing is not a use: it leaves the time of the last use as it is, where the system allows that."""
+_PLAIN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass
@@ -22,9 +27,9 @@ class RunningDigest:
     _sha256: hashlib._Hash = field(default_factory=hashlib.sha256)
     _md5: hashlib._Hash = field(default_factory=lambda: hashlib.md5(usedforsecurity=False))
     with_md5: bool = False
-    """MD5 costs as much again as SHA-256, so it is only computed where a provider announces nothing better."""
+    """MD5 costs twice as much again as SHA-256, so it is only computed where a provider announces it."""
 
-    def update(self, chunk: bytes) -> None:
+    def update(self, chunk: bytes | memoryview) -> None:
         """Take `chunk` in."""
         self.size += len(chunk)
         self._sha256.update(chunk)
@@ -36,15 +41,34 @@ class RunningDigest:
         """64 lower-case hexadecimal digits."""
         return self._sha256.hexdigest()
 
+    @property
+    def md5(self) -> str | None:
+        """32 lower-case hexadecimal digits; None when nobody asked for it."""
+        return self._md5.hexdigest() if self.with_md5 else None
+
     def mismatch(self, announced: FileDownloadSpecs) -> tuple[str, str] | None:
         """What was announced and what arrived, in words; None when they agree."""
         if announced.size is not None and announced.size != self.size:
             return f"{announced.size} bytes", f"{self.size} bytes"
         if announced.sha256_hash is not None and announced.sha256_hash.lower() != self.sha256:
             return f"sha256 {announced.sha256_hash.lower()}", f"sha256 {self.sha256}"
-        if self.with_md5 and announced.md5_hash is not None and announced.md5_hash.lower() != self._md5.hexdigest():
-            return f"md5 {announced.md5_hash.lower()}", f"md5 {self._md5.hexdigest()}"
+        if announced.md5_hash is not None and self.md5 is not None and announced.md5_hash.lower() != self.md5:
+            return f"md5 {announced.md5_hash.lower()}", f"md5 {self.md5}"
         return None
+
+
+def file_digest(path: Path, *, with_md5: bool = False) -> RunningDigest:
+    """Size and hashes of a file's content; a link is not followed.
+
+    Raises:
+        OSError: the file cannot be read, or is a link.
+    """
+    digest = RunningDigest(with_md5=with_md5)
+    buffer = memoryview(bytearray(CHUNK))
+    with os.fdopen(open_quietly(path), "rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            digest.update(buffer[:count])
+    return digest
 
 
 def file_sha256(path: Path) -> str:
@@ -59,3 +83,11 @@ def file_sha256(path: Path) -> str:
 def text_sha256(text: str) -> str:
     """SHA-256 of `text` in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def open_quietly(path: Path) -> int:
+    """A descriptor for reading `path`, which must not be a link, without touching its time of last use."""
+    if _QUIETLY:
+        with suppress(PermissionError):  # only the owner of a file may ask for it
+            return os.open(path, _PLAIN | _QUIETLY)
+    return os.open(path, _PLAIN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import uuid
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,29 @@ def write_file(path: Path, chunks: Iterable[bytes], digest: RunningDigest, *, li
         os.fsync(stream.fileno())
 
 
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Put `data` at `path` in one step: readers see the old file or the new one, whole.
+
+    Args:
+        path: In a folder that exists.
+        data: The content.
+        durable: Wait until the disk has it; not needed for what is only a hint.
+    """
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            if durable:
+                os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    if durable:
+        sync_folder(path.parent)
+
+
 def sync_folder(path: Path) -> None:
     """Wait until the disk has the names in a folder."""
     if os.name == "nt":  # Windows cannot open a folder for this, and orders renames itself.
@@ -50,12 +74,6 @@ def sync_folder(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def sync_tree(path: Path) -> None:
-    """`sync_folder` for a folder and every folder below it, deepest first."""
-    for folder, _, _ in os.walk(path, topdown=False):
-        sync_folder(path.__class__(folder))
 
 
 def refuse_when_full(root: Path, needed: int) -> None:

@@ -6,21 +6,24 @@ import json
 import os
 import stat
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inference_models.cache.digest import file_sha256, text_sha256
+from inference_models.cache.digest import file_digest, text_sha256
 from inference_models.cache.names import MANIFEST_NAME, is_portable_handle
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
+    from inference_models.cache.stamps import Stamps
     from inference_models.entities import ArtefactSpecs
 
-FORMAT = 1
+FORMAT = 2
+"""Format 1 had no MD5; it is still read."""
+OLDEST_FORMAT = 1
 MAX_MANIFEST_BYTES = 4 << 20
 
 
@@ -32,6 +35,8 @@ class ManifestFile(BaseModel):
     handle: str
     size: int = Field(ge=0)
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    """Where the provider announced one."""
 
 
 class Manifest(BaseModel):
@@ -39,7 +44,7 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    format: int = Field(ge=FORMAT, le=FORMAT)
+    format: int = Field(ge=OLDEST_FORMAT, le=FORMAT)
     provider: str
     model_id: str
     package_id: str
@@ -52,6 +57,8 @@ class Damage:
 
     handle: str
     reason: str
+    is_news: bool = False
+    """Nothing is broken: the provider announces something else now."""
 
 
 def manifest_text(manifest: Manifest) -> str:
@@ -62,9 +69,9 @@ def manifest_text(manifest: Manifest) -> str:
 def read_manifest(directory: Path) -> Manifest | Damage:
     """The manifest of a package folder, or why there is none."""
     path = directory / MANIFEST_NAME
-    damage = _regular_file_damage(path, MANIFEST_NAME)
-    if damage is not None:
-        return damage
+    status = regular_file(directory, MANIFEST_NAME)
+    if isinstance(status, Damage):
+        return status
     try:
         with path.open("rb") as stream:
             return Manifest.model_validate_json(stream.read(MAX_MANIFEST_BYTES))
@@ -74,59 +81,90 @@ def read_manifest(directory: Path) -> Manifest | Damage:
         return Damage(MANIFEST_NAME, "not a manifest of this format")
 
 
-def find_damage(directory: Path, manifest: Manifest) -> Damage | None:
-    """The first file that is not what the manifest says: every size and every hash is checked."""
-    for file in manifest.files:
-        damage = _file_damage(directory, file)
-        if damage is not None:
-            return damage
-    return None
+def find_damage(directory: Path, manifest: Manifest, stamps: Stamps) -> list[Damage]:
+    """Every file that is not what the manifest says, and every file that it does not list.
+
+    A file whose stamp holds is not read; any other is hashed, and gets a stamp when it is right.
+    """
+    found = [damage for file in manifest.files if (damage := file_damage(directory, file, stamps)) is not None]
+    found.extend(Damage(handle, "is not part of the package") for handle in not_listed(directory, manifest))
+    return found
+
+
+def not_listed(directory: Path, manifest: Manifest) -> list[str]:
+    """Files in the folder that are not part of the package, by handle."""
+    listed = {file.handle for file in manifest.files} | {MANIFEST_NAME}
+    return [handle for handle in _names(directory) if handle not in listed]
+
+
+def file_damage(directory: Path, file: ManifestFile, stamps: Stamps) -> Damage | None:
+    """Why one file of the package is not what the manifest says; None when it is."""
+    if not is_portable_handle(file.handle):
+        return Damage(MANIFEST_NAME, f"lists the unsafe name {file.handle!a}")
+    status = regular_file(directory, file.handle)
+    if isinstance(status, Damage):
+        return status
+    if status.st_size != file.size:
+        return Damage(file.handle, f"has {status.st_size} bytes instead of {file.size}")
+    if stamps.holds(file.handle, status, file.sha256):
+        return None
+    damage = _content_damage(directory / file.handle, file)
+    if damage is None:
+        stamps.add(file.handle, status, file.sha256)
+    return damage
+
+
+def _content_damage(path: Path, file: ManifestFile) -> Damage | None:
+    try:
+        right = file_digest(path).sha256 == file.sha256
+    except OSError as exc:
+        return Damage(file.handle, exc.strerror or type(exc).__name__)
+    return None if right else Damage(file.handle, "has other content than was stored")
+
+
+def regular_file(directory: Path, handle: str) -> os.stat_result | Damage:
+    """The status of a file that has one name only and no link on its way, or why it is something else."""
+    path = directory / handle
+    folders = [parent for parent in path.parents if parent != directory and directory in parent.parents]
+    if any(folder.is_symlink() for folder in folders):
+        return Damage(handle, "lies behind a link")
+    try:
+        status = os.lstat(path)
+    except OSError as exc:
+        return Damage(handle, exc.strerror or type(exc).__name__)
+    if not stat.S_ISREG(status.st_mode):
+        return Damage(handle, "is not a regular file")
+    if status.st_nlink != 1:
+        return Damage(handle, "has a second name (a hard link)")
+    return status
+
+
+def _names(directory: Path) -> list[str]:
+    """Everything below `directory` that is not a folder, by handle."""
+    found: list[str] = []
+    for where, folders, files in os.walk(directory):
+        base = Path(where)
+        links = [name for name in folders if (base / name).is_symlink()]
+        found.extend((base / name).relative_to(directory).as_posix() for name in (*files, *links))
+    return sorted(found)
 
 
 def find_difference(manifest: Manifest, announced: Sequence[ArtefactSpecs]) -> Damage | None:
     """The first file where a stored package is not the one that is announced now."""
     stored = {file.handle: file for file in manifest.files}
     if set(stored) != {item.file_handle for item in announced}:
-        return Damage(MANIFEST_NAME, "the package has other files now")
+        return Damage(MANIFEST_NAME, "the package has other files now", is_news=True)
     for item in announced:
         if not _is_same(stored[item.file_handle], item):
-            return Damage(item.file_handle, "the package has another version of this file now")
+            return Damage(item.file_handle, "the package has another version of this file now", is_news=True)
     return None
 
 
 def _is_same(stored: ManifestFile, announced: ArtefactSpecs) -> bool:
     if isinstance(announced, InlineFileSpecs):
         return stored.sha256 == text_sha256(announced.text)
-    if isinstance(announced, FileDownloadSpecs) and announced.sha256_hash is not None:
+    if not isinstance(announced, FileDownloadSpecs):
+        return True
+    if announced.sha256_hash is not None:
         return stored.sha256 == announced.sha256_hash.lower()
-    return True
-
-
-def _file_damage(directory: Path, file: ManifestFile) -> Damage | None:
-    if not is_portable_handle(file.handle):
-        return Damage(MANIFEST_NAME, f"lists the unsafe name {file.handle!a}")
-    path = directory / file.handle
-    folders = [parent for parent in path.parents if parent != directory and directory in parent.parents]
-    if any(folder.is_symlink() for folder in folders):
-        return Damage(file.handle, "lies behind a link")
-    return _regular_file_damage(path, file.handle) or _content_damage(path, file)
-
-
-def _content_damage(path: Path, file: ManifestFile) -> Damage | None:
-    try:
-        size = path.stat().st_size
-        if size != file.size:
-            return Damage(file.handle, f"has {size} bytes instead of {file.size}")
-        if file_sha256(path) != file.sha256:
-            return Damage(file.handle, "has other content than was stored")
-    except OSError as exc:
-        return Damage(file.handle, exc.strerror or type(exc).__name__)
-    return None
-
-
-def _regular_file_damage(path: Path, handle: str) -> Damage | None:
-    try:
-        mode = os.lstat(path).st_mode
-    except OSError as exc:
-        return Damage(handle, exc.strerror or type(exc).__name__)
-    return None if stat.S_ISREG(mode) else Damage(handle, "is not a regular file")
+    return stored.md5 is None or announced.md5_hash is None or stored.md5 == announced.md5_hash.lower()

@@ -4,66 +4,45 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference_models.cache.digest import RunningDigest
-from inference_models.cache.durable import (
-    disk_errors_named,
-    make_private_folder,
-    refuse_when_full,
-    sync_folder,
-    sync_tree,
-    write_file,
-)
-from inference_models.cache.manifest import (
-    FORMAT,
-    Damage,
-    Manifest,
-    ManifestFile,
-    find_damage,
-    find_difference,
-    manifest_text,
-    read_manifest,
-)
-from inference_models.cache.names import MANIFEST_NAME, check_handles, check_model_id, check_package_id, model_slug
-from inference_models.cache.workspace import private_folder, sweep
+from inference_models.cache import inventory
+from inference_models.cache.blobs import BlobIndex
+from inference_models.cache.durable import disk_errors_named, make_private_folder
+from inference_models.cache.install import Installation
+from inference_models.cache.manifest import Damage, find_damage, find_difference, read_manifest
+from inference_models.cache.names import MANIFEST_NAME, check_handles, model_slug
+from inference_models.cache.package_key import PackageKey
+from inference_models.cache.stamps import Stamps
 from inference_models.config import cache_directory
-from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
-from inference_models.errors import FileHashSumMissmatch, ModelRetrievalError
+from inference_models.entities import FileDownloadSpecs
+from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError, RetryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
+    from inference_models.cache.collect import Collected
+    from inference_models.cache.inventory import StoredPackage, Verification
+    from inference_models.cache.progress import ProgressCallback
+    from inference_models.cache.source import AnySource
     from inference_models.entities import ArtefactSpecs
 
+__all__ = ["PackageKey", "PackageStore"]
 _log = logging.getLogger("inference-models")
 _ROUNDS = 5
 """Other processes may put a package there, or find it damaged, while we look; more rounds than this are no race."""
 
 
-@dataclass(frozen=True)
-class PackageKey:
-    """Which package."""
-
-    provider: str
-    model_id: str
-    package_id: str
-
-    def __post_init__(self) -> None:
-        """Refuse what cannot be part of a folder name, before anything touches the disk."""
-        check_model_id(self.model_id)
-        check_package_id(self.package_id)
-
-
 class PackageStore:
     """Package folders below one root folder.
 
-    A folder is written privately, verified, and moved into place in one step. It is verified again, every byte of
-    it, each time before it is handed out. Files in it that its manifest does not list are not part of the package.
+    A file enters a package folder in one step, after all of it was verified; the manifest enters last, and only with
+    it the folder is a package. A package is verified each time before it is handed out: by the stamps of its files,
+    or by their content where a stamp does not hold.
     """
 
     def __init__(self, root: Path | None = None) -> None:
@@ -74,42 +53,59 @@ class PackageStore:
         return self.root / "packages" / model_slug(key.provider, key.model_id) / key.package_id
 
     def open(self, key: PackageKey, files: Sequence[ArtefactSpecs] | None = None) -> Path | None:
-        """The folder of a package that is stored, complete and undamaged; None otherwise. Writes nothing.
+        """The folder of a package that is stored, complete and undamaged; None otherwise.
+
+        Nothing is written, but for stamps where the cache may be written and the stored ones do not hold.
 
         Args:
             key: Which package.
             files: What the provider announces now; a stored package that differs is not opened.
         """
-        folder = self.folder_of(key)
-        return folder if self._damage(folder, key, files) is None else None
+        return None if self._damage(key, files) else self.folder_of(key)
 
     def ensure(
         self,
         key: PackageKey,
         files: Sequence[ArtefactSpecs],
-        read: Callable[[FileDownloadSpecs], Iterator[bytes]],
+        source: AnySource,
+        *,
+        progress: ProgressCallback | None = None,
     ) -> Path:
-        """The folder of the package; fetched when it is missing, moved to quarantine and fetched when it is damaged.
+        """The folder of the package; files that are missing or damaged are fetched, the others stay as they are.
+
+        Args:
+            key: Which package.
+            files: What the provider announces.
+            source: Whoever hands over the bytes: a provider, or its `read`.
+            progress: Called while files are fetched; None: a bar on a terminal.
 
         Raises:
-            CorruptedModelPackageError: a file name of the package is not safe.
-            FileHashSumMissmatch: what `read` gave is not what was announced. Nothing is kept.
-            ModelRetrievalError: a file is announced without a hash.
+            CorruptedModelPackageError: a file name of the package is not safe; or a stored file is damaged, and the
+                source cannot hand it over again.
+            FileHashSumMissmatch: what the source gave is not what was announced. Nothing is kept.
+            RetryError: the source does not answer now. What has arrived is kept for the next call.
+            ModelRetrievalError: the source cannot hand a file over, or announces it without a hash.
             EnvironmentConfigurationError: the cache folder is full, or must not be written to.
         """
         check_handles(item.file_handle for item in files)
         for item in files:
             _refuse_unverifiable(item)
-        folder = self.folder_of(key)
+        damaged: list[Damage] = []
         for _ in range(_ROUNDS):
-            seen = _identity(folder)
-            damage = self._damage(folder, key, files)
-            if damage is None:
-                return folder
+            damage = self._damage(key, files)
+            if not damage:
+                return self.folder_of(key)
+            installation = Installation(
+                self.root, self.folder_of(key), key, files, BlobIndex(self.root), lambda: not self._damage(key, files)
+            )
             with disk_errors_named(self.root, needed=_total_size(files)):
-                if seen is not None:
-                    self._quarantine(folder, seen, damage)
-                self._fetch(key, files, read)
+                try:
+                    damaged += self._put_aside(key, damage)
+                    installation.run(source, progress)
+                except (RetryError, ModelRetrievalError) as exc:
+                    if not damaged:
+                        raise
+                    raise _not_repaired(key, damaged[0], exc) from exc
         raise ModelRetrievalError(
             f"package {key.package_id!r} of {key.model_id!r} does not stay in the cache folder '{self.root}'.",
             needs="a folder where a package that was stored can be read back",
@@ -117,96 +113,116 @@ class PackageStore:
             fix="set INFERENCE_HOME to a folder on another disk",
         )
 
-    def _damage(self, folder: Path, key: PackageKey, files: Sequence[ArtefactSpecs] | None) -> Damage | None:
-        if folder.is_symlink() or folder.parent.is_symlink():
-            return Damage(folder.name, "is a link")
+    def packages(self) -> list[StoredPackage]:
+        """Every complete package, last used first. Contents are not checked; `verify` does that."""
+        return inventory.packages(self.root)
+
+    def find(self, key: PackageKey) -> StoredPackage | None:
+        """What is stored under this key; None when nothing complete is."""
+        return inventory.stored_package(self.root, self.folder_of(key))
+
+    def remove(self, key: PackageKey) -> bool:
+        """Remove a package; False when there is none. Models that are loaded from it keep working."""
+        with disk_errors_named(self.root, needed=0):
+            return inventory.remove(self.root, self.folder_of(key))
+
+    def pin(self, key: PackageKey) -> None:
+        """Keep the package when `gc` makes room."""
+        with disk_errors_named(self.root, needed=0):
+            inventory.pin_path(self.root, self.folder_of(key), create=True).touch()
+
+    def unpin(self, key: PackageKey) -> None:
+        """Let `gc` remove the package again when it makes room."""
+        with disk_errors_named(self.root, needed=0):
+            inventory.pin_path(self.root, self.folder_of(key)).unlink(missing_ok=True)
+
+    def verify(self, *, full: bool = True, key: PackageKey | None = None) -> list[Verification]:
+        """What is wrong with each package, by folder. Changes nothing.
+
+        Args:
+            full: Hash every file; else trust the stamps that hold.
+            key: Only this package.
+        """
+        return inventory.verify(self.root, full=full, only=None if key is None else self.folder_of(key))
+
+    def gc(self, *, quota: int | None = None) -> Collected:
+        """Remove what no package needs: broken downloads, quarantine, orphans.
+
+        Args:
+            quota: Bytes; packages that are not pinned are removed, least recently used first, until the rest fits.
+        """
+        from inference_models.cache import collect  # noqa: PLC0415 - not needed to load
+
+        with disk_errors_named(self.root, needed=0):
+            return collect.collect(self.root, quota)
+
+    def _damage(self, key: PackageKey, files: Sequence[ArtefactSpecs] | None) -> list[Damage]:
+        folder = self.folder_of(key)
+        if any(_is_in_the_way(place) for place in (folder, folder.parent, folder.parent.parent)):
+            return [Damage(".", "lies behind a link, or is not a folder")]
         manifest = read_manifest(folder)
         if isinstance(manifest, Damage):
-            return manifest
+            return [manifest]
         if (manifest.provider, manifest.model_id, manifest.package_id) != (key.provider, key.model_id, key.package_id):
-            return Damage(MANIFEST_NAME, "is that of another package")
-        if files is not None and (difference := find_difference(manifest, files)):
-            return difference
-        return find_damage(folder, manifest)
+            return [Damage(MANIFEST_NAME, "is that of another package")]
+        stamps = Stamps.read(inventory.stamps_path(self.root, folder), folder)
+        damage = find_damage(folder, manifest, stamps)
+        stamps.save()
+        if not damage and files is not None and (difference := find_difference(manifest, files)):
+            return [difference]
+        return damage
 
-    def _quarantine(self, folder: Path, seen: tuple[int, int], damage: Damage) -> None:
-        _log.warning("%s: %s %s; moved to quarantine and fetched again.", folder, damage.handle, damage.reason)
+    def _put_aside(self, key: PackageKey, damage: Sequence[Damage]) -> list[Damage]:
+        """Move damaged files to the quarantine; returns what was wrong with a package that had been complete."""
+        folder = self.folder_of(key)
+        moved = []
+        for item in damage:
+            place = _place(folder, item)
+            seen = _identity(place)
+            if seen is None and item.handle != MANIFEST_NAME:
+                _log.warning("%s: %s is missing; fetched again.", folder, item.handle)
+                moved.append(item)
+            if seen is None or item.is_news:
+                continue
+            _log.warning("%s: %s %s; moved to quarantine and fetched again.", folder, item.handle, item.reason)
+            self._quarantine(place, seen)
+            moved.append(item)
+        return moved
+
+    def _quarantine(self, place: Path, seen: tuple[int, int]) -> None:
         quarantine = self.root / "quarantine"
         make_private_folder(quarantine)
-        target = quarantine / f"{folder.parent.name[:60]}-{folder.name[:40]}-{uuid.uuid4().hex}"
-        # Another process may have repaired the package since we looked: a folder that is not the damaged one stays,
-        # and one that was exchanged in the instant of the move goes back.
-        if _identity(folder) != seen:
+        target = quarantine / f"{place.name[:80]}-{uuid.uuid4().hex}"
+        # Another process may have repaired the file since we looked: one that is not the damaged one stays, and one
+        # that was exchanged in the instant of the move goes back.
+        if _identity(place) != seen:
             return
         with suppress(FileNotFoundError):
-            folder.rename(target)
+            place.rename(target)
             if _identity(target) != seen:
                 with suppress(OSError):
-                    target.rename(folder)
-
-    def _fetch(
-        self,
-        key: PackageKey,
-        files: Sequence[ArtefactSpecs],
-        read: Callable[[FileDownloadSpecs], Iterator[bytes]],
-    ) -> None:
-        make_private_folder(self.root)
-        refuse_when_full(self.root, _total_size(files))
-        temporary = self.root / "tmp"
-        sweep(temporary)
-        with private_folder(temporary) as workspace:
-            written = [_write(workspace, item, read) for item in files]
-            manifest = Manifest(
-                format=FORMAT,
-                provider=key.provider,
-                model_id=key.model_id,
-                package_id=key.package_id,
-                files=sorted(written, key=lambda file: file.handle),
-            )
-            write_file(workspace / MANIFEST_NAME, [manifest_text(manifest).encode()], RunningDigest())
-            sync_tree(workspace)
-            _publish(workspace, self.folder_of(key))
+                    target.rename(place)
 
 
-def _write(workspace: Path, item: ArtefactSpecs, read: Callable[[FileDownloadSpecs], Iterator[bytes]]) -> ManifestFile:
-    digest = RunningDigest(with_md5=isinstance(item, FileDownloadSpecs) and item.md5_hash is not None)
-    limit = item.size if isinstance(item, FileDownloadSpecs) else None
-    write_file(workspace / item.file_handle, _chunks(item, read), digest, limit=limit)
-    if isinstance(item, FileDownloadSpecs) and (mismatch := digest.mismatch(item)):
-        announced, arrived = mismatch
-        raise FileHashSumMissmatch(
-            f"{item.file_handle} is not the file that was announced; it was thrown away.",
-            needs=announced,
-            found=arrived,
-            fix="run again; if it happens again, the source is damaged or not to be trusted",
-        )
-    return ManifestFile(handle=item.file_handle, size=digest.size, sha256=digest.sha256)
+def _place(folder: Path, damage: Damage) -> Path:
+    """What has to be moved away: the file, or the first link on the way to it."""
+    if damage.handle == ".":
+        places = folder.parent.parent, folder.parent, folder
+        return next((place for place in places if _is_in_the_way(place)), folder)
+    parts = damage.handle.split("/")
+    ways = [folder.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
+    return next((way for way in ways if way.is_symlink() or not way.is_dir()), ways[-1])
 
 
-def _chunks(item: ArtefactSpecs, read: Callable[[FileDownloadSpecs], Iterator[bytes]]) -> Iterable[bytes]:
-    if isinstance(item, FileDownloadSpecs):
-        return read(item)
-    if isinstance(item, InlineFileSpecs):
-        return [item.text.encode()]
-    raise ValueError(f"{item.file_handle} is a local file: it is used in place and never stored")
+def _is_in_the_way(place: Path) -> bool:
+    with suppress(OSError):
+        return not stat.S_ISDIR(os.lstat(place).st_mode)
+    return False
 
 
-def _publish(workspace: Path, folder: Path) -> None:
-    make_private_folder(folder.parent)
+def _identity(place: Path) -> tuple[int, int] | None:
     try:
-        workspace.rename(folder)
-    except OSError:
-        # The folder of another process that was faster; the caller verifies it like any other.
-        if not folder.is_dir():
-            raise
-        return
-    sync_folder(folder.parent)
-    sync_folder(folder.parent.parent)
-
-
-def _identity(folder: Path) -> tuple[int, int] | None:
-    try:
-        status = os.lstat(folder)
+        status = os.lstat(place)
     except OSError:
         return None
     return status.st_dev, status.st_ino
@@ -223,3 +239,15 @@ def _refuse_unverifiable(item: ArtefactSpecs) -> None:
             needs="a sha256 or md5 announced by the provider",
             found="neither",
         )
+
+
+def _not_repaired(
+    key: PackageKey, damage: Damage, cause: RetryError | ModelRetrievalError
+) -> CorruptedModelPackageError:
+    found = cause.summary if cause.found is None else f"{cause.summary} ({cause.found})"
+    return CorruptedModelPackageError(
+        f"{damage.handle} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
+        needs="its source, to fetch it again",
+        found=found,
+        fix="run again when the source can be reached",
+    )

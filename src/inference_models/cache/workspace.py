@@ -25,9 +25,8 @@ ABANDONED_AFTER_S = 24 * 3600
 @contextmanager
 def private_folder(parent: Path) -> Iterator[Path]:
     """A new folder that only this process writes to. What is left of it at the end is removed."""
-    make_private_folder(parent)
-    folder = parent / f"{_machine_token()}-{os.getpid()}-{uuid.uuid4().hex}"
-    folder.mkdir(mode=0o700)
+    folder = parent / own_name()
+    make_private_folder(folder)
     try:
         yield folder
     finally:
@@ -38,18 +37,28 @@ def sweep(parent: Path) -> None:
     """Remove the private folders of processes that are gone."""
     with suppress(OSError):
         for folder in parent.iterdir():
-            if _is_abandoned(folder):
+            if is_abandoned(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_abandoned(folder: Path) -> bool:
-    token, _, rest = folder.name.partition("-")
-    pid = rest.partition("-")[0]
-    if token == _machine_token() and pid.isdecimal() and os.name != "nt":
-        return not _is_running(int(pid))
+def own_name() -> str:
+    """A new folder name that says which process of which machine it belongs to."""
+    return f"{_machine_token()}-{os.getpid()}-{uuid.uuid4().hex}"
+
+
+def is_abandoned(folder: Path) -> bool:
+    """Whether the process that made the folder is gone; for those of other machines, whether nothing changes in it."""
+    if is_of_this_machine(folder):
+        return not _is_running(int(folder.name.split("-")[1]))
     with suppress(OSError):
         return time.time() - _last_change(folder) > ABANDONED_AFTER_S
     return False
+
+
+def is_of_this_machine(folder: Path) -> bool:
+    """Whether the process that made the folder is one whose life this process can ask about."""
+    token, _, rest = folder.name.partition("-")
+    return token == _machine_token() and rest.partition("-")[0].isdecimal() and os.name != "nt"
 
 
 def _last_change(folder: Path) -> float:

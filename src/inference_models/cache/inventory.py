@@ -1,0 +1,150 @@
+"""What the cache holds: every package with its size, its last use, and whether it is kept on purpose."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inference_models.cache.durable import make_private_folder
+from inference_models.cache.manifest import Damage, Manifest, find_damage, read_manifest
+from inference_models.cache.names import MANIFEST_NAME
+from inference_models.cache.package_key import PackageKey
+from inference_models.cache.stamps import Stamps
+from inference_models.errors import BaseInferenceModelsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from inference_models.cache.manifest import ManifestFile
+
+
+@dataclass(frozen=True)
+class StoredPackage:
+    """A complete package."""
+
+    key: PackageKey
+    folder: Path
+    size: int
+    """Bytes of all files."""
+    files: tuple[ManifestFile, ...]
+    stored_at: float
+    """Seconds since the epoch."""
+    last_used: float
+    """Seconds since the epoch, as the file system counts reading: usually to the day, and never where a disk is
+    mounted so that it does not count; then the same as `stored_at`."""
+    pinned: bool
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What is wrong with the package in a folder."""
+
+    folder: Path
+    key: PackageKey | None
+    """None: the folder does not say."""
+    damage: tuple[Damage, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is."""
+        return not self.damage
+
+
+def package_folders(root: Path) -> Iterator[Path]:
+    """Every folder that is, or was to be, a package."""
+    for model in _folders(root / "packages"):
+        yield from _folders(model)
+
+
+def packages(root: Path) -> list[StoredPackage]:
+    """Every complete package, last used first."""
+    found = (stored_package(root, folder) for folder in package_folders(root))
+    return sorted((package for package in found if package is not None), key=lambda package: -package.last_used)
+
+
+def stored_package(root: Path, folder: Path) -> StoredPackage | None:
+    """The package in a folder; None when it is not complete."""
+    manifest = read_manifest(folder)
+    key = _key(manifest)
+    if key is None or isinstance(manifest, Damage):
+        return None
+    try:
+        stored_at = (folder / MANIFEST_NAME).stat().st_mtime
+        used = [os.lstat(folder / file.handle).st_atime for file in manifest.files]
+    except OSError:
+        return None
+    return StoredPackage(
+        key=key,
+        folder=folder,
+        size=sum(file.size for file in manifest.files),
+        files=tuple(manifest.files),
+        stored_at=stored_at,
+        last_used=max([stored_at, *used]),
+        pinned=pin_path(root, folder).exists(),
+    )
+
+
+def verify(root: Path, *, full: bool, only: Path | None) -> list[Verification]:
+    """What is wrong with each package. Changes nothing."""
+    folders = package_folders(root) if only is None else iter([only] if only.exists() else [])
+    return [_verification(root, folder, full=full) for folder in sorted(folders)]
+
+
+def remove(root: Path, folder: Path) -> bool:
+    """Take a package away in one step, then its files; False when it is not there."""
+    away = root / "tmp" / f"removed-{uuid.uuid4().hex}"
+    make_private_folder(away.parent)
+    try:
+        folder.rename(away)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    shutil.rmtree(away, ignore_errors=True)
+    for path in (stamps_path(root, folder), pin_path(root, folder)):
+        with suppress(OSError):
+            path.unlink()
+            path.parent.rmdir()
+    with suppress(OSError):
+        folder.parent.rmdir()
+    return True
+
+
+def stamps_path(root: Path, folder: Path) -> Path:
+    """Where the stamps of the package in `folder` are."""
+    return root / "stamps" / folder.parent.name / f"{folder.name}.json"
+
+
+def pin_path(root: Path, folder: Path, *, create: bool = False) -> Path:
+    """The file whose existence keeps the package in `folder`."""
+    path = root / "pins" / folder.parent.name / folder.name
+    if create:
+        make_private_folder(path.parent)
+    return path
+
+
+def _verification(root: Path, folder: Path, *, full: bool) -> Verification:
+    manifest = read_manifest(folder)
+    if isinstance(manifest, Damage):
+        return Verification(folder, None, (manifest,))
+    path = stamps_path(root, folder)
+    stamps = Stamps(path, folder) if full else Stamps.read(path, folder)
+    return Verification(folder, _key(manifest), tuple(find_damage(folder, manifest, stamps)))
+
+
+def _key(manifest: Manifest | Damage) -> PackageKey | None:
+    if isinstance(manifest, Damage):
+        return None
+    with suppress(BaseInferenceModelsError):
+        return PackageKey(manifest.provider, manifest.model_id, manifest.package_id)
+    return None
+
+
+def _folders(parent: Path) -> Iterator[Path]:
+    with suppress(OSError), os.scandir(parent) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                yield parent / entry.name

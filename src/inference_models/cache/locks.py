@@ -1,0 +1,109 @@
+"""One download per content: whoever comes second waits, follows the progress, and takes over when the first is dead.
+
+Locks save work and nothing else: everything is correct where they do nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+from inference_models.cache.durable import make_private_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from filelock import BaseFileLock
+
+HEARTBEAT_S = 1.0
+"""How often a process that holds a lock shows that it lives."""
+PROGRESS_INTERVAL_S = 5.0
+"""A holder that shows nothing for twice as long is stopped, or its machine is gone: waiters go on by themselves."""
+_POLL_S = 0.05
+
+
+@contextmanager
+def claimed(paths: Sequence[Path], waiting: Callable[[Path], None]) -> Iterator[None]:
+    """Hold the locks at `paths` for the block, except those whose holder does not live; `waiting` is called meanwhile.
+
+    The paths are taken in sorted order, so that two processes never wait for each other.
+    """
+    held: list[BaseFileLock] = []
+    stop = threading.Event()
+    heart = threading.Thread(target=_beat, args=(held, stop), name="inference-models-heartbeat", daemon=True)
+    try:
+        heart.start()
+        for path in sorted(paths):
+            lock = _acquire(path, waiting)
+            if lock is not None:
+                held.append(lock)
+        yield
+    finally:
+        stop.set()
+        heart.join()
+        for lock in reversed(held):
+            with suppress(OSError):
+                lock.release()
+
+
+def is_held(path: Path) -> bool:
+    """Whether some process holds the lock now."""
+    lock = _try(path)
+    if lock is None:
+        return True
+    lock.release()
+    return False
+
+
+def _acquire(path: Path, waiting: Callable[[Path], None]) -> BaseFileLock | None:
+    seen, since = _heartbeat(path), time.monotonic()
+    while True:
+        lock = _try(path)
+        if lock is not None:
+            return lock
+        waiting(path)
+        time.sleep(_POLL_S)
+        now = _heartbeat(path)
+        if now != seen:
+            seen, since = now, time.monotonic()
+        elif time.monotonic() - since > 2 * PROGRESS_INTERVAL_S:
+            return None
+
+
+def _try(path: Path) -> BaseFileLock | None:
+    from filelock import FileLock, Timeout  # noqa: PLC0415 - not needed for a package that is stored
+
+    make_private_folder(path.parent)
+    lock = FileLock(path, thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        return None
+    except (IsADirectoryError, PermissionError):
+        _put_away(path)
+        return None
+    return lock
+
+
+def _put_away(path: Path) -> None:
+    # A folder, or a file of somebody else, where a lock should be: it holds nothing worth keeping.
+    with suppress(OSError):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _heartbeat(path: Path) -> int:
+    # Only whether it changes counts, never what it says: the clocks of two machines may differ by years.
+    with suppress(OSError):
+        return path.stat().st_mtime_ns
+    return 0
+
+
+def _beat(held: Sequence[BaseFileLock], stop: threading.Event) -> None:
+    while not stop.wait(HEARTBEAT_S):
+        for lock in list(held):
+            with suppress(OSError):
+                os.utime(lock.lock_file)

@@ -1,0 +1,266 @@
+"""A file that is being downloaded: its bytes, how it is divided, and how much of each part is there.
+
+Three files in a folder that belongs to one process: `data`, `plan.json` and `done`, eight bytes per part. Bytes are
+counted after they were written, so what `done` says is there was written, whatever happens to the process.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import struct
+import threading
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inference_models.cache.durable import make_private_folder, write_atomic
+from inference_models.cache.workspace import is_abandoned, is_of_this_machine
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+_COUNT = struct.Struct("<Q")
+_MAX_PLAN_BYTES = 1 << 16
+_MAX_PARTS = 64
+_RELEASED = "free-"
+COPY_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which file this is, and its parts."""
+
+    version: str | None
+    size: int | None
+    """None: the source does not know, and there is one part."""
+    starts: tuple[int, ...] = (0,)
+
+    def stop(self, part: int) -> int | None:
+        """Where a part ends; None when nobody knows."""
+        return self.starts[part + 1] if part + 1 < len(self.starts) else self.size
+
+
+class PartialClosedError(Exception):
+    """Somebody wants to write to a download that has ended."""
+
+
+class Partial:
+    """A download on disk. One process writes to it; any process may copy it."""
+
+    def __init__(self, folder: Path, plan: Plan, done: Sequence[int]) -> None:
+        self.folder = folder
+        self.plan = plan
+        self.done = list(done)
+        self._lock = threading.Lock()
+        self._data: int | None = os.open(self.data, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
+        self._done = os.open(folder / "done", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        self._write_plan()
+
+    @property
+    def data(self) -> Path:
+        """The file the bytes go to."""
+        return self.folder / "data"
+
+    @property
+    def stored(self) -> int:
+        """Bytes that are there."""
+        return sum(self.done)
+
+    @property
+    def contiguous(self) -> int:
+        """Bytes that are there from the beginning on without a gap."""
+        for part, done in enumerate(self.done):
+            end = self.plan.starts[part] + done
+            if end != self.plan.stop(part):
+                return end
+        return end
+
+    def is_complete(self, part: int) -> bool:
+        """Whether a part is there."""
+        stop = self.plan.stop(part)
+        return stop is not None and self.plan.starts[part] + self.done[part] >= stop
+
+    def set_plan(self, plan: Plan) -> None:
+        """Divide the file otherwise; what is there of the first part stays.
+
+        Raises:
+            PartialClosedError: the download has ended.
+        """
+        with self._lock:
+            if self._data is None:
+                raise PartialClosedError
+            self.plan = plan
+            self.done = [self.done[0], *([0] * (len(plan.starts) - 1))]
+            self._write_plan()
+
+    def write(self, part: int, chunk: bytes) -> None:
+        """Append to a part.
+
+        Raises:
+            PartialClosedError: the download has ended.
+        """
+        with self._lock:
+            if self._data is None:
+                raise PartialClosedError
+            _write_at(self._data, chunk, self.plan.starts[part] + self.done[part])
+            self._count(part, self.done[part] + len(chunk))
+
+    def read(self, start: int, buffer: memoryview) -> int:
+        """Bytes read into `buffer` from `start` on."""
+        if self._data is None:
+            raise PartialClosedError
+        return os.preadv(self._data, [buffer], start) if hasattr(os, "preadv") else self._seek_and_read(start, buffer)
+
+    def sync(self) -> None:
+        """Wait until the disk has the bytes written so far."""
+        with self._lock:
+            if self._data is None:
+                return
+            descriptor = os.dup(self._data)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """No more writing, by whatever thread; a second call does nothing."""
+        with self._lock:
+            if self._data is not None:
+                os.close(self._data)
+                os.close(self._done)
+                self._data = None
+
+    def release(self) -> None:
+        """Close it and leave it to whoever continues."""
+        self.close()
+        with suppress(OSError):
+            self.folder.rename(self.folder.with_name(f"{_RELEASED}{uuid.uuid4().hex}"))
+
+    def discard(self) -> None:
+        """Close it and remove it."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _write_plan(self) -> None:
+        text = json.dumps({"version": self.plan.version, "size": self.plan.size, "starts": list(self.plan.starts)})
+        for part, done in enumerate(self.done):
+            self._count(part, done)
+        write_atomic(self.folder / "plan.json", text.encode(), durable=False)
+
+    def _count(self, part: int, done: int) -> None:
+        _write_at(self._done, _COUNT.pack(done), part * _COUNT.size)
+        self.done[part] = done
+
+    def _seek_and_read(self, start: int, buffer: memoryview) -> int:
+        with self._lock, self.data.open("rb") as stream:
+            stream.seek(start)
+            return stream.readinto(buffer)
+
+
+def new_partial(folder: Path) -> Partial:
+    """An empty download in a new folder."""
+    make_private_folder(folder)
+    return Partial(folder, Plan(version=None, size=None), [0])
+
+
+def continued_partial(mine: Path) -> Partial:
+    """The download beside `mine` that got furthest, now in the folder `mine`; an empty one when there is none.
+
+    One whose process is gone is taken over; that of a process that is stopped, or on a machine nobody here can ask,
+    is copied: its owner may come back and write to it.
+    """
+    make_private_folder(mine.parent)
+    for _, folder in sorted(_candidates(mine.parent), reverse=True):
+        try:
+            if _is_free(folder):
+                folder.rename(mine)
+            else:
+                _copy(folder, mine)
+            plan, done = _read(mine)
+            return Partial(mine, plan, done)
+        except (OSError, ValueError):
+            shutil.rmtree(mine, ignore_errors=True)
+    return new_partial(mine)
+
+
+def stored_bytes(parent: Path) -> int:
+    """What the download below `parent` that got furthest has, to be shown by whoever waits for it."""
+    return max((stored for stored, _ in _candidates(parent)), default=0)
+
+
+def free_partials(parent: Path) -> list[Path]:
+    """Downloads below `parent` that no process works on."""
+    try:
+        return [folder for folder in parent.iterdir() if _is_free(folder) or is_abandoned(folder)]
+    except OSError:
+        return []
+
+
+def _is_free(folder: Path) -> bool:
+    return folder.name.startswith(_RELEASED) or (is_of_this_machine(folder) and is_abandoned(folder))
+
+
+def _candidates(parent: Path) -> list[tuple[int, Path]]:
+    found = []
+    with suppress(OSError):
+        for folder in parent.iterdir():
+            with suppress(OSError, ValueError):
+                found.append((sum(_read(folder)[1]), folder))
+    return [(stored, folder) for stored, folder in found if stored]
+
+
+def _read(folder: Path) -> tuple[Plan, list[int]]:
+    """Plan and counts of a download.
+
+    Raises:
+        OSError: a file is missing.
+        ValueError: the files contradict each other.
+    """
+    with (folder / "plan.json").open("rb") as stream:
+        content = json.loads(stream.read(_MAX_PLAN_BYTES))
+    counts = (folder / "done").read_bytes()[: _MAX_PARTS * _COUNT.size]
+    try:
+        plan = Plan(content["version"], content["size"], tuple(int(start) for start in content["starts"]))
+        done = [_COUNT.unpack_from(counts, part * _COUNT.size)[0] for part in range(len(plan.starts))]
+    except (TypeError, KeyError, struct.error, RecursionError) as exc:
+        raise ValueError("not the files of a download") from exc
+    ends = [plan.stop(part) for part in range(len(done))]
+    held = [end is None or start + count <= end for start, count, end in zip(plan.starts, done, ends, strict=True)]
+    size = (folder / "data").stat().st_size
+    last = max(start + count for start, count in zip(plan.starts, done, strict=True))
+    if not all(held) or plan.starts[0] != 0 or list(plan.starts) != sorted(plan.starts) or last > size:
+        raise ValueError("the files of a download contradict each other")
+    return plan, done
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Copy what is done, part by part; what its owner writes meanwhile is left out."""
+    plan, done = _read(source)
+    make_private_folder(target)
+    with (source / "data").open("rb") as reader, (target / "data").open("xb") as writer:
+        for start, count in zip(plan.starts, done, strict=True):
+            reader.seek(start)
+            writer.seek(start)
+            remaining = count
+            while remaining and (chunk := reader.read(min(COPY_CHUNK, remaining))):
+                writer.write(chunk)
+                remaining -= len(chunk)
+    shutil.copyfile(source / "plan.json", target / "plan.json")
+    (target / "done").write_bytes(b"".join(_COUNT.pack(count) for count in done))
+    if _read(source)[0] != plan:
+        raise ValueError("the download was divided anew while it was copied")
+
+
+def _write_at(descriptor: int, data: bytes, start: int) -> None:
+    view = memoryview(data)
+    while view:
+        if hasattr(os, "pwrite"):
+            count = os.pwrite(descriptor, view, start)
+        else:
+            os.lseek(descriptor, start, os.SEEK_SET)
+            count = os.write(descriptor, view)
+        view, start = view[count:], start + count

@@ -1,0 +1,61 @@
+"""How far a download is: the facts, and a bar on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from inference_models.config import interactive_progress_bars
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far one file is."""
+
+    handle: str
+    done: int
+    """Bytes on this machine."""
+    size: int | None
+    """Bytes of the whole file; None: nobody knows."""
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+"""Called from the thread that loads, about ten times a second. What it raises ends the download."""
+
+
+@contextmanager
+def shown_progress() -> Iterator[ProgressCallback]:
+    """A callback that draws one bar per file on stderr; on anything but a terminal it does nothing."""
+    if not (sys.stderr is not None and sys.stderr.isatty() and interactive_progress_bars()):
+        yield _nothing
+        return
+    from rich.console import Console  # noqa: PLC0415 - only needed on a terminal
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+    from rich.progress import Progress as Bars  # noqa: PLC0415
+
+    columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn()
+    with Bars(*columns, TransferSpeedColumn(), TimeRemainingColumn(), console=Console(stderr=True)) as bars:
+        tasks = {}
+
+        def draw(progress: Progress) -> None:
+            if progress.handle not in tasks:
+                tasks[progress.handle] = bars.add_task(progress.handle)
+            bars.update(tasks[progress.handle], completed=progress.done, total=progress.size)
+
+        yield draw
+
+
+def _nothing(progress: Progress) -> None:
+    """Nobody looks."""

@@ -1,0 +1,108 @@
+"""What a file looked like when its whole content was last hashed: as long as it looks the same, it is not hashed again.
+
+A stamp holds for one boot of one machine. After a reboot, which may follow a power cut, every file is hashed once more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference_models.cache.durable import make_private_folder, write_atomic
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MAX_STAMPS_BYTES = 8 << 20
+_seen_here: dict[tuple[Path, str], Stamp] = {}
+"""Stamps of this process: all there is where the cache folder cannot be written."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """Facts about a file that change when anybody writes to it. The change time cannot be set back by a program."""
+
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    sha256: str
+
+    @classmethod
+    def of(cls, status: os.stat_result, sha256: str) -> Stamp:
+        """The stamp of a file of this status whose content has this hash."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, sha256)
+
+
+@dataclass
+class Stamps:
+    """The stamps of one package, by handle."""
+
+    path: Path
+    folder: Path
+    known: dict[str, Stamp] = field(default_factory=dict)
+    changed: bool = False
+
+    @classmethod
+    def read(cls, path: Path, folder: Path) -> Stamps:
+        """The stamps of the package in `folder`; none when they are missing, damaged, or of another boot."""
+        stamps = cls(path, folder, _parse(path))
+        stamps.known.update({handle: stamp for (where, handle), stamp in _seen_here.items() if where == folder})
+        return stamps
+
+    def holds(self, handle: str, status: os.stat_result, sha256: str) -> bool:
+        """Whether the file was hashed as it is now, with this result."""
+        return self.known.get(handle) == Stamp.of(status, sha256)
+
+    def add(self, handle: str, status: os.stat_result, sha256: str) -> None:
+        """Remember that a file of this status was hashed, with this result."""
+        stamp = Stamp.of(status, sha256)
+        self.known[handle] = _seen_here[self.folder, handle] = stamp
+        self.changed = True
+
+    def save(self) -> None:
+        """Write the stamps down when they changed and the cache may be written; nothing is tried where it may not."""
+        if not self.changed or not boot_id() or not _writable(self.path.parent):
+            return
+        self.changed = False
+        with suppress(OSError):
+            make_private_folder(self.path.parent)
+            write_atomic(self.path, _text(self.known).encode(), durable=False)
+
+
+@cache
+def boot_id() -> str:
+    """A name for the time since this machine was started; empty where the system does not say."""
+    with suppress(OSError):
+        return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
+    return ""
+
+
+def _text(known: Mapping[str, Stamp]) -> str:
+    files = {
+        handle: [stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode, stamp.sha256]
+        for handle, stamp in known.items()
+    }
+    return json.dumps({"boot": boot_id(), "files": files})
+
+
+def _parse(path: Path) -> dict[str, Stamp]:
+    try:
+        with path.open("rb") as stream:
+            content = json.loads(stream.read(MAX_STAMPS_BYTES))
+        if not boot_id() or content["boot"] != boot_id():
+            return {}
+        return {str(handle): Stamp(*facts) for handle, facts in content["files"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+
+
+def _writable(folder: Path) -> bool:
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    return os.access(folder, os.W_OK)

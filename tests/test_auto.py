@@ -428,7 +428,8 @@ class TestNames:
             AutoModel.from_pretrained("centreface")
         assert str(caught.value) == (
             "no model 'centreface' in the open catalogue; nearest: 'centerface'.\n"
-            "inference-models list shows them all; for a file or folder write 'local:centreface'"
+            "inference-models list shows them all; for a file or folder write 'local:centreface', "
+            "for the hosted API 'roboflow:centreface'"
         )
 
     def test_a_folder_named_like_a_model_is_never_taken_by_mistake(

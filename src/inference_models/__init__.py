@@ -19,6 +19,7 @@ from inference_models.version import __version__
 
 if TYPE_CHECKING:
     from inference_models.auto import AutoModel
+    from inference_models.dependencies import DependencyModelParameters, SuppliedDependency
     from inference_models.entities import (
         BackendType,
         ColorFormat,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         Quantization,
     )
     from inference_models.load_options import LoadOptions
+    from inference_models.pipeline import AutoModelPipeline
     from inference_models.predictions.action_recognition import ActionRecognitionPrediction
     from inference_models.predictions.classification import (
         ClassificationPrediction,
@@ -55,11 +57,13 @@ _MODULES = {
     "ActionRecognitionPrediction": "inference_models.predictions.action_recognition",
     "AnyModel": "inference_models.tasks.any_model",
     "AutoModel": "inference_models.auto",
+    "AutoModelPipeline": "inference_models.pipeline",
     "BackendType": "inference_models.entities",
     "ClassificationModel": "inference_models.tasks.classification",
     "ClassificationPrediction": "inference_models.predictions.classification",
     "ColorFormat": "inference_models.entities",
     "Confidence": "inference_models.entities",
+    "DependencyModelParameters": "inference_models.dependencies",
     "DepthEstimationModel": "inference_models.tasks.depth_estimation",
     "Detections": "inference_models.predictions.detections",
     "ImageEmbeddingModel": "inference_models.tasks.embeddings",
@@ -79,6 +83,7 @@ _MODULES = {
     "SemanticSegmentationModel": "inference_models.tasks.semantic_segmentation",
     "SemanticSegmentationResult": "inference_models.predictions.semantic_segmentation",
     "StructuredOCRModel": "inference_models.tasks.structured_ocr",
+    "SuppliedDependency": "inference_models.dependencies",
     "TextImageEmbeddingModel": "inference_models.tasks.embeddings",
     "TextOnlyOCRModel": "inference_models.tasks.text_only_ocr",
     "VideoSampling": "inference_models.tasks.action_recognition",
@@ -90,11 +95,13 @@ __all__ = [
     "ActionRecognitionPrediction",
     "AnyModel",
     "AutoModel",
+    "AutoModelPipeline",
     "BackendType",
     "ClassificationModel",
     "ClassificationPrediction",
     "ColorFormat",
     "Confidence",
+    "DependencyModelParameters",
     "DepthEstimationModel",
     "Detections",
     "ImageEmbeddingModel",
@@ -114,6 +121,7 @@ __all__ = [
     "SemanticSegmentationModel",
     "SemanticSegmentationResult",
     "StructuredOCRModel",
+    "SuppliedDependency",
     "TextImageEmbeddingModel",
     "TextOnlyOCRModel",
     "VideoSampling",

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import NamedTuple
+
+from inference_models.authors.download import download_files_to_directory
+from inference_models.authors.onnx_providers import get_selected_onnx_execution_providers
+from inference_models.authors.optional import require
+from inference_models.authors.xray import RuntimeXRayResult, x_ray_runtime_environment
 from inference_models.entities import (
     FileDownloadSpecs,
     JetsonEnvironmentRequirements,
@@ -26,11 +33,58 @@ __all__ = [
     "ModelPackageMetadata",
     "ONNXPackageDetails",
     "Quantization",
+    "RuntimeXRayResult",
     "ServerEnvironmentRequirements",
     "TRTPackageDetails",
     "TorchScriptPackageDetails",
     "code_digest",
+    "download_files_to_directory",
     "get_model_from_provider",
     "get_model_package_contents",
+    "get_selected_onnx_execution_providers",
     "register_model_provider",
+    "x_ray_runtime_environment",
 ]
+
+
+class _Lazy(NamedTuple):
+    module: str
+    needs: tuple[str, ...]
+    """Packages that must be there for the name to be of any use."""
+
+
+_ONNX_TENSORS = _Lazy("onnx_tensors", ("onnxruntime", "torch"))
+_ONNX_PROVIDERS = _Lazy("onnx_providers", ("onnxruntime", "torch"))
+_ENGINES = _Lazy("tensorrt_engines", ("tensorrt", "torch"))
+_GRAPHS = _Lazy("cuda_graphs", ("tensorrt", "torch"))
+_CONTEXTS = _Lazy("cuda_contexts", ("pycuda",))
+_LAZY = {
+    "TRTCudaGraphCache": _GRAPHS,
+    "align_device_with_onnx_session": _ONNX_PROVIDERS,
+    "establish_trt_cuda_graph_cache": _GRAPHS,
+    "generate_batch_chunks": _ONNX_TENSORS,
+    "get_trt_engine_inputs_and_outputs": _ENGINES,
+    "infer_from_trt_engine": _ENGINES,
+    "load_trt_model": _ENGINES,
+    "run_onnx_session_via_iobinding": _ONNX_TENSORS,
+    "run_onnx_session_with_batch_size_limit": _ONNX_TENSORS,
+    "set_onnx_execution_provider_defaults": _ONNX_PROVIDERS,
+    "use_cuda_context": _CONTEXTS,
+    "use_primary_cuda_context": _CONTEXTS,
+}
+"""Names that need an optional package; it is imported when the name is used for the first time."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, needs = _LAZY[name]
+    for package in needs:
+        require(package, needed_for=f"developer_tools.{name}")
+    value: object = getattr(importlib.import_module(f"inference_models.authors.{module}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *_LAZY])

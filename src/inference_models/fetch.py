@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.package.folder import read_package, read_package_folder
+from inference_models.providers import NO_OPTIONS
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.package.folder import PackageFolder
-    from inference_models.providers import Provider
+    from inference_models.providers import DescribeOptions, Provider
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,10 @@ class Source:
 
     name: str
     provider: Provider
+    model_id: str = ""
+    """As the caller wrote it, without the provider."""
+    stated: DescribeOptions = NO_OPTIONS
+    """What the provider was told."""
 
 
 def fetch_package(
@@ -37,4 +42,4 @@ def fetch_package(
     if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
         return read_package(artefacts)
     key = PackageKey(source.name, package.cache_model_id or model.model_id, package.package_id)
-    return read_package_folder((store or PackageStore()).ensure(key, artefacts, source.provider.read))
+    return read_package_folder((store or PackageStore()).ensure(key, artefacts, source.provider))

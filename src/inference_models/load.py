@@ -50,6 +50,8 @@ class LoadRequest:
     execution_providers: tuple[Any, ...] | None = None
     extra: Mapping[str, Any] | None = None
     """Options for a package that brings its own code."""
+    dependencies: Mapping[str, Any] | None = None
+    """Models such a package needs, by its names for them."""
 
 
 def load_package(
@@ -86,6 +88,7 @@ def _load_code(
         "device": _device_for_code(device),
         "default_onnx_trt_options": True,
         "engine_host_code_allowed": False,
+        **_stated_by_provider(model, package, request),
     }
     keywords = _keywords_taken(model_class.from_pretrained, offered, request.extra or {})
     loaded = model_class.from_pretrained(str(folder.directory), **keywords)
@@ -97,6 +100,13 @@ def _load_code(
     with suppress(AttributeError):
         loaded.resolved_model = _resolved(model, package, device)
     return cast("AnyModel", loaded)
+
+
+def _stated_by_provider(model: ModelMetadata, package: ModelPackageMetadata, request: LoadRequest) -> dict[str, object]:
+    """What a code package gets only where there is some."""
+    recommended = package.recommended_parameters or model.recommended_parameters
+    facts = {"recommended_parameters": recommended, "model_dependencies": request.dependencies}
+    return {name: value for name, value in facts.items() if value}
 
 
 def _keywords_taken(

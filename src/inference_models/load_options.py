@@ -13,14 +13,13 @@ from inference_models.naming import refuse_unknown_options
 
 if TYPE_CHECKING:
     from inference_models.arrays import ArrayKind
+    from inference_models.resolution_files import AutoResolutionCache
 
 NO_EFFECT = {
-    "auto_resolution_cache": "decisions are not remembered yet",
     "default_onnx_trt_options": "the TensorRT execution provider gets the options you name, and no others",
     "download_files_without_hash": "files without a hash are never fetched",
     "model_download_file_lock_acquire_timeout": "no lock is ever waited for",
     "trt_engine_host_code_allowed": "there is no TensorRT backend yet",
-    "use_auto_resolution_cache": "decisions are not remembered yet",
     "verify_hash_while_download": "hashes are always verified",
 }
 """Options of the public library that are accepted so that existing calls run, and why they change nothing."""
@@ -50,6 +49,22 @@ class LoadOptions:
     """`sha256:...` of the code of a local package that may run; True is not enough, for it binds to nothing."""
     allow_direct_local_storage_loading: bool = True
     """Whether a path may be loaded at all; servers that take model ids from strangers say no."""
+    use_auto_resolution_cache: bool = True
+    """Whether to remember which package was loaded, and not to ask the provider again while that holds."""
+    auto_resolution_cache: AutoResolutionCache | None = None
+    """Where to remember it; None: in files of the cache folder."""
+    allow_loading_dependency_models: bool = True
+    """Whether models that the model needs may be loaded with it."""
+    dependency_models_params: Mapping[str, Any] | None = None
+    """Name of such a model -> `DependencyModelParameters`, or their fields as a mapping."""
+    preloaded_model_dependencies: Mapping[str, Any] | None = None
+    """Name of such a model -> `SuppliedDependency`, for models that are loaded already."""
+    weights_provider_extra_query_params: Sequence[tuple[str, str]] | None = None
+    """Sent along with every question to the provider."""
+    weights_provider_extra_headers: Mapping[str, str] | None = None
+    """Sent along with every question to the provider; never to the hosts of files."""
+    forwarded_kwargs: Sequence[str] | None = None
+    """Names of options that such models get too; None: the caches of OWLv2."""
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense, before anything is loaded."""

@@ -76,6 +76,8 @@ def render_model(report: ModelReport, console: Console) -> None:
     for package in model.model_packages:
         packages.add_row(*map(plain, _package_row(package, report.reasons(package))))
     console.print(packages)
+    for skipped in model.skipped_packages:
+        console.print(plain(f"left out: {skipped.package_id}: {skipped.reason}"), soft_wrap=True)
 
 
 def render_catalogue(console: Console) -> None:

@@ -154,7 +154,8 @@ def test_an_unknown_model_names_the_nearest(capsys: pytest.CaptureFixture[str]) 
     assert main(["predict", "centreface", str(PHOTO)]) == 1
     assert capsys.readouterr().err == (
         "error: no model 'centreface' in the open catalogue; nearest: 'centerface'.\n"
-        "inference-models list shows them all; for a file or folder write 'local:centreface'\n"
+        "inference-models list shows them all; for a file or folder write 'local:centreface', "
+        "for the hosted API 'roboflow:centreface'\n"
     )
 
 

@@ -6,9 +6,15 @@ from typing import Annotated
 
 import typer
 
+from inference_models.cli.bundle import bundle
+from inference_models.cli.cache import cache
 from inference_models.cli.describe import describe, list_models
 from inference_models.cli.doctor import doctor
+from inference_models.cli.lock import lock
+from inference_models.cli.manifest import manifest
 from inference_models.cli.predict import predict
+from inference_models.cli.pull import pull
+from inference_models.cli.registry import registry
 from inference_models.version import __version__
 
 app = typer.Typer(
@@ -39,3 +45,9 @@ app.command("predict")(predict)
 app.command("describe")(describe)
 app.command("list")(list_models)
 app.command("doctor")(doctor)
+app.command("pull")(pull)
+app.command("lock")(lock)
+app.add_typer(bundle, name="bundle")
+app.add_typer(cache, name="cache")
+app.add_typer(registry, name="registry")
+app.command("manifest")(manifest)

@@ -1,0 +1,1 @@
+"""What authors of packages and providers get through `inference_models.developer_tools`."""

@@ -1,0 +1,97 @@
+"""Loading without asking the provider: what one load may take from memory, and what it leaves there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from inference_models import config
+from inference_models.cache.package_key import PackageKey
+from inference_models.cache.store import PackageStore
+from inference_models.errors import NoModelPackagesAvailableError
+from inference_models.resolutions import Question, Resolutions, machine_fingerprint
+from inference_models.resolve.choose import choose_packages
+
+if TYPE_CHECKING:
+    from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.providers import DescribeOptions
+    from inference_models.resolutions import Decision
+    from inference_models.resolve.environment import Environment
+    from inference_models.resolve.request import PackageRequest
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadMemory:
+    """The memory of one load."""
+
+    request: PackageRequest
+    environment: Environment
+    execution_providers: tuple[Any, ...] | None = None
+    enabled: bool = True
+    """False: nothing is kept, and only a machine without a network looks at what is there."""
+    resolutions: Resolutions = field(default_factory=Resolutions)
+    store: PackageStore = field(default_factory=PackageStore)
+
+    def known(
+        self, provider: str, model_id: str, options: DescribeOptions, *, unreachable: bool = False
+    ) -> ModelMetadata | None:
+        """The model with the packages that can be loaded from the cache; None when the provider has to be asked.
+
+        Args:
+            provider: Name of the provider.
+            model_id: As the caller wrote it.
+            options: What the provider would be told.
+            unreachable: The provider was asked and does not answer now, so that any package that is here will do.
+        """
+        alone = unreachable or config.network_forbidden_by() is not None
+        if not (self.enabled or alone):
+            return None
+        decision = self.resolutions.recall(self._question(provider, model_id, options), any_age=alone)
+        if decision is None:
+            return None
+        packages = [
+            package
+            for package in self._candidates(decision, alone=alone)
+            if self._is_stored(provider, decision, package)
+        ]
+        return replace(decision.model, model_packages=packages) if packages else None
+
+    def keep(
+        self, provider: str, model_id: str, options: DescribeOptions, model: ModelMetadata, package_id: str | None
+    ) -> None:
+        """Remember what the provider said, and which package was loaded."""
+        if self.enabled:
+            self.resolutions.remember(self._question(provider, model_id, options), model, package_id)
+
+    def forget(self, provider: str, model_id: str, options: DescribeOptions) -> None:
+        """Drop what turned out not to load."""
+        self.resolutions.forget(self._question(provider, model_id, options))
+
+    def _question(self, provider: str, model_id: str, options: DescribeOptions) -> Question:
+        return Question(
+            provider=provider,
+            model_id=model_id,
+            request=self.request,
+            machine=machine_fingerprint(self.environment),
+            options=options,
+            execution_providers=self.execution_providers,
+        )
+
+    def _candidates(self, decision: Decision, *, alone: bool) -> list[ModelPackageMetadata]:
+        """What was loaded before; else all packages for a machine on its own, and only the best for others.
+
+        A second-best package that happens to be here must not win over a better one that could be fetched.
+        """
+        packages = decision.model.model_packages
+        if decision.package_id is not None:
+            return [package for package in packages if package.package_id == decision.package_id]
+        if alone:
+            return packages
+        try:
+            return [choose_packages(decision.model, self.request, self.environment).admissible[0]]
+        except NoModelPackagesAvailableError:
+            return []
+
+    def _is_stored(self, provider: str, decision: Decision, package: ModelPackageMetadata) -> bool:
+        key = PackageKey(provider, package.cache_model_id or decision.model.model_id, package.package_id)
+        return self.store.open(key, package.package_artefacts) is not None

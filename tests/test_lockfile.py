@@ -1,0 +1,226 @@
+"""Lock files pin every byte, and loading from one gives exactly these bytes, from wherever they can be had."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hosted
+from inference_models import AutoModel
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError, ModelRetrievalError
+from inference_models.lockfile import Lock, fetch_locked, lock_text, make_lock, parse_lock, read_lock, write_lock
+from inference_models.pull import pull_model
+
+IMAGE = np.zeros((64, 64, 3), np.uint8)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, bytes]:
+    return hosted.detector_files(tmp_path / "made")
+
+
+@pytest.fixture
+def hosts(monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes]) -> dict[str, hosted.Hosted]:
+    """`host` has `team/cats/1`, also known as `cats`; `mirror` has the same files as `copy` and knows only MD5."""
+    made = {"host": hosted.Hosted(), "mirror": hosted.Hosted(announces=("md5_hash",)), "empty": hosted.Hosted()}
+    made["host"].add("team/cats/1", files, asked_for="cats")
+    made["mirror"].add("copy", files)
+    hosted.install(monkeypatch, made)
+    return made
+
+
+@pytest.fixture
+def lock(hosts: dict[str, hosted.Hosted]) -> Lock:
+    return make_lock(pull_model("host:cats"))
+
+
+def empty_cache() -> None:
+    shutil.rmtree(os.environ["INFERENCE_HOME"])
+
+
+class TestWriting:
+    def test_every_file_is_pinned_as_an_independent_hash_of_it_says(self, lock: Lock, files: dict[str, bytes]) -> None:
+        (model,) = lock.models
+        pinned = {file.handle: (file.size, file.sha256, file.md5) for file in model.files}
+        assert pinned == {
+            handle: (len(data), hashlib.sha256(data).hexdigest(), hashlib.md5(data).hexdigest())
+            for handle, data in files.items()
+        }
+        assert (model.provider, model.id, model.asked_for, model.package) == ("host", "team/cats/1", "cats", "p1")
+        assert model.license == "MIT"
+        assert "onnx" in lock.runtimes
+
+    def test_it_reads_back_equal(self, lock: Lock, tmp_path: Path) -> None:
+        write_lock(lock, tmp_path / "models.lock")
+        assert read_lock(tmp_path / "models.lock") == lock
+        assert lock_text(lock).startswith("# Written by `inference-models lock`.")
+
+    def test_no_signature_is_in_it(self, lock: Lock) -> None:
+        assert "canary" not in lock_text(lock)
+
+    def test_a_revision_in_the_id_is_pinned(self, hosts: dict[str, hosted.Hosted], files: dict[str, bytes]) -> None:
+        hosts["host"].add("team/dogs@0123abcd", files, asked_for="dogs")
+        (model,) = make_lock(pull_model("host:dogs")).models
+        assert model.revision == "0123abcd"
+
+
+class TestFetching:
+    def test_nobody_is_asked_when_the_files_are_here(self, lock: Lock, hosts: dict[str, hosted.Hosted]) -> None:
+        asked = list(hosts["host"].described)
+        folder = fetch_locked(lock.models[0])
+        assert (folder / "weights.onnx").is_file()
+        assert hosts["host"].described == asked
+
+    @pytest.mark.parametrize("mirror", [None, "mirror:copy"])
+    def test_an_empty_cache_is_filled_from_the_provider_or_a_mirror(
+        self, lock: Lock, hosts: dict[str, hosted.Hosted], files: dict[str, bytes], mirror: str | None
+    ) -> None:
+        empty_cache()
+        folder = fetch_locked(lock.models[0], mirror=mirror)
+        assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name in files} == files
+        source = hosts["mirror" if mirror else "host"]
+        assert sorted(source.read_files[-4:]) == sorted(files)
+
+    def test_a_mirror_that_hands_over_other_bytes_under_the_same_hash_is_refused(
+        self, lock: Lock, hosts: dict[str, hosted.Hosted]
+    ) -> None:
+        empty_cache()
+        contents = hosts["mirror"].contents
+        for url in contents:
+            contents[url] = b"x" * len(contents[url])
+        with pytest.raises(ModelRetrievalError, match="is not the file that was announced"):
+            fetch_locked(lock.models[0], mirror="mirror:copy")
+        assert fetch_locked(lock.models[0]).is_dir()
+
+    def test_a_newer_version_at_the_provider_is_not_taken(
+        self, lock: Lock, hosts: dict[str, hosted.Hosted], tmp_path: Path
+    ) -> None:
+        empty_cache()
+        hosts["host"].models.clear()
+        hosts["host"].add("team/cats/1", hosted.detector_files(tmp_path / "new", score=0.5), asked_for="cats")
+        with pytest.raises(ModelRetrievalError) as caught:
+            fetch_locked(lock.models[0])
+        weights = next(file for file in lock.models[0].files if file.handle == "weights.onnx")
+        assert str(caught.value) == (
+            "'host' does not offer weights.onnx of 'team/cats/1' as it is locked.\n"
+            f"needs a file with sha256 {weights.sha256}; found: 4 files with other content\n"
+            'name a source that has it: mirror="provider:id"'
+        )
+
+    def test_without_a_network_and_without_the_files_it_says_so(
+        self, lock: Lock, hosts: dict[str, hosted.Hosted], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        empty_cache()
+        monkeypatch.setenv("OFFLINE_MODE", "1")
+        with pytest.raises(ModelRetrievalError) as caught:
+            fetch_locked(lock.models[0])
+        assert str(caught.value) == (
+            "'team/cats/1' is not in the cache as it is locked.\nneeds network access; found: OFFLINE_MODE is set"
+        )
+
+    def test_a_changed_file_in_the_cache_is_fetched_again(self, lock: Lock, files: dict[str, bytes]) -> None:
+        path = fetch_locked(lock.models[0]) / "weights.onnx"
+        data = bytearray(files["weights.onnx"])
+        data[100] ^= 1
+        path.write_bytes(bytes(data))
+        assert (fetch_locked(lock.models[0]) / "weights.onnx").read_bytes() == files["weights.onnx"]
+
+
+class TestLoading:
+    def test_from_lock_predicts_offline_what_was_locked(
+        self, lock: Lock, tmp_path: Path, hosts: dict[str, hosted.Hosted], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_lock(lock, tmp_path / "models.lock")
+        monkeypatch.setenv("OFFLINE_MODE", "1")
+        asked = list(hosts["host"].described)
+        with AutoModel.from_lock(tmp_path / "models.lock") as model:
+            assert float(model(IMAGE)[0].confidence[0]) == pytest.approx(0.9)
+            assert model.resolved_model.model_id == "team/cats/1"
+        assert hosts["host"].described == asked
+
+    def test_other_runtimes_are_said_on_the_log(
+        self, lock: Lock, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        write_lock(lock.model_copy(update={"runtimes": {"onnx": "0.0.1"}}), tmp_path / "models.lock")
+        with caplog.at_level(logging.WARNING, logger="inference-models"):
+            AutoModel.from_lock(tmp_path / "models.lock").close()
+        assert "the lock was made with the onnx runtime 0.0.1; here is 1." in caplog.text
+
+    def test_a_model_is_chosen_by_any_of_its_names(self, lock: Lock) -> None:
+        both = lock.model_copy(update={"models": [*lock.models, lock.models[0].model_copy(update={"asked_for": "x"})]})
+        for name in ("cats", "team/cats/1", "host:team/cats/1"):
+            assert both.find(name) is lock.models[0]
+        with pytest.raises(InvalidParameterError) as caught:
+            both.find(None)
+        assert str(caught.value) == (
+            "the lock file pins more than one model.\nneeds model_id=, one of them; found: cats, x"
+        )
+        with pytest.raises(InvalidParameterError) as caught:
+            both.find("cat")
+        assert str(caught.value) == "the lock file pins no model 'cat'; nearest: 'cats'."
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda text: "", "format: Field required"),
+        (lambda text: text.replace("format = 1", "format = 2"), "format: Input should be less than or equal to 1"),
+        (lambda text: text.replace("format = 1", "format = "), "Invalid value (at line 3, column 10)"),
+        (lambda text: text.replace("format = 1", "format = 1\nnew = 1"), "new: Extra inputs are not permitted"),
+        (
+            lambda text: text.replace('sha256 = "', 'sha256 = "g'),
+            "models.0.files.0.sha256: String should match",
+        ),
+    ],
+)
+def test_what_is_no_lock_file_is_refused(lock: Lock, change: Any, found: str) -> None:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        parse_lock(change(lock_text(lock)), where="models.lock")
+    assert str(caught.value).startswith(
+        f"models.lock is no lock file.\nneeds a file that `inference-models lock` wrote; found: {found}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        (
+            "package",
+            "other",
+            (
+                "the lock of 'team/cats/1' contradicts itself.\n"
+                "needs a description of 'team/cats/1', package other; found: 'team/cats/1', ['p1']"
+            ),
+        ),
+        (
+            "description",
+            {"model_id": 3},
+            (
+                "the lock of 'team/cats/1' contradicts itself.\n"
+                "needs a description this release can read; found: str expected, int found"
+            ),
+        ),
+    ],
+)
+def test_a_lock_that_contradicts_itself_is_refused(lock: Lock, field: str, value: Any, text: str) -> None:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        lock.models[0].model_copy(update={field: value}).metadata()
+    assert str(caught.value) == text
+
+
+def test_a_damaged_package_cannot_be_locked(hosts: dict[str, hosted.Hosted]) -> None:
+    (pulled,) = pull_model("host:cats")
+    (pulled.folder / ".manifest.json").unlink()
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        make_lock([replace(pulled, asked_for="x")])
+    assert str(caught.value) == (
+        f"package folder '{pulled.folder}' is not complete.\nneeds .manifest.json; found: No such file or directory"
+    )

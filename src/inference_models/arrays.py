@@ -16,6 +16,8 @@ Array: TypeAlias = Any
 
 NumpyArray: TypeAlias = npt.NDArray[Any]
 ArrayKind = Literal["numpy", "torch"]
+_NUMPY_IS_STANDARD = hasattr(np, "astype") and hasattr(np, "concat")
+"""From 2.1 on. The layer over older ones imports all of NumPy, tests included, which takes as long as OpenCV."""
 
 
 def is_torch(value: object) -> bool:
@@ -25,7 +27,9 @@ def is_torch(value: object) -> bool:
 
 
 def namespace(array: Array) -> Any:
-    """The array-API namespace of `array` (array-api-compat's NumPy or torch)."""
+    """The array-API namespace of `array`: NumPy itself where it follows the standard, else array-api-compat's."""
+    if _NUMPY_IS_STANDARD and isinstance(array, np.ndarray | np.generic):
+        return np
     from array_api_compat import array_namespace  # noqa: PLC0415 - heavy imports stay inside functions
 
     return array_namespace(array)
@@ -33,6 +37,8 @@ def namespace(array: Array) -> Any:
 
 def device_of(array: Array) -> Any:
     """Where `array` is, as its namespace names it; NumPy arrays had no `device` before 2.0."""
+    if _NUMPY_IS_STANDARD and isinstance(array, np.ndarray | np.generic):
+        return "cpu"
     from array_api_compat import device  # noqa: PLC0415
 
     return device(array)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import array_api_compat
 import numpy as np
 
-from inference_models.arrays import namespace, to_numpy
+from inference_models.arrays import device_of, namespace, to_numpy
 from inference_models.decoders.layout import refuse_class_id
 from inference_models.decoders.nms import nms
 from inference_models.decoders.types import Boxes
@@ -46,7 +45,7 @@ def as_float32(value: Array | float, *, like: Array) -> Array:
     """`value` as float32, on the device and in the kind of `like`."""
     # A copy: tensors cannot be made from arrays that are read-only.
     numbers = np.array(to_numpy(value), dtype=np.float32)
-    return namespace(like).asarray(numbers, device=array_api_compat.device(like))
+    return namespace(like).asarray(numbers, device=device_of(like))
 
 
 def lowest_threshold(limits: BoxLimits, *, like: Array) -> Array:
@@ -103,7 +102,8 @@ def sigmoid(logits: Array) -> Array:
 def best_rows(found: Candidates, limits: BoxLimits) -> Boxes:
     """The best `max_detections` rows, as they are: for graphs that hold the suppression themselves."""
     xp = namespace(found.score)
-    order = xp.argsort(found.score, descending=True, stable=True)
+    # NumPy's own argsort knows no `descending`; equal scores keep their order either way.
+    order = xp.argsort(-found.score, stable=True)
     return _boxes(found[order[: max(0, limits.max_detections)]])
 
 

@@ -16,7 +16,12 @@ import pytest
 import hosted
 from inference_models.bundle import export_bundle, import_bundle
 from inference_models.entities import ModelDependency
-from inference_models.errors import CorruptedModelPackageError, FileHashSumMissmatch, ModelRetrievalError
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    FileHashSumMissmatch,
+    ModelRetrievalError,
+)
 from inference_models.lockfile import parse_lock
 from inference_models.pull import pull_model
 from inference_models.resolutions import Question, Resolutions
@@ -107,6 +112,55 @@ class TestThereAndBack:
         with pytest.raises(CorruptedModelPackageError, match="in the cache is damaged"):
             export_bundle([pulled], tmp_path / "cats.bundle")
         assert [path.name for path in tmp_path.iterdir() if "bundle" in path.name] == []
+
+
+class TestTrust:
+    def test_a_bundle_cannot_vouch_for_itself(self, bundle: Path) -> None:
+        import_bundle(bundle)
+        assert trusted() == [False]
+
+    def test_the_hash_from_its_maker_can(self, bundle: Path) -> None:
+        import_bundle(bundle, sha256=hashlib.sha256(bundle.read_bytes()).hexdigest().upper())
+        assert trusted() == [True]
+
+    def test_an_index_that_says_more_than_the_lock_is_refused(self, bundle: Path) -> None:
+        def rename(index: dict) -> None:
+            index["packages"][0]["asked_for"] = "dogs"
+
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            import_bundle(rewritten(bundle, edit_index(rename)))
+        assert str(caught.value) == (
+            "bundle 'changed.bundle' cannot be used.\n"
+            "needs the same facts in models.lock and bundle.json; found: others about 'team/cats/1', package p1"
+        )
+        assert cached_files() == {}
+
+    def test_trust_that_the_lock_does_not_state_is_refused(self, host: hosted.Hosted, bundle: Path) -> None:
+        def doubt(index: dict) -> None:
+            index["packages"][0]["description"]["model_packages"][0]["trusted_source"] = False
+
+        with pytest.raises(CorruptedModelPackageError, match="needs the same facts"):
+            import_bundle(rewritten(bundle, edit_index(doubt)))
+
+    def test_a_bundle_without_a_lock_is_refused(self, bundle: Path) -> None:
+        with pytest.raises(CorruptedModelPackageError, match=r"needs models\.lock; found: an archive without it"):
+            import_bundle(rewritten(bundle, without("models.lock")))
+
+
+def trusted() -> list[bool]:
+    decision = Resolutions().recall(Question(provider="host", model_id="cats", request=PackageRequest(), machine="any"))
+    assert decision is not None
+    return [package.trusted_source for package in decision.model.model_packages]
+
+
+def test_a_place_that_cannot_be_written_is_said(host: hosted.Hosted, tmp_path: Path) -> None:
+    target = tmp_path / "nope" / "cats.bundle"
+    with pytest.raises(EnvironmentConfigurationError) as caught:
+        export_bundle(pull_model("host:cats"), target)
+    assert str(caught.value) == (
+        f"'{target}' cannot be written.\n"
+        "needs a name in a folder that exists and may be written to; found: no such folder"
+    )
 
 
 def rewritten(bundle: Path, change: Callable[[dict[zipfile.ZipInfo, bytes]], None]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 import os
 import shutil
@@ -15,9 +16,21 @@ import pytest
 
 import hosted
 from inference_models import AutoModel
-from inference_models.errors import CorruptedModelPackageError, InvalidParameterError, ModelRetrievalError
+from inference_models.entities import ModelDependency
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    InvalidParameterError,
+    ModelRetrievalError,
+    NoCompatiblePackageError,
+)
+from inference_models.locked import mirror_of_needed
 from inference_models.lockfile import Lock, fetch_locked, lock_text, make_lock, parse_lock, read_lock, write_lock
 from inference_models.pull import pull_model
+from inference_models.resolve.environment import probe_environment
+from inference_models.resolve.request import PackageRequest
+from providers.published import published
+from registry.packages import serving
 
 IMAGE = np.zeros((64, 64, 3), np.uint8)
 
@@ -223,4 +236,136 @@ def test_a_damaged_package_cannot_be_locked(hosts: dict[str, hosted.Hosted]) -> 
         make_lock([replace(pulled, asked_for="x")])
     assert str(caught.value) == (
         f"package folder '{pulled.folder}' is not complete.\nneeds .manifest.json; found: No such file or directory"
+    )
+
+
+class TestOtherSources:
+    """Locked from one kind of provider, had from another."""
+
+    @pytest.fixture
+    def shelf(self, tmp_path: Path) -> Path:
+        folder = tmp_path / "shelf"
+        for path, data in published(tmp_path / "published").items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(data)
+        return folder
+
+    @pytest.fixture
+    def registry_lock(self, tmp_path: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> Lock:
+        library = tmp_path / "library" / "day-night" / "fp32"
+        shutil.copytree(shelf / "day-night", library)
+        stated = {"model_architecture": "classifier", "task_type": "classification", "backend_type": "onnx"}
+        (library / "model_config.json").write_text(json.dumps(stated))
+        with serving(tmp_path / "library") as server:
+            host, port = server.server_address[:2]
+            monkeypatch.setenv("ROBOFLOW_API_HOST", f"http://{host}:{port}")
+            made = make_lock(pull_model("roboflow:day-night"))
+        empty_cache()
+        return made
+
+    def test_a_package_of_a_registry_loads_from_a_manifest_without_a_network(
+        self, registry_lock: Lock, shelf: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_lock(registry_lock, tmp_path / "models.lock")
+        monkeypatch.setenv("OFFLINE_MODE", "1")
+        mirror = f"{shelf.as_uri()}#day-night"
+        with AutoModel.from_lock(tmp_path / "models.lock", "day-night", mirror=mirror) as model:
+            assert model.class_names == ["day", "night"]
+
+    def test_a_package_folder_of_this_machine_is_a_source_too(
+        self, lock: Lock, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        empty_cache()
+        (tmp_path / "copy").mkdir()
+        for name, data in files.items():
+            (tmp_path / "copy" / name).write_bytes(data)
+        monkeypatch.setenv("OFFLINE_MODE", "1")
+        folder = fetch_locked(lock.models[0], mirror=f"local:{tmp_path / 'copy'}")
+        assert {path.name: path.read_bytes() for path in folder.iterdir() if path.name in files} == files
+
+    def test_what_was_locked_from_a_folder_with_a_manifest_comes_from_there_offline(
+        self, shelf: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        made = make_lock(pull_model(f"{shelf.as_uri()}#day-night"))
+        empty_cache()
+        monkeypatch.setenv("OFFLINE_MODE", "1")
+        assert (fetch_locked(made.models[0]) / "weights.onnx").is_file()
+
+    def test_a_text_that_is_not_the_pinned_one_is_refused(self, shelf: Path) -> None:
+        (model,) = make_lock(pull_model(f"{shelf.as_uri()}#day-night")).models
+        empty_cache()
+        changed = [file.model_copy(update={"text": "{}"}) if file.text else file for file in model.files]
+        (text,) = (file for file in model.files if file.text)
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            fetch_locked(model.model_copy(update={"files": changed}))
+        assert str(caught.value) == (
+            f"the lock of {model.id!r} contradicts itself.\n"
+            f"needs a text of {text.handle} with sha256 {text.sha256}; "
+            f"found: sha256 {hashlib.sha256(b'{}').hexdigest()}"
+        )
+
+
+class TestTrust:
+    def test_what_nobody_vouched_for_needs_the_callers_word(
+        self, hosts: dict[str, hosted.Hosted], lock: Lock, tmp_path: Path
+    ) -> None:
+        (model,) = lock.models
+        description = json.loads(json.dumps(model.description))
+        description["model_packages"][0]["trusted_source"] = False
+        doubtful = model.model_copy(update={"description": description})
+        write_lock(lock.model_copy(update={"models": [doubtful]}), tmp_path / "models.lock")
+        with pytest.raises(NoCompatiblePackageError) as caught:
+            AutoModel.from_lock(tmp_path / "models.lock", device="cpu")
+        environment = probe_environment().describe()
+        assert str(caught.value) == (
+            "no package of 'team/cats/1' can run here (1 package, 1 rejected).\n\n"
+            f"  this machine   {environment}\n"
+            f"  you asked for  {PackageRequest(device='cpu').describe()}\n\n"
+            "  p1  onnx fp32  needs a trusted source; found: an untrusted one\n\n"
+            "  fewest steps   p1: pass allow_untrusted_packages=True"
+        )
+        AutoModel.from_lock(tmp_path / "models.lock", allow_untrusted_packages=True).close()
+
+
+class TestNeededModels:
+    @pytest.fixture
+    def both(self, lock: Lock) -> Lock:
+        """`cats` as it was asked for, and another package of it that `zoo` needs."""
+        (cats,) = lock.models
+        inner = cats.model_copy(update={"package": "p2", "direct": False})
+        return lock.model_copy(update={"models": [cats, inner]})
+
+    @pytest.mark.parametrize(("package", "index"), [("p1", 0), ("p2", 1), (None, 1)])
+    def test_the_package_that_is_needed_is_found(self, both: Lock, package: str | None, index: int) -> None:
+        needed = ModelDependency(name="inner", model_id="team/cats/1", model_package_id=package)
+        assert both.find_needed(both.models[0], needed) is both.models[index]
+
+    def test_what_is_not_pinned_is_said(self, both: Lock) -> None:
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            both.find_needed(both.models[0], ModelDependency(name="x", model_id="cats", model_package_id="p3"))
+        assert str(caught.value) == (
+            "the lock of 'team/cats/1' does not pin the models it needs.\n"
+            "needs cats, package p3; found: team/cats/1, package p1, team/cats/1, package p2\n"
+            "write the lock file again"
+        )
+
+    @pytest.mark.parametrize(
+        ("mirror", "asked_for", "expected"),
+        [
+            ("mirror:zoo", "cats", "mirror:cats"),
+            ("file:///shelf#zoo", "https://host/m.json#cats", "file:///shelf#cats"),
+            ("https://host/m.json?signed=1#zoo", "cats", "https://host/m.json?signed=1#cats"),
+        ],
+    )
+    def test_it_is_looked_for_at_the_mirror(self, lock: Lock, mirror: str, asked_for: str, expected: str) -> None:
+        needed = lock.models[0].model_copy(update={"asked_for": asked_for})
+        assert mirror_of_needed(mirror, needed) == expected
+
+
+def test_a_folder_that_is_missing_is_said(lock: Lock, tmp_path: Path) -> None:
+    with pytest.raises(EnvironmentConfigurationError) as caught:
+        write_lock(lock, tmp_path / "nope" / "models.lock")
+    assert str(caught.value) == (
+        f"'{tmp_path / 'nope' / 'models.lock'}' cannot be written.\n"
+        "needs a name in a folder that exists and may be written to; found: no such folder"
     )

@@ -391,3 +391,14 @@ def test_the_stand_in_for_the_provider_says_what_happened() -> None:
         "needs a package that stays in the cache; found: a file that was removed or damaged in this moment\n"
         "load the model again"
     )
+
+
+def test_a_salt_that_is_a_folder_is_put_aside_and_made_anew(tmp_path):
+    from inference_models.resolution_files import FileResolutionCache
+
+    cache = FileResolutionCache(tmp_path)
+    (cache.folder / "salt").mkdir(parents=True)
+    assert cache.salt() is None
+    made = cache.salt(create=True)
+    assert made is not None
+    assert cache.salt() == made

@@ -6,6 +6,8 @@ A bundle is a zip archive whose members are stored, not compressed: `bundle.json
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import stat
 import struct
@@ -18,13 +20,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference_models.cache.digest import CHUNK
+from inference_models.cache.durable import sync_folder
 from inference_models.cache.names import check_handles
 from inference_models.cache.package_key import PackageKey
 from inference_models.cache.store import PackageStore
 from inference_models.cache.stream import FileStream
 from inference_models.entities import FileDownloadSpecs
-from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError
-from inference_models.lockfile import lock_text, make_lock
+from inference_models.errors import CorruptedModelPackageError, FileHashSumMissmatch, ModelRetrievalError
+from inference_models.lockfile import bad_target, lock_text, make_lock, parse_lock, refuse_bad_target
 from inference_models.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.resolutions import Resolutions, without_signatures
 from inference_models.version import __version__
@@ -32,6 +35,7 @@ from inference_models.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     from inference_models.entities import ModelMetadata
     from inference_models.lockfile import Lock
@@ -100,7 +104,9 @@ def export_bundle(pulled: Sequence[Pulled], path: Path, *, store: PackageStore |
 
     Raises:
         CorruptedModelPackageError: a package in the cache is damaged; nothing is written.
+        EnvironmentConfigurationError: the file cannot be written there.
     """
+    refuse_bad_target(path)
     lock = make_lock(pulled)
     packages = [_bundled(item, store or PackageStore()) for item in pulled]
     index = BundleIndex(format=FORMAT, created_with=f"inference-models {__version__}", packages=packages)
@@ -109,52 +115,61 @@ def export_bundle(pulled: Sequence[Pulled], path: Path, *, store: PackageStore |
         for item, each in zip(pulled, packages, strict=True)
         for file in each.files
     }
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    texts = {
+        INDEX: index.model_dump_json(indent=1, exclude_none=True) + "\n",
+        LOCK: lock_text(lock),
+        LICENSES: licenses_text(pulled),
+    }
     try:
-        with zipfile.ZipFile(temporary, "x", zipfile.ZIP_STORED) as archive:
-            _write_text(archive, INDEX, index.model_dump_json(indent=1, exclude_none=True) + "\n")
-            _write_text(archive, LOCK, lock_text(lock))
-            _write_text(archive, LICENSES, licenses_text(pulled))
-            for name in sorted(blobs):
-                _write_file(archive, name, blobs[name])
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+        _write_archive(path, texts, blobs)
+    except OSError as exc:
+        raise bad_target(path, exc.strerror or type(exc).__name__) from exc
     return lock
 
 
-def import_bundle(path: Path, *, store: PackageStore | None = None) -> list[BundledPackage]:
+def import_bundle(path: Path, *, sha256: str | None = None, store: PackageStore | None = None) -> list[BundledPackage]:
     """Verify a bundle, put its packages into the cache, and say which they are.
 
     They load without a network from then on, under the ids they were asked for when the bundle was made.
 
+    Args:
+        path: The bundle.
+        sha256: Hash of the bundle, from whoever exported it. A bundle cannot vouch for itself: without this, what it
+            says of its packages is remembered as untrusted, and they load with `allow_untrusted_packages=True` only.
+        store: None: the usual cache.
+
     Raises:
+        FileHashSumMissmatch: it is another file than the one with this hash; nothing is written.
         CorruptedModelPackageError: it is no bundle, is damaged, or holds what a bundle must not hold.
         FileHashSumMissmatch: a file in it is not what it says; nothing of that package is kept.
         EnvironmentConfigurationError: the cache is full, or must not be written to.
     """
     store = store or PackageStore()
-    with opened_bundle(path) as (archive, index):
+    with opened_bundle(path, sha256=sha256) as (archive, index):
         models = [_model(path, package) for package in index.packages]
         source = _Members(archive, path.name)
         for package in index.packages:
             store.ensure(package.key, [_announced(file) for file in package.files], source)
     memory = Resolutions(root=store.root)
     for (provider, model_id), model in _merged(index, models).items():
-        memory.remember_for_everyone(provider, model_id, model)
+        memory.remember_for_everyone(provider, model_id, model if sha256 is not None else _untrusted(model))
     return index.packages
 
 
 @contextmanager
-def opened_bundle(path: Path) -> Iterator[tuple[zipfile.ZipFile, BundleIndex]]:
+def opened_bundle(path: Path, *, sha256: str | None = None) -> Iterator[tuple[zipfile.ZipFile, BundleIndex]]:
     """The archive and its index, of which every rule but the content of the blobs was checked.
 
     Raises:
+        FileHashSumMissmatch: it is another file than the one with this hash.
         CorruptedModelPackageError: it is no bundle, is damaged, or holds what a bundle must not hold.
     """
     with ExitStack() as stack:
         try:
-            archive = stack.enter_context(zipfile.ZipFile(path))
+            stream = stack.enter_context(path.open("rb"))
+            if sha256 is not None:
+                _refuse_other_file(stream, path, sha256.lower())
+            archive = stack.enter_context(zipfile.ZipFile(stream))
             index = _checked_index(archive, path)
         except _UNREADABLE as exc:
             raise _no_bundle(
@@ -214,7 +229,43 @@ def _checked_index(archive: zipfile.ZipFile, path: Path) -> BundleIndex:
         if listed.get(name) != stored.get(name):
             needs = f"{name} with {listed[name]} bytes" if name in listed else "listed files only"
             raise _no_bundle(path, needs, f"{stored[name]} bytes" if name in stored else f"no {name}")
+    if LOCK not in members:
+        raise _no_bundle(path, LOCK, "an archive without it")
+    _refuse_other_lock(path, index, parse_lock(archive.read(LOCK).decode(), where=f"{LOCK} in '{path.name}'"))
     return index
+
+
+def _refuse_other_lock(path: Path, index: BundleIndex, lock: Lock) -> None:
+    """People read the lock, programs the index: neither may say what the other does not."""
+    if len(lock.models) != len(index.packages):
+        raise _no_bundle(path, f"{len(index.packages)} packages in {LOCK}", str(len(lock.models)))
+    for package, locked in zip(index.packages, lock.models, strict=True):
+        model = _without_files(_model(path, package))
+        files = [BundledFile(**file.model_dump(exclude={"text"})) for file in locked.files]
+        stated = (locked.key, locked.asked_for, locked.metadata(), files)
+        if stated != (package.key, package.asked_for, model, package.files):
+            raise _no_bundle(
+                path, f"the same facts in {LOCK} and {INDEX}", f"others about {locked.id!r}, package {locked.package}"
+            )
+
+
+def _without_files(model: ModelMetadata) -> ModelMetadata:
+    return replace(model, model_packages=[replace(item, package_artefacts=[]) for item in model.model_packages])
+
+
+def _untrusted(model: ModelMetadata) -> ModelMetadata:
+    return replace(model, model_packages=[replace(item, trusted_source=False) for item in model.model_packages])
+
+
+def _refuse_other_file(stream: BinaryIO, path: Path, sha256: str) -> None:
+    digest = hashlib.sha256()
+    while chunk := stream.read(CHUNK):
+        digest.update(chunk)
+    if digest.hexdigest() != sha256:
+        raise FileHashSumMissmatch(
+            f"{path} is another file.", needs=f"sha256 {sha256}", found=f"sha256 {digest.hexdigest()}"
+        )
+    stream.seek(0)
 
 
 def _checked_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
@@ -294,6 +345,24 @@ def _merged(index: BundleIndex, models: Sequence[ModelMetadata]) -> dict[tuple[s
 
 def _announced(file: BundledFile) -> FileDownloadSpecs:
     return FileDownloadSpecs(file.member, file.handle, md5_hash=file.md5, sha256_hash=file.sha256, size=file.size)
+
+
+def _write_archive(path: Path, texts: dict[str, str], blobs: dict[str, Path]) -> None:
+    """In one step: whoever looks sees the old file or the whole new one, also after a crash."""
+    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as stream:
+            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+                for name, text in texts.items():
+                    _write_text(archive, name, text)
+                for name in sorted(blobs):
+                    _write_file(archive, name, blobs[name])
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    sync_folder(path.parent)
 
 
 def _write_text(archive: zipfile.ZipFile, name: str, text: str) -> None:

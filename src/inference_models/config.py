@@ -177,7 +177,7 @@ def download_idle_timeout() -> int:
 
 
 def download_deadline(size: int | None) -> int:
-    """`INFERENCE_MODELS_DOWNLOAD_TIMEOUT`: seconds one file may take in all; else 10 minutes and what its size needs."""
+    """`INFERENCE_MODELS_DOWNLOAD_TIMEOUT`: seconds one file may take; else 10 minutes and what its size needs."""
     needed = 600 + (size or 0) // DOWNLOAD_SLOWEST_RATE
     return read_int("INFERENCE_MODELS_DOWNLOAD_TIMEOUT", default=needed, minimum=1)
 

@@ -10,13 +10,17 @@ from inference_models.authors.onnx_providers import get_selected_onnx_execution_
 from inference_models.authors.optional import require
 from inference_models.authors.xray import RuntimeXRayResult, x_ray_runtime_environment
 from inference_models.entities import (
+    BackendType,
     FileDownloadSpecs,
     JetsonEnvironmentRequirements,
+    MemoryProfile,
     ModelDependency,
     ModelMetadata,
     ModelPackageMetadata,
     ONNXPackageDetails,
+    PackageSourceType,
     Quantization,
+    RecommendedParameters,
     ServerEnvironmentRequirements,
     TorchScriptPackageDetails,
     TRTPackageDetails,
@@ -26,13 +30,17 @@ from inference_models.package.folder import get_model_package_contents
 from inference_models.providers import get_model_from_provider, register_model_provider
 
 __all__ = [
+    "BackendType",
     "FileDownloadSpecs",
     "JetsonEnvironmentRequirements",
+    "MemoryProfile",
     "ModelDependency",
     "ModelMetadata",
     "ModelPackageMetadata",
     "ONNXPackageDetails",
+    "PackageSourceType",
     "Quantization",
+    "RecommendedParameters",
     "RuntimeXRayResult",
     "ServerEnvironmentRequirements",
     "TRTPackageDetails",

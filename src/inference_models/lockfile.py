@@ -4,40 +4,49 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference_models import config
-from inference_models.cache.digest import text_sha256
+from inference_models.cache.digest import CHUNK, file_sha256, text_sha256
 from inference_models.cache.durable import write_atomic
 from inference_models.cache.manifest import Damage, read_manifest
 from inference_models.cache.package_key import PackageKey
 from inference_models.cache.store import PackageStore
-from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
-from inference_models.errors import CorruptedModelPackageError, InvalidParameterError, ModelRetrievalError
-from inference_models.locate import locate_model
+from inference_models.entities import FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    InvalidParameterError,
+    ModelRetrievalError,
+)
+from inference_models.locate import LOCAL, locate_model
 from inference_models.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.naming import nearest_hint
 from inference_models.package.text_files import read_text
 from inference_models.providers import DescribeOptions, open_provider
+from inference_models.resolutions import without_query, without_signatures
 from inference_models.resolve.environment import probe_environment
 from inference_models.toml_text import toml_text
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from inference_models.entities import ModelMetadata
+    from inference_models.entities import ModelDependency, ModelMetadata
     from inference_models.pull import Pulled
 
 _log = logging.getLogger("inference-models")
 FORMAT = 1
 HEADER = "# Written by `inference-models lock`. AutoModel.from_lock loads exactly these bytes.\n"
+NO_NETWORK = frozenset({LOCAL, "file", "wheel"})
+"""Providers whose files lie on this machine, or come with a wheel that pip may have at hand."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -53,6 +62,8 @@ class LockedFile(_Stated):
     sha256: Sha256
     md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
     """By which a mirror that knows no SHA-256 is asked for it."""
+    text: str | None = None
+    """The content, where the provider's description holds it: no other source need have such a file."""
 
 
 class LockedModel(_Stated):
@@ -70,6 +81,10 @@ class LockedModel(_Stated):
     description: dict[str, Any]
     """`metadata_to_json` with this package only and without its files."""
     files: list[LockedFile] = Field(min_length=1)
+
+    def is_called(self, name: str) -> bool:
+        """Whether this is one of the names of the model."""
+        return without_query(name) in {self.id, self.asked_for, f"{self.provider}:{self.id}"}
 
     @property
     def key(self) -> PackageKey:
@@ -113,14 +128,40 @@ class Lock(_Stated):
         if model_id is None and len(direct) == 1:
             return direct[0]
         for model in self.models:
-            if model_id in {model.id, model.asked_for, f"{model.provider}:{model.id}"}:
+            if model_id is not None and model.is_called(model_id):
                 return model
         ids = [model.asked_for for model in direct]
         if model_id is None:
             raise InvalidParameterError(
                 "the lock file pins more than one model.", needs="model_id=, one of them", found=", ".join(ids)
             )
-        raise InvalidParameterError(f"the lock file pins no model {model_id!r}; {nearest_hint(model_id, ids)}.")
+        name = without_query(model_id)
+        raise InvalidParameterError(f"the lock file pins no model {name!r}; {nearest_hint(name, ids)}.")
+
+    def find_needed(self, outer: LockedModel, dependency: ModelDependency) -> LockedModel:
+        """The package that `outer` needs under this name, which its provider was asked for when the lock was made.
+
+        Raises:
+            CorruptedModelPackageError: it is not in the lock.
+        """
+        package = dependency.model_package_id
+        found = [
+            model
+            for model in self.models
+            if model.provider == outer.provider
+            and model.is_called(dependency.model_id)
+            and package in {None, model.package}
+        ]
+        if found:
+            # Of a model that was also asked for itself, another package may be pinned: that one is not meant.
+            return min(found, key=lambda model: model.direct)
+        wanted = without_query(dependency.model_id) + (f", package {package}" if package else "")
+        raise CorruptedModelPackageError(
+            f"the lock of {outer.id!r} does not pin the models it needs.",
+            needs=wanted,
+            found=", ".join(f"{model.id}, package {model.package}" for model in self.models),
+            fix="write the lock file again",
+        )
 
 
 def make_lock(pulled: Iterable[Pulled]) -> Lock:
@@ -144,8 +185,37 @@ def lock_text(lock: Lock) -> str:
 
 
 def write_lock(lock: Lock, path: Path) -> None:
-    """Write `lock` to a file, in one step."""
-    write_atomic(path, lock_text(lock).encode())
+    """Write `lock` to a file, in one step.
+
+    Raises:
+        EnvironmentConfigurationError: it cannot be written there.
+    """
+    refuse_bad_target(path)
+    try:
+        write_atomic(path, lock_text(lock).encode())
+    except OSError as exc:
+        raise bad_target(path, exc.strerror or type(exc).__name__) from exc
+
+
+def refuse_bad_target(path: Path) -> None:
+    """Raise where no file can be written, before hours are spent on what goes into it.
+
+    Raises:
+        EnvironmentConfigurationError: its folder is missing, or must not be written to.
+    """
+    if not path.parent.is_dir():
+        raise bad_target(path, "no such folder")
+    if path.is_dir():
+        raise bad_target(path, "a folder of this name")
+    if not os.access(path.parent, os.W_OK):
+        raise bad_target(path, "a folder that must not be written to")
+
+
+def bad_target(path: Path, found: str) -> EnvironmentConfigurationError:
+    """The error for a file that cannot be written."""
+    return EnvironmentConfigurationError(
+        f"'{path}' cannot be written.", needs="a name in a folder that exists and may be written to", found=found
+    )
 
 
 def read_lock(path: str | Path) -> Lock:
@@ -197,16 +267,16 @@ def fetch_locked(
     stored = store.open(locked.key, pinned)
     if stored is not None:
         return stored
+    provider, model_id = locate_model(mirror) if mirror else (locked.provider, locked.asked_for)
     switch = config.network_forbidden_by()
-    if switch is not None and locked.provider != "wheel":
+    if switch is not None and provider not in NO_NETWORK:
         raise ModelRetrievalError(
             f"{locked.id!r} is not in the cache as it is locked.", needs="network access", found=f"{switch} is set"
         )
-    provider, model_id = locate_model(mirror) if mirror else (locked.provider, locked.asked_for)
     with closing(open_provider(provider)) as opened:
         offered = opened.describe(model_id, DescribeOptions(api_key=api_key))
-        artefacts = [_offer(file, offered, provider) for file in locked.files]
-        return store.ensure(locked.key, artefacts, opened)
+        artefacts = [_carried(locked, file) or _offer(file, offered, provider) for file in locked.files]
+        return store.ensure(locked.key, artefacts, _LocalFiles() if provider == LOCAL else opened)
 
 
 def warn_about_runtimes(lock: Lock) -> None:
@@ -224,22 +294,53 @@ def _locked(pulled: Pulled) -> LockedModel:
             f"package folder '{pulled.folder}' is not complete.", needs=manifest.handle, found=manifest.reason
         )
     bare = replace(pulled.package, package_artefacts=[])
-    _, _, revision = pulled.model.model_id.partition("@")
+    kept = without_signatures(replace(pulled.model, model_packages=[bare]))
+    texts = {item.file_handle: item.text for item in pulled.package.package_artefacts if _is_text(item)}
+    _, _, revision = kept.model_id.partition("@")
     return LockedModel(
         provider=pulled.key.provider,
-        id=pulled.model.model_id,
-        asked_for=pulled.asked_for,
+        id=kept.model_id,
+        asked_for=without_query(pulled.asked_for),
         revision=revision or None,
         package=pulled.package.package_id,
         license=pulled.model.license,
         direct=pulled.direct,
-        description=metadata_to_json(replace(pulled.model, model_packages=[bare])),
-        files=[LockedFile(**file.model_dump()) for file in manifest.files],
+        description=metadata_to_json(kept),
+        files=[LockedFile(**file.model_dump(), text=texts.get(file.handle)) for file in manifest.files],
     )
 
 
 def _pin(file: LockedFile, url: str) -> FileDownloadSpecs:
     return FileDownloadSpecs(url, file.handle, md5_hash=file.md5, sha256_hash=file.sha256, size=file.size)
+
+
+class _LocalFiles:
+    """Files of this machine, as the cache asks for them."""
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        try:
+            with Path(file.download_url).open("rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    yield chunk
+        except OSError as exc:
+            raise ModelRetrievalError(
+                f"'{file.download_url}' cannot be read.",
+                needs="a file this process may read",
+                found=exc.strerror or type(exc).__name__,
+            ) from exc
+
+
+def _is_text(item: object) -> TypeGuard[InlineFileSpecs]:
+    return isinstance(item, InlineFileSpecs)
+
+
+def _carried(locked: LockedModel, file: LockedFile) -> InlineFileSpecs | None:
+    if file.text is None:
+        return None
+    found = text_sha256(file.text)
+    if found != file.sha256:
+        raise _contradiction(locked.id, f"a text of {file.handle} with sha256 {file.sha256}", f"sha256 {found}")
+    return InlineFileSpecs(file.handle, file.text)
 
 
 def _offer(file: LockedFile, model: ModelMetadata, provider: str) -> FileDownloadSpecs | InlineFileSpecs:
@@ -250,12 +351,21 @@ def _offer(file: LockedFile, model: ModelMetadata, provider: str) -> FileDownloa
         if isinstance(item, FileDownloadSpecs) and _is_same(item, file):
             # The pin decides what may arrive, whatever the source announces.
             return replace(_pin(file, item.download_url), md5_hash=item.md5_hash or file.md5)
+        if isinstance(item, LocalFileArtefactSpecs) and _holds(item.path, file):
+            return _pin(file, str(item.path))
     raise ModelRetrievalError(
         f"{provider!r} does not offer {file.handle} of {model.model_id!r} as it is locked.",
         needs=f"a file with sha256 {file.sha256}",
         found=f"{len(artefacts)} files with other content",
         fix='name a source that has it: mirror="provider:id"',
     )
+
+
+def _holds(path: Path, file: LockedFile) -> bool:
+    try:
+        return path.stat().st_size == file.size and file_sha256(path) == file.sha256
+    except OSError:
+        return False
 
 
 def _is_same(item: FileDownloadSpecs, file: LockedFile) -> bool:

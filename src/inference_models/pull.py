@@ -13,7 +13,13 @@ from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import InvalidParameterError
 from inference_models.locate import LOCAL, locate_model
 from inference_models.providers import DescribeOptions, open_provider
-from inference_models.resolutions import Question, RememberedProvider, Resolutions, machine_fingerprint
+from inference_models.resolutions import (
+    Question,
+    RememberedProvider,
+    Resolutions,
+    machine_fingerprint,
+    without_query,
+)
 from inference_models.resolve.choose import choose_packages
 from inference_models.resolve.environment import probe_environment
 from inference_models.resolve.request import PackageRequest
@@ -33,7 +39,7 @@ class Pulled:
 
     key: PackageKey
     asked_for: str
-    """The id the provider was asked for, which may be an alias of `model.model_id`."""
+    """The id the provider was asked for, which may be an alias of `model.model_id`; of a URL, without its query."""
     model: ModelMetadata
     """With all its packages."""
     package: ModelPackageMetadata
@@ -98,9 +104,9 @@ def _pull(provider: str, model_id: str, options: PullOptions) -> list[Pulled]:
         store = options.store or PackageStore()
         pulled = []
         for package in wanted:
-            key = PackageKey(provider, package.cache_model_id or model.model_id, package.package_id)
+            key = PackageKey(provider, package.cache_model_id or without_query(model.model_id), package.package_id)
             folder = store.ensure(key, package.package_artefacts, opened)
-            pulled.append(Pulled(key, model_id, model, package, folder))
+            pulled.append(Pulled(key, without_query(model_id), model, package, folder))
     memory.remember(question, model, best.package_id)
     return pulled
 

@@ -105,12 +105,13 @@ class FileResolutionCache:
     def salt(self, *, create: bool = False) -> bytes | None:
         """What credentials are hashed with in this cache; None when nothing was ever hashed here."""
         path = self.folder / "salt"
-        if create and not path.exists() and self.is_writable():
+        if create and not path.is_file() and self.is_writable():
             make_private_folder(self.folder)
+            _put_aside_folder(path)
             write_atomic(path, os.urandom(32))
         try:
             return _read_regular_file(path)
-        except OSError:
+        except (OSError, ValueError):
             return None
 
     def clear(self, *, damaged_only: bool = False) -> int:

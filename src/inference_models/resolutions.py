@@ -154,7 +154,8 @@ class Resolutions:
             entry = AutoResolutionCacheEntry.model_validate(found)
         except ValidationError:
             return None
-        same = (entry.format, entry.provider, entry.model_id) == (FORMAT, question.provider, question.model_id)
+        asked = question.provider, without_query(question.model_id)
+        same = (entry.format, entry.provider, entry.model_id) == (FORMAT, *asked)
         return entry if same else None
 
     def _model(self, key: str, entry: AutoResolutionCacheEntry) -> ModelMetadata | None:
@@ -207,16 +208,31 @@ def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolut
         return None
     return AutoResolutionCacheEntry(
         provider=provider,
-        model_id=model_id,
-        canonical_model_id=model.model_id,
+        model_id=without_query(model_id),
+        canonical_model_id=kept.model_id,
         created_at=datetime.now(timezone.utc),
         description=description,
     )
 
 
 def without_signatures(model: ModelMetadata) -> ModelMetadata:
-    """`model` with URLs that give no access: without query, fragment and user."""
-    return replace(model, model_packages=[_unsigned(package) for package in model.model_packages])
+    """`model` with URLs that give no access: without query and user; those of files without fragment, too."""
+    needed = model.model_dependencies
+    return replace(
+        model,
+        model_id=without_query(model.model_id),
+        model_packages=[_unsigned(package) for package in model.model_packages],
+        model_dependencies=needed
+        and [item.model_copy(update={"model_id": without_query(item.model_id)}) for item in needed],
+    )
+
+
+def without_query(model_id: str) -> str:
+    """`model_id`; where it is a URL, without its query, which may be a signature, and with its fragment."""
+    place, mark, fragment = model_id.partition("#")
+    if "//" not in place.partition("?")[0]:
+        return model_id
+    return place.partition("?")[0] + mark + fragment
 
 
 def _unsigned(package: ModelPackageMetadata) -> ModelPackageMetadata:
@@ -243,7 +259,7 @@ def _credential(question: Question) -> bytes | None:
 
 
 def _shared_key(provider: str, model_id: str) -> str:
-    return _digest([FORMAT, provider, model_id])
+    return _digest([FORMAT, provider, without_query(model_id)])
 
 
 def _sorted_values(kinds: Sequence[Any] | frozenset[Any] | None) -> list[str] | None:

@@ -6,8 +6,6 @@ import logging
 import os
 import shutil
 import stat
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -28,7 +26,6 @@ from inference_models.errors import (
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 FILES = specs(SHA256)
 KEY = PackageKey("test", "m", "p1")
-WRITER = Path(__file__).with_name("slow_writer.py")
 FILE_NAMES = ["weights.onnx", "sub/more.bin", "class_names.txt"]
 
 
@@ -193,7 +190,8 @@ def test_a_file_nobody_can_verify_is_not_fetched(store):
     with pytest.raises(ModelRetrievalError) as caught:
         store.ensure(KEY, [FileDownloadSpecs("x", "w.bin")], no_source)
     assert str(caught.value) == (
-        "w.bin cannot be verified.\nneeds a sha256 or md5 announced by the provider; found: neither"
+        "w.bin cannot be verified.\n"
+        "needs a sha256 (64 hexadecimal digits) or md5 (32) announced by the provider; found: neither"
     )
     assert not store.root.exists()
 
@@ -206,6 +204,119 @@ def test_unsafe_names_are_refused_before_the_disk_is_touched(store):
     with pytest.raises(InvalidParameterError):
         PackageKey("test", "a\0b", "p")
     assert not store.root.exists()
+
+
+@pytest.mark.parametrize("digest", ["../../../../etc/passwd", "0" * 63, "g" * 64, ""])
+def test_a_hash_that_is_none_is_refused_before_it_becomes_a_file_name(store, digest):
+    with pytest.raises(ModelRetrievalError) as caught:
+        store.ensure(KEY, [FileDownloadSpecs("x", "w.bin", sha256_hash=digest)], no_source)
+    assert str(caught.value) == (
+        "w.bin cannot be verified.\n"
+        f"needs a sha256 (64 hexadecimal digits) or md5 (32) announced by the provider; found: {digest!a}"
+    )
+    assert not store.root.exists()
+
+
+def test_damage_that_cannot_be_repaired_names_the_file_and_the_cause(store):
+    folder = store.ensure(KEY, FILES, Source())
+    shutil.rmtree(store.root / "blobs")
+    (folder / "weights.onnx").write_bytes(b"123")
+    (folder / "sub/more.bin").unlink()
+
+    def offline(file):
+        raise ModelRetrievalError("the source cannot be reached.", needs="a network", found="none")
+        yield
+
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        store.ensure(KEY, FILES, offline)
+    assert str(caught.value) == (
+        "sub/more.bin of the stored 'm' cannot be used: No such file or directory.\n"
+        "needs its source, to fetch it again; found: the source cannot be reached. (none)\n"
+        "run again when the source can be reached"
+    )
+
+
+def test_damage_in_a_cache_that_cannot_be_written_names_the_file(store, monkeypatch):
+    folder = store.ensure(KEY, FILES, Source())
+    (folder / "weights.onnx").write_bytes(b"123")
+
+    def refused(self, target):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(Path, "rename", refused)
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        store.ensure(KEY, FILES, Source())
+    assert str(caught.value) == (
+        f"weights.onnx of the stored 'm' cannot be used: has 3 bytes instead of {len(CONTENT)}.\n"
+        "needs a cache folder this process may write to, to fetch it again; found: Read-only file system\n"
+        "make the cache folder writable, or set INFERENCE_HOME to another folder"
+    )
+
+
+def test_another_package_with_the_same_content_is_copied_and_not_fetched(store):
+    store.ensure(KEY, FILES, Source())
+    folder = store.ensure(PackageKey("other", "n", "p9"), FILES, no_source)
+    assert_complete(folder)
+    assert (folder / "weights.onnx").stat().st_nlink == 1
+
+
+def test_a_damaged_file_is_repaired_from_another_package_without_its_source(store):
+    store.ensure(KEY, FILES, Source())
+    folder = store.ensure(PackageKey("other", "n", "p9"), FILES, no_source)
+    (folder / "weights.onnx").write_bytes(b"")
+    assert_complete(store.ensure(PackageKey("other", "n", "p9"), FILES, no_source))
+
+
+def test_the_index_is_never_believed(store):
+    folder = store.ensure(KEY, FILES, Source())
+    (folder / "weights.onnx").write_bytes(CONTENT[::-1])
+    (folder / "sub/more.bin").write_bytes(CONTENT[::-1])
+    source = Source()
+    assert_complete(store.ensure(PackageKey("other", "n", "p9"), FILES, source))
+    assert source.reads == 1
+
+
+def test_only_the_damaged_file_is_fetched_again(store):
+    contents = {"a.bin": b"a" * 1000, "b.bin": b"b" * 1000}
+    files = [
+        FileDownloadSpecs("x", name, sha256_hash=hashlib.sha256(data).hexdigest()) for name, data in contents.items()
+    ]
+    asked = []
+
+    def read(file):
+        asked.append(file.file_handle)
+        yield contents[file.file_handle]
+
+    folder = store.ensure(KEY, files, read)
+    (folder / "b.bin").write_bytes(b"b" * 999 + b"c")
+    store.ensure(KEY, files, read)
+    assert asked == ["a.bin", "b.bin", "b.bin"]
+
+
+def test_a_file_that_the_manifest_does_not_list_is_no_part_of_the_package(store):
+    folder = store.ensure(KEY, FILES, Source())
+    (folder / "inference_config.json").write_text("{}")
+    assert store.open(KEY) is None
+    assert store.ensure(KEY, FILES, no_source) == folder
+    assert not (folder / "inference_config.json").exists()
+
+
+def test_a_cache_of_format_1_is_read_as_it_is(store):
+    folder = store.ensure(KEY, FILES, Source())
+    manifest = json.loads((folder / MANIFEST_NAME).read_text())
+    old = {**manifest, "format": 1, "files": [{**file} for file in manifest["files"]]}
+    for file in old["files"]:
+        del file["md5"]
+    (folder / MANIFEST_NAME).write_text(json.dumps(old))
+    assert store.ensure(KEY, FILES, no_source) == folder
+    assert json.loads((folder / MANIFEST_NAME).read_text())["format"] == 1
+
+
+def test_both_hashes_are_kept_where_the_provider_gives_only_one(store):
+    announced = FileDownloadSpecs("x", "w.bin", md5_hash=hashlib.md5(CONTENT).hexdigest())
+    store.ensure(KEY, [announced], Source())
+    (file,) = store.find(KEY).files
+    assert (file.sha256, file.md5) == (SHA256, announced.md5_hash)
 
 
 def test_an_error_of_the_source_passes_through_and_leaves_nothing(store):
@@ -269,51 +380,6 @@ def test_a_hit_writes_nothing(store):
         store.root.chmod(0o700)
         folder.chmod(0o700)
     assert {path: path.lstat().st_mtime_ns for path in store.root.rglob("*")} == before
-
-
-POINTS = [
-    "first bytes",
-    "last byte",
-    "before fsync",
-    "after fsync",
-    "before manifest_text",
-    "before _withdraw_other_version",
-    "after _move_in",
-    "before _commit",
-    "before _stamp",
-    "after _commit",
-    "after make_private_folder",
-]
-COMMITTED = {"before _stamp", "after _commit"}
-
-
-def run_writer(root: Path, point: str = "never") -> subprocess.Popen[str]:
-    source = Path(__file__).parents[2] / "src"
-    environment = {**os.environ, "PYTHONPATH": str(source)}
-    command = [sys.executable, str(WRITER), str(root), SHA256, point]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
-
-
-def test_killed_at_any_point_nothing_or_everything_is_there(store):
-    roots = {point: store.root.parent / point.replace(" ", "-") for point in POINTS}
-    for point, root in roots.items():
-        writer = run_writer(root, point)
-        writer.communicate(timeout=60)
-        assert writer.returncode == -9, point
-        after = PackageStore(root)
-        found = after.open(KEY)
-        assert (found is not None) == (point in COMMITTED)
-        assert_complete(after.ensure(KEY, FILES, no_source if found else Source()))
-        assert leftovers(after) == [] or found, point
-
-
-def test_processes_that_race_all_get_the_one_complete_package(store):
-    writers = [run_writer(store.root) for _ in range(4)]
-    folders = {writer.communicate(timeout=60)[0].strip() for writer in writers}
-    assert [writer.returncode for writer in writers] == [0, 0, 0, 0]
-    assert folders == {str(store.folder_of(KEY))}
-    assert_complete(store.ensure(KEY, FILES, no_source))
-    assert leftovers(store) == []
 
 
 def test_a_package_that_another_process_repaired_meanwhile_is_not_put_aside(store):

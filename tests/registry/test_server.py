@@ -163,6 +163,41 @@ class TestMetadata:
         assert "needs a complete onnx-model-package-v1" in caplog.text
 
 
+class TestNames:
+    def test_a_package_with_a_name_that_clients_refuse_is_left_out(self, server, library, caplog):
+        ids = [item["packageId"] for item in described(server, "pets")["modelPackages"]]
+        address = file_path(described(server, "pets"), "class_names.txt", ids.index("fp32"))
+        folder = library / "pets" / "fp32"
+        (folder / "notes (1).txt").write_text("x")
+        assert "fp32" not in {item["packageId"] for item in described(server, "pets")["modelPackages"]}
+        assert ask(server, address)[0] == 404
+        assert caplog.messages[0] == (
+            "pets/fp32 is not published: the package lists a file name that is not safe.\n"
+            "needs relative names of letters, digits, '.', '_' and '-', with forward slashes; found: 'notes (1).txt'"
+        )
+        (folder / "notes (1).txt").unlink()
+        assert ask(server, address)[0] == 200
+
+    @pytest.mark.skipif(os.name != "posix", reason="needs a file system with names that differ in case only")
+    def test_a_package_whose_names_clash_elsewhere_is_left_out_at_the_start(self, library, caplog):
+        from inference_models.registry.library import PackageLibrary
+
+        write_detector(library / "clash")
+        everything = PackageLibrary(library).warm()
+        (library / "clash" / "WEIGHTS.onnx").write_text("x")
+        assert PackageLibrary(library).warm() == everything - 1
+        assert "clash is not published" in caplog.text
+
+    def test_a_path_that_is_too_long_to_be_asked_for_is_left_out(self, library, caplog):
+        from inference_models.registry.library import PackageLibrary
+
+        write_detector(library / "deep")
+        everything = PackageLibrary(library).warm()
+        (library / "deep" / ("x" * 252)).write_text("x")
+        assert PackageLibrary(library).warm() == everything - 1
+        assert "deep is not published" in caplog.text
+
+
 class TestFiles:
     def test_a_file_can_be_asked_about_and_read(self, server, library):
         path = file_path(described(server, "team/cats/3"))
@@ -290,6 +325,8 @@ class TestAccess:
             f"{name}?expires=99999999999&signature=",
             f"{name}?expires=-1&signature=0",
             f"{path}0",
+            f"{name}?" + "&".join(f"f{number}=1" for number in range(9)),
+            f"{name}?" + "&" * 5_000,
         ):
             assert ask(server, forged)[0] == 403
 

@@ -34,3 +34,32 @@ TEXTS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 def test_no_text_shows_the_secret_it_was_scrubbed_of(secret, before, after):
     shown = scrub(f"{before}{secret}{after}", [secret])
     assert all(secret not in piece for piece in shown.split("[hidden]"))
+
+
+SIGNED = (
+    "https://a.example/x?modelId=pets&v=1&X-Sig=Ab%2Bc%2fd%3D%3D&next=https%3A%2F%2Fb.example%2Fy%3Ftoken%3Dinner77"
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("bad Ab%2Bc%2fd%3D%3D", "bad [hidden]"),
+        ("bad Ab%2bc%2Fd%3d%3d", "bad [hidden]"),
+        ("bad Ab+c/d== for pets", "bad [hidden] for pets"),
+        ("bad v=1 at 1", "bad [hidden] at 1"),
+        ("at https://c.example/y?s=unknown", "at https://c.example/y?..."),
+        ("at /y?s=unknown, sorry", "at /y?... sorry"),
+        ("at 'y?s=unknown'", "at 'y?...'"),
+        ("at https%3A%2F%2Fc.example%2Fy%3Fs%3Dunknown", "at [hidden]"),
+        ("at https%253A%252F%252Fc.example%252Fy%253Fs%253Dunknown", "at [hidden]"),
+        ("token inner77 of https://b.example/y?token=inner77", "token [hidden] of [hidden]"),
+        ("what now? pets", "what now? pets"),
+    ],
+)
+def test_values_of_an_address_that_was_asked_are_hidden_wherever_they_are(said, shown):
+    assert scrub(said, urls=[SIGNED]) == shown
+
+
+def test_a_query_without_names_or_values_hides_nothing_else():
+    assert scrub("a = b & c", urls=["https://a.example/?=&a=&&="]) == "a = b & c"

@@ -112,6 +112,40 @@ def test_a_final_status(client, status, text):
         assert text_of(client, server, ModelRetrievalError) == text.format(stated)
 
 
+XML = (
+    "<Error><Code>SignatureDoesNotMatch</Code><Message>It isn&apos;t the one of canary77.</Message>"
+    "<AWSAccessKeyId>AKIACANARY</AWSAccessKeyId><StringToSign>GET /x?Token=other88</StringToSign></Error>"
+)
+
+
+@pytest.mark.parametrize("begin", ["", '<?xml version="1.0"?>\n', "\ufeff<?xml version='1.0'?>"])
+def test_only_code_and_message_of_xml_are_shown(client, begin):
+    with scripted({"/f": answer(403, (begin + XML).encode())}) as server:
+        with pytest.raises(ModelRetrievalError) as caught:
+            client.get(server.url("/f?sig=canary77"))
+        assert str(caught.value) == (
+            f"{server.url('/f')}?... does not let you have this.\n"
+            "needs an answer with status 200; found: 403: SignatureDoesNotMatch: It isn't the one of [hidden].\n"
+            "check what the API key may use"
+        )
+
+
+@pytest.mark.parametrize("ask", ["get", "open_url"])
+def test_the_signature_of_an_address_that_was_redirected_to_is_not_shown(client, ask):
+    scripts = {
+        "/f": answer(302, Location="/g?sig=canary%2F77&a=b"),
+        "/g": answer(403, b"canary/77 and canary%2f77 in /g?sig=canary/77 and first88"),
+    }
+    with scripted(scripts) as server:
+        with pytest.raises(ModelRetrievalError) as caught:
+            getattr(client, ask)(server.url("/f?key=first88"))
+        assert str(caught.value) == (
+            f"{server.url('/f')}?... does not let you have this.\n"
+            "needs an answer with status 200; found: 403: [hidden] and [hidden] in /g?[hidden] and [hidden]\n"
+            "check what the API key may use"
+        )
+
+
 def test_a_part_that_is_another(client):
     with pytest.raises(RangeRequestNotSupportedError) as caught:
         ranged_part({"content-range": "bytes 0-4/9"}, ByteRange(2, 5))

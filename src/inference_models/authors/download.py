@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from inference_models.cache.digest import CHUNK
 from inference_models.cache.durable import make_private_folder, sync_folder
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from inference_models.cache.pace import Limits
     from inference_models.cache.progress import ProgressCallback
     from inference_models.cache.stream import FileStream, RangeSource
+    from inference_models.transport.http import HttpClient
 
 _log = logging.getLogger("inference-models")
 PARTIALS = ".partials"
@@ -82,14 +83,12 @@ def download_files_to_directory(  # noqa: PLR0913, PLR0917 - the public interfac
     """
     from inference_models.cache.pace import Limits  # noqa: PLC0415 - the network is loaded when it is used
     from inference_models.cache.progress import shown_progress  # noqa: PLC0415
-    from inference_models.transport.http import HttpClient, HttpLimits  # noqa: PLC0415
 
     folder = Path(target_dir).absolute()
     targets = _targets(folder, files_specs, name_after, unverifiable=download_files_without_hash)
-    limits = HttpLimits() if request_timeout is None else HttpLimits(connect=request_timeout, read=request_timeout)
     with ExitStack() as stack:
         job = _Job(
-            source=_Urls(stack.enter_context(closing(HttpClient(limits)))),
+            source=_Urls(stack.enter_context(closing(_new_client(request_timeout)))),
             report=stack.enter_context(shown_progress()) if verbose else _silent,
             limits=replace(Limits.configured(None), connections=max(1, max_threads_per_download)),
             created=on_file_created,
@@ -102,15 +101,20 @@ def download_files_to_directory(  # noqa: PLR0913, PLR0917 - the public interfac
     return {file.file_handle: str(target) for file, target in targets.items()}
 
 
+def _new_client(timeout: float | None) -> HttpClient:
+    from inference_models.transport.http import HttpClient, HttpLimits  # noqa: PLC0415
+
+    return HttpClient(HttpLimits() if timeout is None else HttpLimits(connect=timeout, read=timeout))
+
+
 @dataclass(frozen=True)
 class _Urls:
     """URLs as files that can be opened anywhere."""
 
-    client: Any
+    client: HttpClient
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
-        stream: FileStream = self.client.open_url(file.download_url, start=start, stop=stop)
-        return stream
+        return self.client.open_url(file.download_url, start=start, stop=stop)
 
 
 @dataclass(frozen=True, kw_only=True)

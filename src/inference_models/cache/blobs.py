@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference_models.cache.durable import make_private_folder, write_atomic
+from inference_models.cache.durable import write_hint
 from inference_models.cache.names import is_portable_handle
 
 if TYPE_CHECKING:
@@ -41,10 +42,7 @@ class BlobIndex:
             if digest is not None:
                 path = self._path(algorithm, digest)
                 known = [other for other in _read(path) if other != relative and (self.root / other).is_file()]
-                with suppress(OSError):
-                    make_private_folder(path.parent)
-                    text = json.dumps({"places": [relative, *known][:MAX_PLACES]})
-                    write_atomic(path, text.encode(), durable=False)
+                write_hint(path, json.dumps({"places": [relative, *known][:MAX_PLACES]}).encode())
 
     def prune(self) -> int:
         """Remove the entries of content that is gone; returns how many."""
@@ -52,7 +50,7 @@ class BlobIndex:
         for path in (self.root / "blobs").glob("*/*/*"):
             if not any(self._existing(path)):
                 with suppress(OSError):
-                    path.unlink()
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
                     removed += 1
         return removed
 
@@ -68,6 +66,8 @@ def _read(path: Path) -> list[str]:
         with path.open("rb") as stream:
             places = json.loads(stream.read(_MAX_BYTES))["places"]
     except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return []
+    if not isinstance(places, list):
         return []
     # An entry is only data in a folder others may reach: it must not lead anywhere but into a package.
     return [place for place in places if isinstance(place, str) and _is_inside(place)]

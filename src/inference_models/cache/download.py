@@ -150,6 +150,8 @@ class _Download:
 
     def run(self) -> RunningDigest:
         """Fetch what is missing; returns the hashes of the whole."""
+        if self._wanted.file.size == 0:
+            self._partial.set_plan(Plan(None, 0))
         try:
             parts = [part for part in range(len(self._partial.done)) if not self._partial.is_complete(part)]
             for part in parts:
@@ -185,7 +187,8 @@ class _Download:
         with self._changed:
             self._changed.notify_all()
         until = time.monotonic() + _JOIN_S
-        for thread, _ in self._running:
+        # A signal may have come between the making of a thread and its start.
+        for thread in (thread for thread, _ in self._running if thread.ident is not None):
             thread.join(max(0.0, until - time.monotonic()))
 
     def _watch(self) -> None:

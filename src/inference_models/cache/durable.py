@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from inference_models.errors import EnvironmentConfigurationError
@@ -23,10 +23,15 @@ _OTHER_FOLDER = "set INFERENCE_HOME to a folder with room that you may write to"
 
 def make_private_folder(path: Path) -> None:
     """Create `path` and missing parents, readable by this user only. Folders that exist keep their mode."""
-    if path.is_dir():
-        return
-    make_private_folder(path.parent)
-    path.mkdir(mode=0o700, exist_ok=True)
+    while not path.is_dir():
+        make_private_folder(path.parent)
+        try:
+            path.mkdir(mode=0o700)
+        except FileExistsError:
+            if os.path.lexists(path) and not path.is_dir():
+                raise
+        except FileNotFoundError:
+            continue  # another process removed the parent meanwhile
 
 
 def write_file(path: Path, chunks: Iterable[bytes], digest: RunningDigest, *, limit: int | None = None) -> None:
@@ -63,6 +68,15 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
         raise
     if durable:
         sync_folder(path.parent)
+
+
+def write_hint(path: Path, data: bytes) -> None:
+    """Put `data` at `path` when that is possible: for files whose loss costs time and nothing else."""
+    with suppress(OSError):
+        make_private_folder(path.parent)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        write_atomic(path, data, durable=False)
 
 
 def sync_folder(path: Path) -> None:

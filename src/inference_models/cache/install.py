@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,9 +83,12 @@ class Installation:
             (desk / "package").write_text(self.folder.relative_to(self.root).as_posix(), encoding="utf-8")
             if self.is_done():
                 return  # by another process, while this one waited
-            # The folder, or a download, is gone: another process was faster, or removed the package.
-            with suppress(FileNotFoundError):
+            try:
                 self._fill(as_range_source(source), report, desk)
+            except FileNotFoundError:
+                # The folder, or a download, is gone: another process was faster, or removed the package.
+                if self.is_done():
+                    self._clear()
 
     @contextmanager
     def _claimed(self, report: ProgressCallback) -> Iterator[None]:
@@ -119,6 +122,7 @@ class Installation:
         item = wanted.file
         found = self._copied(item)
         partial, digest = download(wanted, self._partials(item)) if found is None else found
+        partial.close()  # some systems do not move a file that is open
         leave_to_others.callback(partial.release)
         file = ManifestFile(handle=item.file_handle, size=digest.size, sha256=digest.sha256, md5=digest.md5)
         return _Staged(file, partial.data)

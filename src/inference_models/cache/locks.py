@@ -44,7 +44,8 @@ def claimed(paths: Sequence[Path], waiting: Callable[[Path], None]) -> Iterator[
         yield
     finally:
         stop.set()
-        heart.join()
+        if heart.ident is not None:  # else a signal came before it was started
+            heart.join()
         for lock in reversed(held):
             with suppress(OSError):
                 lock.release()

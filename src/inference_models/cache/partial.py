@@ -221,9 +221,10 @@ def _read(folder: Path) -> tuple[Plan, list[int]]:
         ValueError: the files contradict each other.
     """
     with (folder / "plan.json").open("rb") as stream:
-        content = json.loads(stream.read(_MAX_PLAN_BYTES))
+        text = stream.read(_MAX_PLAN_BYTES)
     counts = (folder / "done").read_bytes()[: _MAX_PARTS * _COUNT.size]
     try:
+        content = json.loads(text)
         plan = Plan(content["version"], content["size"], tuple(int(start) for start in content["starts"]))
         done = [_COUNT.unpack_from(counts, part * _COUNT.size)[0] for part in range(len(plan.starts))]
     except (TypeError, KeyError, struct.error, RecursionError) as exc:

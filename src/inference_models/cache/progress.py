@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ from inference_models.config import interactive_progress_bars
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_one_display = threading.Lock()
+"""A terminal shows the bars of one load; others that run beside it show nothing."""
 
 
 @dataclass(frozen=True)
@@ -32,9 +36,19 @@ ProgressCallback: TypeAlias = Callable[[Progress], None]
 @contextmanager
 def shown_progress() -> Iterator[ProgressCallback]:
     """A callback that draws one bar per file on stderr; on anything but a terminal it does nothing."""
-    if not (sys.stderr is not None and sys.stderr.isatty() and interactive_progress_bars()):
+    on_terminal = sys.stderr is not None and sys.stderr.isatty() and interactive_progress_bars()
+    if not on_terminal or not _one_display.acquire(blocking=False):
         yield _nothing
         return
+    try:
+        with _bars() as draw:
+            yield draw
+    finally:
+        _one_display.release()
+
+
+@contextmanager
+def _bars() -> Iterator[ProgressCallback]:
     from rich.console import Console  # noqa: PLC0415 - only needed on a terminal
     from rich.progress import (  # noqa: PLC0415
         BarColumn,

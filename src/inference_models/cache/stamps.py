@@ -13,14 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference_models.cache.durable import make_private_folder, write_atomic
+from inference_models.cache.durable import write_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 MAX_STAMPS_BYTES = 8 << 20
-_seen_here: dict[tuple[Path, str], Stamp] = {}
-"""Stamps of this process: all there is where the cache folder cannot be written."""
+_seen_here: dict[Path, dict[str, Stamp]] = {}
+"""Stamps of this process, by package folder: all there is where the cache folder cannot be written."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,7 @@ class Stamps:
     @classmethod
     def read(cls, path: Path, folder: Path) -> Stamps:
         """The stamps of the package in `folder`; none when they are missing, damaged, or of another boot."""
-        stamps = cls(path, folder, _parse(path))
-        stamps.known.update({handle: stamp for (where, handle), stamp in _seen_here.items() if where == folder})
-        return stamps
+        return cls(path, folder, {**_parse(path), **_seen_here.get(folder, {})})
 
     def holds(self, handle: str, status: os.stat_result, sha256: str) -> bool:
         """Whether the file was hashed as it is now, with this result."""
@@ -61,8 +59,7 @@ class Stamps:
 
     def add(self, handle: str, status: os.stat_result, sha256: str) -> None:
         """Remember that a file of this status was hashed, with this result."""
-        stamp = Stamp.of(status, sha256)
-        self.known[handle] = _seen_here[self.folder, handle] = stamp
+        self.known[handle] = _seen_here.setdefault(self.folder, {})[handle] = Stamp.of(status, sha256)
         self.changed = True
 
     def save(self) -> None:
@@ -70,9 +67,7 @@ class Stamps:
         if not self.changed or not boot_id() or not _writable(self.path.parent):
             return
         self.changed = False
-        with suppress(OSError):
-            make_private_folder(self.path.parent)
-            write_atomic(self.path, _text(self.known).encode(), durable=False)
+        write_hint(self.path, _text(self.known).encode())
 
 
 @cache

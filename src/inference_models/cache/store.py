@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 import uuid
 from contextlib import suppress
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PackageKey", "PackageStore"]
 _log = logging.getLogger("inference-models")
+_SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
+_MD5 = re.compile(r"[0-9A-Fa-f]{32}")
 _ROUNDS = 5
 """Other processes may put a package there, or find it damaged, while we look; more rounds than this are no race."""
 
@@ -184,8 +187,11 @@ class PackageStore:
                 moved.append(item)
             if seen is None or item.is_news:
                 continue
+            try:
+                self._quarantine(place, seen)
+            except OSError as exc:
+                raise _not_writable(key, item, exc) from exc
             _log.warning("%s: %s %s; moved to quarantine and fetched again.", folder, item.handle, item.reason)
-            self._quarantine(place, seen)
             moved.append(item)
         return moved
 
@@ -233,12 +239,27 @@ def _total_size(files: Sequence[ArtefactSpecs]) -> int:
 
 
 def _refuse_unverifiable(item: ArtefactSpecs) -> None:
-    if isinstance(item, FileDownloadSpecs) and item.sha256_hash is None and item.md5_hash is None:
+    if not isinstance(item, FileDownloadSpecs):
+        return
+    announced = [digest for digest in (item.sha256_hash, item.md5_hash) if digest is not None]
+    right = (item.sha256_hash is None or _SHA256.fullmatch(item.sha256_hash)) and (
+        item.md5_hash is None or _MD5.fullmatch(item.md5_hash)
+    )
+    if not announced or not right:
         raise ModelRetrievalError(
             f"{item.file_handle} cannot be verified.",
-            needs="a sha256 or md5 announced by the provider",
-            found="neither",
+            needs="a sha256 (64 hexadecimal digits) or md5 (32) announced by the provider",
+            found=ascii(announced[0][:80]) if announced else "neither",
         )
+
+
+def _not_writable(key: PackageKey, damage: Damage, cause: OSError) -> CorruptedModelPackageError:
+    return CorruptedModelPackageError(
+        f"{damage.handle} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
+        needs="a cache folder this process may write to, to fetch it again",
+        found=cause.strerror or type(cause).__name__,
+        fix="make the cache folder writable, or set INFERENCE_HOME to another folder",
+    )
 
 
 def _not_repaired(

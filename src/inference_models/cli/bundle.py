@@ -8,9 +8,19 @@ from typing import Annotated
 import typer
 
 from inference_models.cli.console import messages, output
-from inference_models.cli.pull import Backend, EveryPackage, Models, Package, Quantization, pull_all
+from inference_models.cli.pull import (
+    AllowUntrusted,
+    ApiKey,
+    Backend,
+    EveryPackage,
+    Models,
+    Package,
+    Quantization,
+    Selection,
+    pull_all,
+)
 from inference_models.cli.sizes import megabytes
-from inference_models.errors import FileHashSumMissmatch
+from inference_models.terminal import plain
 
 bundle = typer.Typer(help="Carry models to machines without a network.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -23,34 +33,52 @@ def export(
     quantization: Quantization = None,
     package: Package = None,
     every_package: EveryPackage = False,
+    api_key: ApiKey = None,
+    allow_untrusted: AllowUntrusted = False,
 ) -> None:
     """Write MODELS, with what they depend on, their licences and a lock, to one file."""
     from inference_models.bundle import export_bundle  # noqa: PLC0415 - not needed for --help
     from inference_models.cache.digest import file_sha256  # noqa: PLC0415
+    from inference_models.lockfile import refuse_bad_target  # noqa: PLC0415
 
-    pulled = pull_all(models, backend, quantization, package, every_package)
+    refuse_bad_target(target)
+    selection = Selection(
+        backend=backend,
+        quantization=quantization,
+        package=package,
+        every_package=every_package,
+        api_key=api_key,
+        allow_untrusted=allow_untrusted,
+    )
+    pulled = pull_all(models, selection)
     for item in pulled:
         if item.model.license is None:
-            messages().print(f"{item.model.model_id}: no licence is stated", markup=False, soft_wrap=True)
+            messages().print(plain(f"{item.model.model_id}: no licence is stated"), soft_wrap=True)
     export_bundle(pulled, target)
-    output().print(f"{target}: {len(pulled)} packages, {megabytes(target.stat().st_size)} MB", soft_wrap=True)
-    output().print(f"sha256 {file_sha256(target)}", soft_wrap=True)
+    size = megabytes(target.stat().st_size)
+    output().print(plain(f"{target}: {len(pulled)} packages, {size} MB"), soft_wrap=True)
+    output().print(plain(f"sha256 {file_sha256(target)}"), soft_wrap=True)
 
 
 @bundle.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A file `bundle export` wrote.")],
-    sha256: Annotated[str | None, typer.Option(help="Refuse any other file than the one with this hash.")] = None,
+    sha256: Annotated[
+        str | None,
+        typer.Option(help="Refuse any other file than the one with this hash. Without it the models are untrusted."),
+    ] = None,
 ) -> None:
     """Verify FILE and put its models into the cache; they load without a network from then on."""
     from inference_models.bundle import import_bundle  # noqa: PLC0415 - not needed for --help
-    from inference_models.cache.digest import file_sha256  # noqa: PLC0415
 
-    if sha256 is not None and (found := file_sha256(file)) != sha256.lower():
-        raise FileHashSumMissmatch(
-            f"{file} is another file.", needs=f"sha256 {sha256.lower()}", found=f"sha256 {found}"
-        )
-    for package in import_bundle(file):
-        output().print(
-            f"{package.provider}:{package.asked_for}  package {package.package_id}", markup=False, soft_wrap=True
+    for package in import_bundle(file, sha256=sha256):
+        text = f"{package.provider}:{package.asked_for}  package {package.package_id}"
+        output().print(plain(text), soft_wrap=True)
+    if sha256 is None:
+        messages().print(
+            plain(
+                "nobody vouches for this bundle: its models load with allow_untrusted_packages=True only. "
+                "Import it with --sha256 and the hash that `bundle export` printed to trust them."
+            ),
+            soft_wrap=True,
         )

@@ -8,7 +8,17 @@ from typing import Annotated
 import typer
 
 from inference_models.cli.console import output
-from inference_models.cli.pull import Backend, Models, Package, Quantization, pull_all
+from inference_models.cli.pull import (
+    AllowUntrusted,
+    ApiKey,
+    Backend,
+    Models,
+    Package,
+    Quantization,
+    Selection,
+    pull_all,
+)
+from inference_models.terminal import plain
 
 DEFAULT = Path("models.lock")
 
@@ -19,11 +29,21 @@ def lock(
     backend: Backend = None,
     quantization: Quantization = None,
     package: Package = None,
+    api_key: ApiKey = None,
+    allow_untrusted: AllowUntrusted = False,
 ) -> None:
     """Write a lock file for MODELS: provider, id, revision, package, and size and hash of every file."""
-    from inference_models.lockfile import make_lock, write_lock  # noqa: PLC0415 - not needed for --help
+    from inference_models.lockfile import make_lock, refuse_bad_target, write_lock  # noqa: PLC0415 - not for --help
 
-    made = make_lock(pull_all(models, backend, quantization, package, every_package=False))
+    refuse_bad_target(target)
+    selection = Selection(
+        backend=backend,
+        quantization=quantization,
+        package=package,
+        api_key=api_key,
+        allow_untrusted=allow_untrusted,
+    )
+    made = make_lock(pull_all(models, selection))
     write_lock(made, target)
     files = sum(len(model.files) for model in made.models)
-    output().print(f"{target}: {len(made.models)} packages, {files} files", soft_wrap=True)
+    output().print(plain(f"{target}: {len(made.models)} packages, {files} files"), soft_wrap=True)

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inference_models.cli.console import output
+from inference_models.cli.console import messages, output, report_error
 from inference_models.cli.sizes import megabytes
+from inference_models.errors import BaseInferenceModelsError
+from inference_models.terminal import plain
 
 if TYPE_CHECKING:
-    from inference_models.cache.package_key import PackageKey
-    from inference_models.pull import Pulled
+    from collections.abc import Callable
 
+    from inference_models.cache.package_key import PackageKey
+    from inference_models.pull import Pulled, PullOptions
+
+KEY_VARIABLE = "INFERENCE_MODELS_API_KEY"
 Models = Annotated[list[str], typer.Argument(help="Model ids, or provider:id.")]
 Backend = Annotated[list[str] | None, typer.Option(help="Only this backend; may be repeated.")]
 Quantization = Annotated[list[str] | None, typer.Option(help="Only this number format; may be repeated.")]
@@ -20,6 +26,47 @@ Package = Annotated[str | None, typer.Option(help="Only the package with this id
 EveryPackage = Annotated[
     bool, typer.Option("--every-package", help="All packages, for machines that differ from this one.")
 ]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        envvar=KEY_VARIABLE,
+        show_envvar=False,
+        help=f"Key for the provider. {KEY_VARIABLE} holds it too, and keeps it out of the list of processes.",
+    ),
+]
+AllowUntrusted = Annotated[
+    bool, typer.Option("--allow-untrusted", help="Also packages their provider does not vouch for.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """Which packages of the models, and with which key."""
+
+    backend: list[str] | None = None
+    quantization: list[str] | None = None
+    package: str | None = None
+    every_package: bool = False
+    api_key: str | None = None
+    allow_untrusted: bool = False
+
+    def options(self) -> PullOptions:
+        """The same for the library."""
+        from inference_models.pull import PullOptions  # noqa: PLC0415 - not needed for --help
+        from inference_models.resolve.request import (  # noqa: PLC0415
+            PackageRequest,
+            parse_backends,
+            parse_quantizations,
+        )
+
+        request = PackageRequest(
+            package_id=self.package,
+            backends=parse_backends(self.backend or None),
+            quantizations=parse_quantizations(self.quantization or None),
+            allow_untrusted=self.allow_untrusted,
+        )
+        return PullOptions(request=request, api_key=self.api_key, every_package=self.every_package)
 
 
 def pull(
@@ -29,43 +76,76 @@ def pull(
     package: Package = None,
     every_package: EveryPackage = False,
     pin: Annotated[bool, typer.Option("--pin", help="`cache gc` never removes them to make room.")] = False,
+    api_key: ApiKey = None,
+    allow_untrusted: AllowUntrusted = False,
 ) -> None:
-    """Fetch MODELS and what they depend on into the cache, verified; loads nothing."""
-    from inference_models.cache.store import PackageStore  # noqa: PLC0415 - not needed for --help
+    """Fetch MODELS and what they depend on into the cache, verified; loads nothing.
 
-    for item in pull_all(models, backend, quantization, package, every_package):
-        if pin:
-            PackageStore().pin(item.key)
-        stored = PackageStore().find(item.key)
-        size = f", {megabytes(stored.size)} MB" if stored else ""
-        note = "" if item.direct else "  (needed by another)"
-        output().print(f"{item.model.model_id}: {item.package.get_summary()}{size}{note}", markup=False, soft_wrap=True)
+    Goes on after a model that cannot be had, and exits with 1 then.
+    """
+    selection = Selection(
+        backend=backend,
+        quantization=quantization,
+        package=package,
+        every_package=every_package,
+        api_key=api_key,
+        allow_untrusted=allow_untrusted,
+    )
+    failed: list[str] = []
+
+    def report(model: str, error: BaseInferenceModelsError) -> None:
+        failed.append(model)
+        report_error(error)
+
+    for item in pull_all(models, selection, on_failure=report):
+        _say(item, pin=pin)
+    if failed and len(models) > 1:
+        text = f"{len(failed)} of {len(models)} models failed: {', '.join(failed)}"
+        messages().print(plain(text), soft_wrap=True)
+    if failed:
+        raise typer.Exit(1)
 
 
 def pull_all(
     models: list[str],
-    backend: list[str] | None,
-    quantization: list[str] | None,
-    package: str | None,
-    every_package: bool,
+    selection: Selection,
+    *,
+    on_failure: Callable[[str, BaseInferenceModelsError], None] | None = None,
 ) -> list[Pulled]:
-    """All models and their dependencies, each package once."""
-    from inference_models.pull import PullOptions, pull_model  # noqa: PLC0415 - not needed for --help
-    from inference_models.resolve.request import (  # noqa: PLC0415
-        PackageRequest,
-        parse_backends,
-        parse_quantizations,
-    )
+    """All models and their dependencies, each package once.
 
-    request = PackageRequest(
-        package_id=package,
-        backends=parse_backends(backend or None),
-        quantizations=parse_quantizations(quantization or None),
-    )
-    options = PullOptions(request=request, every_package=every_package)
+    Args:
+        models: Their ids.
+        selection: Which packages.
+        on_failure: Gets the id, without what must not be shown, and the error of each model that cannot be had; None:
+            the first such error is raised.
+    """
+    from inference_models.pull import pull_model  # noqa: PLC0415 - not needed for --help
+    from inference_models.resolutions import without_query  # noqa: PLC0415
+
+    options = selection.options()
     pulled: dict[PackageKey, Pulled] = {}
     for model in models:
-        for item in pull_model(model, options):
+        try:
+            items = pull_model(model, options)
+        except BaseInferenceModelsError as exc:
+            if on_failure is None:
+                raise
+            on_failure(without_query(model), exc)
+            continue
+        for item in items:
             known = pulled.get(item.key)
             pulled[item.key] = item if known is None or not known.direct else known
     return list(pulled.values())
+
+
+def _say(item: Pulled, *, pin: bool) -> None:
+    from inference_models.cache.store import PackageStore  # noqa: PLC0415 - not needed for --help
+
+    store = PackageStore()
+    if pin:
+        store.pin(item.key)
+    stored = store.find(item.key)
+    size = f", {megabytes(stored.size)} MB" if stored else ""
+    note = "" if item.direct else "  (needed by another)"
+    output().print(plain(f"{item.model.model_id}: {item.package.get_summary()}{size}{note}"), soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from inference_models.cli.console import messages
 
+KEYS_VARIABLE = "INFERENCE_MODELS_REGISTRY_KEYS"
 registry = typer.Typer(help="Host models for others.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -27,8 +29,8 @@ def serve(
     api_key: Annotated[
         list[str] | None,
         typer.Option(
-            envvar="INFERENCE_MODELS_REGISTRY_KEYS",
-            help="Key that clients must send; may be repeated. The variable keeps it out of the list of processes.",
+            help=f"Key that clients must send; may be repeated. {KEYS_VARIABLE} holds one or more, separated by commas"
+            " or white space, and keeps them out of the list of processes.",
         ),
     ] = None,
     public_url: Annotated[
@@ -45,8 +47,8 @@ def serve(
     from inference_models.registry.server import RegistryServer  # noqa: PLC0415
     from inference_models.transport.redirects import is_loopback  # noqa: PLC0415
 
+    keys = _keys(api_key)
     library = PackageLibrary(directory)
-    keys = tuple(key.strip() for key in api_key or () if key.strip())
     try:
         server = RegistryServer(library, host=host, port=port, access=Access(keys=keys), public_url=public_url)
     except OSError as exc:
@@ -65,3 +67,23 @@ def serve(
     threading.Thread(target=library.warm, daemon=True).start()
     run_until_stopped(server)
     console.print("stopped", markup=False)
+
+
+def _keys(stated: list[str] | None) -> tuple[str, ...]:
+    """The keys of the command line, else those of the variable; none only where neither was given."""
+    if stated:
+        return tuple(_checked_key(key, "--api-key") for key in stated)
+    text = os.environ.get(KEYS_VARIABLE)
+    if text is None:
+        return ()
+    # Whoever sets the variable wants keys: when it is blank, such as from a secret that is missing, nobody is let in.
+    return tuple(_checked_key(key, KEYS_VARIABLE) for key in text.replace(",", " ").split() or [""])
+
+
+def _checked_key(key: str, where: str) -> str:
+    bare = key.strip()
+    if not bare:
+        raise typer.BadParameter(f"{where} holds no key; without keys everybody is let in, so leave it out for that")
+    if not (bare.isascii() and bare.isprintable()):
+        raise typer.BadParameter(f"{where} holds a key that no client can send; use printable ASCII characters")
+    return bare

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from inference_models.entities import InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package import class_names, inference_config, model_config
-from inference_models.package.text_files import read_text
+from inference_models.package.text_files import read_text, removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -103,7 +103,7 @@ def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) 
     def text_of(handle: str) -> str | None:
         if handle in texts:
             return texts[handle]
-        return read_text(files[handle], where=handle) if handle in files else None
+        return _listed_text(files[handle], handle) if handle in files else None
 
     model = text_of(model_config.FILE_NAME)
     if model is None:
@@ -122,6 +122,15 @@ def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) 
         class_names=None if names is None else class_names.parse_class_names(names),
         texts=texts,
     )
+
+
+def _listed_text(path: Path, handle: str) -> str:
+    try:
+        return read_text(path, where=handle)
+    except CorruptedModelPackageError as exc:
+        if isinstance(exc.__cause__, FileNotFoundError):
+            raise removed(handle) from exc
+        raise
 
 
 def _walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:

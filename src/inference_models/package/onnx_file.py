@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from inference_models.backends.session import TensorSpec
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.onnx_tensors import ExternalTensor, walk_external
+from inference_models.package.text_files import removed
 from inference_models.package.wire import BYTES, VARINT, Span, WireError, WireReader
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def read_onnx_file(path: Path) -> OnnxFile:
     """The facts about the graph in a file; the weights in it are not read.
 
     Raises:
-        CorruptedModelPackageError: the file cannot be read, or is no ONNX graph; names the byte position.
+        CorruptedModelPackageError: the file is gone, cannot be read, or is no ONNX graph; names the byte position.
     """
     try:
         with path.open("rb") as stream:
@@ -75,6 +76,8 @@ def read_onnx_file(path: Path) -> OnnxFile:
                 raise _refused(path.name, "an empty file")
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 return _read(data, path.name)
+    except FileNotFoundError as exc:
+        raise removed(path.name) from exc
     except OSError as exc:
         raise _refused(path.name, exc.strerror or type(exc).__name__) from exc
 

@@ -54,6 +54,16 @@ def decode_text(data: bytes, *, where: str) -> str:
         ) from exc
 
 
+def removed(where: str) -> CorruptedModelPackageError:
+    """What to say of a file that was there a moment ago: another process may empty the cache at any time."""
+    return CorruptedModelPackageError(
+        f"{where} was removed while it was opened.",
+        needs="the file where it was found",
+        found="no such file any more",
+        fix="load the model again",
+    )
+
+
 def parse_json_object(text: str, *, where: str) -> dict[str, object]:
     """The JSON object in `text`. Duplicate keys, NaN and infinities are refused.
 

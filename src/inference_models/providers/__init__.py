@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import json
 import pkgutil
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inference_models.entities import ModelMetadata
+from inference_models.entities import InlineFileSpecs, ModelMetadata
 from inference_models.errors import ModelRetrievalError
 from inference_models.naming import nearest_hint
 
@@ -17,8 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
 
-    from inference_models.entities import FileDownloadSpecs
+    from inference_models.cache.stream import FileStream
+    from inference_models.entities import FileDownloadSpecs, ModelPackageMetadata
+    from inference_models.transport.http import HttpClient
 
+_CONFIG = "model_config.json"
 ENTRY_POINT_GROUP = "inference_models.providers"
 RESERVED_NAMES = frozenset({"roboflow", "roboflow-offline-weights"})
 """Names of the hosted service, which nobody else may answer for."""
@@ -96,10 +101,15 @@ def register_model_provider(provider_name: str, provider_handler: Callable[..., 
     The options are `weights_provider_extra_query_params` (list of pairs, or None) and
     `weights_provider_extra_headers` (dict, or None). A second registration replaces the first.
 
+    A `FileDownloadSpecs` of the description names an http or https URL; the file is fetched from there without the key
+    and without the headers, which are for the handler.
+
     Raises:
         ValueError: the name is blank, or belongs to a provider of this library.
-        TypeError: the handler cannot be called.
+        TypeError: the name is no string, or the handler cannot be called.
     """
+    if not isinstance(provider_name, str):
+        raise TypeError(f"the name of a provider must be a str, not {type(provider_name).__name__}.")
     name = provider_name.strip()
     if not name or name.lower() in RESERVED_NAMES | _built_in():
         raise ValueError(f"provider name {provider_name!r} cannot be registered: it is blank or reserved.")
@@ -140,6 +150,8 @@ class _HandlerProvider:
     def __init__(self, name: str, handler: Callable[..., ModelMetadata]) -> None:
         self._name = name
         self._handler = handler
+        self._client: HttpClient | None = None
+        self._lock = Lock()
 
     def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:
         extra: dict[str, Any] = {
@@ -153,17 +165,51 @@ class _HandlerProvider:
                 needs="ModelMetadata",
                 found=type(metadata).__name__,
             )
-        return metadata
+        packages = [_with_config(metadata, package) for package in metadata.model_packages]
+        return replace(metadata, model_packages=packages)
+
+    def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
+        """The bytes of a file from the web server its URL names, without any header of the caller."""
+        from inference_models.transport.http import HttpClient  # noqa: PLC0415 - the network is loaded when it is used
+        from inference_models.transport.redaction import shown_url  # noqa: PLC0415
+
+        url = file.download_url
+        if not url.lower().startswith(("http://", "https://")):
+            raise ModelRetrievalError(
+                f"provider {self._name!r} announces {file.file_handle} as a download that is none.",
+                needs="an http or https URL",
+                found=ascii(shown_url(url)),
+                fix="announce a file of this machine as LocalFileArtefactSpecs",
+            )
+        with self._lock:
+            client = self._client = self._client or HttpClient()
+        return client.open_url(url, start=start, stop=stop)
 
     def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
-        raise ModelRetrievalError(
-            f"provider {self._name!r} announces {file.file_handle} as a download.",
-            needs="LocalFileArtefactSpecs or InlineFileSpecs, or a provider object with a read method",
-            found="a handler that only describes",
-        )
+        return self.open(file).chunks
 
     def close(self) -> None:
-        return
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
+def _with_config(model: ModelMetadata, package: ModelPackageMetadata) -> ModelPackageMetadata:
+    """`package` with the file that says what the stored folder is, unless the handler announces one."""
+    if any(item.file_handle == _CONFIG for item in package.package_artefacts):
+        return package
+    stated = {
+        "model_architecture": model.model_architecture,
+        "task_type": model.task_type,
+        "backend_type": package.backend.value,
+        "quantization": package.quantization.value if package.quantization is not None else None,
+        "dynamic_batch_size_supported": package.dynamic_batch_size_supported,
+        "static_batch_size": package.static_batch_size,
+        "model_features": package.model_features,
+    }
+    text = json.dumps({key: value for key, value in stated.items() if value is not None}, indent=2) + "\n"
+    return replace(package, package_artefacts=[*package.package_artefacts, InlineFileSpecs(_CONFIG, text)])
 
 
 @cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from inference_models import config
 from inference_models.errors import InvalidEnvVariable
@@ -26,17 +26,23 @@ def through_gateway(url: str) -> str:
     return url if url.startswith(prefix) else prefix + quote(url, safe=_UNQUOTED)
 
 
+def plain_address(address: str) -> SplitResult | None:
+    """The parts of an http or https address without user, query and fragment; None when it is something else."""
+    try:
+        parts = urlsplit(address)
+        plain = parts.username is None and parts.password is None and parts.port != 0
+    except ValueError:
+        return None
+    # An empty query leaves its mark only: what is appended to such an address becomes part of the query.
+    plain = plain and not any(mark in address for mark in "?#\\ ") and address.isprintable()
+    return parts if plain and parts.scheme in {"http", "https"} and parts.hostname else None
+
+
 def _checked(stated: str) -> str:
     bare = "://" not in stated
     gateway = (f"https://{stated}" if bare else stated).rstrip("/")
-    try:
-        parts = urlsplit(gateway)
-        host = parts.hostname or ""
-        plain = not (parts.username or parts.password or parts.query or parts.fragment) and parts.port != 0
-    except ValueError:
-        raise _refused() from None
-    encrypted = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))
-    if not (host and plain and encrypted and gateway.isprintable()):
+    parts = plain_address(gateway)
+    if parts is None or not (parts.scheme == "https" or is_loopback(parts.hostname or "")):
         raise _refused()
     if bare:
         _log.warning("the secure gateway is stated without https://; %s is used.", gateway)

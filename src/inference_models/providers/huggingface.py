@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PREFIX = "huggingface:"
+_CARDS = (".gitattributes", "README.md")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 MAX_SMALL_FILE = 32 << 20
 """Bytes. Files above 10 MB lie in the large file storage of the Hub, which states their SHA-256."""
@@ -98,8 +99,9 @@ class HuggingFaceProvider:
             ModelImplementationNotFoundError: it asks for pre-processing we do not do.
             MissingDependencyError: `huggingface_hub` is not installed.
         """
-        model_id = check_model_id(model_id.removeprefix(PREFIX))
+        model_id = model_id.removeprefix(PREFIX)
         wanted = parse_hub_id(model_id)
+        check_model_id(model_id)
         refuse_when_offline(wanted)
         hub = self._opened(options.api_key)
         repository = _repository(hub.repository(wanted), wanted)
@@ -132,6 +134,7 @@ class HuggingFaceProvider:
 
     def _described(self, model_id: str, repository: _Repository) -> ModelMetadata:
         if CONFIG not in repository.files:
+            self._check_access(repository)
             raise ModelRetrievalError(
                 f"'{repository.name}' does not say what its model is.",
                 needs=CONFIG,
@@ -231,6 +234,18 @@ class HuggingFaceProvider:
             if repository in self._gated:
                 raise hub.explain_refusal(repository) from exc
             raise
+
+    def _check_access(self, repository: _Repository) -> None:
+        """Return when we are given the files of a repository, which one byte of one of them tells."""
+        if not repository.gated:
+            return
+        hub = self._opened(None)
+        # A model card may be shown to everybody.
+        path = min(repository.files, key=lambda path: (path in _CARDS, path), default=None)
+        if hub.token is None or path is None:
+            raise hub.explain_refusal(repository.name)
+        for _ in self.open(FileDownloadSpecs(self._url(repository, path), path), stop=1).chunks:
+            pass
 
     def _url(self, repository: _Repository, path: str) -> str:
         return self._opened(None).file_url(repository.name, repository.commit, path)

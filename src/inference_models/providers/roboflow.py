@@ -21,14 +21,13 @@ from inference_models.entities import (
     ModelPackageMetadata,
     SkippedPackage,
 )
-from inference_models.errors import InvalidParameterError, ModelRetrievalError
+from inference_models.errors import InvalidEnvVariable, InvalidParameterError, ModelRetrievalError
 from inference_models.package import model_config
 from inference_models.providers import NO_OPTIONS, DescribeOptions
-from inference_models.providers._gateway import through_gateway
+from inference_models.providers._gateway import plain_address, through_gateway
 from inference_models.providers._wire import MAX_PACKAGES, Page, parse_page
 from inference_models.transport.http import HttpClient, HttpLimits
 from inference_models.transport.redaction import shown_url
-from inference_models.transport.redirects import check_url
 from inference_models.transport.retry import RetryRules, call_with_retries
 
 if TYPE_CHECKING:
@@ -86,7 +85,7 @@ class RoboflowProvider:
         check_model_id(model_id)
         _refuse_keys_in_url(options)
         pages = self._pages(model_id, options)
-        metadata = _joined(pages, shown_url(config.roboflow_api_host()))
+        metadata = _joined(pages, shown_url(api_host()))
         with self._lock:
             for package in metadata.model_packages:
                 origin = _Origin(model_id, options, package.package_id)
@@ -165,7 +164,7 @@ class RoboflowProvider:
         raise _endless(model_id, f"more than {MAX_PAGES} pages or {MAX_PACKAGES} packages")
 
     def _page(self, model_id: str, options: DescribeOptions, cursor: str | None, *, budget: float) -> Page:
-        host = check_url(config.roboflow_api_host())
+        host = api_host()
         url = through_gateway(f"{host}{PATH}?{_query(model_id, options, cursor)}")
         headers = _headers(options)
         rules = RetryRules(tries=config.api_calls_max_tries(), budget=budget)
@@ -202,6 +201,23 @@ def _headers(options: DescribeOptions) -> dict[str, str]:
 def api_key(stated: str | None) -> str | None:
     """The key to use: the stated one, else that of the environment, else none."""
     return stated if stated and stated != LOCAL_KEY else config.roboflow_api_key()
+
+
+def api_host() -> str:
+    """Address of the API, to which its paths are appended.
+
+    Raises:
+        InvalidEnvVariable: `ROBOFLOW_API_HOST` holds more than that, such as a password, a query or such a path.
+    """
+    host = config.roboflow_api_host()
+    if plain_address(host) is None or host.endswith(PATH):
+        raise InvalidEnvVariable(
+            "environment variable ROBOFLOW_API_HOST cannot be used.",
+            needs=f"an http or https address without user, query and fragment, to which {PATH} is appended",
+            found="another value (not shown: it may hold a password)",
+            fix="set ROBOFLOW_API_HOST to https://models.example.com",
+        )
+    return host
 
 
 def _takes_core_ml() -> bool:

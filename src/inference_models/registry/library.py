@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from inference_models.cache.digest import CHUNK
-from inference_models.cache.names import is_portable_handle
+from inference_models.cache.names import check_handles, is_portable_handle
 from inference_models.errors import BaseInferenceModelsError, ModelNotFoundError
 from inference_models.naming import nearest_names
 from inference_models.package import model_config
@@ -133,10 +133,23 @@ class PackageLibrary:
         if not folder.resolve().is_relative_to(self.root):
             return {}
         try:
-            return list_package_files(folder)
+            return self._listed(folder)
         except BaseInferenceModelsError as exc:
-            _log.warning("%s is not published: %s", folder.name, exc)
+            _log.warning("%s is not published: %s", folder.relative_to(self.root).as_posix(), exc)
             return {}
+
+    def _listed(self, folder: Path) -> dict[str, Path]:
+        """The files of a package, all of which clients accept.
+
+        Raises:
+            CorruptedModelPackageError: there is a name that clients refuse, so that nobody could load the package.
+        """
+        files = list_package_files(folder)
+        check_handles(files)
+        # Addresses hold the whole path, which has to be as portable as the part of it that clients see.
+        relative = folder.relative_to(self.root).as_posix()
+        check_handles(f"{relative}/{handle}" for handle in files)
+        return files
 
     def _packages(self, folder: Path) -> list[PublishedPackage]:
         if _is_package(folder):
@@ -148,7 +161,8 @@ class PackageLibrary:
         relative = folder.relative_to(self.root).as_posix()
         try:
             model, entry = describe_folder(folder)
-            present = self._files(folder)
+            inside = folder.resolve().is_relative_to(self.root)
+            present = self._listed(folder) if inside else {}
             files = tuple(self._published(name, path) for name, path in present.items() if name != MANIFEST_FILE)
         except BaseInferenceModelsError as exc:
             _log.warning("%s is not published: %s", relative, exc)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import json
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 MAX_ERROR_BODY = 64 << 10
 _SHOWN = 600
+_XML_PARTS = (re.compile(r"<Code>([^<]*)</Code>"), re.compile(r"<Message>([^<]*)</Message>"))
 _FINAL: dict[int, tuple[type[ModelRetrievalError], str, str | None]] = {
     401: (UnauthorizedModelAccessError, "wants an API key that it knows", "check the API key you pass or have set"),
     402: (PaymentRequiredModelAccessError, "wants to be paid first", None),
@@ -43,6 +46,8 @@ class HttpAnswer:
     body: bytes = field(repr=False)
     url: str = field(repr=False)
     """Of the request, before redirects."""
+    asked: tuple[str, ...] = field(default=(), repr=False)
+    """Every address that was asked, redirects included."""
 
 
 def error_for(
@@ -70,16 +75,16 @@ def error_for(
 
 
 def _said(answer: HttpAnswer, secrets: tuple[str, ...]) -> str:
-    words = " ".join(scrub(_message(answer.body), secrets).split())
+    words = " ".join(scrub(_message(answer.body), secrets, urls=(answer.url, *answer.asked)).split())
     words = "".join(character if character.isprintable() else "?" for character in words)
     short = words if len(words) <= _SHOWN else words[: _SHOWN - 3] + "..."
     return f"{answer.status}: {short}" if short else str(answer.status)
 
 
 def _message(body: bytes) -> str:
-    text = body[:MAX_ERROR_BODY].decode("utf-8", "replace").strip()
-    if text.lower().startswith(("<!doctype", "<html", "<?xml")):
-        return "" if not text.startswith("<?xml") else text
+    text = body[:MAX_ERROR_BODY].decode("utf-8", "replace").lstrip("\ufeff").strip()
+    if text.startswith("<"):
+        return _markup_message(text)
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -88,3 +93,9 @@ def _message(body: bytes) -> str:
         stated = next((value[key] for key in ("message", "error", "detail") if value.get(key)), value)
         value = stated.get("message", stated) if isinstance(stated, dict) else stated
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _markup_message(text: str) -> str:
+    """Code and message of an object store's XML: the rest of it repeats the request, signature and key id included."""
+    found = (match.group(1) for pattern in _XML_PARTS if (match := pattern.search(text)))
+    return ": ".join(words for part in found if (words := html.unescape(part).strip()))

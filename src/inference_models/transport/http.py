@@ -26,6 +26,8 @@ from inference_models.transport.body import Body
 from inference_models.transport.deadline import DeadlineExceededError, run_within
 from inference_models.transport.encoding import check_encoding, decoded
 from inference_models.transport.failures import FOREIGN, failure
+from inference_models.transport.proxies import check_proxies, unusable_settings
+from inference_models.transport.quiet import hide_addresses_in_logs, quiet_logs
 from inference_models.transport.ranges import ByteRange, Part, ranged_part, whole_part
 from inference_models.transport.redaction import shown_url
 from inference_models.version import __version__
@@ -38,6 +40,8 @@ MAX_ANSWER = 16 << 20
 _PIECE = 64 << 10
 _TRANSIENT_FILE_STATUSES = config.RETRIED_STATUS_CODES | {500}
 """Object stores answer 500 when they are busy."""
+_ASKED = "inference_models_asked"
+"""Extension of an answer: the addresses that led to it."""
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -202,12 +206,19 @@ class HttpClient:
 
 
 def _new_client(limits: HttpLimits) -> httpx.Client:
-    client = httpx.Client(
-        timeout=httpx.Timeout(limits.read, connect=limits.connect, pool=limits.connect),
-        verify=_certificates(),
-        headers={"User-Agent": f"inference-models/{__version__}", "Accept": "*/*"},
-        limits=httpx.Limits(max_connections=64, keepalive_expiry=30.0),
-    )
+    hide_addresses_in_logs()
+    check_proxies()
+    certificates = _certificates()
+    try:
+        client = httpx.Client(
+            timeout=httpx.Timeout(limits.read, connect=limits.connect, pool=limits.connect),
+            verify=certificates,
+            headers={"User-Agent": f"inference-models/{__version__}", "Accept": "*/*"},
+            limits=httpx.Limits(max_connections=64, keepalive_expiry=30.0),
+        )
+    except (httpx.InvalidURL, ValueError, ImportError):
+        # Its text may hold the address of a proxy, with a password in it.
+        raise unusable_settings() from None
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
 
@@ -233,12 +244,16 @@ def _certificates() -> ssl.SSLContext | bool:
 
 def _follow(client: httpx.Client, url: str, headers: dict[str, str]) -> httpx.Response:
     kept = {"accept-encoding", "if-range", "range"}
+    asked: list[str] = []
     for _ in range(redirects.MAX_REDIRECTS + 1):
         request = client.build_request("GET", url, headers=headers)
         request.url = _QuietURL(request.url)
-        response = client.send(request, stream=True, follow_redirects=False)
+        with quiet_logs():
+            response = client.send(request, stream=True, follow_redirects=False)
+        asked.append(url)
         location = response.headers.get("location")
         if response.status_code not in redirects.STATUSES or location is None:
+            response.extensions[_ASKED] = tuple(asked)
             return response
         response.close()
         target = redirects.next_url(url, location)
@@ -272,7 +287,8 @@ def _read_answer(response: httpx.Response, url: str, max_bytes: int) -> HttpAnsw
         raise ModelRetrievalError(
             f"{where} sends too long an answer.", needs=f"at most {limit} bytes", found=f"more than {limit} bytes"
         )
-    return HttpAnswer(response.status_code, _lower(response), bytes(collected[:limit]), url)
+    asked: tuple[str, ...] = response.extensions.get(_ASKED, ())
+    return HttpAnswer(response.status_code, _lower(response), bytes(collected[:limit]), url, asked)
 
 
 def _refuse(response: httpx.Response, url: str, headers: dict[str, str], wanted: ByteRange | None) -> None:

@@ -40,6 +40,7 @@ def f3(world: World, *, cuts: int) -> Iterator[tuple[str, list[str]]]:
         world.server.faults()
         log = world.base / "sync.log"
         log.unlink(missing_ok=True)
+        old = {path.stat().st_ino for path in world.root.rglob("*") if path.is_file()}
 
         def work(point: str = point, log: Path = log) -> object:
             record_syncs(log)
@@ -47,7 +48,7 @@ def f3(world: World, *, cuts: int) -> Iterator[tuple[str, list[str]]]:
             return world.load(name)
 
         run(work)
-        lost = cut_power(world, log)
+        lost = cut_power(world, log, old)
         with another_boot():
             after = run(lambda: world.load(name, NoSource()))
             wrong = [] if after.error or after.result == world.reference[name] else ["a torn file was loaded"]
@@ -67,7 +68,7 @@ def record_syncs(log: Path) -> None:
     def renaming(original: object) -> object:
         def renamed(self: Path, target: Path) -> Path:
             result = original(self, target)
-            inode, folder = os.lstat(target).st_ino, os.stat(Path(target).parent).st_ino
+            inode, folder = os.lstat(target).st_ino, Path(target).parent.stat().st_ino
             stream.write(json.dumps({"renamed": str(target), "inode": inode, "folder": folder}) + "\n")
             return result
 
@@ -76,8 +77,11 @@ def record_syncs(log: Path) -> None:
     os.fsync, Path.replace, Path.rename = synced, renaming(replace), renaming(rename)
 
 
-def cut_power(world: World, log: Path) -> int:
-    """What a disk may look like: unsynced content is zeros or gone, unsynced names do not exist."""
+def cut_power(world: World, log: Path, old: set[int]) -> int:
+    """What a disk may look like: unsynced content is zeros or gone, unsynced names do not exist.
+
+    `old` are the inodes that were there before; their content is on the disk.
+    """
     durable_size, unsynced_names = {}, {}
     for line in log.read_text().splitlines() if log.exists() else []:
         entry = json.loads(line)
@@ -91,9 +95,8 @@ def cut_power(world: World, log: Path) -> int:
         if Path(name).is_file() and world.random.random() < 0.5:
             Path(name).unlink()
             lost += 1
-    before = world.folder("before")
     for path in sorted(world.root.rglob("*")):
-        if not path.is_file() or before in path.parents or "before" in path.name:
+        if not path.is_file() or path.stat().st_ino in old:
             continue
         status = path.stat()
         kept = durable_size.get(status.st_ino, 0)
@@ -164,7 +167,9 @@ def small_disk(world: World, name: str) -> Iterator[tuple[str, list[str]]]:
     """A real file system of 64 MB, where one can be mounted."""
     point = world.base / "small"
     point.mkdir(exist_ok=True)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", point], capture_output=True).returncode:
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", point], capture_output=True, check=False
+    ).returncode:
         return
     try:
         for extra, known in ((80 << 20, True), (80 << 20, False)):
@@ -231,7 +236,7 @@ def f12(world: World) -> Iterator[tuple[str, list[str]]]:
 @contextmanager
 def read_only(root: Path, how: str) -> Iterator[bool]:
     if how == "read-only mount":
-        done = subprocess.run(["mount", "--bind", root, root], capture_output=True).returncode == 0
+        done = subprocess.run(["mount", "--bind", root, root], capture_output=True, check=False).returncode == 0
         if done:
             subprocess.run(["mount", "-o", "remount,ro,bind", root], check=True, capture_output=True)
         try:
@@ -259,7 +264,10 @@ def read_only(root: Path, how: str) -> Iterator[bool]:
                 os.chown(path, os.getuid(), os.getgid())
 
 
-WRITES = "openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,utimensat,connect,ftruncate,link,symlink"
+WRITES = (
+    "openat,open,creat,mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,utimensat,connect,ftruncate,link,"
+    "symlink"
+)
 TRACED = """
 import os, sys
 from inference_models.cache import stamps
@@ -287,7 +295,11 @@ def traced(world: World, name: str, *, another: bool, privileged: bool) -> list[
     arguments.append("privileged" if privileged else "unprivileged")
     modes = opened_for_others(world.root)
     done = subprocess.run(
-        [*command, *arguments], env={**os.environ, "PYTHONPATH": str(source)}, capture_output=True, text=True
+        [*command, *arguments],
+        env={**os.environ, "PYTHONPATH": str(source)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     for path, mode in modes:
         path.chmod(mode)

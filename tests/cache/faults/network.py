@@ -115,7 +115,7 @@ def f6(world: World, *, repeats: int) -> Iterator[tuple[str, list[str]]]:
 
 
 def f7(world: World, *, waits: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """429 and 503, once and in a row: waits as long as the server asks, within a budget; a stored model needs nobody."""
+    """429 and 503, once and in a row: waits as long as asked, within a budget; a stored model needs nobody."""
     world.ensure_before()
     name = world.model_of(1 << 10)
     for status, count, wait in itertools.product((429, 503), (1, 3, 10), waits):

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.faults.kills import hook
@@ -30,7 +31,7 @@ SHAPES = ((2, 1), (8, 1), (32, 1), (8, 8))
 def f13(world: World, *, rounds: int, locked: bool) -> Iterator[tuple[str, list[str]]]:
     """Cold loads at the same time, in several processes of four threads; with locks that work, and that do nothing."""
     world.ensure_before()
-    names = [world.model_of(SIZE + number) for number in range(8)]
+    names = [world.model_of(SIZE + number) for number in range(8 if rounds >= len(SHAPES) else 1)]
     for number in range(rounds):
         processes, models = SHAPES[number % len(SHAPES)]
         for name in names:
@@ -66,7 +67,7 @@ def threads(world: World, names: list[str], locked: bool) -> int:
         try:
             for name in names:
                 world.ensure(name, progress=lambda progress: None)
-        except BaseException as exc:
+        except BaseException as exc:  # noqa: BLE001 - raised below, in the thread that answers
             failures.append(exc)
 
     running = [threading.Thread(target=work) for _ in range(THREADS)]
@@ -131,9 +132,8 @@ def stopping(world: World, name: str, point: str, number: int) -> object:
 
 def until_stopped(pid: int) -> None:
     for _ in range(1000):
-        with open(f"/proc/{pid}/stat") as stream:
-            if stream.read().rpartition(")")[2].split()[0] in "TZ":
-                return
+        if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "TZ":
+            return
         time.sleep(0.01)
 
 

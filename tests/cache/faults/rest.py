@@ -159,7 +159,7 @@ def harm(path: Path, how: str, world: World) -> bool:
 
 
 def f17(world: World) -> Iterator[tuple[str, list[str]]]:
-    """Links and what is no file: never followed, never read, put aside and fetched again. Only the root may be a link."""
+    """Links and what is no file: never followed, never read, put aside. Only the root may be a link."""
     world.ensure_before()
     name = world.model_of(SIZE)
     canary = world.base / "canary"
@@ -182,7 +182,8 @@ def f17(world: World) -> Iterator[tuple[str, list[str]]]:
             if outcome.ok and what != "manifest":
                 wrong.append("a link was followed")
             yield f"{what}, {how}", wrong + judge(world, name, None, before=None if what == "packages" else "before")
-            (world.root / "inside").unlink(missing_ok=True) if not (world.root / "inside").is_dir() else None
+            if not (world.root / "inside").is_dir():
+                (world.root / "inside").unlink(missing_ok=True)
             shutil.rmtree(world.root / "inside", ignore_errors=True)
     alias = world.base / "alias"
     alias.symlink_to(world.root)

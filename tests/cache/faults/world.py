@@ -118,7 +118,7 @@ def start(work: Callable[[], object]) -> Child:
         said["result"] = work()
     except SystemExit as exc:
         code = int(exc.code or 0)
-    except BaseException as exc:
+    except BaseException as exc:  # noqa: BLE001 - told to the parent
         bases = [base.__name__ for base in type(exc).__mro__]
         said["error"] = {"class": type(exc).__name__, "bases": bases, "text": str(exc)}
     os.write(writer, json.dumps(said).encode())

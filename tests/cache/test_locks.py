@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from inference_models.cache import locks
+from inference_models.cache.locks import claimed, is_held
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from inference_models.cache import locks
+locks.HEARTBEAT_S = float(sys.argv[2])
+with locks.claimed([Path(sys.argv[1])], lambda path: None):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def lock(tmp_path):
+    return tmp_path / "locks" / "a.lock"
+
+
+@pytest.fixture
+def holder(lock):
+    """Starts a process that holds the lock and shows its heartbeat that often."""
+    started = []
+
+    def start(heartbeat):
+        source = str(Path(locks.__file__).parents[2])
+        command = [sys.executable, "-c", HOLDER, str(lock), str(heartbeat)]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, env={"PYTHONPATH": source})
+        assert process.stdout.readline() == b"held\n"
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def nothing(path):
+    pass
+
+
+def test_a_lock_is_held_for_the_block(lock):
+    with claimed([lock], nothing):
+        assert is_held(lock)
+    assert not is_held(lock)
+
+
+def test_threads_exclude_each_other(lock):
+    inside, most = [], []
+
+    def work():
+        with claimed([lock], nothing):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.02)
+            inside.pop()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most) == 1
+
+
+def test_two_that_want_the_same_two_do_not_wait_for_each_other(tmp_path):
+    first, second = tmp_path / "1.lock", tmp_path / "2.lock"
+    done = []
+
+    def work(paths):
+        for _ in range(5):
+            with claimed(paths, nothing):
+                done.append(1)
+
+    threads = [threading.Thread(target=work, args=(paths,)) for paths in ([first, second], [second, first])]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(done) == 10
+
+
+def test_the_lock_of_a_dead_process_is_free_at_once(lock, holder):
+    process = holder(0.1)
+    assert is_held(lock)
+    process.kill()
+    process.wait()
+    began = time.monotonic()
+    with claimed([lock], nothing):
+        assert time.monotonic() - began < 4
+
+
+def test_who_waits_for_a_holder_that_shows_nothing_goes_on(lock, holder, monkeypatch):
+    monkeypatch.setattr(locks, "PROGRESS_INTERVAL_S", 0.3)
+    holder(1000)
+    waits = []
+    began = time.monotonic()
+    with claimed([lock], waits.append):
+        assert 0.5 < time.monotonic() - began < 6
+    assert set(waits) == {lock}
+
+
+def test_who_waits_for_a_holder_that_lives_keeps_waiting(lock, holder, monkeypatch):
+    monkeypatch.setattr(locks, "PROGRESS_INTERVAL_S", 0.3)
+    process = holder(0.1)
+    threading.Timer(1.5, process.kill).start()
+    began = time.monotonic()
+    with claimed([lock], nothing):
+        assert time.monotonic() - began > 1.4
+
+
+def test_an_exception_frees_the_lock(lock):
+    with pytest.raises(KeyError), claimed([lock], nothing):
+        raise KeyError
+    assert not is_held(lock)
+
+
+def test_a_folder_where_the_lock_should_be_is_no_obstacle(lock):
+    lock.mkdir(parents=True)
+    began = time.monotonic()
+    with claimed([lock], nothing):
+        assert time.monotonic() - began < 6

@@ -299,3 +299,19 @@ def test_threads_end_with_the_download(tmp_path):
     before = set(threading.enumerate())  # those that hang in another test's silent connection
     fetch(tmp_path, Scripted())
     assert set(threading.enumerate()) <= before
+
+
+def test_ctrl_c_between_the_making_of_a_thread_and_its_start_is_still_ctrl_c(tmp_path, monkeypatch):
+    start = threading.Thread.start
+    started = []
+
+    def interrupted(thread):
+        started.append(thread)
+        if len(started) == 2:
+            raise KeyboardInterrupt
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fetch(tmp_path, Scripted())
+    assert left(tmp_path) == []

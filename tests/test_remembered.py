@@ -155,9 +155,9 @@ def test_a_remembered_package_that_does_not_load_is_forgotten_and_asked_for_agai
     host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     score()
-    import inference_models.auto as auto
+    import inference_models.attempt as attempt
 
-    load_package, calls = auto.load_package, []
+    load_package, calls = attempt.load_package, []
 
     def failing_once(*arguments: object) -> object:
         calls.append(arguments)
@@ -165,7 +165,7 @@ def test_a_remembered_package_that_does_not_load_is_forgotten_and_asked_for_agai
             raise CorruptedModelPackageError("it does not load.")
         return load_package(*arguments)
 
-    monkeypatch.setattr(auto, "load_package", failing_once)
+    monkeypatch.setattr(attempt, "load_package", failing_once)
     assert score() == 0.9
     assert host.described == ["cats", "cats"]
 

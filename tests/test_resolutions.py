@@ -36,7 +36,9 @@ PACKAGES = [
     ModelPackageMetadata("torch1", BackendType.TORCH, [WEIGHTS], model_features={"nms_fused": {"iou_threshold": 0.7}}),
 ]
 MODEL = ModelMetadata("team/dogs/3", "yolov8", PACKAGES, task_type="object-detection")
-MACHINE = Environment("linux x86_64", "3.11", {BackendType.ONNX: Version("1.23.0"), BackendType.TORCH: None}, False)
+MACHINE = Environment(
+    system="linux x86_64", python="3.11", runtimes={BackendType.ONNX: Version("1.23.0"), BackendType.TORCH: None}
+)
 QUESTION = Question(
     provider="hosted", model_id="dogs/latest", request=PackageRequest(), machine=machine_fingerprint(MACHINE)
 )

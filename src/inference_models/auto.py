@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
-from inference_models.dependencies import FORWARDED, DependencyRequest, load_dependencies
-from inference_models.entities import BackendType
-from inference_models.errors import (
-    DirectLocalStorageAccessError,
-    EnvironmentConfigurationError,
-    InvalidParameterError,
-    MissingDependencyError,
-    MissingModelInitParameterError,
-    ModelImplementationNotFoundError,
-    ModelLoadingError,
-    ModelRetrievalError,
-    RetryError,
-)
-from inference_models.families import canonical_name, default_task
-from inference_models.fetch import Source, fetch_package
-from inference_models.load import LoadRequest, load_package
-from inference_models.load_options import LoadOptions, merge_options, refuse_unknown_load_options
-from inference_models.locate import LOCAL, locate_model
-from inference_models.providers import DescribeOptions, open_provider
+from inference_models.attempt import Asked, RememberedUnusableError, load_model
+from inference_models.errors import InvalidParameterError
+from inference_models.load import LoadRequest
+from inference_models.load_options import LoadOptions, merge_options
+from inference_models.locate import LOCAL
 from inference_models.remembered import LoadMemory
-from inference_models.resolutions import RememberedProvider, Resolutions
-from inference_models.resolve.choose import choose_packages
+from inference_models.resolutions import Resolutions
 from inference_models.resolve.environment import probe_environment
 from inference_models.resolve.request import (
     PackageRequest,
@@ -43,18 +25,12 @@ from inference_models.resolve.request import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
-    from inference_models.entities import ModelMetadata, ModelPackageMetadata, Quantization
-    from inference_models.providers import Provider
-    from inference_models.resolve.choose import Choice
+    from inference_models.entities import BackendType, Quantization
     from inference_models.tasks.any_model import AnyModel
 
-    Prepare = Callable[[ModelPackageMetadata, LoadRequest], LoadRequest]
-    """Adds to a request what one package needs."""
-
 Loaded = TypeVar("Loaded")
-_log = logging.getLogger("inference-models")
 
 
 class AutoModel:
@@ -116,11 +92,11 @@ class AutoModel:
             enabled=merged.use_auto_resolution_cache,
             resolutions=Resolutions(merged.auto_resolution_cache),
         )
-        asked = _Asked(model_id_or_path, weights_provider, api_key)
+        asked = Asked(model_id_or_path, weights_provider, api_key)
         try:
-            return _load(asked, load, memory)
-        except _RememberedUnusableError:
-            return _load(asked, load, replace(memory, enabled=False))
+            return load_model(asked, load, memory, cls.from_pretrained)
+        except RememberedUnusableError:
+            return load_model(asked, load, replace(memory, enabled=False), cls.from_pretrained)
 
     @classmethod
     def from_lock(
@@ -187,89 +163,6 @@ class AutoModel:
         render(examine(), Console())
 
 
-@contextmanager
-def described(
-    model: str | os.PathLike[str],
-    provider: str | None = None,
-    *,
-    api_key: str | None,
-    load: LoadRequest,
-    memory: LoadMemory | None = None,
-) -> Iterator[tuple[ModelMetadata, Source]]:
-    """What the provider of `model` says about it, or is remembered to have said; and the provider, open in the block.
-
-    Raises:
-        DirectLocalStorageAccessError: it is a path, and paths were forbidden.
-        ModelNotFoundError: nobody knows it.
-        InvalidParameterError: the caller's options contradict what the model is, or nobody knows one of them.
-    """
-    options, extra = load.options, load.extra or {}
-    name, model_id = locate_model(model, provider, api_key=api_key)
-    if name == LOCAL and not options.allow_direct_local_storage_loading:
-        raise DirectLocalStorageAccessError(
-            f"{model_id!r} is a path, and loading from paths was forbidden.",
-            needs="a model id",
-            found="allow_direct_local_storage_loading=False",
-        )
-    stated = DescribeOptions(
-        api_key=api_key,
-        labels=options.labels,
-        architecture=options.model_type,
-        task_type=options.task_type,
-        extra_query_params=tuple(options.weights_provider_extra_query_params or ()),
-        extra_headers=tuple((options.weights_provider_extra_headers or {}).items()),
-    )
-    with closing(_provider(name, model_id, stated, memory)) as opened:
-        source: Provider = opened
-        try:
-            metadata = opened.describe(model_id, stated)
-        except RetryError:
-            known = memory.known(name, model_id, stated, unreachable=True) if memory is not None else None
-            if known is None:
-                raise
-            _log.warning("provider %r does not answer; %r is loaded from the cache", name, model_id)
-            metadata, source = known, RememberedProvider(known)
-        except MissingModelInitParameterError:
-            # A misspelt `labels=` is the likelier cause than a forgotten one.
-            refuse_unknown_load_options(extra)
-            raise
-        if not any(package.backend is BackendType.CUSTOM for package in metadata.model_packages):
-            refuse_unknown_load_options(extra)
-            metadata = _with_task(metadata, options)
-        yield metadata, Source(name, source, model_id, stated)
-
-
-def _provider(name: str, model_id: str, stated: DescribeOptions, memory: LoadMemory | None) -> Provider:
-    """The provider, or what stands in for it when memory knows the answer and the files are here."""
-    known = memory.known(name, model_id, stated) if memory is not None else None
-    return open_provider(name) if known is None else RememberedProvider(known)
-
-
-def _with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:
-    """`model` with a task where it names none; what the caller says must not contradict what the model is.
-
-    Raises:
-        InvalidParameterError: it does.
-        ModelImplementationNotFoundError: nobody handles the architecture.
-    """
-    for name, said, known in (
-        ("model_type", options.model_type, model.model_architecture),
-        ("task_type", options.task_type, model.task_type),
-    ):
-        if said is not None and known is not None and canonical_name(said) != canonical_name(known):
-            raise InvalidParameterError(
-                f"{name}={said!r} is not what model {model.model_id!r} is.",
-                needs=f"{name}={known!r}",
-                found=repr(said),
-                fix=f"leave {name} out: the model says it itself",
-            )
-    if model.task_type is not None:
-        return model
-    with suppress(ModelImplementationNotFoundError):
-        return replace(model, task_type=default_task(model.model_architecture))
-    return model
-
-
 def load_as(kind: type[Loaded], model: str, **kwargs: Any) -> Loaded:
     """The model in a package folder, which must be of the class `kind`.
 
@@ -282,82 +175,3 @@ def load_as(kind: type[Loaded], model: str, **kwargs: Any) -> Loaded:
     raise InvalidParameterError(
         f"{model!r} is another kind of model.", needs=kind.__name__, found=type(loaded).__name__
     )
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """What the caller named."""
-
-    model: str | os.PathLike[str]
-    provider: str | None
-    api_key: str | None
-
-
-class _RememberedUnusableError(Exception):
-    """A remembered package did not load; it was forgotten."""
-
-
-def _load(asked: _Asked, load: LoadRequest, memory: LoadMemory) -> AnyModel:
-    with described(asked.model, asked.provider, api_key=asked.api_key, load=load, memory=memory) as (model, source):
-        remembered = isinstance(source.provider, RememberedProvider)
-        choice = choose_packages(model, memory.request, memory.environment)
-        request = DependencyRequest(
-            allowed=load.options.allow_loading_dependency_models,
-            params=load.options.dependency_models_params or {},
-            preloaded=load.options.preloaded_model_dependencies or {},
-            shared={"weights_provider": source.name, "api_key": asked.api_key, **_switches(load.options)},
-            outer=load.extra or {},
-            forwarded=FORWARDED if load.options.forwarded_kwargs is None else load.options.forwarded_kwargs,
-        )
-        try:
-            loaded = _load_best(model, source, choice, load, partial(_with_dependencies, model, request))
-        except (EnvironmentConfigurationError, MissingDependencyError, ModelLoadingError, ModelRetrievalError) as exc:
-            if not remembered or config.network_forbidden_by() is not None:
-                raise
-            memory.forget(source.name, source.model_id, source.stated)
-            raise _RememberedUnusableError from exc
-        if not remembered:
-            used = None if loaded.resolved_model is None else loaded.resolved_model.model_package_id
-            memory.keep(source.name, source.model_id, source.stated, model, used)
-        return loaded
-
-
-def _switches(options: LoadOptions) -> dict[str, Any]:
-    names = ("allow_untrusted_packages", "use_auto_resolution_cache", "auto_resolution_cache", "verbose")
-    return {name: getattr(options, name) for name in names}
-
-
-def _with_dependencies(
-    model: ModelMetadata, request: DependencyRequest, package: ModelPackageMetadata, load: LoadRequest
-) -> LoadRequest:
-    """`load` with the models that a package with code of its own needs."""
-    if package.backend is not BackendType.CUSTOM or not model.model_dependencies:
-        return load
-    return replace(load, dependencies=load_dependencies(model, request, AutoModel.from_pretrained))
-
-
-def _load_best(model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, prepare: Prepare) -> AnyModel:
-    """The best package that loads; only reasons the environment explains lead to the next one."""
-    for rejection in choice.rejections:
-        _say(load, "%s: needs %s; found: %s", rejection.package_id, rejection.needs, rejection.found)
-    candidates = choice.admissible[: load.options.max_package_loading_attempts]
-    for remaining, package in zip(reversed(range(len(candidates))), candidates, strict=True):
-        folder = fetch_package(model, package, source)
-        try:
-            loaded = load_package(model, package, folder, prepare(package, load))
-        except (EnvironmentConfigurationError, MissingDependencyError) as exc:
-            if remaining == 0:
-                raise
-            _log.warning("package %s of %r was passed over: %s", package.package_id, model.model_id, exc)
-            continue
-        _say(load, "loaded %r: %s", model.model_id, package.get_summary())
-        return loaded
-    raise InvalidParameterError(
-        "max_package_loading_attempts allows no attempt.",
-        needs="at least 1",
-        found=str(load.options.max_package_loading_attempts),
-    )
-
-
-def _say(load: LoadRequest, text: str, *values: object) -> None:
-    _log.log(logging.INFO if load.options.verbose else logging.DEBUG, text, *values)

@@ -30,6 +30,10 @@ class BackendType(str, Enum):
     CUSTOM = "custom"
     VLLM = "vllm"
     COREML = "coreml"
+    OPENVINO = "openvino"
+    """OpenVINO IR, `weights.xml` with `weights.bin`; the runtime reads ONNX packages as well."""
+    LITERT = "litert"
+    """A FlatBuffer, `weights.tflite`."""
     NULL = "null"
     """Runs nothing and answers with fixed arrays: for tests, and to measure all but the graph."""
 
@@ -60,9 +64,18 @@ class ResolvedModelMetadata:
     model_id: str
     model_package_id: str
     backend: str
+    """The runtime in use; `onnx` is ONNX Runtime."""
     quantization: str
     device: str = "cpu"
     """Where the session runs, as the runtime reports it after it was opened."""
+    execution_providers: tuple[str, ...] = ()
+    """Of ONNX Runtime, as it reports them after the session was opened, first choice first."""
+    threads: int | None = None
+    """Threads of one run on the CPU; None: the runtime's own choice, or a model with code of its own."""
+    package_format: str | None = None
+    """What the package is made for; differs from `backend` where another runtime reads it."""
+    selected_by: str = "order"
+    """Why this one: `order`, `measured`, `package id`, `remembered` or `lock`."""
     license: str | None = None
     """The licence of the weights as their source states it; None when it states none."""
 

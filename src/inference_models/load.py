@@ -6,7 +6,7 @@ import inspect
 import json
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from inference_models.backends import find_backend
@@ -22,6 +22,7 @@ from inference_models.naming import refuse_unknown_options
 from inference_models.package.class_names import read_labels
 from inference_models.package.code import load_model_class
 from inference_models.providers.local import FUSED, HINTS
+from inference_models.resolve.hardware import usable_cpus
 from inference_models.tasks.graph_classification import GraphClassifier, GraphMultiLabelClassifier
 from inference_models.tasks.graph_detection import GraphDetector
 from inference_models.tasks.graph_input import InputHints, fit_default_spec, fit_stated_spec
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from inference_models.load_options import LoadOptions
     from inference_models.package.folder import PackageFolder
     from inference_models.package.inference_config import InferenceConfig
+    from inference_models.resolve.candidate import Candidate
     from inference_models.tasks.any_model import AnyModel
 
 _ACTIVATION = {"classification": "softmax", "multi-label-classification": "sigmoid", "object-detection": "nms"}
@@ -54,25 +56,24 @@ class LoadRequest:
     """Models such a package needs, by its names for them."""
 
 
-def load_package(
-    model: ModelMetadata, package: ModelPackageMetadata, folder: PackageFolder, request: LoadRequest
-) -> AnyModel:
-    """The model in `folder`, ready to be called.
+def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFolder, request: LoadRequest) -> AnyModel:
+    """The model in `folder`, opened by the runtime of `candidate` and ready to be called.
 
     Raises:
         ModelLoadingError: the package is damaged, contradicts itself, or brings code that was not allowed.
         EnvironmentConfigurationError: the device that was asked for cannot be used.
     """
+    package = candidate.package
     if package.backend is BackendType.CUSTOM:
         return _load_code(model, package, folder, request)
     graph = find_graph(model.model_architecture, model.task_type or "")
-    session = _open(package, folder, request)
+    session = _open(candidate.runtime, folder, request)
     try:
         loaded = _bind(_opened(model, package, folder, graph, session, request), graph, model.task_type)
     except BaseException:
         session.close()
         raise
-    loaded.resolved_model = _resolved(model, package, session.running_on)
+    loaded.resolved_model = _of_session(_resolved(model, package, session.running_on), candidate, session, request)
     return loaded
 
 
@@ -126,10 +127,10 @@ def _device_for_code(device: str) -> object:
     return device if torch is None else torch.device(device)
 
 
-def _open(package: ModelPackageMetadata, folder: PackageFolder, request: LoadRequest) -> Session:
-    backend = find_backend(package.backend)
+def _open(runtime: BackendType, folder: PackageFolder, request: LoadRequest) -> Session:
+    backend = find_backend(runtime)
     if backend is None:
-        raise ModelImplementationNotFoundError(f"no backend runs {package.backend.value} packages in this release.")
+        raise ModelImplementationNotFoundError(f"no backend runs {runtime.value} packages in this release.")
     return backend.open_session(
         SessionRequest(
             directory=folder.directory,
@@ -137,6 +138,7 @@ def _open(package: ModelPackageMetadata, folder: PackageFolder, request: LoadReq
             device=request.device,
             threads=request.options.threads,
             execution_providers=request.execution_providers,
+            allow_fallback=request.options.allow_fallback,
             free_input_dims=folder.inference.free_input_dims if folder.inference else {},
         )
     )
@@ -211,5 +213,17 @@ def _resolved(model: ModelMetadata, package: ModelPackageMetadata, device: str) 
         backend=package.backend.value,
         quantization=package.quantization.value if package.quantization else "unknown",
         device=device,
+        package_format=package.backend.value,
         license=model.license,
+    )
+
+
+def _of_session(
+    resolved: ResolvedModelMetadata, candidate: Candidate, session: Session, request: LoadRequest
+) -> ResolvedModelMetadata:
+    return replace(
+        resolved,
+        backend=candidate.runtime.value,
+        execution_providers=session.execution_providers,
+        threads=(request.options.threads or usable_cpus()) if session.running_on == "cpu" else None,
     )

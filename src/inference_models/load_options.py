@@ -12,8 +12,13 @@ from inference_models.errors import InvalidParameterError, MissingDependencyErro
 from inference_models.naming import refuse_unknown_options
 
 if TYPE_CHECKING:
+    from typing import Literal
+
     from inference_models.arrays import ArrayKind
+    from inference_models.entities import BackendType
     from inference_models.resolution_files import AutoResolutionCache
+
+    SelectBy = Literal["auto", "order", "measured"]
 
 NO_EFFECT = {
     "default_onnx_trt_options": "the TensorRT execution provider gets the options you name, and no others",
@@ -43,6 +48,19 @@ class LoadOptions:
     """Say on the log what was chosen, and why not the rest."""
     max_package_loading_attempts: int | None = None
     """Packages tried at most, best first; None: all that fit."""
+    select: SelectBy = "auto"
+    """"order": the declared order of runtimes; "measured": what is fastest here, measured now if that is not known
+    yet; "auto": what an earlier measurement found, else the declared order."""
+    allow_fallback: bool = False
+    """Whether the CPU, or the next execution provider, may stand in for the device that was chosen."""
+    require_parity: bool = False
+    """Load only what a parity certificate on this machine vouches for."""
+    nms_fusion_preferences: bool | Mapping[str, Any] | None = None
+    """Also take exports that hold non-maximum suppression: True for the usual settings, or the settings wanted."""
+    disabled_backends: Sequence[str | BackendType] | None = None
+    """Backends left out where `backend` is not given."""
+    force: bool = False
+    """With `model_package_id`: load it even where the checks refuse it; the reasons are told as warnings."""
     allow_untrusted_packages: bool = False
     """Also take packages their provider does not vouch for."""
     allow_local_code_packages: bool | str = False
@@ -76,6 +94,12 @@ class LoadOptions:
                     needs="a whole number from 1 on, or None",
                     found=repr(value),
                 )
+        if self.select not in {"auto", "order", "measured"}:
+            raise InvalidParameterError(
+                f"select={self.select!r} makes no sense.",
+                needs="'auto', 'order' or 'measured'",
+                found=repr(self.select),
+            )
         if self.arrays not in {None, "numpy", "torch"}:
             raise InvalidParameterError(
                 f"arrays={self.arrays!r} makes no sense.", needs="'numpy', 'torch' or None", found=repr(self.arrays)

@@ -13,7 +13,8 @@ from inference_models.load_options import refuse_unknown_load_options
 from inference_models.locate import locate_model
 from inference_models.lockfile import fetch_locked
 from inference_models.package.folder import read_package_folder
-from inference_models.resolve.checks import check_trust
+from inference_models.resolve.candidate import Candidate
+from inference_models.resolve.checks import Case, check_trust
 from inference_models.resolve.environment import probe_environment
 from inference_models.resolve.explain import explain_refusals
 from inference_models.resolve.request import PackageRequest
@@ -50,7 +51,7 @@ def load_locked(
             preloaded=load.options.preloaded_model_dependencies or {},
         )
         load = replace(load, dependencies=load_dependencies(model, request, needed.load_inner))
-    return load_package(model, package, folder, load)
+    return load_package(model, Candidate(package, package.backend), folder, load)
 
 
 def mirror_of_needed(mirror: str, needed: LockedModel) -> str:
@@ -84,7 +85,8 @@ class _Needed:
 def _refuse_untrusted(model: ModelMetadata, load: LoadRequest) -> None:
     request = PackageRequest(device=load.device, allow_untrusted=load.options.allow_untrusted_packages)
     environment = probe_environment()
-    refusal = check_trust(model, model.model_packages[0], request, environment)
+    package = model.model_packages[0]
+    refusal = check_trust(Case(model, Candidate(package, package.backend), request, environment))
     if refusal is not None:
         text = explain_refusals(model, [refusal], request, environment)
         raise NoCompatiblePackageError(text, rejections=(refusal,))

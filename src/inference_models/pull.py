@@ -99,7 +99,7 @@ def _pull(provider: str, model_id: str, options: PullOptions) -> list[Pulled]:
                 needs="a model of another provider",
                 found="a path",
             )
-        best = choose_packages(model, options.request, environment).admissible[0]
+        best = choose_packages(model, options.request, environment).packages[0]
         wanted = model.model_packages if options.every_package else [best]
         store = options.store or PackageStore()
         pulled = []

@@ -88,7 +88,7 @@ class LoadMemory:
         if alone:
             return packages
         try:
-            return [choose_packages(decision.model, self.request, self.environment).admissible[0]]
+            return [choose_packages(decision.model, self.request, self.environment).packages[0]]
         except NoModelPackagesAvailableError:
             return []
 

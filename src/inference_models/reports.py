@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from inference_models.auto import described
 from inference_models.catalogue import open_catalogue
+from inference_models.described import described
 from inference_models.load import LoadRequest
 from inference_models.load_options import LoadOptions
-from inference_models.resolve.choose import reject
+from inference_models.resolve.choose import judge
 from inference_models.resolve.environment import probe_environment
 from inference_models.resolve.request import PackageRequest
 from inference_models.terminal import plain
@@ -53,7 +53,9 @@ def model_report(
     environment = probe_environment()
     load = LoadRequest(options=options or LoadOptions())
     with described(model, provider, api_key=api_key, load=load) as (metadata, _):
-        return ModelReport(metadata, reject(metadata, PackageRequest(), environment), environment.describe())
+        verdicts = judge(metadata, PackageRequest(), environment)
+        reasons = tuple(reason for candidate, found in verdicts if candidate.is_native for reason in found)
+        return ModelReport(metadata, reasons, environment.describe())
 
 
 def render_model(report: ModelReport, console: Console) -> None:

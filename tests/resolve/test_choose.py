@@ -18,7 +18,6 @@ MACHINE = Environment(
     system="linux x86_64",
     python="3.11",
     runtimes={BackendType.ONNX: Version("1.32.0"), BackendType.NULL: Version("2.4")},
-    cuda_device=False,
 )
 
 
@@ -42,7 +41,7 @@ def test_the_one_that_fits_is_chosen_and_the_others_keep_their_reasons() -> None
     choice = choose_packages(
         model(package("trt1", backend=BackendType.TRT), package("onnx1")), PackageRequest(), MACHINE
     )
-    assert [item.package_id for item in choice.admissible] == ["onnx1"]
+    assert [item.package_id for item in choice.packages] == ["onnx1"]
     assert {(item.package_id, item.check) for item in choice.rejections} == {
         ("trt1", "implementation"),
         ("trt1", "device"),
@@ -146,7 +145,7 @@ def test_the_winner_does_not_depend_on_the_order_of_the_packages(packages: list[
     winners = set()
     for order in itertools.permutations(packages):
         try:
-            winners.add(choose_packages(model(*order), PackageRequest(), MACHINE).admissible[0].package_id)
+            winners.add(choose_packages(model(*order), PackageRequest(), MACHINE).packages[0].package_id)
         except NoCompatiblePackageError:
             winners.add("")
     assert len(winners) == 1

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import SessionRequest
 
 TYPE = BackendType.NULL
+READS = (BackendType.NULL,)
 REQUIRES = "numpy"
 INSTALL = "nothing to install"
 GRAPH = "graph.json"
@@ -93,6 +94,11 @@ class NullSession:
     def running_on(self) -> str:
         """Always `cpu`."""
         return "cpu"
+
+    @property
+    def execution_providers(self) -> tuple[str, ...]:
+        """None."""
+        return ()
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, NumpyArray]:
         """Fixed arrays by name.

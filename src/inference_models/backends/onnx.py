@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import SessionRequest
 
 TYPE = BackendType.ONNX
+READS = (BackendType.ONNX,)
 REQUIRES = "onnxruntime>=1.19"
 INSTALL = 'pip install "inference-models[onnx-cpu]"'
 WEIGHTS = "weights.onnx"
@@ -156,6 +157,7 @@ class OnnxSession:
         self._outputs = tuple(_tensor_spec(node) for node in session.get_outputs())
         self._output_names = [spec.name for spec in self._outputs]
         self._running_on = running_on
+        self._providers: tuple[str, ...] = tuple(session.get_providers())
         # A missing feed is a ValueError of the Python layer; everything else comes from the runtime itself.
         self._run_errors: tuple[type[Exception], ...] = (*_errors(_RUN_ERRORS), ValueError)
 
@@ -173,6 +175,11 @@ class OnnxSession:
     def running_on(self) -> str:
         """`cpu`, `cuda`, ... of the first execution provider in use."""
         return self._running_on
+
+    @property
+    def execution_providers(self) -> tuple[str, ...]:
+        """As the runtime reports them."""
+        return self._providers
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, NumpyArray]:
         """All outputs by name.

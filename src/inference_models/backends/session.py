@@ -43,6 +43,10 @@ class Session(Protocol):
     def running_on(self) -> str:
         """The device in use, as the runtime reports it: `cpu`, `cuda:0`, ..."""
 
+    @property
+    def execution_providers(self) -> tuple[str, ...]:
+        """What executes the graph inside the runtime, first choice first; empty where it has no such parts."""
+
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name, in the order of the graph.
 
@@ -68,6 +72,8 @@ class SessionRequest:
     """Threads of one run; None: as many as this process may use."""
     execution_providers: tuple[Any, ...] | None = None
     """ONNX Runtime execution providers by name, or (name, options)."""
+    allow_fallback: bool = False
+    """Take another device or execution provider where the one that was chosen cannot be used."""
     free_input_dims: Mapping[str, Shape] = field(default_factory=dict)
     """Input shapes that replace those stored in the graph, for graphs exported with a wrong static shape."""
 
@@ -76,6 +82,8 @@ class Backend(Protocol):
     """A module of `inference_models.backends`, or one that another distribution registers."""
 
     TYPE: BackendType
+    READS: tuple[BackendType, ...]
+    """Formats of packages this runtime opens, its own first."""
     REQUIRES: str
     """Requirement on the runtime's distribution, for example `onnxruntime>=1.19`."""
     INSTALL: str

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.entities import BackendType, ModelMetadata, ModelPackageMetadata
     from inference_models.resolve.environment import Environment
     from inference_models.resolve.rejection import Rejection
     from inference_models.resolve.request import PackageRequest
@@ -29,7 +29,7 @@ def explain_refusals(
     labels = {package.package_id: _label(package) for package in model.model_packages}
     width = max(len(label) for label in labels.values())
     for package_id, label in labels.items():
-        reasons = [item for item in rejections if item.package_id == package_id]
+        reasons = [item for item in rejections if item.package_id == package_id and item.runtime is None]
         for index, reason in enumerate(reasons):
             lead = label if index == 0 else ""
             lines.append(f"  {lead:<{width}}  needs {reason.needs}; found: {reason.found}")
@@ -42,18 +42,18 @@ def explain_refusals(
 
 def fewest_steps(rejections: Sequence[Rejection]) -> tuple[str, list[str]] | None:
     """The package that the fewest fixes would make run, with them; None when nothing would help."""
-    by_package: dict[str, list[Rejection]] = {}
+    by_candidate: dict[tuple[str, BackendType | None], list[Rejection]] = {}
     for rejection in rejections:
-        by_package.setdefault(rejection.package_id, []).append(rejection)
+        by_candidate.setdefault((rejection.package_id, rejection.runtime), []).append(rejection)
     mendable = {
-        package_id: list(dict.fromkeys(item.fix for item in items if item.fix))
-        for package_id, items in by_package.items()
+        candidate: list(dict.fromkeys(item.fix for item in items if item.fix))
+        for candidate, items in by_candidate.items()
         if all(item.fix for item in items)
     }
     if not mendable:
         return None
-    best = min(mendable, key=lambda package_id: len(mendable[package_id]))
-    return best, mendable[best]
+    best = min(mendable, key=lambda candidate: len(mendable[candidate]))
+    return best[0], mendable[best]
 
 
 def _label(package: ModelPackageMetadata) -> str:

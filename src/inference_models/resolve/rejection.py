@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from inference_models.entities import BackendType
 
 
 @dataclass(frozen=True)
@@ -16,3 +20,5 @@ class Rejection:
     found: str
     fix: str | None = None
     """One command or argument that would help; None when nothing would."""
+    runtime: BackendType | None = None
+    """The runtime that would have opened it; None: the one the package is made for."""

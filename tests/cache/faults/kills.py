@@ -64,15 +64,15 @@ def hook(point: str, size: int, act: Callable[[], None]) -> None:
     elif point == "after stamps":
         after(stamps.Stamps, "save", act, only=lambda self: self.changed is False and self.path.exists())
     else:
-        from inference_models import auto
+        from inference_models import attempt
 
-        original = auto.load_package
+        original = attempt.load_package
 
         def dying(*arguments: object, **options: object) -> object:
             act()
             return original(*arguments, **options)
 
-        auto.load_package = dying
+        attempt.load_package = dying
 
 
 def after(owner: object, name: str, act: Callable[[], None], only: Callable[..., bool] | None = None) -> None:

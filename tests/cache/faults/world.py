@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.faults.source import UrlSource
-from inference_models import auto
+from inference_models import auto, described
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import (
     BackendType,
@@ -277,8 +277,8 @@ class World:
         os.environ["INFERENCE_HOME"] = str(root or self.root)
         os.environ["ROBOFLOW_API_KEY"] = SECRET
         provider = TestProvider(self.models, source or UrlSource())
-        auto.open_provider = lambda *arguments, **options: provider
-        auto.locate_model = lambda model, *arguments, **options: ("faults", model)
+        described.open_provider = lambda *arguments, **options: provider
+        described.locate_model = lambda model, *arguments, **options: ("faults", model)
         before = set(threading.enumerate())
         model = auto.AutoModel.from_pretrained(name, "faults", api_key=SECRET, use_auto_resolution_cache=remember)
         scores = [model(image).confidence for image in IMAGES]

@@ -13,6 +13,7 @@ from inference_models.dependencies import FORWARDED, DependencyRequest, load_dep
 from inference_models.described import described
 from inference_models.entities import BackendType
 from inference_models.errors import (
+    BaseInferenceModelsError,
     EnvironmentConfigurationError,
     MissingDependencyError,
     ModelLoadingError,
@@ -102,7 +103,7 @@ def _load_first(
     model: ModelMetadata, source: Source, selection: Selection, load: LoadRequest, prepare: Prepare
 ) -> AnyModel:
     """The first plan that opens; only reasons the environment explains lead to the next one."""
-    failures: list[Exception] = []
+    failures: list[BaseInferenceModelsError] = []
     labels: list[str] = []
     for plan in selection.plans[: load.options.max_package_loading_attempts]:
         package = plan.candidate.package
@@ -121,22 +122,22 @@ def _load_first(
     raise _exhausted(model, failures, labels)
 
 
-def _exhausted(model: ModelMetadata, failures: list[Exception], labels: list[str]) -> Exception:
+def _exhausted(model: ModelMetadata, failures: list[BaseInferenceModelsError], labels: list[str]) -> Exception:
     if len(failures) == 1:
         return failures[0]
-    story = [
-        f"  {label}: {str(failure).replace(chr(10), ' ')}" for label, failure in zip(labels, failures, strict=True)
-    ]
-    fixes = [fix for failure in failures if (fix := getattr(failure, "fix", None))]
+    story = [f"  {label}: {_in_one_line(failure)}" for label, failure in zip(labels, failures, strict=True)]
+    fixes = [failure.fix for failure in failures if failure.fix]
+    summary = f"{len(failures)} packages of {model.model_id!r} fit this machine and none could be opened."
     error = ModelPackageAlternativesExhaustedError(
-        "\n".join(
-            [f"{len(failures)} packages of {model.model_id!r} fit this machine and none could be opened.", *story]
-        ),
-        alternatives_errors=failures,
-        fix=fixes[0] if fixes else None,
+        "\n".join([summary, *story]), alternatives_errors=failures, fix=fixes[0] if fixes else None
     )
     error.__cause__ = failures[0]
     return error
+
+
+def _in_one_line(failure: BaseInferenceModelsError) -> str:
+    facts = f" (needs {failure.needs}; found: {failure.found})" if failure.needs else ""
+    return f"{failure.summary.rstrip('.')}{facts}"
 
 
 def _with_dependencies(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from inference_models.backends.session import SessionRequest
 from inference_models.entities import BackendType, ResolvedModelMetadata
 from inference_models.errors import (
     CorruptedModelPackageError,
+    EnvironmentConfigurationError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
 )
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from inference_models.resolve.candidate import Candidate
     from inference_models.tasks.any_model import AnyModel
 
+_log = logging.getLogger("inference-models")
 _ACTIVATION = {"classification": "softmax", "multi-label-classification": "sigmoid", "object-detection": "nms"}
 
 
@@ -131,7 +134,7 @@ def _open(runtime: BackendType, folder: PackageFolder, request: LoadRequest) -> 
     backend = find_backend(runtime)
     if backend is None:
         raise ModelImplementationNotFoundError(f"no backend runs {runtime.value} packages in this release.")
-    return backend.open_session(
+    session = backend.open_session(
         SessionRequest(
             directory=folder.directory,
             files=folder.files,
@@ -141,6 +144,29 @@ def _open(runtime: BackendType, folder: PackageFolder, request: LoadRequest) -> 
             allow_fallback=request.options.allow_fallback,
             free_input_dims=folder.inference.free_input_dims if folder.inference else {},
         )
+    )
+    try:
+        _check_device(request, session)
+    except EnvironmentConfigurationError:
+        session.close()
+        raise
+    return session
+
+
+def _check_device(request: LoadRequest, session: Session) -> None:
+    """Compare where the session runs with what was asked for: nothing runs elsewhere unless that was allowed."""
+    wanted, used = request.device, session.running_on
+    # A device named without a number is any of its kind; explicit execution providers decide by themselves.
+    if wanted is None or used == wanted or used.partition(":")[0] == wanted or request.execution_providers is not None:
+        return
+    if request.options.allow_fallback:
+        _log.warning("device %r was chosen; the model runs on %r, as allow_fallback permits", wanted, used)
+        return
+    raise EnvironmentConfigurationError(
+        f"device {wanted!r} was chosen, but the model was opened on {used!r}.",
+        needs=wanted,
+        found=used,
+        fix="pass allow_fallback=True to run it there, or check the driver of the device: inference-models doctor",
     )
 
 

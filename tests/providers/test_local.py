@@ -141,8 +141,47 @@ def test_a_file_of_another_kind_is_refused(provider, tmp_path):
         provider.describe(str(path))
     assert str(caught.value) == (
         f"'{path}' cannot be loaded.\n"
-        "needs a folder with model_config.json, or an .onnx file; found: a .pt file\n"
+        "needs a folder with model_config.json, or a file .onnx, .tflite, .torchscript or .xml; found: a .pt file\n"
         "export the model to ONNX, or name the folder it lies in"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "backend", "handles"),
+    [
+        ("best.xml", BackendType.OPENVINO, ["weights.xml", "weights.bin"]),
+        ("best.tflite", BackendType.LITERT, ["weights.tflite"]),
+        ("best.torchscript", BackendType.TORCH_SCRIPT, ["weights.torchscript"]),
+    ],
+)
+def test_bare_files_of_other_formats_are_told_by_their_suffix(provider, tmp_path, name, backend, handles):
+    (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "best.bin").write_bytes(b"x")
+    stated = DescribeOptions(labels=["cat"], architecture="yolov8", task_type="object-detection")
+    (described,) = provider.describe(str(tmp_path / name), stated).model_packages
+    local = [item for item in described.package_artefacts if isinstance(item, LocalFileArtefactSpecs)]
+    assert described.backend is backend
+    assert [item.file_handle for item in local] == handles
+    assert all(item.path.is_file() for item in local)
+
+
+def test_a_bare_file_without_its_second_half_is_refused(provider, tmp_path):
+    (tmp_path / "best.xml").write_bytes(b"x")
+    with pytest.raises(ModelNotFoundError) as caught:
+        provider.describe(str(tmp_path / "best.xml"))
+    assert str(caught.value) == "'best.xml' needs 'best.bin' beside it, and there is none."
+
+
+def test_a_folder_without_all_the_weights_its_format_needs_is_refused(provider, package):
+    config = {"model_architecture": "yolov8", "task_type": "object-detection", "backend_type": "openvino"}
+    (package / "model_config.json").write_text(json.dumps(config))
+    (package / "weights.xml").write_bytes(b"x")
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        provider.describe(str(package))
+    assert str(caught.value) == (
+        f"package folder '{package}' is not complete.\n"
+        "needs weights.bin; found: class_names.txt, model_config.json, weights.onnx, weights.xml\n"
+        "fetch the package again, or add the missing file"
     )
 
 

@@ -1,10 +1,12 @@
-"""Provider `local`: a package folder or a bare `.onnx` file of the user, used in place."""
+"""Provider `local`: a package folder or a bare file with weights of the user, used in place."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.version import Version
 
 from inference_models.entities import (
     BackendType,
@@ -15,6 +17,7 @@ from inference_models.entities import (
     ONNXPackageDetails,
     PackageSourceType,
     Quantization,
+    TorchScriptPackageDetails,
 )
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -27,8 +30,9 @@ from inference_models.naming import nearest_hint
 from inference_models.package.class_names import read_labels
 from inference_models.package.external_data import check_external_data
 from inference_models.package.folder import read_package_folder
+from inference_models.package.formats import FORMATS, bare_files, format_of_file
 from inference_models.package.onnx_file import read_onnx_file
-from inference_models.package.ultralytics import read_ultralytics
+from inference_models.package.ultralytics import GraphHints, read_ultralytics
 from inference_models.providers import NO_OPTIONS, DescribeOptions
 
 if TYPE_CHECKING:
@@ -37,17 +41,16 @@ if TYPE_CHECKING:
     from inference_models.entities import FileDownloadSpecs
     from inference_models.package.folder import PackageFolder
     from inference_models.package.onnx_file import OnnxFile
-    from inference_models.package.ultralytics import GraphHints
 
 PREFIX = "local:"
 PACKAGE_ID = "local"
 CODE_ARCHITECTURE = "custom"
-WEIGHTS = "weights.onnx"
 FUSED = "nms_fused"
 """Feature of packages whose graph does the work of the decoder."""
 HINTS = "graph_hints.json"
 """What a bare graph says about its input; exists in memory only."""
 _MAX_PATH = 4096
+_SUFFIXES = sorted(form.suffix for form in FORMATS.values())
 _EXAMPLES = {
     "labels": 'labels="coco", a list or a text file (on the command line --labels)',
     "model_type": 'model_type="yolov8" or another architecture (on the command line --family)',
@@ -74,11 +77,12 @@ class LocalProvider:
         path = _existing(model_id.removeprefix(PREFIX))
         if path.is_dir():
             return _describe_folder(model_id, read_package_folder(path))
-        if path.suffix.lower() == ".onnx":
-            return _describe_onnx(model_id, path, options)
+        kind = format_of_file(path)
+        if kind is not None:
+            return _describe_file(model_id, path, kind, options)
         raise InvalidParameterError(
             f"'{path}' cannot be loaded.",
-            needs="a folder with model_config.json, or an .onnx file",
+            needs=f"a folder with model_config.json, or a file {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}",
             found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
             fix="export the model to ONNX, or name the folder it lies in",
         )
@@ -108,7 +112,8 @@ def _existing(text: str) -> Path:
 def _describe_folder(model_id: str, folder: PackageFolder) -> ModelMetadata:
     config = folder.model
     backend = BackendType.CUSTOM if config.backend_type is None or config.is_code_package else config.backend_type
-    graph = _folder_graph(folder) if backend is BackendType.ONNX else None
+    _check_complete(folder, backend)
+    graph = _checked_graph(folder.files[FORMATS[backend].weights[0]]) if backend is BackendType.ONNX else None
     dynamic, static = _batch_mode(graph, config.dynamic_batch_size_supported, config.static_batch_size)
     package = ModelPackageMetadata(
         package_id=PACKAGE_ID,
@@ -119,6 +124,7 @@ def _describe_folder(model_id: str, folder: PackageFolder) -> ModelMetadata:
         dynamic_batch_size_supported=dynamic,
         static_batch_size=static,
         onnx_package_details=_onnx_details(graph),
+        torch_script_package_details=_torch_script_details(backend),
         trusted_source=True,
         model_features=config.model_features,
         recommended_parameters=config.recommended_parameters,
@@ -133,30 +139,36 @@ def _describe_folder(model_id: str, folder: PackageFolder) -> ModelMetadata:
     )
 
 
-def _folder_graph(folder: PackageFolder) -> OnnxFile:
-    if WEIGHTS not in folder.files:
+def _check_complete(folder: PackageFolder, backend: BackendType) -> None:
+    needed = FORMATS[backend].weights if backend in FORMATS else ()
+    missing = [handle for handle in needed if handle not in folder.files]
+    if missing:
         raise CorruptedModelPackageError(
             f"package folder '{folder.directory}' is not complete.",
-            needs=WEIGHTS,
+            needs=" and ".join(missing),
             found=", ".join(sorted(folder.files)),
             fix="fetch the package again, or add the missing file",
         )
-    return _checked_graph(folder.files[WEIGHTS])
 
 
-def _describe_onnx(model_id: str, path: Path, options: DescribeOptions) -> ModelMetadata:
+def _describe_file(model_id: str, path: Path, kind: BackendType, options: DescribeOptions) -> ModelMetadata:
     path = path.absolute()
-    graph = _checked_graph(path)
-    hints = read_ultralytics(graph)
+    files = bare_files(path, kind)
+    missing = next((file for file in files.values() if not file.is_file()), None)
+    if missing is not None:
+        raise ModelNotFoundError(f"'{path.name}' needs '{missing.name}' beside it, and there is none.")
+    graph = _checked_graph(path) if kind is BackendType.ONNX else None
+    # Only ONNX graphs carry metadata that is read here without their runtime.
+    hints = GraphHints() if graph is None else read_ultralytics(graph)
     architecture, task, names = _completed(path, hints, options)
     dynamic, static = _batch_mode(graph, None, None)
-    stated = {"model_architecture": architecture, "task_type": task, "backend_type": BackendType.ONNX.value}
+    stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
     config = {name: value for name, value in stated.items() if value is not None}
     package = ModelPackageMetadata(
         package_id=PACKAGE_ID,
-        backend=BackendType.ONNX,
+        backend=kind,
         package_artefacts=[
-            LocalFileArtefactSpecs(WEIGHTS, path),
+            *(LocalFileArtefactSpecs(handle, file) for handle, file in files.items()),
             InlineFileSpecs("class_names.txt", "\n".join(names) + "\n"),
             InlineFileSpecs("model_config.json", json.dumps(config, indent=2) + "\n"),
             InlineFileSpecs(HINTS, json.dumps({"input_size": hints.input_size, "stride": hints.stride})),
@@ -166,6 +178,7 @@ def _describe_onnx(model_id: str, path: Path, options: DescribeOptions) -> Model
         dynamic_batch_size_supported=dynamic,
         static_batch_size=static,
         onnx_package_details=_onnx_details(graph),
+        torch_script_package_details=_torch_script_details(kind),
         trusted_source=True,
         model_features={FUSED: True} if hints.fused else None,
     )
@@ -209,3 +222,10 @@ def _batch_mode(graph: OnnxFile | None, dynamic: bool | None, static: int | None
 
 def _onnx_details(graph: OnnxFile | None) -> ONNXPackageDetails | None:
     return ONNXPackageDetails(graph.opset) if graph is not None and graph.opset is not None else None
+
+
+def _torch_script_details(backend: BackendType) -> TorchScriptPackageDetails | None:
+    """Of an archive that does not say what it was made with: whether it opens is found out by opening it."""
+    if backend is not BackendType.TORCH_SCRIPT:
+        return None
+    return TorchScriptPackageDetails(supported_device_types={"cpu", "cuda", "mps"}, torch_version=Version("0"))

@@ -1,0 +1,47 @@
+"""Formats of packages: which file holds the weights, and what a bare file of that kind is called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inference_models.entities import BackendType
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class WeightsFormat:
+    """How one format lies in a folder."""
+
+    weights: tuple[str, ...]
+    """Files a package folder needs, the one that is opened first."""
+    suffix: str
+    """Of a bare file."""
+    companion: str | None = None
+    """Suffix of a second bare file that belongs to the first."""
+    holds_code: bool = False
+    """Whether opening it runs instructions of the package, in an interpreter of the runtime."""
+
+
+FORMATS = {
+    BackendType.LITERT: WeightsFormat(("weights.tflite",), ".tflite"),
+    BackendType.ONNX: WeightsFormat(("weights.onnx",), ".onnx"),
+    BackendType.OPENVINO: WeightsFormat(("weights.xml", "weights.bin"), ".xml", companion=".bin"),
+    BackendType.TORCH_SCRIPT: WeightsFormat(("weights.torchscript",), ".torchscript", holds_code=True),
+}
+"""Formats whose weights are one graph that its runtime opens as it is."""
+
+
+def format_of_file(path: Path) -> BackendType | None:
+    """The format of a bare file by its suffix; None when nothing here opens it."""
+    suffix = path.suffix.lower()
+    return next((kind for kind, form in FORMATS.items() if form.suffix == suffix), None)
+
+
+def bare_files(path: Path, kind: BackendType) -> dict[str, Path]:
+    """The files of a bare model by the handles they have in a package, whether they exist or not."""
+    form = FORMATS[kind]
+    suffixes = [path.suffix, *([form.companion] if form.companion else [])]
+    return {handle: path.with_suffix(suffix) for handle, suffix in zip(form.weights, suffixes, strict=True)}

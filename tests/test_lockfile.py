@@ -322,7 +322,7 @@ class TestTrust:
             f"  this machine   {environment}\n"
             f"  you asked for  {PackageRequest(device='cpu').describe()}\n\n"
             "  p1  onnx fp32  needs a trusted source; found: an untrusted one\n\n"
-            "  fewest steps   p1: pass allow_untrusted_packages=True"
+            "  fewest steps   p1: allow_untrusted_packages=True"
         )
         AutoModel.from_lock(tmp_path / "models.lock", allow_untrusted_packages=True).close()
 

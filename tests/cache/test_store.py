@@ -133,11 +133,62 @@ def test_the_warning_names_the_file_and_the_damage(store, caplog):
     ]
 
 
+class Down:
+    def read(self, file):
+        raise ModelRetrievalError("the server does not answer.")
+
+
 def test_a_linked_package_folder_is_not_used(store, tmp_path):
     folder = store.ensure(KEY, FILES, Source())
     folder.rename(tmp_path / "elsewhere")
     folder.symlink_to(tmp_path / "elsewhere")
     assert store.open(KEY) is None
+
+
+@pytest.mark.parametrize("level", [0, 1, 2], ids=["a package", "a model", "all packages"])
+def test_a_link_below_the_cache_folder_is_put_aside_and_what_it_points_to_stays(store, tmp_path, caplog, level):
+    folder = store.ensure(KEY, FILES, Source())
+    place = [folder, *folder.parents][level]
+    place.rename(tmp_path / "elsewhere")
+    place.symlink_to(tmp_path / "elsewhere")
+    before = sorted(path.name for path in (tmp_path / "elsewhere").rglob("*"))
+    with caplog.at_level(logging.WARNING, logger="inference-models"):
+        assert store.ensure(KEY, FILES, Source()) == folder
+    told = (
+        f"{place} is a link to {tmp_path / 'elsewhere'}, and links below the cache folder are not followed; moved to "
+        "quarantine, and what belongs there is fetched again. To keep models on another disk, set INFERENCE_HOME to a "
+        "folder there, or make the cache folder itself a link."
+    )
+    assert caplog.messages == [told]
+    assert not any(path.is_symlink() for path in (folder, *folder.parents[:2]))
+    assert (folder / "weights.onnx").read_bytes() == CONTENT
+    (link,) = (store.root / "quarantine").iterdir()
+    assert link.readlink() == tmp_path / "elsewhere"
+    assert sorted(path.name for path in (tmp_path / "elsewhere").rglob("*")) == before
+
+
+def test_a_file_in_the_place_of_a_folder_is_put_aside(store, caplog):
+    folder = store.folder_of(KEY)
+    folder.parent.mkdir(parents=True)
+    folder.write_text("notes")
+    with caplog.at_level(logging.WARNING, logger="inference-models"):
+        store.ensure(KEY, FILES, Source())
+    assert caplog.messages == [
+        f"{folder} is not a folder; moved to quarantine, and what belongs there is fetched again."
+    ]
+
+
+def test_a_link_that_cannot_be_replaced_is_an_error_that_says_so(store, tmp_path):
+    folder = store.ensure(KEY, FILES, Source())
+    folder.rename(tmp_path / "elsewhere")
+    folder.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        store.ensure(KEY, FILES, Down())
+    assert str(caught.value) == (
+        f"the folder of the stored {KEY.model_id!r} cannot be used: lies behind a link, or is not a folder.\n"
+        "needs its source, to fetch it again; found: the server does not answer.\n"
+        "run again when the source can be reached"
+    )
 
 
 def test_the_manifest_of_another_package_is_not_believed(store):

@@ -24,7 +24,6 @@ from inference_models.entities import (
     SkippedPackage,
 )
 from inference_models.errors import (
-    InvalidEnvVariable,
     InvalidParameterError,
     ModelNotFoundError,
     ModelRetrievalError,
@@ -552,76 +551,3 @@ class TestFiles:
         assert "HTTP Request: GET" in shown
         assert KEY not in shown + names
         assert KEY.encode() not in written
-
-
-class TestHost:
-    @pytest.mark.parametrize(
-        "stated",
-        ["http://user:canary@127.0.0.1:9", "http://127.0.0.1:9?api_key=canary", "http://127.0.0.1:9/?", "ftp://canary",
-         "http://127.0.0.1:9#canary", "http://127.0.0.1:99999", "https://[::1", "canary.example", "https://a b",
-         f"http://127.0.0.1:9{PATH}", f"http://127.0.0.1:9{PATH}/"],
-    )  # fmt: skip
-    def test_more_than_an_address_is_refused_without_showing_it(self, provider, monkeypatch, stated):
-        monkeypatch.setenv("ROBOFLOW_API_HOST", stated)
-        with pytest.raises(InvalidEnvVariable) as caught:
-            provider.describe("m")
-        assert str(caught.value) == (
-            "environment variable ROBOFLOW_API_HOST cannot be used.\n"
-            "needs an http or https address without user, query and fragment, "
-            "to which /models/v1/external/weights is appended; "
-            "found: another value (not shown: it may hold a password)\n"
-            "set ROBOFLOW_API_HOST to https://models.example.com"
-        )
-
-    @pytest.mark.parametrize("stated", ["http://127.0.0.1:9", "https://a.example/", "https://[::1]:8443/registry/"])
-    def test_an_address_may_have_a_port_and_a_folder(self, monkeypatch, stated):
-        from inference_models.providers.roboflow import api_host
-
-        monkeypatch.setenv("ROBOFLOW_API_HOST", stated)
-        assert api_host() == stated.rstrip("/")
-
-
-class TestGateway:
-    def test_everything_goes_through_it_once(self, provider, api, monkeypatch):
-        file = {"fileHandle": "weights.onnx", "downloadUrl": "https://files.example/w(1)?sig=a&b=~c"}
-        server = api(b"", **{"/proxy": described(package(packageFiles=[file]))})
-        monkeypatch.setenv("SECURE_GATEWAY", server.url("/"))
-        monkeypatch.setenv("ROBOFLOW_API_HOST", "https://api.example")
-        found = provider.describe("a/1").model_packages[0].package_artefacts[0]
-        server.scripts["/proxy"] = answer(200, b"w")
-        assert b"".join(provider.read(found)) == b"w"
-        assert [request.path for request in server.requests] == [
-            "/proxy?url=https%3A%2F%2Fapi.example%2Fmodels%2Fv1%2Fexternal%2Fweights%3FmodelId%3Da%252F1",
-            "/proxy?url=https%3A%2F%2Ffiles.example%2Fw(1)%3Fsig%3Da%26b%3D~c",
-        ]
-
-    def test_an_address_at_the_gateway_is_not_wrapped_again(self, monkeypatch):
-        from inference_models.providers._gateway import through_gateway
-
-        monkeypatch.setenv("LICENSE_SERVER", "https://gate.example/")
-        once = through_gateway("https://files.example/w")
-        assert once == "https://gate.example/proxy?url=https%3A%2F%2Ffiles.example%2Fw"
-        assert through_gateway(once) == once
-
-    def test_a_bare_host_is_spoken_to_encrypted(self, monkeypatch, caplog):
-        from inference_models.providers._gateway import through_gateway
-
-        monkeypatch.setenv("SECURE_GATEWAY", "gate.example")
-        assert through_gateway("https://a.example/") == "https://gate.example/proxy?url=https%3A%2F%2Fa.example%2F"
-        assert "is stated without https://" in caplog.text
-
-    @pytest.mark.parametrize(
-        "stated",
-        ["http://gate.example", "https://user:pass@gate.example", "https://gate.example/?a=1", "https://gate.example#x",
-         "ftp://gate.example", "https://", "https://[::1", "http://10.0.0.1"],
-    )  # fmt: skip
-    def test_a_gateway_that_would_leak_is_refused_without_showing_it(self, provider, monkeypatch, stated):
-        monkeypatch.setenv("SECURE_GATEWAY", stated)
-        with pytest.raises(InvalidEnvVariable) as caught:
-            provider.describe("m")
-        assert str(caught.value) == (
-            "environment variable SECURE_GATEWAY cannot be used.\n"
-            "needs an https address without user, query and fragment (http on this machine only); "
-            "found: another value (not shown: it may hold a password)\n"
-            "set SECURE_GATEWAY to https://gateway.example.com"
-        )

@@ -48,7 +48,7 @@ def test_no_flipped_bytes_are_more_than_refused(data):
         (b"", "Expecting value at line 1, column 1"),
         (b"<html>", "Expecting value at line 1, column 1"),
         (b"[]", "[]"),
-        (b'{"a": 1, "a": 2}', "an object with the key 'a' twice"),
+        (b'{"a": 1, "a": 2}', 'the key "a" twice'),
         (b"[" * 10_000, "values nested too deeply"),
         (b'{"a":' * 10_000, "values nested too deeply"),
         (b'{"a": ' + b"9" * 5_000 + b"}", "a number of too many digits"),
@@ -91,7 +91,19 @@ def test_a_key_twice_costs_only_the_package_it_is_in():
     page = parse(text.replace('"opset": 17', '"opset": 17, "opset": 18', 1).encode())
     assert [item.package_id for item in page.packages] == ["b"]
     assert [(item.package_id, item.reason) for item in page.skipped] == [
-        ("a", "packageManifest: needs a valid dictionary; found: an object with the key 'opset' twice")
+        ("a", 'packageManifest: needs a valid dictionary; found: the key "opset" twice')
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "found"), [("NaN", "NaN, which is not JSON"), ("1e999", "1e999, which is too large a number")]
+)
+def test_a_number_that_json_does_not_have_costs_only_the_package_it_is_in(written, found):
+    text = json.dumps(metadata(package(packageId="a"), package(packageId="b")))
+    page = parse(text.replace('"opset": 17', f'"opset": {written}', 1).encode())
+    assert [item.package_id for item in page.packages] == ["b"]
+    assert [(item.package_id, item.reason) for item in page.skipped] == [
+        ("a", f"opset: needs a valid integer; found: {found}")
     ]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -36,6 +38,20 @@ def test_no_text_shows_the_secret_it_was_scrubbed_of(secret, before, after):
     assert all(secret not in piece for piece in shown.split("[hidden]"))
 
 
+SHORT = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=3)
+
+
+@settings(max_examples=100, deadline=None)
+@given(SHORT, st.sampled_from(["", "no ", "(", 'x="']), st.sampled_from(["", ".", " here", '"']))
+def test_a_short_secret_is_hidden_where_it_is_a_word(secret, before, after):
+    assert scrub(f"{before}{secret}{after}", [secret]) == f"{before}[hidden]{after}"
+    assert scrub(f"{before}{secret}{after}", urls=[f"https://a.example/?s={quote(secret, safe='')}"]).count("[hidden]")
+
+
+def test_a_short_secret_leaves_the_words_it_is_a_part_of():
+    assert scrub("abc ab, cab: AB", ["ab"]) == "abc [hidden], cab: [hidden]"
+
+
 SIGNED = (
     "https://a.example/x?modelId=pets&v=1&X-Sig=Ab%2Bc%2fd%3D%3D&next=https%3A%2F%2Fb.example%2Fy%3Ftoken%3Dinner77"
 )
@@ -47,7 +63,8 @@ SIGNED = (
         ("bad Ab%2Bc%2fd%3D%3D", "bad [hidden]"),
         ("bad Ab%2bc%2Fd%3d%3d", "bad [hidden]"),
         ("bad Ab+c/d== for pets", "bad [hidden] for pets"),
-        ("bad v=1 at 1", "bad [hidden] at 1"),
+        ("bad v=1 at 1", "bad [hidden] at [hidden]"),
+        ("bad v=12 at 11:01", "bad v=12 at 11:01"),
         ("at https://c.example/y?s=unknown", "at https://c.example/y?..."),
         ("at /y?s=unknown, sorry", "at /y?... sorry"),
         ("at 'y?s=unknown'", "at 'y?...'"),

@@ -18,12 +18,12 @@ from inference_models.transport.redirects import keeps_headers, next_url
     ],
 )
 def test_a_redirect_that_keeps_what_was_promised_is_followed(url, location, target):
-    assert next_url(url, location) == target
+    assert next_url(url, location, where=url) == target
 
 
 def test_a_redirect_that_gives_up_encryption_is_refused_without_its_signature():
     with pytest.raises(ModelRetrievalError) as caught:
-        next_url("https://a.example/x?key=1", "http://b.example/y?sig=2")
+        next_url("https://a.example/x?key=1", "http://b.example/y?sig=2", where="https://a.example/x?...")
     assert str(caught.value) == (
         "https://a.example/x?... leads to an address that is not followed.\n"
         "needs a redirect that stays encrypted; found: http://b.example/y?..."
@@ -33,7 +33,7 @@ def test_a_redirect_that_gives_up_encryption_is_refused_without_its_signature():
 @pytest.mark.parametrize("location", ["http://127.0.0.1.example/", "http://localhost.example/", "http://0x7f000001/"])
 def test_a_name_that_only_looks_like_this_machine_is_not(location):
     with pytest.raises(ModelRetrievalError, match="stays encrypted"):
-        next_url("https://a.example/x", location)
+        next_url("https://a.example/x", location, where="https://a.example/x")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inference_models.cache.blobs import BlobIndex
-from inference_models.cache.inventory import package_folders, packages, remove, stamps_path
+from inference_models.cache.inventory import certificates_of, package_folders, packages, remove, stamps_path
 from inference_models.cache.locks import is_held
 from inference_models.cache.manifest import Damage, not_listed, read_manifest
 from inference_models.cache.partial import free_partials
@@ -115,6 +115,14 @@ def _collect_hints(root: Path) -> None:
     wanted = {stamps_path(root, folder) for folder in package_folders(root)}
     for path in (root / "stamps").glob("*/*"):
         if path not in wanted:
+            with suppress(OSError):
+                path.unlink()
+                path.parent.rmdir()
+    folders = list(package_folders(root))
+    kept = {path for folder in folders for path in certificates_of(root, folder)}
+    for path in (root / "parity").glob("*/*"):
+        # Those of files outside the cache are no orphans: where the files are is not known.
+        if path not in kept and path.parent.name != "local":
             with suppress(OSError):
                 path.unlink()
                 path.parent.rmdir()

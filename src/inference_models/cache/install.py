@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -53,6 +53,10 @@ class _Staged:
     data: Path
 
 
+class _StoredByOthersError(Exception):
+    """The package is there: nobody need wait for a lock any more. Never leaves this module."""
+
+
 @dataclass(frozen=True)
 class Installation:
     """One package on its way into the cache."""
@@ -78,7 +82,13 @@ class Installation:
         make_private_folder(self.root)
         sweep(self.root / "tmp")
         shown = shown_progress() if progress is None else nullcontext(progress)
-        with ended_by_exception(), shown as report, self._claimed(report), private_folder(self.root / "tmp") as desk:
+        with (
+            suppress(_StoredByOthersError),
+            ended_by_exception(),
+            shown as report,
+            self._claimed(report),
+            private_folder(self.root / "tmp") as desk,
+        ):
             # Says to `gc` in other processes that the folder is not an orphan.
             (desk / "package").write_text(self.folder.relative_to(self.root).as_posix(), encoding="utf-8")
             if self.is_done():
@@ -95,11 +105,25 @@ class Installation:
         lots = {self._lock(item): item for item in self._downloads()}
 
         def waiting(path: Path) -> None:
+            if self._is_known_to_be_done():
+                raise _StoredByOthersError
             item = lots[path]
             report(Progress(item.file_handle, stored_bytes(self._partials(item)), item.size))
 
         with claimed(list(lots), waiting):
             yield
+
+    def _is_known_to_be_done(self) -> bool:
+        """Whether the folder holds the package, as far as that can be told without hashing a file."""
+        manifest = read_manifest(self.folder)
+        if isinstance(manifest, Damage):
+            return False
+        stamps = Stamps.read(inventory.stamps_path(self.root, self.folder), self.folder)
+        for file in manifest.files:
+            status = regular_file(self.folder, file.handle)
+            if isinstance(status, Damage) or not stamps.holds(file.handle, status, file.sha256):
+                return False
+        return self.is_done()
 
     def _fill(self, source: RangeSource, report: ProgressCallback, desk: Path) -> None:
         present = {item.file_handle: file for item in self.files if (file := self._in_place(item)) is not None}

@@ -104,7 +104,7 @@ def remove(root: Path, folder: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     shutil.rmtree(away, ignore_errors=True)
-    for path in (stamps_path(root, folder), pin_path(root, folder)):
+    for path in (stamps_path(root, folder), pin_path(root, folder), *certificates_of(root, folder)):
         with suppress(OSError):
             path.unlink()
             path.parent.rmdir()
@@ -116,6 +116,14 @@ def remove(root: Path, folder: Path) -> bool:
 def stamps_path(root: Path, folder: Path) -> Path:
     """Where the stamps of the package in `folder` are."""
     return root / "stamps" / folder.parent.name / f"{folder.name}.json"
+
+
+def certificates_of(root: Path, folder: Path) -> list[Path]:
+    """The parity certificates of the package in `folder`, in the order of their names."""
+    place = root / "parity" / folder.parent.name
+    with suppress(OSError):
+        return sorted(path for path in place.iterdir() if path.name.startswith(f"{folder.name}."))
+    return []
 
 
 def pin_path(root: Path, folder: Path, *, create: bool = False) -> Path:

@@ -187,11 +187,12 @@ class PackageStore:
                 moved.append(item)
             if seen is None or item.is_news:
                 continue
+            points_to = place.readlink() if place.is_symlink() else None
             try:
                 self._quarantine(place, seen)
             except OSError as exc:
                 raise _not_writable(key, item, exc) from exc
-            _log.warning("%s: %s %s; moved to quarantine and fetched again.", folder, item.handle, item.reason)
+            _log.warning("%s", _told(folder, item, place, points_to))
             moved.append(item)
         return moved
 
@@ -218,6 +219,23 @@ def _place(folder: Path, damage: Damage) -> Path:
     parts = damage.handle.split("/")
     ways = [folder.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
     return next((way for way in ways if way.is_symlink() or not way.is_dir()), ways[-1])
+
+
+def _told(folder: Path, damage: Damage, place: Path, points_to: Path | None) -> str:
+    """What was put aside, and why."""
+    if damage.handle != ".":
+        return f"{folder}: {damage.handle} {damage.reason}; moved to quarantine and fetched again."
+    if points_to is None:
+        return f"{place} is not a folder; moved to quarantine, and what belongs there is fetched again."
+    return (
+        f"{place} is a link to {points_to}, and links below the cache folder are not followed; moved to quarantine, "
+        "and what belongs there is fetched again. To keep models on another disk, set INFERENCE_HOME to a folder "
+        "there, or make the cache folder itself a link."
+    )
+
+
+def _called(damage: Damage) -> str:
+    return "the folder" if damage.handle == "." else damage.handle
 
 
 def _is_in_the_way(place: Path) -> bool:
@@ -255,7 +273,7 @@ def _refuse_unverifiable(item: ArtefactSpecs) -> None:
 
 def _not_writable(key: PackageKey, damage: Damage, cause: OSError) -> CorruptedModelPackageError:
     return CorruptedModelPackageError(
-        f"{damage.handle} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
+        f"{_called(damage)} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
         needs="a cache folder this process may write to, to fetch it again",
         found=cause.strerror or type(cause).__name__,
         fix="make the cache folder writable, or set INFERENCE_HOME to another folder",
@@ -267,7 +285,7 @@ def _not_repaired(
 ) -> CorruptedModelPackageError:
     found = cause.summary if cause.found is None else f"{cause.summary} ({cause.found})"
     return CorruptedModelPackageError(
-        f"{damage.handle} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
+        f"{_called(damage)} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
         needs="its source, to fetch it again",
         found=found,
         fix="run again when the source can be reached",

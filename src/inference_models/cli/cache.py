@@ -10,6 +10,7 @@ from inference_models.cli.console import messages, output
 from inference_models.cli.sizes import day, megabytes, parse_size
 from inference_models.errors import ModelNotFoundError
 from inference_models.naming import nearest_hint
+from inference_models.terminal import plain
 
 if TYPE_CHECKING:
     from inference_models.cache.inventory import StoredPackage
@@ -42,9 +43,9 @@ def ls(as_json: AsJson = False) -> None:
         key = package.key
         times = day(package.stored_at), day(package.last_used)
         table.add_row(
-            key.model_id,
-            key.package_id,
-            key.provider,
+            plain(key.model_id),
+            plain(key.package_id),
+            plain(key.provider),
             megabytes(package.size),
             *times,
             "pinned" if package.pinned else "",
@@ -63,10 +64,10 @@ def info(model: Model, as_json: AsJson = False) -> None:
     for package in found:
         console = output()
         key = package.key
-        console.print(f"{key.provider}:{key.model_id}  package {key.package_id}", markup=False, soft_wrap=True)
-        console.print(f"  {package.folder}", markup=False, soft_wrap=True)
+        console.print(plain(f"{key.provider}:{key.model_id}  package {key.package_id}"), soft_wrap=True)
+        console.print(plain(f"  {package.folder}"), soft_wrap=True)
         for file in package.files:
-            console.print(f"  {file.sha256}  {file.size:>12,}  {file.handle}", markup=False, soft_wrap=True)
+            console.print(plain(f"  {file.sha256}  {file.size:>12,}  {file.handle}"), soft_wrap=True)
 
 
 @cache.command("verify")
@@ -86,7 +87,7 @@ def verify(
     for item in damaged:
         name = f"{item.key.provider}:{item.key.model_id}" if item.key else str(item.folder)
         for damage in item.damage:
-            messages().print(f"{name}: {damage.handle}: {damage.reason}", markup=False, soft_wrap=True)
+            messages().print(plain(f"{name}: {damage.handle}: {damage.reason}"), soft_wrap=True)
     output().print(f"{len(results) - len(damaged)} of {len(results)} packages are sound")
     if damaged:
         raise typer.Exit(1)
@@ -124,9 +125,11 @@ def rm(
     for package in store.packages() if model is None else _find(store, model):
         removed += package.size if store.remove(package.key) else 0
     if everything:
-        from inference_models.resolution_files import FileResolutionCache  # noqa: PLC0415 - not needed for --help
+        from inference_models.measure.store import MeasurementStore  # noqa: PLC0415 - not needed for --help
+        from inference_models.resolution_files import FileResolutionCache  # noqa: PLC0415
 
         FileResolutionCache(store.root).clear()
+        MeasurementStore(store.root).clear()
     output().print(f"freed {megabytes(removed)} MB")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from inference_models.cli.console import messages
+from inference_models.terminal import plain
 
 
 def manifest(
@@ -27,5 +28,5 @@ def manifest(
     for model_id, model in written.models.items():
         packages = ", ".join(package.package_id for package in model.packages)
         licence = model.license or "no licence stated"
-        console.print(f"{model_id}  {packages}  {licence}", markup=False, soft_wrap=True)
-    console.print(f"wrote {directory / FILE_NAME}", markup=False, soft_wrap=True)
+        console.print(plain(f"{model_id}  {packages}  {licence}"), soft_wrap=True)
+    console.print(plain(f"wrote {directory / FILE_NAME}"), soft_wrap=True)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from inference_models.cli.console import messages
+from inference_models.terminal import plain
 
 KEYS_VARIABLE = "INFERENCE_MODELS_REGISTRY_KEYS"
 registry = typer.Typer(help="Host models for others.", no_args_is_help=True, rich_markup_mode=None)
@@ -59,8 +60,8 @@ def serve(
             fix="choose another --port, or 0 for any free one",
         ) from exc
     console = messages()
-    console.print(f"serving {len(library.model_ids())} model ids of '{directory}'", markup=False, soft_wrap=True)
-    console.print(f"  export ROBOFLOW_API_HOST={public_url or server.url}", markup=False, soft_wrap=True)
+    console.print(plain(f"serving {library.count()} packages of '{directory}'"), soft_wrap=True)
+    console.print(plain(f"  export ROBOFLOW_API_HOST={public_url or server.url}"), soft_wrap=True)
     if not keys and not is_loopback(host):
         console.print("everybody who reaches this address can load these models; see --api-key", markup=False)
     # Large files take longer to hash than a client waits for its first answer.

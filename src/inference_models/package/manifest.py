@@ -26,7 +26,7 @@ FILE_NAME = "manifest.json"
 SCHEMA_FILE = "manifest.schema.json"
 FORMAT = 1
 MAX_BYTES = 4 << 20
-"""Some ten thousand files; as empty lists, which is the worst, it takes 90 MB while it is read."""
+"""Some ten thousand files."""
 MAX_PACKAGES = 256
 _SEGMENT = "[A-Za-z0-9 ._+@=,()-]*[A-Za-z0-9_][A-Za-z0-9 ._+@=,()-]*"
 _HANDLE_SEGMENT = "[A-Za-z0-9._-]*[A-Za-z0-9_-]"

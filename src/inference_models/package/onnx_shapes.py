@@ -20,7 +20,7 @@ from inference_models.package.onnx_file import (
 from inference_models.package.wire import BYTES, Span, WireReader, encode_message, encode_varint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from inference_models.backends.session import Shape
 
@@ -35,6 +35,17 @@ def with_free_input_dims(data: bytes, dims: Mapping[str, Shape], *, where: str =
         CorruptedModelPackageError: `data` is no graph, or has no input of that name and number of sides.
     """
     inputs = {spec.name: spec.shape for spec in read_onnx_bytes(data, where=where).inputs}
+    check_free_input_dims(dims, inputs, where=where)
+    reader = WireReader(data)
+    return _rewritten(reader, reader.whole, {GRAPH: lambda graph: _graph(reader, graph, dims)})
+
+
+def check_free_input_dims(dims: Mapping[str, Shape], inputs: Mapping[str, Sequence[object]], *, where: str) -> None:
+    """Returns nothing when every shape in `dims` belongs to one of `inputs`.
+
+    Raises:
+        CorruptedModelPackageError: there is no input of that name and number of sides.
+    """
     for name, shape in dims.items():
         if name not in inputs or len(inputs[name]) != len(shape):
             found = ", ".join(f"{known!r} with {len(sides)} sides" for known, sides in inputs.items()) or "no inputs"
@@ -43,8 +54,6 @@ def with_free_input_dims(data: bytes, dims: Mapping[str, Shape], *, where: str =
                 needs=f"an input {name!r} with {len(shape)} sides",
                 found=found,
             )
-    reader = WireReader(data)
-    return _rewritten(reader, reader.whole, {GRAPH: lambda graph: _graph(reader, graph, dims)})
 
 
 def _graph(reader: WireReader, graph: Span, dims: Mapping[str, Shape]) -> bytes:

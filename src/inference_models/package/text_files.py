@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.json_text import JsonRefusedError, shown, strict_object
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -65,22 +65,15 @@ def removed(where: str) -> CorruptedModelPackageError:
 
 
 def parse_json_object(text: str, *, where: str) -> dict[str, object]:
-    """The JSON object in `text`. Duplicate keys, NaN and infinities are refused.
+    """The JSON object in `text`. Duplicate keys, NaN, infinities and too many levels are refused.
 
     Raises:
         CorruptedModelPackageError: `text` is something else.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
-    except json.JSONDecodeError as exc:
-        raise _not_json(where, f"{exc.msg} at line {exc.lineno}, column {exc.colno}") from exc
-    except RecursionError as exc:
-        raise _not_json(where, "values nested too deeply") from exc
-    except ValueError as exc:
-        raise _not_json(where, str(exc)) from exc
-    if not isinstance(value, dict):
-        raise _not_json(where, shown(value))
-    return value
+        return strict_object(text)
+    except JsonRefusedError as exc:
+        raise CorruptedModelPackageError(f"{where} cannot be read.", needs="one JSON object", found=str(exc)) from exc
 
 
 def validate(model: type[_Model], value: object, *, where: str) -> _Model:
@@ -94,12 +87,6 @@ def validate(model: type[_Model], value: object, *, where: str) -> _Model:
     except ValidationError as exc:
         details = exc.errors(include_url=False, include_context=False)
         raise _wrong_value(details, value, where=where) from exc
-
-
-def shown(value: object) -> str:
-    """`value` as it is shown in an error: one line, at most 80 characters."""
-    text = json.dumps(value, ensure_ascii=True, default=repr)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def json_path(location: tuple[int | str, ...], value: object) -> str:
@@ -133,20 +120,3 @@ def _wrong_value(details: list[ErrorDetails], value: object, *, where: str) -> C
     return CorruptedModelPackageError(
         f"{where}: {path} has a wrong value{more}.", needs=needs, found=shown(first["input"])
     )
-
-
-def _not_json(where: str, found: str) -> CorruptedModelPackageError:
-    return CorruptedModelPackageError(f"{where} cannot be read.", needs="one JSON object", found=found)
-
-
-def _unique_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        seen: set[str] = set()
-        duplicate = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
-        raise ValueError(f"the key {shown(duplicate)} twice")
-    return result
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name}, which is not JSON")

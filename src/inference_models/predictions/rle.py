@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from inference_models.arrays import to_numpy
 from inference_models.errors import InvalidParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from inference_models.arrays import Array
 
 Counts = npt.NDArray[np.int64]
 
@@ -34,12 +31,6 @@ class CocoRLE(TypedDict):
     size: list[int]
     """[height, width]."""
     counts: bytes
-
-
-def encode_mask(mask: Array) -> CocoRLE:
-    """The COCO form of one mask: (H, W), bool or any number; everything but 0 belongs to the object."""
-    pixels = to_numpy(mask)
-    return {"size": [int(side) for side in pixels.shape], "counts": compress_counts(count_runs(pixels))}
 
 
 def decode_mask(rle: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
@@ -79,11 +70,6 @@ def paint_runs(counts: Counts, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     inside = np.arange(counts.size) % 2 == 1
     columns = np.repeat(inside, counts).reshape(width, height)
     return np.ascontiguousarray(columns.T)
-
-
-def mask_area(counts: bytes | str | Sequence[int]) -> int:
-    """Number of pixels that belong to the object, without painting the mask."""
-    return int(read_counts(counts)[1::2].sum())
 
 
 def read_counts(counts: bytes | str | Sequence[int]) -> Counts:

@@ -22,12 +22,14 @@ from inference_models.errors import (
 )
 from inference_models.naming import nearest_hint
 from inference_models.transport.answers import HttpAnswer, error_for
+from inference_models.transport.quiet import hide_addresses_in_logs, quiet_logs
 from inference_models.transport.redaction import HIDDEN, scrub, shown_url
 from inference_models.transport.retry import RetryRules, call_with_retries
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 
 DEFAULT_REVISION = "main"
@@ -97,6 +99,9 @@ class Hub:
 
     def __init__(self, api_key: str | None = None) -> None:
         self._library = _library()
+        self._new_api = self._library.HfApi
+        # After the modules that it brings, each with a logger of its own, were imported.
+        hide_addresses_in_logs()
         self.endpoint = hub_endpoint()
         self.token = _checked_token(api_key or self._library.get_token())
 
@@ -127,9 +132,10 @@ class Hub:
 
     def _asked(self, wanted: HubId) -> Any:
         try:
-            return self._api().model_info(
-                wanted.repository, revision=wanted.revision, files_metadata=True, timeout=_TIMEOUT_S
-            )
+            with self._quiet():
+                return self._api().model_info(
+                    wanted.repository, revision=wanted.revision, files_metadata=True, timeout=_TIMEOUT_S
+                )
         except (self._library.errors.HTTPError, TypeError, KeyError, ValueError) as exc:
             error = self._error(exc, wanted)
         # Outside the handler, so that nothing is chained: a server may have put our token into what it answered.
@@ -184,7 +190,7 @@ class Hub:
 
     def _names(self, ask: Callable[[Any], list[str]]) -> list[str]:
         """What `ask` lists; nothing when the Hub does not answer, for a hint is no reason to fail otherwise."""
-        with suppress(self._library.errors.HTTPError, TypeError, KeyError, ValueError):
+        with suppress(self._library.errors.HTTPError, TypeError, KeyError, ValueError), self._quiet():
             return ask(self._api())
         return []
 
@@ -198,8 +204,12 @@ class Hub:
         )
         return error_for(answer, retried=_TRANSIENT, secrets=(self.token,) if self.token else ())
 
+    def _quiet(self) -> AbstractContextManager[None]:
+        """What the Hub library logs within: servers, and proxies in between, may put our token into what they say."""
+        return quiet_logs([self.token] if self.token else [])
+
     def _api(self) -> Any:
-        return self._library.HfApi(
+        return self._new_api(
             endpoint=self.endpoint,
             # False: nothing else is looked for.
             token=self.token or False,

@@ -19,7 +19,8 @@ from inference_models.entities import (
     SkippedPackage,
 )
 from inference_models.errors import BaseInferenceModelsError, CorruptedModelPackageError, ModelRetrievalError
-from inference_models.providers._wire_json import load_json, reason, too_deep
+from inference_models.json_text import too_deep
+from inference_models.providers._wire_json import load_json, reason
 from inference_models.providers._wire_manifests import MANIFESTS, OTHER_RUNTIMES, Manifest
 from inference_models.transport.redirects import check_url
 

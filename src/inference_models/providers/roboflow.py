@@ -204,13 +204,14 @@ def api_key(stated: str | None) -> str | None:
 
 
 def api_host() -> str:
-    """Address of the API, to which its paths are appended.
+    """Address of the API, to which its paths are appended. It may have a path of its own, as behind a proxy.
 
     Raises:
         InvalidEnvVariable: `ROBOFLOW_API_HOST` holds more than that, such as a password, a query or such a path.
     """
     host = config.roboflow_api_host()
-    if plain_address(host) is None or host.endswith(PATH):
+    parts = plain_address(host)
+    if parts is None or host.endswith(PATH) or not _is_plain_path(parts.path):
         raise InvalidEnvVariable(
             "environment variable ROBOFLOW_API_HOST cannot be used.",
             needs=f"an http or https address without user, query and fragment, to which {PATH} is appended",
@@ -218,6 +219,11 @@ def api_host() -> str:
             fix="set ROBOFLOW_API_HOST to https://models.example.com",
         )
     return host
+
+
+def _is_plain_path(path: str) -> bool:
+    """Whether every client and every proxy takes `path` as it is written."""
+    return "%" not in path and not set(path.split("/")[1:]) & {"", ".", ".."}
 
 
 def _takes_core_ml() -> bool:

@@ -1,8 +1,4 @@
-"""A folder of packages: which models it holds, and what each file hashes to.
-
-`<root>/<id>/` is a model with one package when it holds `model_config.json`; else every folder in it that does is a
-package of it. An id may have several parts, such as `team/project/3`.
-"""
+"""A folder of packages: which models it holds, and what each file hashes to. Their names are made in `model_names`."""
 
 from __future__ import annotations
 
@@ -10,7 +6,9 @@ import hashlib
 import logging
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from inference_models.cache.digest import CHUNK
@@ -19,7 +17,8 @@ from inference_models.errors import BaseInferenceModelsError, ModelNotFoundError
 from inference_models.naming import nearest_names
 from inference_models.package import model_config
 from inference_models.package.folder import list_package_files
-from inference_models.registry.publish import MANIFEST_FILE, describe_folder, published_package_id
+from inference_models.registry.model_names import PlacedPackage, models_of
+from inference_models.registry.publish import MANIFEST_FILE, describe_folder, published_package_id, stated_model_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 MAX_DEPTH = 6
 MAX_FOLDERS = 100_000
 MAX_COMPARED = 2_000
-"""Ids a misspelt one is compared with."""
+"""Package folders a misspelt id is compared with."""
 _log = logging.getLogger("inference-models")
 
 
@@ -88,23 +87,23 @@ class PackageLibrary:
         Raises:
             ModelNotFoundError: there is none of that name, or nothing of it can be published; names the nearest.
         """
-        folder = self._folder(model_id)
-        packages = [] if folder is None else self._packages(folder)
-        if not packages:
-            raise ModelNotFoundError(f"there is no model {model_id[:200]!a} here{self._nearest(model_id)}.")
-        first = packages[0].model
-        if any(package.model != first for package in packages):
-            # Folders that lie side by side by accident, such as versions of a project, are not one model.
-            raise ModelNotFoundError(f"{model_id!r} holds packages of different models{self._nearest(model_id)}.")
-        return PublishedModel(model_id, first, tuple(sorted(packages, key=lambda package: package.package_id)))
+        for place in self._places_of(model_id):
+            placed = models_of(self._placed(place)).get(model_id)
+            packages = [] if placed is None else self._read_all(model_id, placed)
+            if packages:
+                return PublishedModel(model_id, packages[0].model, tuple(packages))
+        raise ModelNotFoundError(f"there is no model {model_id[:200]!a} here{self._nearest(model_id)}.")
+
+    def models(self) -> Iterator[PublishedModel]:
+        """Every model that can be published, by id."""
+        for model_id in self.model_ids():
+            with suppress(ModelNotFoundError):
+                yield self.find(model_id)
 
     def model_ids(self) -> list[str]:
         """Every id that may be asked for, sorted."""
-        ids: set[str] = set()
-        for folder in self._walk():
-            relative = folder.relative_to(self.root)
-            ids |= {part.as_posix() for part in (relative, relative.parent) if part.parts}
-        return sorted(ids)
+        places = {folder.parent for folder in self._walk()}
+        return sorted(model_id for place in places for model_id in models_of(self._placed(place)))
 
     def file(self, name: str) -> Path | None:
         """The file of a package at `name` below the root; None when no package has it."""
@@ -120,14 +119,41 @@ class PackageLibrary:
 
     def warm(self) -> int:
         """Hash everything ahead of the first question; the number of packages that can be published."""
-        return sum(len(self._read(folder, named=False)) for folder in self._walk())
+        return sum(self._read(folder, named=False) is not None for folder in self._walk())
 
-    def _folder(self, model_id: str) -> Path | None:
+    def count(self) -> int:
+        """The number of package folders, sound or not; nothing is read."""
+        return sum(1 for _ in self._walk())
+
+    def _places_of(self, model_id: str) -> list[Path]:
+        """Folders whose packages may include the model of this id."""
         if not is_portable_handle(model_id):
-            return None
+            return []
         folder = self.root / model_id
-        inside = folder.is_dir() and folder.resolve().is_relative_to(self.root)
-        return folder if inside else None
+        if not (folder.is_dir() and folder.resolve().is_relative_to(self.root)):
+            return []
+        return [folder.parent] if _is_package(folder) else [folder]
+
+    def _placed(self, place: Path) -> list[PlacedPackage]:
+        """The packages in a folder, as far as their names go; those that cannot be read are left out."""
+        placed = (self._named_in(folder) for folder in _package_folders(place))
+        return [package for package in placed if package is not None]
+
+    def _named_in(self, folder: Path) -> PlacedPackage | None:
+        relative = folder.relative_to(self.root).as_posix()
+        if not folder.resolve().is_relative_to(self.root):
+            return None
+        try:
+            model, _ = describe_folder(folder)
+            stated = stated_model_id(folder)
+        except (BaseInferenceModelsError, OSError) as exc:
+            _log.warning("%s is not published: %s", relative, exc)
+            return None
+        return PlacedPackage(relative, model, stated)
+
+    def _read_all(self, model_id: str, placed: list[PlacedPackage]) -> list[PublishedPackage]:
+        read = (self._read(self.root / item.folder, named=item.folder != model_id) for item in placed)
+        return sorted((item for item in read if item is not None), key=lambda package: package.package_id)
 
     def _files(self, folder: Path) -> dict[str, Path]:
         if not folder.resolve().is_relative_to(self.root):
@@ -151,13 +177,8 @@ class PackageLibrary:
         check_handles(f"{relative}/{handle}" for handle in files)
         return files
 
-    def _packages(self, folder: Path) -> list[PublishedPackage]:
-        if _is_package(folder):
-            return self._read(folder, named=False)
-        return [package for child in _package_folders(folder) for package in self._read(child, named=True)]
-
-    def _read(self, folder: Path, *, named: bool) -> list[PublishedPackage]:
-        """The package in `folder`, or nothing, with the reason on the log."""
+    def _read(self, folder: Path, *, named: bool) -> PublishedPackage | None:
+        """The package in `folder`; None, with the reason on the log, where nobody could load it."""
         relative = folder.relative_to(self.root).as_posix()
         try:
             model, entry = describe_folder(folder)
@@ -166,14 +187,14 @@ class PackageLibrary:
             files = tuple(self._published(name, path) for name, path in present.items() if name != MANIFEST_FILE)
         except BaseInferenceModelsError as exc:
             _log.warning("%s is not published: %s", relative, exc)
-            return []
+            return None
         except OSError as exc:
             _log.warning("%s is not published: %s", relative, exc.strerror)
-            return []
+            return None
         package_id = published_package_id(
             folder.name if named else None, [(file.handle, file.sha256) for file in files]
         )
-        return [PublishedPackage(package_id, relative, model, entry, files)]
+        return PublishedPackage(package_id, relative, model, entry, files)
 
     def _published(self, handle: str, path: Path) -> PublishedFile:
         with self._lock:
@@ -196,7 +217,15 @@ class PackageLibrary:
                 yield folder
 
     def _nearest(self, model_id: str) -> str:
-        near = nearest_names(model_id[:200], self.model_ids()[:MAX_COMPARED])
+        # Only what looks alike is read, so that questions for models that are not here stay cheap.
+        places: dict[str, Path] = {}
+        for folder in islice(self._walk(), MAX_COMPARED):
+            for path in (folder, folder.parent):
+                if path != self.root:
+                    places[path.relative_to(self.root).as_posix()] = folder.parent
+        alike = nearest_names(model_id[:200], places)
+        known = {name for place in {places[name] for name in alike} for name in models_of(self._placed(place))}
+        near = nearest_names(model_id[:200], known)
         return "; nearest: " + ", ".join(repr(name) for name in near) if near else ""
 
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from inference_models.cache.durable import write_atomic
 from inference_models.entities import Quantization
-from inference_models.errors import CorruptedModelPackageError, ModelNotFoundError
+from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.manifest import FILE_NAME, FORMAT, ModelManifest
 from inference_models.package.text_files import parse_json_object, read_text, validate
 from inference_models.providers.local import LocalProvider
 from inference_models.registry.library import PackageLibrary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from inference_models.entities import ModelPackageMetadata
@@ -27,7 +27,7 @@ KEPT = ("variant", "license", "source", "description", "recommended_parameters")
 def write_manifest(directory: Path) -> ModelManifest:
     """The manifest of the packages below `directory`, written to `manifest.json` there.
 
-    Packages lie as `registry serve` takes them: `<id>/`, or `<id>/<package>/`. What an earlier manifest says about
+    Packages lie as `registry serve` takes them, and get the same names. What an earlier manifest says about
     licence, source and the like is kept.
 
     Raises:
@@ -36,8 +36,8 @@ def write_manifest(directory: Path) -> ModelManifest:
     library = PackageLibrary(directory)
     before = _earlier(directory)
     models: dict[str, Any] = {}
-    for model_id, packages in _models(library):
-        models[model_id] = _model(library.root, packages, before.get(model_id, {}))
+    for model in library.models():
+        models[model.model_id] = _model(library.root, model.packages, before.get(model.model_id, {}))
     if not models:
         raise CorruptedModelPackageError(
             f"'{directory}' holds no package.",
@@ -48,19 +48,6 @@ def write_manifest(directory: Path) -> ModelManifest:
     manifest = validate(ModelManifest, value, where=FILE_NAME)
     write_atomic(directory / FILE_NAME, (json.dumps(value, indent=2) + "\n").encode())
     return manifest
-
-
-def _models(library: PackageLibrary) -> Iterator[tuple[str, tuple[PublishedPackage, ...]]]:
-    """Every model once: a package that belongs to one is not also a model of its own."""
-    taken: set[str] = set()
-    for model_id in library.model_ids():
-        try:
-            packages = library.find(model_id).packages
-        except ModelNotFoundError:
-            continue
-        if not taken.issuperset(package.folder for package in packages):
-            taken.update(package.folder for package in packages)
-            yield model_id, packages
 
 
 def _model(root: Path, packages: Sequence[PublishedPackage], before: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from inference_models.cache.names import check_package_id
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.package import model_config
+from inference_models.package.model_config import parse_model_config
 from inference_models.package.text_files import parse_json_object, read_text
 from inference_models.providers._wire import PACKAGE_TYPE
 from inference_models.providers._wire_manifests import MANIFESTS
@@ -48,6 +50,15 @@ def describe_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     if package.recommended_parameters is not None:
         entry["recommendedParameters"] = package.recommended_parameters.model_dump(by_alias=True)
     return _model_facts(metadata), entry
+
+
+def stated_model_id(folder: Path) -> str | None:
+    """The `model_id` in the `model_config.json` of a package folder.
+
+    Raises:
+        CorruptedModelPackageError: the file is damaged.
+    """
+    return parse_model_config(read_text(folder / model_config.FILE_NAME, where=model_config.FILE_NAME)).model_id
 
 
 def published_package_id(name: str | None, content: Sequence[tuple[str, str]]) -> str:

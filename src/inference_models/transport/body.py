@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import httpx
 
 from inference_models.errors import ModelRetrievalError, RetryError
-from inference_models.transport.failures import failure
+from inference_models.transport.failures import failure, shown_cause
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 
 _LARGE_PIECE = 1 << 20
@@ -21,11 +22,19 @@ _LARGE_PIECE = 1 << 20
 class Body:
     """An iterator over the bytes of one answer. Can be closed by the reader, and cut off by any thread."""
 
-    def __init__(self, response: httpx.Response, *, where: str, length: int | None) -> None:
+    def __init__(
+        self,
+        response: httpx.Response,
+        *,
+        where: str,
+        length: int | None,
+        quiet: Callable[[], AbstractContextManager[None]],
+    ) -> None:
         self._response = response
         self._where = where
         self._length = length
         self._taken = 0
+        self._quiet = quiet
         if length is None or length > _LARGE_PIECE:
             _read_in_large_pieces(response)
         self._chunks = response.iter_raw()
@@ -34,15 +43,7 @@ class Body:
         return self
 
     def __next__(self) -> bytes:
-        try:
-            chunk = next(self._chunks)
-        except StopIteration:
-            self.close()
-            self._refuse_short()
-            raise
-        except (httpx.HTTPError, httpx.StreamError) as exc:
-            self.close()
-            raise failure(exc, where=self._where) from exc
+        chunk = self._next()
         self._taken += len(chunk)
         if self._length is not None and self._taken > self._length:
             self.close()
@@ -63,6 +64,20 @@ class Body:
         if connection is not None:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def _next(self) -> bytes:
+        try:
+            with self._quiet():
+                return next(self._chunks)
+        except StopIteration:
+            self.close()
+            self._refuse_short()
+            raise
+        except (httpx.HTTPError, httpx.StreamError) as exc:
+            self.close()
+            error, cause = failure(exc, where=self._where), shown_cause(exc)
+        # Outside the handler, so that nothing else is chained.
+        raise error from cause
 
     def _refuse_short(self) -> None:
         if self._length is not None and self._taken < self._length:

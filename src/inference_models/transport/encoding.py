@@ -16,6 +16,7 @@ _MAX_RATIO = 100
 _FREE = 16 << 20
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 ENCODINGS = frozenset({"deflate", "gzip", "x-gzip"})
+_OTHER_ENCODINGS = frozenset({"br", "compress", "dcb", "dcz", "zstd"})
 
 
 def check_encoding(encoding: str, *, where: str) -> bool:
@@ -32,7 +33,8 @@ def check_encoding(encoding: str, *, where: str) -> bool:
     raise ModelRetrievalError(
         f"{where} sends a compressed file.",
         needs="a file as it is, or gzip",
-        found=ascii(name[:40]),
+        # Another name is not shown: a server may put anything there, what it was sent included.
+        found=repr(name) if name in _OTHER_ENCODINGS else "an encoding of another name",
         fix="store the file without a Content-Encoding",
     )
 

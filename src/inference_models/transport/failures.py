@@ -19,6 +19,7 @@ _REASONS: tuple[tuple[type[Exception], str], ...] = (
     (httpx.RemoteProtocolError, "a connection that broke off, or an answer that is not HTTP"),
     (httpx.TransportError, "a connection that broke off"),
 )
+_OF_THE_MACHINE = (httpx.TimeoutException, httpx.NetworkError)
 _CLOCK_CODES = frozenset({9, 10})
 """OpenSSL: the certificate is not valid yet, or not any more."""
 
@@ -32,6 +33,11 @@ def failure(error: Exception, *, where: str) -> BaseInferenceModelsError:
         return ModelRetrievalError(f"{where} cannot be asked.", needs="an http or https URL", found="another address")
     found = next((words for kind, words in _REASONS if isinstance(error, kind)), "a connection that was closed")
     return RetryError(f"{where} did not answer.", needs="an answer", found=found, fix="check the network and run again")
+
+
+def shown_cause(error: Exception) -> Exception | None:
+    """`error`, where it may be seen in a traceback: its text comes from this machine, not from an answer or a URL."""
+    return error if isinstance(error, _OF_THE_MACHINE) else None
 
 
 def _certificate_error(error: BaseException | None) -> ssl.SSLCertVerificationError | None:

@@ -11,6 +11,7 @@ import ssl
 import threading
 import weakref
 from dataclasses import dataclass
+from functools import partial
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -25,15 +26,16 @@ from inference_models.transport.answers import MAX_ERROR_BODY, HttpAnswer, error
 from inference_models.transport.body import Body
 from inference_models.transport.deadline import DeadlineExceededError, run_within
 from inference_models.transport.encoding import check_encoding, decoded
-from inference_models.transport.failures import FOREIGN, failure
+from inference_models.transport.failures import FOREIGN, failure, shown_cause
 from inference_models.transport.proxies import check_proxies, unusable_settings
 from inference_models.transport.quiet import hide_addresses_in_logs, quiet_logs
 from inference_models.transport.ranges import ByteRange, Part, ranged_part, whole_part
-from inference_models.transport.redaction import shown_url
+from inference_models.transport.redaction import scrub, shown_url
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
 T = TypeVar("T")
 MAX_ANSWER = 16 << 20
@@ -42,6 +44,8 @@ _TRANSIENT_FILE_STATUSES = config.RETRIED_STATUS_CODES | {500}
 """Object stores answer 500 when they are busy."""
 _ASKED = "inference_models_asked"
 """Extension of an answer: the addresses that led to it."""
+_OWN_HEADERS = frozenset({"accept-encoding", "if-range", "range"})
+"""Go to every origin, and hold nothing that is secret."""
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
@@ -88,11 +92,11 @@ class HttpClient:
             RetryError: no answer in time, no connection, or a status in `retried`.
             ModelRetrievalError: any other status of 300 or more, an answer that is too long, or no network allowed.
         """
-        secrets = tuple((headers or {}).values())
+        secrets = _secrets(headers or {})
         transient = config.retried_status_codes() if retried is None else retried
 
         def finish(response: httpx.Response) -> HttpAnswer:
-            answer = _read_answer(response, url, max_bytes)
+            answer = _read_answer(response, url, max_bytes, secrets)
             if answer.status >= 300:
                 raise error_for(answer, retried=transient, secrets=secrets)
             return answer
@@ -146,15 +150,17 @@ class HttpClient:
         def finish(response: httpx.Response) -> FileStream:
             if response.status_code not in {200, 206}:
                 _refuse(response, url, headers, wanted)
-            return self._stream(response, url, wanted)
+            return self._stream(response, url, wanted, secrets=_secrets(headers))
 
         return self._ask(url, headers, finish, seconds=self._limits.total)
 
-    def _stream(self, response: httpx.Response, url: str, wanted: ByteRange | None) -> FileStream:
+    def _stream(
+        self, response: httpx.Response, url: str, wanted: ByteRange | None, *, secrets: tuple[str, ...]
+    ) -> FileStream:
         where = shown_url(url)
         encoded = check_encoding(response.headers.get("content-encoding", ""), where=where)
-        part = _part(response, wanted, encoded=encoded)
-        body = Body(response, where=where, length=part.length)
+        part = _part(response, wanted, where=where, encoded=encoded)
+        body = Body(response, where=where, length=part.length, quiet=_quiet(response, secrets))
         with self._lock:
             self._bodies.add(body)
             if self._closed:
@@ -166,7 +172,7 @@ class HttpClient:
             chunks=chunks,
             start=part.start,
             size=part.size if whole_known else None,
-            version=_version(response),
+            version=_version(response, secrets),
             ranges=accepts and whole_known,
         )
 
@@ -194,7 +200,9 @@ class HttpClient:
                 fix="check the network and run again",
             ) from None
         except FOREIGN as exc:
-            raise failure(exc, where=shown_url(url)) from exc
+            error, cause = failure(exc, where=shown_url(url)), shown_cause(exc)
+        # Outside the handler, so that nothing else is chained.
+        raise error from cause
 
     def _opened(self, url: str) -> httpx.Client:
         with self._lock:
@@ -243,24 +251,29 @@ def _certificates() -> ssl.SSLContext | bool:
 
 
 def _follow(client: httpx.Client, url: str, headers: dict[str, str]) -> httpx.Response:
-    kept = {"accept-encoding", "if-range", "range"}
+    secrets = _secrets(headers)
     asked: list[str] = []
     for _ in range(redirects.MAX_REDIRECTS + 1):
         request = client.build_request("GET", url, headers=headers)
         request.url = _QuietURL(request.url)
-        with quiet_logs():
-            response = client.send(request, stream=True, follow_redirects=False)
         asked.append(url)
+        with quiet_logs(secrets, urls=asked):
+            response = client.send(request, stream=True, follow_redirects=False)
         location = response.headers.get("location")
         if response.status_code not in redirects.STATUSES or location is None:
             response.extensions[_ASKED] = tuple(asked)
             return response
         response.close()
-        target = redirects.next_url(url, location)
+        target = redirects.next_url(url, location, where=shown_url(asked[0]), secrets=secrets)
         if not redirects.keeps_headers(url, target):
-            headers = {name: value for name, value in headers.items() if name.lower() in kept}
+            headers = {name: value for name, value in headers.items() if name.lower() in _OWN_HEADERS}
         url = target
-    raise redirects.too_many(url)
+    raise redirects.too_many(asked[0])
+
+
+def _secrets(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """Values of headers that somebody else chose, each of which may be a key."""
+    return tuple(value for name, value in headers.items() if name.lower() not in _OWN_HEADERS)
 
 
 class _QuietURL(httpx.URL):
@@ -270,9 +283,9 @@ class _QuietURL(httpx.URL):
         return shown_url(super().__str__())
 
 
-def _read_answer(response: httpx.Response, url: str, max_bytes: int) -> HttpAnswer:
+def _read_answer(response: httpx.Response, url: str, max_bytes: int, secrets: tuple[str, ...]) -> HttpAnswer:
     where = shown_url(url)
-    body = Body(response, where=where, length=None)
+    body = Body(response, where=where, length=None, quiet=_quiet(response, secrets))
     chunks: Iterator[bytes] = body
     if check_encoding(response.headers.get("content-encoding", ""), where=where):
         chunks = decoded(body, body.close, where=where)
@@ -287,27 +300,27 @@ def _read_answer(response: httpx.Response, url: str, max_bytes: int) -> HttpAnsw
         raise ModelRetrievalError(
             f"{where} sends too long an answer.", needs=f"at most {limit} bytes", found=f"more than {limit} bytes"
         )
-    asked: tuple[str, ...] = response.extensions.get(_ASKED, ())
-    return HttpAnswer(response.status_code, _lower(response), bytes(collected[:limit]), url, asked)
+    return HttpAnswer(response.status_code, _lower(response), bytes(collected[:limit]), url, _asked(response))
 
 
 def _refuse(response: httpx.Response, url: str, headers: dict[str, str], wanted: ByteRange | None) -> None:
-    answer = _read_answer(response, url, MAX_ERROR_BODY) if response.status_code >= 300 else None
+    secrets = _secrets(headers)
+    answer = _read_answer(response, url, MAX_ERROR_BODY, secrets) if response.status_code >= 300 else None
     if response.status_code == 416 and wanted is not None:
         raise RangeRequestNotSupportedError(
             f"{shown_url(url)} has no such part.", needs=wanted.header.replace("=", " "), found="416"
         )
     if answer is None:
         answer = HttpAnswer(response.status_code, _lower(response), b"", url)
-    raise error_for(answer, retried=_TRANSIENT_FILE_STATUSES, secrets=tuple(headers.values()))
+    raise error_for(answer, retried=_TRANSIENT_FILE_STATUSES, secrets=secrets)
 
 
-def _part(response: httpx.Response, wanted: ByteRange | None, *, encoded: bool) -> Part:
+def _part(response: httpx.Response, wanted: ByteRange | None, *, where: str, encoded: bool) -> Part:
     if response.status_code == 200:
         return whole_part(_lower(response))
     if wanted is None:
         raise ModelRetrievalError(
-            f"{shown_url(str(response.url))} sends a part that nobody asked for.",
+            f"{where} sends a part that nobody asked for.",
             needs="an answer with status 200",
             found="206",
         )
@@ -316,11 +329,21 @@ def _part(response: httpx.Response, wanted: ByteRange | None, *, encoded: bool) 
     return ranged_part(_lower(response), wanted)
 
 
-def _version(response: httpx.Response) -> str | None:
+def _version(response: httpx.Response, secrets: tuple[str, ...]) -> str | None:
+    """What names this state of the file; None also where it repeats what was asked, for it is stored and compared."""
     tag: str = response.headers.get("etag", "").strip()
-    if tag and not tag.startswith("W/"):
-        return tag
-    return response.headers.get("last-modified", "").strip() or tag or None
+    if not tag or tag.startswith("W/"):
+        tag = response.headers.get("last-modified", "").strip() or tag
+    return tag if tag and scrub(tag, secrets, urls=_asked(response)) == tag else None
+
+
+def _quiet(response: httpx.Response, secrets: tuple[str, ...]) -> Callable[[], AbstractContextManager[None]]:
+    return partial(quiet_logs, secrets, urls=_asked(response))
+
+
+def _asked(response: httpx.Response) -> tuple[str, ...]:
+    asked: tuple[str, ...] = response.extensions.get(_ASKED, ())
+    return asked
 
 
 def _lower(response: httpx.Response) -> dict[str, str]:

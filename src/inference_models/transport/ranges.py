@@ -64,7 +64,8 @@ def ranged_part(headers: Mapping[str, str], wanted: ByteRange) -> Part:
     stated = headers.get("content-range", "").strip()
     match = _CONTENT_RANGE.fullmatch(stated)
     if match is None:
-        raise _wrong(wanted, repr(stated) if stated else "no Content-Range")
+        # Not shown: a server may put anything there, what it was sent included.
+        raise _wrong(wanted, "a Content-Range that cannot be read" if stated else "no Content-Range")
     first, last = int(match.group(1)), int(match.group(2))
     size = None if match.group(3) == "*" else int(match.group(3))
     too_long = wanted.stop is not None and last >= wanted.stop

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 HIDDEN = "[hidden]"
-_SHORTEST_SECRET = 4
+_LONG = 4
 _URL = re.compile(r"\bhttps?://[^\s\"'<>\\]+", re.IGNORECASE)
 _ENCODED_URL = re.compile(r"https?(?:%(?:25)*3A|:)(?:%(?:25)*2F){2}[^\s\"'<>\\]*", re.IGNORECASE)
 _QUERY = re.compile(r"\?[^\s\"'<>\\?=]*=[^\s\"'<>\\]*")
@@ -44,18 +44,25 @@ def scrub(text: str, secrets: Iterable[str] = (), *, urls: Iterable[str] = ()) -
     """
     forms = {form for url in urls for form in _url_secrets(url)} | _forms(secrets)
     if forms:
-        known = "|".join(re.escape(form) for form in sorted(forms, key=len, reverse=True))
+        known = "|".join(_pattern(form) for form in sorted(forms, key=len, reverse=True))
         # Hexadecimal digits of percent-encoding come in both cases.
         text = re.sub(known, HIDDEN, text, flags=re.IGNORECASE)
     text = _URL.sub(lambda match: shown_url(match.group()), text)
     return _QUERY.sub("?...", _ENCODED_URL.sub(HIDDEN, text))
 
 
+def _pattern(form: str) -> str:
+    """Where `form` is found: a short one as a word of its own only, for it is a part of many other words."""
+    if len(form) >= _LONG:
+        return re.escape(form)
+    return rf"(?<!\w){re.escape(form)}(?!\w)"
+
+
 def _forms(secrets: Iterable[str]) -> set[str]:
     forms: set[str] = set()
     for secret in secrets:
         for part in {secret, secret.rpartition(" ")[2]}:
-            if len(part) >= _SHORTEST_SECRET:
+            if part.strip():
                 forms |= {part, quote(part, safe=""), quote_plus(part), html.escape(part)}
     return forms
 

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from inference_models.errors import ModelRetrievalError
-from inference_models.transport.redaction import shown_url
+from inference_models.transport.redaction import scrub, shown_url
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from urllib.parse import SplitResult
 
 MAX_REDIRECTS = 10
@@ -29,8 +30,14 @@ def check_url(url: str) -> str:
     return url
 
 
-def next_url(url: str, location: str) -> str:
+def next_url(url: str, location: str, *, where: str, secrets: Iterable[str] = ()) -> str:
     """The address that a redirect from `url` leads to.
+
+    Args:
+        url: What was asked.
+        location: What the answer names.
+        where: What the caller asked first, as it may be shown.
+        secrets: What was sent along, which the answer may repeat.
 
     Raises:
         ModelRetrievalError: it leaves http(s), or gives up encryption for another machine.
@@ -40,10 +47,11 @@ def next_url(url: str, location: str) -> str:
     except ValueError:
         target = ""
     origin = _origin(target)
+    found = ascii(scrub(shown_url(target), secrets, urls=[url]))[1:-1]
     if origin is None or not target.isprintable() or " " in target:
-        raise _refused(url, target, needs="a redirect to an http or https URL")
+        raise _refused(where, found, needs="a redirect to an http or https URL")
     if urlsplit(url).scheme == "https" and origin[0] == "http" and not is_loopback(origin[1]):
-        raise _refused(url, target, needs="a redirect that stays encrypted")
+        raise _refused(where, found, needs="a redirect that stays encrypted")
     return target
 
 
@@ -82,9 +90,7 @@ def _origin(url: str) -> tuple[str, str, int] | None:
     return parts.scheme, parts.hostname, port or _PORTS[parts.scheme]
 
 
-def _refused(url: str, target: str, *, needs: str) -> ModelRetrievalError:
+def _refused(where: str, found: str, *, needs: str) -> ModelRetrievalError:
     return ModelRetrievalError(
-        f"{shown_url(url)} leads to an address that is not followed.",
-        needs=needs,
-        found=ascii(shown_url(target))[1:-1] or "nothing",
+        f"{where} leads to an address that is not followed.", needs=needs, found=found or "nothing"
     )

@@ -1,4 +1,4 @@
-"""F13, F14, F18: many processes, stopped holders of locks, and packages that are removed while others load them."""
+"""F13, F14, F18: many processes that wait for each other, stopped holders of locks, and removals during loads."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from cache.faults.kills import hook
 from cache.faults.network import fresh
 from cache.faults.oracle import judge
+from cache.faults.server import BLOCK
 from cache.faults.source import UrlSource
 from cache.faults.world import run, start
 from inference_models.cache import locks
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
 SIZE = 3 << 20
 THREADS = 4
+START_S = 0.5
+"""What making 8 processes and 32 threads may take on two shared cores, beside the fetch itself."""
+SLOWEST = 1.2
+"""Of the time of a fetch alone."""
 SHAPES = ((2, 1), (8, 1), (32, 1), (8, 8))
 """(processes, models)"""
 
@@ -58,7 +63,7 @@ def f13(world: World, *, rounds: int, locked: bool) -> Iterator[tuple[str, list[
         yield label, wrong + judge(world, names[0], None, before="before")
 
 
-def threads(world: World, names: list[str], locked: bool) -> int:
+def threads(world: World, names: list[str], locked: bool, *, count: int = THREADS) -> int:
     if not locked:
         fcntl.flock = lambda descriptor, operation: None
     failures: list[BaseException] = []
@@ -70,7 +75,7 @@ def threads(world: World, names: list[str], locked: bool) -> int:
         except BaseException as exc:  # noqa: BLE001 - raised below, in the thread that answers
             failures.append(exc)
 
-    running = [threading.Thread(target=work) for _ in range(THREADS)]
+    running = [threading.Thread(target=work) for _ in range(count)]
     for thread in running:
         thread.start()
     for thread in running:
@@ -78,6 +83,43 @@ def threads(world: World, names: list[str], locked: bool) -> int:
     if failures:
         raise failures[0]
     return len(names)
+
+
+def f13w(world: World, *, rounds: int, seconds: float) -> Iterator[tuple[str, list[str]]]:
+    """The slowest of 32 waiters against one that fetches alone, from a server paced to take about `seconds`."""
+    world.ensure_before()
+    name = world.model_of(SIZE)
+    paced = {"pause": seconds / (SIZE / BLOCK)}
+    for _ in range(rounds):
+        alone, wrong = waits(world, name, paced, processes=1, count=1)
+        slowest, errors = waits(world, name, paced, processes=8, count=THREADS)
+        wrong += errors
+        limit = SLOWEST * alone + START_S
+        label = f"{alone:.2f} s alone, {slowest:.2f} s the slowest of 32 ({slowest / alone:.2f})"
+        if not seconds * 0.9 <= alone <= seconds * 2:
+            wrong.append(f"the fetch alone was not paced: {alone:.2f} s instead of {seconds} s")
+        if slowest > limit:
+            wrong.append(f"the slowest waiter took {slowest:.2f} s, more than {limit:.2f} s")
+        sent = sum(item["sent"] for item in world.server.requests() if item["path"].endswith("extra.bin"))
+        if sent != SIZE:
+            wrong.append(f"{sent / SIZE:.2f} of the file was fetched")
+        yield label, wrong + judge(world, name, None, before="before")
+
+
+def waits(world: World, name: str, paced: dict, *, processes: int, count: int) -> tuple[float, list[str]]:
+    """Seconds from the start of the first process until the last thread has the model, and what went wrong."""
+    fresh(world, name)
+    world.server.faults(repeat=paced)
+    begin = time.monotonic()  # one clock for all processes
+    children = [start(lambda: finished(world, name, count)) for _ in range(processes)]
+    outcomes = [child.wait() for child in children]
+    wrong = [f"a process ended by {outcome.error or outcome.status}" for outcome in outcomes if not outcome.ok]
+    return max([outcome.result - begin for outcome in outcomes if outcome.ok], default=0.0), wrong
+
+
+def finished(world: World, name: str, count: int) -> float:
+    threads(world, [name], True, count=count)
+    return time.monotonic()
 
 
 def f14(world: World, *, repeats: int) -> Iterator[tuple[str, list[str]]]:

@@ -22,6 +22,9 @@ def results_table(results: dict[str, dict]) -> str:
         lines.append(f"| {name} | {found['about']} | {found['cases']} | {found['failures']} | {found['seconds']:.0f} |")
     cases, failures = (sum(found[what] for found in results.values()) for what in ("cases", "failures"))
     lines.append(f"| | **all** | **{cases}** | **{failures}** | |")
+    lines += [
+        f"\n{name}, by round: {'; '.join(results[name]['measured'])}." for name in GROUPS if GROUPS[name].measures
+    ]
     return "\n".join(lines)
 
 

@@ -6,12 +6,14 @@ import json
 import os
 import shutil
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cache.faults.network import fresh
 from cache.faults.oracle import judge
 from cache.faults.world import NoSource, run
+from inference_models import attempt
 from inference_models.cache import inventory
 from inference_models.cache.manifest import MANIFEST_NAME
 
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from cache.faults.world import World
 
 SIZE = 1 << 16
-ENTRIES = ("blob", "manifest", "lock", "stamps", "index", "partial", "resolution")
+ENTRIES = ("blob", "manifest", "lock", "stamps", "index", "partial", "resolution", "measurement")
 DAMAGES = ("0 bytes", "truncated", "1 bit", "random", "deleted", "folder", "wrong owner", "mode 0000")
 TEN_YEARS = 10 * 365 * 86400
 
@@ -117,6 +119,9 @@ def target(world: World, name: str, entry: str) -> Path:
     if entry == "resolution":
         run(lambda: world.load(name, remember=True))
         return next(path for path in (world.root / "resolutions").rglob("*") if path.is_file())
+    if entry == "measurement":
+        run(lambda: measured(world, name))
+        return next(path for path in (world.root / "measurements").iterdir())
     if entry == "index":
         return world.root / "blobs" / "sha256" / weights.sha256_hash[:2] / weights.sha256_hash
     path = world.root / "partials" / weights.sha256_hash / "free-1" / "data"
@@ -127,6 +132,32 @@ def target(world: World, name: str, entry: str) -> Path:
     (path.parent / "done").write_bytes((size // 2).to_bytes(8, "little"))
     world.ensure(name)
     return path
+
+
+def measured(world: World, name: str) -> None:
+    """Remember that the model is fastest with one thread, as a measurement would, and that a load believes it."""
+    from inference_models import selection
+    from inference_models.measure import store
+
+    kept: list[object] = []
+    select_plans = selection.select_plans
+
+    def remembering(model: object, source: object, choice: object, load: object, memory: object) -> object:
+        subject = store.subject_of(model, source.name, load, memory)
+        winner = store.name_plan(selection.Plan(choice.admissible[0], 1))
+        made = datetime.now(timezone.utc)
+        measurement = store.Measurement(
+            **subject.model_dump(), created_at=made, library_version="1", budget=60, winner=winner
+        )
+        store.MeasurementStore().write(subject, measurement)
+        chosen = select_plans(model, source, choice, load, memory)
+        kept.append(chosen.reason)
+        return chosen
+
+    attempt.select_plans = remembering
+    world.load(name)
+    if kept != ["measured"]:
+        raise RuntimeError(f"the measurement was not taken: {kept}")
 
 
 def harm(path: Path, how: str, world: World) -> bool:

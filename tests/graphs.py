@@ -90,3 +90,17 @@ def constant_outputs(
         nodes.append(helper.make_node("Mul", [f"ones_{name}", f"value_{name}"], [name]))
         dims[name] = (declared or {}).get(name) or [batch, *value.shape[1:]]
     return save(path, nodes, inputs={"images": [batch, 3, *size]}, outputs=dims, weights=weights, metadata=metadata)
+
+
+def with_external_data(path: Path, *, location: str = "weights.data") -> Path:
+    """The graph of `convolution` with the values of its tensors in another file."""
+    convolution(path)
+    model = onnx.load(path)
+    onnx.external_data_helper.convert_model_to_external_data(model, location="weights.data", size_threshold=0)
+    onnx.save(model, path)
+    if location != "weights.data":
+        model = onnx.load(path, load_external_data=False)
+        for tensor in model.graph.initializer:
+            next(entry for entry in tensor.external_data if entry.key == "location").value = location
+        path.write_bytes(model.SerializeToString())
+    return path

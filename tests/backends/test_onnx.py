@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -7,24 +8,41 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from packaging.version import Version
 
 import graphs
-from backends.contract import SessionContract
+from backends.contract import SessionContract, varied_feed_for
 from inference_models.backends import onnx as backend
+from inference_models.backends.onnx_graph import guarded_graph
 from inference_models.backends.session import SessionRequest
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference_models.backends.session import Session
+    from inference_models.backends.onnx_graph import guarded_graph
+from inference_models.backends.session import Session
 
-CPU_BUILD = ["AzureExecutionProvider", "CPUExecutionProvider"]
-GPU_BUILD = ["TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider"]
+onnxruntime = backend._import_runtime()
+MISSING = next(
+    name
+    for name in ("CUDAExecutionProvider", "DmlExecutionProvider")
+    if name not in onnxruntime.get_available_providers()
+)
+"""A provider that the build on this machine does not have: no build has both."""
 
 
 def request_for(path: Path, **changes: object) -> SessionRequest:
     return SessionRequest(directory=path.parent, files={"weights.onnx": path}, **changes)
+
+
+def _with_unknown_operator(path: Path) -> None:
+    from onnx import helper, load, save
+
+    model = load(path)
+    model.graph.node[1].op_type = "Rectify"
+    model.opset_import.append(helper.make_opsetid("custom", 1))
+    save(model, path)
 
 
 class TestOnnxSession(SessionContract):
@@ -57,13 +75,8 @@ def test_a_wrong_static_shape_can_be_freed(tmp_path: Path) -> None:
 
 
 def test_a_graph_with_an_unknown_operator_is_refused_with_the_reason(tmp_path: Path) -> None:
-    from onnx import helper, load, save
-
     path, *_ = graphs.convolution(tmp_path / "weights.onnx")
-    model = load(path)
-    model.graph.node[1].op_type = "Rectify"
-    model.opset_import.append(helper.make_opsetid("custom", 1))
-    save(model, path)
+    _with_unknown_operator(path)
     with pytest.raises(CorruptedModelPackageError) as caught:
         backend.open_session(request_for(path))
     lines = str(caught.value).splitlines()
@@ -73,80 +86,131 @@ def test_a_graph_with_an_unknown_operator_is_refused_with_the_reason(tmp_path: P
     assert lines[2].startswith('export the model again, or update the runtime: pip install -U "inference-models[')
 
 
-@pytest.mark.parametrize(
-    ("device", "available", "expected"),
-    [
-        ("cpu", GPU_BUILD, [("CPUExecutionProvider", {})]),
-        ("cuda", GPU_BUILD, [("CUDAExecutionProvider", {"device_id": 0})]),
-        ("cuda:1", GPU_BUILD, [("CUDAExecutionProvider", {"device_id": 1})]),
-        (None, CPU_BUILD, [("CPUExecutionProvider", {})]),
-    ],
-)
-def test_the_device_decides_the_provider(
-    tmp_path: Path, device: str | None, available: list[str], expected: list[object]
+def opening(path: Path, **changes: object) -> backend._Opening:
+    request = request_for(path, **changes)
+    return backend._Opening(onnxruntime, guarded_graph(request), request)
+
+
+def test_a_session_says_which_providers_it_has(tmp_path: Path) -> None:
+    path, *_ = graphs.convolution(tmp_path / "weights.onnx")
+    assert backend.open_session(request_for(path)).execution_providers == ("CPUExecutionProvider",)
+
+
+def test_the_runtime_may_not_try_again_on_the_cpu_by_itself(tmp_path: Path) -> None:
+    path, *_ = graphs.convolution(tmp_path / "weights.onnx")
+    assert backend.open_session(request_for(path))._session._enable_fallback is False
+
+
+@pytest.mark.skipif("AzureExecutionProvider" not in onnxruntime.get_available_providers(), reason="another build")
+def test_a_provider_that_leaves_nodes_to_the_cpu_is_still_the_one_in_use(tmp_path: Path) -> None:
+    path, *_ = graphs.convolution(tmp_path / "weights.onnx")
+    session = backend.open_session(request_for(path, execution_providers=("AzureExecutionProvider",)))
+    assert session.execution_providers == ("AzureExecutionProvider", "CPUExecutionProvider")
+    # Azure's provider calls services by operators of its own; what the graph has runs here.
+    assert session.running_on == "cpu"
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_running_elsewhere_than_chosen_is_an_error(tmp_path: Path) -> None:
+    path, *_ = graphs.convolution(tmp_path / "weights.onnx")
+    with pytest.raises(EnvironmentConfigurationError) as caught:
+        opening(path).with_providers([(MISSING, {})])
+    first, second, last = str(caught.value).splitlines()
+    assert first == f"{MISSING} was chosen, but ONNX Runtime cannot open the graph with it."
+    assert second.startswith(f"needs {MISSING}; found: ")
+    assert last == "check the driver and libraries of the device, or load with device='cpu'"
+
+
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_with_a_fallback_allowed_running_elsewhere_is_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert backend.choose_providers(request_for(tmp_path, device=device), available) == expected
+    path, *_ = graphs.convolution(tmp_path / "weights.onnx")
+    with caplog.at_level(logging.WARNING, "inference-models"):
+        session = opening(path, allow_fallback=True).with_providers([(MISSING, {}), ("CPUExecutionProvider", {})])
+    assert session.get_providers() == ["CPUExecutionProvider"]
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"{MISSING} was chosen and cannot be used (")
+    assert record.getMessage().endswith("); CPUExecutionProvider runs instead.")
 
 
-def test_cuda_is_chosen_by_itself_only_when_a_device_is_visible(
+@pytest.mark.filterwarnings("ignore:Specified provider:UserWarning")
+def test_a_broken_graph_is_not_blamed_on_the_provider(tmp_path: Path) -> None:
+    path, *_ = graphs.convolution(tmp_path / "weights.onnx")
+    _with_unknown_operator(path)
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        opening(path, allow_fallback=True).with_providers([(MISSING, {}), ("CPUExecutionProvider", {})])
+    assert str(caught.value).splitlines()[0].endswith(" cannot open the graph.")
+
+
+def test_a_name_that_is_no_text_is_refused_with_the_words_of_the_runtime(tmp_path: Path) -> None:
+    path, *_ = graphs.convolution(tmp_path / "weights.onnx")
+    _with_unknown_operator(path)
+    path.write_bytes(path.read_bytes().replace(b"Rectify", b"Rect\xbffy"))
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        backend.open_session(request_for(path))
+    assert r"Rect\xbffy" in str(caught.value)
+
+
+REMOVED = (
+    "{} was removed while it was opened.\n"
+    "needs the file where it was found; found: no such file any more\n"
+    "load the model again"
+)
+
+
+def test_a_file_that_vanishes_after_the_check_is_called_so(tmp_path: Path) -> None:
+    path, *_ = graphs.convolution(tmp_path / "weights.onnx")
+    late = opening(path)
+    path.unlink()
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        late.with_providers([("CPUExecutionProvider", {})])
+    assert str(caught.value) == REMOVED.format("weights.onnx")
+
+
+def test_external_data_that_vanishes_after_the_check_is_called_so(tmp_path: Path) -> None:
+    late = opening(graphs.with_external_data(tmp_path / "weights.onnx"))
+    (tmp_path / "weights.data").unlink()
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        late.with_providers([("CPUExecutionProvider", {})])
+    assert str(caught.value) == REMOVED.format("weights.data")
+
+
+def test_a_file_that_vanishes_before_its_shapes_are_freed_is_called_so(tmp_path: Path) -> None:
+    path, *_ = graphs.convolution(tmp_path / "weights.onnx")
+    graph = guarded_graph(request_for(path))
+    path.unlink()
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        graph.with_free_input_dims({"images": (None, 3, 8, 8)})
+    assert str(caught.value) == REMOVED.format("weights.onnx")
+
+
+@pytest.mark.skipif(
+    backend.installed_version() < Version("1.22"), reason="before, a graph in memory could have no external data"
+)
+def test_external_data_is_found_from_any_folder_also_with_freed_shapes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(backend, "cuda_device_visible", lambda: True)
-    assert backend.choose_providers(request_for(tmp_path), GPU_BUILD)[0][0] == "CUDAExecutionProvider"
-    monkeypatch.setattr(backend, "cuda_device_visible", lambda: False)
-    assert backend.choose_providers(request_for(tmp_path), GPU_BUILD) == [("CPUExecutionProvider", {})]
+    inside = backend.open_session(request_for(graphs.convolution(tmp_path / "weights.onnx")[0]))
+    path = graphs.with_external_data(tmp_path / "out" / "weights.onnx")
+    monkeypatch.chdir(tmp_path)
+    feeds = varied_feed_for(inside)
+    for dims in ({}, {"images": (None, 3, None, None)}):
+        session = backend.open_session(request_for(path, free_input_dims=dims))
+        np.testing.assert_array_equal(session.run(feeds)["output0"], inside.run(feeds)["output0"])
 
 
-def test_the_environment_variable_orders_the_providers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ONNXRUNTIME_EXECUTION_PROVIDERS", "[OpenVINOExecutionProvider,CPUExecutionProvider]")
-    assert backend.choose_providers(request_for(tmp_path), CPU_BUILD) == [("CPUExecutionProvider", {})]
-
-
-def test_the_environment_variable_never_falls_back_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ONNXRUNTIME_EXECUTION_PROVIDERS", "CUDAExecutionProvider")
-    with pytest.raises(EnvironmentConfigurationError) as caught:
-        backend.choose_providers(request_for(tmp_path), CPU_BUILD)
-    assert str(caught.value) == (
-        "ONNXRUNTIME_EXECUTION_PROVIDERS names nothing that this build of ONNX Runtime has.\n"
-        "needs CUDAExecutionProvider; found: AzureExecutionProvider, CPUExecutionProvider\n"
-        "unset ONNXRUNTIME_EXECUTION_PROVIDERS, or install the build of onnxruntime that has one of them"
-    )
-
-
-def test_cuda_with_a_cpu_build_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentConfigurationError) as caught:
-        backend.choose_providers(request_for(tmp_path, device="cuda"), CPU_BUILD)
-    assert str(caught.value) == (
-        "device 'cuda' cannot be used through ONNX Runtime here.\n"
-        "needs CUDAExecutionProvider; found: AzureExecutionProvider, CPUExecutionProvider\n"
-        'pip uninstall -y onnxruntime && pip install "inference-models[onnx-gpu]"'
-    )
-
-
-def test_an_unknown_execution_provider_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentConfigurationError) as caught:
-        backend.choose_providers(request_for(tmp_path, execution_providers=("RknpuExecutionProvider",)), CPU_BUILD)
-    assert str(caught.value) == (
-        "execution provider 'RknpuExecutionProvider' is not in this build of ONNX Runtime.\n"
-        "needs RknpuExecutionProvider; found: AzureExecutionProvider, CPUExecutionProvider\n"
-        "leave out onnx_execution_providers, or install the build of onnxruntime that has it"
-    )
-
-
-def test_running_elsewhere_than_chosen_is_an_error() -> None:
-    with pytest.raises(EnvironmentConfigurationError) as caught:
-        backend._check_running(["CPUExecutionProvider"], [("CUDAExecutionProvider", {})])
-    assert str(caught.value) == (
-        "CUDAExecutionProvider was chosen, but ONNX Runtime opened the graph without it.\n"
-        "needs CUDAExecutionProvider; found: CPUExecutionProvider\n"
-        "check the driver and libraries of the device, or load with device='cpu'"
-    )
+def test_a_package_without_weights_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        backend.open_session(SessionRequest(directory=tmp_path, files={"notes.txt": tmp_path / "notes.txt"}))
+    assert str(caught.value) == "the package has no weights.onnx.\nneeds weights.onnx; found: notes.txt"
 
 
 LOADS = """
 import sys
 from pathlib import Path
 from inference_models.backends import onnx
+from inference_models.backends.onnx_graph import guarded_graph
 from inference_models.backends.session import SessionRequest
 path = Path(sys.argv[1])
 session = onnx.open_session(SessionRequest(directory=path.parent, files={"weights.onnx": path}))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from inference_models.decoders.grid import YOLOX
 from inference_models.decoders.heatmap import HEATMAP
 from inference_models.decoders.types import BoxLimits
 from inference_models.errors import ModelImplementationNotFoundError
-from inference_models.families import find_family, find_graph, known_architectures
+from inference_models.families import find_family, find_graph, known_architectures, module_builder
 from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode
 
 FILES = sorted(path for path in Path(families.__file__).parent.glob("*.py") if path.name != "__init__.py")
@@ -46,6 +48,8 @@ DETECTORS = {
 CLASSIFIERS = {
     ("classifier", "classification"): (SOFTMAX, None),
     ("classifier", "multi-label-classification"): (SIGMOID, 0.4),
+    ("mobilenetv2", "classification"): (SOFTMAX, None),
+    ("mobilenetv2", "multi-label-classification"): (SIGMOID, 0.4),
     ("pplcnet", "classification"): (FUSED, None),
     ("resnet", "classification"): (SOFTMAX, None),
     ("resnet", "multi-label-classification"): (SIGMOID, 0.4),
@@ -55,7 +59,13 @@ CLASSIFIERS = {
     ("yolov8", "classification"): (SOFTMAX, None),
 }
 
-ALIASES = {"yolo11": "yolov11", "yolo12": "yolov12", "yolov26": "yolo26"}
+ALIASES = {
+    "mobilenet-v2": "mobilenetv2",
+    "mobilenet_v2": "mobilenetv2",
+    "yolo11": "yolov11",
+    "yolo12": "yolov12",
+    "yolov26": "yolo26",
+}
 
 
 def test_every_family_is_in_these_tables():
@@ -151,6 +161,23 @@ def test_a_yolov12_graph_decodes_like_a_yolov8_graph():
     decoder = find_graph("yolov12", "object-detection").decoder
     (boxes,) = decoder.decode([output], (32, 32), BoxLimits(0.4, 0.3, 300))
     np.testing.assert_array_equal(boxes.xyxy, [[8, 8, 12, 12]])
+
+
+def test_a_family_names_its_pytorch_module_and_imports_it_only_when_it_is_built():
+    code = """
+import sys
+from inference_models.families import find_graph, module_builder
+assert module_builder(find_graph("resnet", "classification")) is None
+build = module_builder(find_graph("mobilenetv2", "classification"))
+assert "torch" not in sys.modules and "inference_models.modules" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_builder_builds_the_module_of_its_family():
+    pytest.importorskip("torch")
+    build = module_builder(find_graph("mobilenetv2", "classification"))
+    assert type(build({"classifier.1.weight": (3, 1280)})).__name__ == "MobileNetV2"
 
 
 def test_an_unknown_architecture_names_the_nearest_ones():

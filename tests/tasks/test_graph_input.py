@@ -1,14 +1,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
-from inference_models.backends.session import TensorSpec
+from inference_models.backends.session import InputHint, TensorSpec
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode
-from inference_models.tasks.graph_input import InputHints, fit_default_spec, fit_stated_spec
+from inference_models.tasks.graph_input import (
+    InputHints,
+    fit_default_spec,
+    fit_stated_spec,
+    hint_of_default_spec,
+    hint_of_stated_spec,
+)
 
 SPEC = PreprocessSpec(size=None, resize=ResizeMode.LETTERBOX)
 
@@ -84,3 +90,21 @@ def test_other_channels_are_refused_at_load(shape: tuple[int, ...], layout: str,
         f"input 'in0' does not take images with 3 channels.\nneeds {needs}; found: {shape}\n"
         'if the channels come last, say "layout": "nhwc" in network_input of inference_config.json'
     )
+
+
+def test_what_a_package_states_is_the_shape_of_its_input() -> None:
+    spec = PreprocessSpec(size=(48, 64))
+    assert hint_of_stated_spec(spec, None) == InputHint((None, 3, 48, 64), (3, 48, 64))
+    assert hint_of_stated_spec(spec, 4) == InputHint((4, 3, 48, 64), (3, 48, 64))
+    assert hint_of_stated_spec(replace(spec, layout="nhwc"), 1) == InputHint((1, 48, 64, 3), (48, 64, 3))
+
+
+def test_a_size_among_others_fits_and_is_not_the_shape() -> None:
+    dynamic = PreprocessSpec(size=(48, 64), dynamic=DynamicSize(32))
+    assert hint_of_stated_spec(dynamic, None) == InputHint((None, 3, None, None), (3, 48, 64))
+    assert hint_of_default_spec(SPEC, InputHints((96, 64))) == InputHint((None, 3, None, None), (3, 96, 64))
+
+
+def test_without_a_size_there_is_nothing_to_try() -> None:
+    assert hint_of_stated_spec(SPEC, 2) == InputHint((2, 3, None, None), None)
+    assert hint_of_default_spec(SPEC, InputHints()) == InputHint((None, 3, None, None), None)

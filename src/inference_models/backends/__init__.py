@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import Backend
 
 ENTRY_POINT_GROUP = "inference_models.backends"
-_NOT_BACKENDS = frozenset({"batching", "session"})
+_NOT_BACKENDS = frozenset({"batching", "feeds", "imports", "onnx_graph", "onnx_providers", "session", "torch_session"})
 
 
 @cache

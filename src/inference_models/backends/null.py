@@ -16,6 +16,7 @@ import numpy as np
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from inference_models.backends.feeds import CLOSED, check_feeds
 from inference_models.backends.session import TensorSpec
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
@@ -108,29 +109,14 @@ class NullSession:
         """
         graph = self._graph
         if graph is None:
-            raise ModelRuntimeError("the model was closed; load it again to use it.")
-        for spec in self._inputs:
-            _check_feed(spec, feeds)
+            raise ModelRuntimeError(CLOSED)
+        check_feeds(self._inputs, feeds)
         batch = feeds[self._inputs[0].name].shape[0]
         return {item.name: _fixed(item, batch) for item in graph.outputs}
 
     def close(self) -> None:
         """Nothing to give back; `run` is refused from now on."""
         self._graph = None
-
-
-def _check_feed(spec: TensorSpec, feeds: Mapping[str, Array]) -> None:
-    feed = feeds.get(spec.name)
-    fits = (
-        feed is not None
-        and len(feed.shape) == len(spec.shape)
-        and all(side in {None, given} for side, given in zip(spec.shape, feed.shape, strict=True))
-    )
-    if not fits:
-        found = "nothing" if feed is None else f"{tuple(feed.shape)}"
-        raise ModelRuntimeError(
-            f"the feed for input {spec.name!r} does not fit.", needs=f"{spec.shape} {spec.dtype}", found=found
-        )
 
 
 def _fixed(item: _Tensor, batch: int) -> NumpyArray:

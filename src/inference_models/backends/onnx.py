@@ -1,44 +1,48 @@
 """ONNX Runtime: graphs in `weights.onnx`, on the CPU or on what an execution provider offers.
 
-Checked against onnxruntime 1.23 and 1.32.
+Checked against onnxruntime 1.19, 1.23 and 1.32, on the CPU. CUDA, TensorRT, Core ML, DirectML and OpenVINO as execution
+providers are written after ONNX Runtime's documentation and have *not yet run on hardware*.
+
+What is chosen is what runs: ONNX Runtime's own habit of trying again on the CPU is switched off, and a session that
+came up with another first provider is an error, or a warning with `allow_fallback`.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
 from inference_models.arrays import to_numpy
+from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
+from inference_models.backends.imports import first_line, import_runtime
+from inference_models.backends.onnx_graph import guarded_graph
+from inference_models.backends.onnx_providers import CPU, choose_providers, device_of
 from inference_models.backends.session import TensorSpec
-from inference_models.config import requested_execution_providers
 from inference_models.entities import BackendType
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
-    MissingDependencyError,
     ModelRuntimeError,
 )
-from inference_models.package.external_data import check_external_data
-from inference_models.package.onnx_file import read_onnx_file
-from inference_models.package.onnx_shapes import with_free_input_dims
-from inference_models.resolve.hardware import cuda_device_visible, usable_cpus
+from inference_models.resolve.hardware import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from inference_models.arrays import Array, NumpyArray
+    from inference_models.backends.onnx_graph import OnnxGraph
+    from inference_models.backends.onnx_providers import Provider
     from inference_models.backends.session import SessionRequest
 
 TYPE = BackendType.ONNX
 READS = (BackendType.ONNX,)
 REQUIRES = "onnxruntime>=1.19"
 INSTALL = 'pip install "inference-models[onnx-cpu]"'
-WEIGHTS = "weights.onnx"
 NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Variable that ONNX Runtime reads when it is loaded."""
 
@@ -49,23 +53,20 @@ DISTRIBUTIONS = (
     "onnxruntime-directml",
     "onnxruntime-silicon",
 )
-_CPU = "CPUExecutionProvider"
-_CUDA = "CUDAExecutionProvider"
-_DEVICE_OF_PROVIDER = {
-    "CUDAExecutionProvider": "cuda",
-    "CoreMLExecutionProvider": "coreml",
-    "DmlExecutionProvider": "directml",
-    "OpenVINOExecutionProvider": "openvino",
-    "TensorrtExecutionProvider": "cuda",
-}
 _DTYPES = {
+    "tensor(bfloat16)": "bfloat16",
     "tensor(bool)": "bool",
     "tensor(double)": "float64",
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
+    "tensor(int16)": "int16",
     "tensor(int32)": "int32",
     "tensor(int64)": "int64",
     "tensor(int8)": "int8",
+    "tensor(string)": "str",
+    "tensor(uint16)": "uint16",
+    "tensor(uint32)": "uint32",
+    "tensor(uint64)": "uint64",
     "tensor(uint8)": "uint8",
 }
 _OPEN_ERRORS = (
@@ -75,6 +76,7 @@ _OPEN_ERRORS = (
     "InvalidGraph",
     "InvalidProtobuf",
     "NoModel",
+    "NoSuchFile",
     "NotImplemented",
     "RuntimeException",
 )
@@ -82,6 +84,8 @@ _OPEN_ERRORS = (
 _RUN_ERRORS = ("EPFail", "Fail", "InvalidArgument", "NotImplemented", "RuntimeException")
 _ERRORS_ONLY = 3
 """Log severity: graphs of older exporters draw hundreds of warnings that no user can act on."""
+_EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+_log = logging.getLogger("inference-models")
 
 
 def installed_version() -> Version | None:
@@ -100,52 +104,85 @@ def open_session(request: SessionRequest) -> OnnxSession:
     Raises:
         MissingDependencyError: ONNX Runtime is not installed.
         CorruptedModelPackageError: the file is no ONNX graph, is damaged, or points outside its folder.
-        EnvironmentConfigurationError: the device or provider that was asked for is not there.
+        EnvironmentConfigurationError: the device or provider that was asked for is not there, or does not run.
     """
     runtime = _import_runtime()
-    path = request.files[WEIGHTS]
-    check_external_data(read_onnx_file(path), path.parent)
+    graph = guarded_graph(request)
     providers = choose_providers(request, runtime.get_available_providers())
-    options = runtime.SessionOptions()
-    options.log_severity_level = _ERRORS_ONLY
-    options.intra_op_num_threads = request.threads or usable_cpus()
-    try:
-        session = runtime.InferenceSession(_model_source(path, request), sess_options=options, providers=providers)
-    except _errors(_OPEN_ERRORS) as exc:
-        raise CorruptedModelPackageError(
-            f"{path.name}: ONNX Runtime {runtime.__version__} cannot open the graph.",
+    opening = _Opening(runtime, graph, request)
+    session = opening.with_providers(providers)
+    running = session.get_providers()[0]
+    options = next((given for name, given in providers if name == running), {})
+    return OnnxSession(session, running_on=device_of((running, options)))
+
+
+class _Opening:
+    """One graph on its way into ONNX Runtime."""
+
+    def __init__(self, runtime: Any, graph: OnnxGraph, request: SessionRequest) -> None:
+        self._runtime = runtime
+        self._graph = graph
+        self._request = request
+        dims = request.free_input_dims
+        self._any_errors: tuple[type[Exception], ...] = (*_errors(_OPEN_ERRORS), RuntimeError, ValueError)
+        self._graph_errors: tuple[type[Exception], ...] = (*_errors(_OPEN_ERRORS), UnicodeDecodeError)
+        self._source = graph.with_free_input_dims(dims) if dims else str(graph.path)
+
+    def with_providers(self, providers: Sequence[Provider]) -> Any:
+        """A session whose first provider is the first of `providers`, or with `allow_fallback` another one."""
+        first = providers[0][0]
+        if first == CPU:
+            return self._on_cpu(providers)
+        try:
+            session = self._session(providers)
+        except self._any_errors as exc:
+            # The CPU runs every graph that is one. Where it fails too the graph is at fault, else the provider.
+            session = self._on_cpu([(CPU, {})])
+            self._refuse_unless_allowed(first, CPU, found=first_line(exc), cause=exc)
+            return session
+        running = session.get_providers()
+        if running[0] != first:
+            self._refuse_unless_allowed(first, running[0], found=", ".join(running))
+        return session
+
+    def _on_cpu(self, providers: Sequence[Provider]) -> Any:
+        try:
+            return self._session(providers)
+        except self._graph_errors as exc:
+            raise self._graph.removed() or self._unreadable(exc) from exc
+
+    def _session(self, providers: Sequence[Provider]) -> Any:
+        options = self._runtime.SessionOptions()
+        options.log_severity_level = _ERRORS_ONLY
+        options.intra_op_num_threads = self._request.threads or usable_cpus()
+        if isinstance(self._source, bytes):
+            # Bytes lie nowhere: without a folder, external data would be looked for in the working directory.
+            options.add_session_config_entry(_EXTERNAL_DATA_FOLDER, str(self._graph.path.parent))
+        session = self._runtime.InferenceSession(
+            self._source, sess_options=options, providers=list(providers), enable_fallback=0
+        )
+        # Also for failures while running; releases that do not know the keyword ignore it.
+        session.disable_fallback()
+        return session
+
+    def _refuse_unless_allowed(self, chosen: str, running: str, *, found: str, cause: Exception | None = None) -> None:
+        if self._request.allow_fallback:
+            _log.warning("%s was chosen and cannot be used (%s); %s runs instead.", chosen, found, running)
+            return
+        raise EnvironmentConfigurationError(
+            f"{chosen} was chosen, but ONNX Runtime cannot open the graph with it.",
+            needs=chosen,
+            found=found,
+            fix="check the driver and libraries of the device, or load with device='cpu'",
+        ) from cause
+
+    def _unreadable(self, exc: Exception) -> CorruptedModelPackageError:
+        return CorruptedModelPackageError(
+            f"{self._graph.path.name}: ONNX Runtime {self._runtime.__version__} cannot open the graph.",
             needs="a graph this runtime supports",
-            found=_first_line(exc),
+            found=first_line(exc),
             fix="export the model again, or update the runtime: " + INSTALL.replace("install", "install -U", 1),
-        ) from exc
-    _check_running(session.get_providers(), providers)
-    return OnnxSession(session, running_on=_device_of(providers[0]))
-
-
-def choose_providers(request: SessionRequest, available: Sequence[str]) -> list[tuple[str, dict[str, Any]]]:
-    """Execution providers for a request, as (name, options), first choice first.
-
-    Raises:
-        EnvironmentConfigurationError: what was asked for explicitly is not in this build of the runtime.
-    """
-    if request.execution_providers is not None:
-        return [_named(entry, available) for entry in request.execution_providers]
-    device = request.device
-    if device is None:
-        return [(name, {}) for name in _automatic(available)]
-    if device == "cpu":
-        return [(_CPU, {})]
-    kind, _, index = device.partition(":")
-    if kind == "cuda" and _CUDA in available:
-        return [(_CUDA, {"device_id": int(index or 0)})]
-    raise EnvironmentConfigurationError(
-        f"device {device!r} cannot be used through ONNX Runtime here.",
-        needs=_CUDA if kind == "cuda" else "device 'cpu' or 'cuda'",
-        found=", ".join(available),
-        fix='pip uninstall -y onnxruntime && pip install "inference-models[onnx-gpu]"'
-        if kind == "cuda"
-        else "device='cpu'",
-    )
+        )
 
 
 class OnnxSession:
@@ -158,8 +195,7 @@ class OnnxSession:
         self._output_names = [spec.name for spec in self._outputs]
         self._running_on = running_on
         self._providers: tuple[str, ...] = tuple(session.get_providers())
-        # A missing feed is a ValueError of the Python layer; everything else comes from the runtime itself.
-        self._run_errors: tuple[type[Exception], ...] = (*_errors(_RUN_ERRORS), ValueError)
+        self._run_errors: tuple[type[Exception], ...] = (*_errors(_RUN_ERRORS), UnicodeDecodeError)
 
     @property
     def inputs(self) -> tuple[TensorSpec, ...]:
@@ -185,19 +221,20 @@ class OnnxSession:
         """All outputs by name.
 
         Raises:
-            ModelRuntimeError: the session is closed, or the runtime refused the feeds or failed.
+            ModelRuntimeError: the session is closed, or a feed does not fit, or the runtime failed.
         """
         session = self._session
         if session is None:
-            raise ModelRuntimeError("the model was closed; load it again to use it.")
+            raise ModelRuntimeError(CLOSED)
+        check_feeds(self._inputs, feeds)
         try:
             arrays = session.run(self._output_names, {name: to_numpy(array) for name, array in feeds.items()})
         except self._run_errors as exc:
-            given = ", ".join(f"{name} {tuple(array.shape)} {array.dtype}" for name, array in feeds.items())
+            given = ", ".join(f"{name} {tuple(array.shape)} {dtype_name(array)}" for name, array in feeds.items())
             raise ModelRuntimeError(
                 f"ONNX Runtime failed while running the graph on {given or 'nothing'}.",
                 needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self._inputs),
-                found=_first_line(exc),
+                found=first_line(exc),
             ) from exc
         return dict(zip(self._output_names, arrays, strict=True))
 
@@ -209,65 +246,7 @@ class OnnxSession:
 def _import_runtime() -> Any:
     # Recent official builds send telemetry unless they are told not to before they are loaded. Who wants it sets 0.
     os.environ.setdefault(NO_TELEMETRY, "1")
-    try:
-        return importlib.import_module("onnxruntime")
-    except ImportError as exc:
-        raise MissingDependencyError(
-            "ONNX packages cannot run here.", needs=REQUIRES, found="not installed", fix=INSTALL
-        ) from exc
-
-
-def _model_source(path: Path, request: SessionRequest) -> str | bytes:
-    if not request.free_input_dims:
-        return str(path)
-    return with_free_input_dims(path.read_bytes(), request.free_input_dims, where=path.name)
-
-
-def _automatic(available: Sequence[str]) -> list[str]:
-    wanted = requested_execution_providers()
-    if wanted is not None:
-        found = [name for name in wanted if name in available]
-        if found:
-            return found
-        raise EnvironmentConfigurationError(
-            "ONNXRUNTIME_EXECUTION_PROVIDERS names nothing that this build of ONNX Runtime has.",
-            needs=" or ".join(wanted),
-            found=", ".join(available),
-            fix="unset ONNXRUNTIME_EXECUTION_PROVIDERS, or install the build of onnxruntime that has one of them",
-        )
-    if _CUDA in available and cuda_device_visible():
-        return [_CUDA, _CPU]
-    return [_CPU]
-
-
-def _named(entry: object, available: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    name, options = (entry, {}) if isinstance(entry, str) else cast("tuple[str, dict[str, Any]]", entry)
-    if name in available:
-        return name, dict(options)
-    raise EnvironmentConfigurationError(
-        f"execution provider {name!r} is not in this build of ONNX Runtime.",
-        needs=str(name),
-        found=", ".join(available),
-        fix="leave out onnx_execution_providers, or install the build of onnxruntime that has it",
-    )
-
-
-def _check_running(running: Sequence[str], chosen: Sequence[tuple[str, dict[str, Any]]]) -> None:
-    first = chosen[0][0]
-    if running and running[0] == first:
-        return
-    raise EnvironmentConfigurationError(
-        f"{first} was chosen, but ONNX Runtime opened the graph without it.",
-        needs=first,
-        found=", ".join(running),
-        fix="check the driver and libraries of the device, or load with device='cpu'",
-    )
-
-
-def _device_of(provider: tuple[str, dict[str, Any]]) -> str:
-    name, options = provider
-    kind = _DEVICE_OF_PROVIDER.get(name, "cpu")
-    return f"cuda:{options.get('device_id', 0)}" if kind == "cuda" else kind
+    return import_runtime("onnxruntime", "ONNX", installed=installed_version(), requires=REQUIRES, install=INSTALL)
 
 
 def _tensor_spec(node: Any) -> TensorSpec:
@@ -278,8 +257,3 @@ def _tensor_spec(node: Any) -> TensorSpec:
 def _errors(names: Sequence[str]) -> tuple[type[Exception], ...]:
     state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
     return tuple(getattr(state, name) for name in names if hasattr(state, name))
-
-
-def _first_line(exc: Exception) -> str:
-    text = str(exc).strip()
-    return text.splitlines()[0][:300] if text else type(exc).__name__

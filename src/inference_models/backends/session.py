@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from packaging.version import Version
@@ -59,6 +59,20 @@ class Session(Protocol):
 
 
 @dataclass(frozen=True)
+class InputHint:
+    """What a package says about its image input, for graphs that do not say it themselves."""
+
+    shape: Shape
+    """None where it is open."""
+    example: tuple[int, ...] | None = None
+    """The axes after the batch in a run that is certain to fit; None: the package names no size."""
+
+
+ModuleBuilder = Callable[[Mapping[str, tuple[int, ...]]], Any]
+"""From the shapes of a package's weights, by name, to the `torch.nn.Module` that takes them."""
+
+
+@dataclass(frozen=True)
 class SessionRequest:
     """What to open, and how."""
 
@@ -76,6 +90,10 @@ class SessionRequest:
     """Take another device or execution provider where the one that was chosen cannot be used."""
     free_input_dims: Mapping[str, Shape] = field(default_factory=dict)
     """Input shapes that replace those stored in the graph, for graphs exported with a wrong static shape."""
+    input_hint: InputHint | None = None
+    """For runtimes whose files hold no shapes; the others ignore it."""
+    module: ModuleBuilder | None = None
+    """For packages that hold nothing but weights; None: the family has no such network."""
 
 
 class Backend(Protocol):

@@ -8,7 +8,7 @@ import pkgutil
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inference_models.errors import ModelImplementationNotFoundError
 from inference_models.naming import nearest_hint
@@ -17,12 +17,15 @@ from inference_models.preprocess.spec import ResizeMode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from inference_models.backends.session import ModuleBuilder
     from inference_models.decoders.types import BoxDecoder, ClassDecoder
     from inference_models.preprocess.spec import PreprocessSpec
 
 ENTRY_POINT_GROUP = "inference_models.families"
 
 ALIASES = {
+    "mobilenet-v2": "mobilenetv2",
+    "mobilenet_v2": "mobilenetv2",
     "yolo11": "yolov11",
     "yolo12": "yolov12",
     "yolov26": "yolo26",
@@ -44,6 +47,8 @@ class DetectionGraph:
     """For a bare file that says nothing about itself; a package's own configuration wins."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
     """`fit-longer-edge` gives every image another network size, which these graphs do not take."""
+    module: str | None = None
+    """`package.module:function` that builds the PyTorch module for a package of weights; None: there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +63,8 @@ class ClassificationGraph:
     """Least score of a label; only for multi-label models."""
     preprocess: PreprocessSpec
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.STRETCH
+    module: str | None = None
+    """`package.module:function` that builds the PyTorch module for a package of weights; None: there is none."""
 
 
 Graph = DetectionGraph | ClassificationGraph
@@ -108,6 +115,18 @@ def find_graph(architecture: str, task: str) -> Graph:
             f"family {family.architecture!r} does not do {task!r}; {nearest_hint(task, family.tasks)}."
         )
     return family.tasks[task]
+
+
+def module_builder(graph: Graph) -> ModuleBuilder | None:
+    """What builds the PyTorch module of `graph`, imported when it is called and not before; None: there is none."""
+    if graph.module is None:
+        return None
+    where, _, function = graph.module.partition(":")
+
+    def build(shapes: Mapping[str, tuple[int, ...]]) -> Any:
+        return getattr(importlib.import_module(where), function)(shapes)
+
+    return build
 
 
 def default_task(architecture: str) -> str | None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+from inference_models.backends.session import InputHint
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.preprocess.spec import DynamicSize, ResizeMode
 
@@ -61,6 +62,27 @@ def fit_default_spec(spec: PreprocessSpec, session: Session, hints: InputHints) 
     # A family that names no edge crops as little as it can.
     edge = spec.shorter_edge or (min(size) if size else None)
     return replace(spec, size=size, dynamic=dynamic, shorter_edge=edge)
+
+
+def hint_of_stated_spec(spec: PreprocessSpec, static_batch: int | None) -> InputHint:
+    """What the pre-processing a package states says about the input of its graph."""
+    return _hint(spec, static_batch, fixed=spec.dynamic is None)
+
+
+def hint_of_default_spec(spec: PreprocessSpec, hints: InputHints) -> InputHint:
+    """What the pre-processing of a family says about the input of a bare graph: a size that fits, among others."""
+    return _hint(replace(spec, size=hints.input_size or spec.size), None, fixed=False)
+
+
+def _hint(spec: PreprocessSpec, batch: int | None, *, fixed: bool) -> InputHint:
+    def axes(height: int | None, width: int | None) -> tuple[int | None, ...]:
+        return (3, height, width) if spec.layout == "nchw" else (height, width, 3)
+
+    if spec.size is None:
+        return InputHint((batch, *axes(None, None)))
+    return InputHint(
+        (batch, *(axes(*spec.size) if fixed else axes(None, None))), cast("tuple[int, ...]", axes(*spec.size))
+    )
 
 
 def _image_input(session: Session, layout: str) -> TensorSpec:

@@ -152,6 +152,11 @@ class OneGraph:
         """Name of class 0, 1, ..."""
         return list(self._names)
 
+    @property
+    def output_names(self) -> list[str]:
+        """Names of the arrays that `forward` gives, in their order."""
+        return [spec.name for spec in self._runner.session.outputs]
+
     def forward(self, pre_processed_images: NetworkInputs, **kwargs: Any) -> list[RawOutputs]:
         """The arrays the graph answers, one entry per network size.
 

@@ -1,0 +1,338 @@
+"""LiteRT (TensorFlow Lite): one FlatBuffer, `weights.tflite`, on the CPU.
+
+Checked against ai-edge-litert 1.2 and 2.3.
+
+*Names.* Where the file has a signature (`serving_default`, or the only one there is), inputs and outputs have its
+names. Else they have the names of their tensors, without what exporters put around them: `serving_default_` before a
+name and `:0` behind it. They come in the order of the graph.
+
+*Shapes.* A side is open where the file says so, or where the package frees it with `free_input_dims`; what the outputs
+are then is known only after a run, so all their sides are open. An interpreter works on one set of shapes at a time;
+one is kept for each of the sets used last.
+
+*Whole numbers.* Inputs are what the graph takes: a uint8 input is fed the pixels themselves. Outputs with a scale are
+given as the float32 they stand for, since nobody after the session knows the scale: a score of 0.996 is stored as 255.
+
+*Threads.* Interpreters are not made for several threads at once, so that runs wait for each other.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from packaging.version import Version
+
+from inference_models.arrays import to_numpy
+from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
+from inference_models.backends.imports import error_text, first_line, import_runtime
+from inference_models.backends.onnx_graph import weights_file
+from inference_models.backends.session import TensorSpec
+from inference_models.entities import BackendType
+from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.package.onnx_shapes import check_free_input_dims
+from inference_models.package.text_files import removed
+from inference_models.resolve.hardware import usable_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from inference_models.arrays import Array, NumpyArray
+    from inference_models.backends.session import SessionRequest, Shape
+
+    Shapes = tuple[tuple[int, ...], ...]
+
+TYPE = BackendType.LITERT
+READS = (BackendType.LITERT,)
+REQUIRES = "ai-edge-litert>=1.2"
+INSTALL = 'pip install "inference-models[litert]"'
+WEIGHTS = "weights.tflite"
+DISTRIBUTIONS = ("ai-edge-litert", "ai-edge-litert-nightly")
+IDENTIFIER = b"TFL3"
+"""Bytes 4 to 8 of every such file."""
+MAX_SHAPES = 4
+"""Interpreters kept at once; each holds its own activations."""
+
+_SIGNATURE = "serving_default"
+_PRIVATE = re.compile(r"unresolved custom op: (\S+?)\.(?:\s|$)|\((Flex\w+)\)")
+"""How LiteRT names an operator it does not have: a private one, or one of TensorFlow itself."""
+_log = logging.getLogger("inference-models")
+
+
+def installed_version() -> Version | None:
+    """Version of LiteRT from its metadata; None when it is not installed."""
+    for name in DISTRIBUTIONS:
+        try:
+            return Version(version(name))
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def open_session(request: SessionRequest) -> LiteRtSession:
+    """An opened graph.
+
+    Raises:
+        MissingDependencyError: LiteRT is not installed.
+        CorruptedModelPackageError: the file is no such graph, is damaged, or needs operators LiteRT does not have.
+        EnvironmentConfigurationError: a device other than the CPU was asked for.
+    """
+    runtime = import_runtime(
+        "ai_edge_litert.interpreter", "LiteRT", installed=installed_version(), requires=REQUIRES, install=INSTALL
+    )
+    _check_device(request)
+    path = weights_file(request, WEIGHTS)
+    # Read and not mapped: a mapped file that somebody overwrites ends the process.
+    content = _read(path)
+    threads = request.threads or usable_cpus()
+
+    def build() -> Any:
+        return runtime.Interpreter(model_content=content, num_threads=threads)
+
+    try:
+        interpreter = build()
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as exc:
+        _refuse(path.name, exc)
+    try:
+        graph = _describe(interpreter, request.free_input_dims, where=path.name)
+    except UnicodeDecodeError as exc:
+        _refuse(path.name, exc)
+    return LiteRtSession(graph, build, interpreter)
+
+
+@dataclass(frozen=True)
+class _Tensor:
+    """One input or output."""
+
+    spec: TensorSpec
+    index: int
+    """In the interpreter."""
+    scale: float | None = None
+    """None: the values are what they are."""
+    zero_point: int = 0
+
+    def as_stated(self, values: NumpyArray) -> NumpyArray:
+        """What `values` stand for."""
+        if self.scale is None:
+            return values
+        stated: NumpyArray = (values.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)
+        return stated
+
+
+@dataclass(frozen=True)
+class _Graph:
+    inputs: tuple[_Tensor, ...]
+    outputs: tuple[_Tensor, ...]
+
+
+class LiteRtSession:
+    """A graph opened by LiteRT, with an interpreter for each of the shapes used last."""
+
+    def __init__(self, graph: _Graph, build: Callable[[], Any], interpreter: Any) -> None:
+        self._graph = graph
+        self._build: Callable[[], Any] | None = build
+        self._lock = Lock()
+        self._inputs = tuple(tensor.spec for tensor in graph.inputs)
+        self._outputs = tuple(tensor.spec for tensor in graph.outputs)
+        shapes = {detail["index"]: tuple(map(int, detail["shape"])) for detail in interpreter.get_input_details()}
+        self._ready: OrderedDict[Shapes, Any] = OrderedDict()
+        self._ready[tuple(shapes[tensor.index] for tensor in graph.inputs)] = interpreter
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """In the order of the graph."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """In the order of the graph."""
+        return self._outputs
+
+    @property
+    def running_on(self) -> str:
+        """Always `cpu`."""
+        return "cpu"
+
+    @property
+    def execution_providers(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, NumpyArray]:
+        """All outputs by name.
+
+        Raises:
+            ModelRuntimeError: the session is closed, a feed does not fit, or the runtime failed.
+        """
+        build = self._build
+        if build is None:
+            raise ModelRuntimeError(CLOSED)
+        check_feeds(self._inputs, feeds)
+        arrays = [np.ascontiguousarray(to_numpy(feeds[spec.name])) for spec in self._inputs]
+        shapes = tuple(array.shape for array in arrays)
+        try:
+            with self._lock:
+                interpreter = self._ready.pop(shapes, None) or self._resized(build(), shapes)
+                answers = self._answers(interpreter, arrays)
+                # Only now: an interpreter that failed is not used again.
+                self._keep(shapes, interpreter)
+        except (RuntimeError, ValueError) as exc:
+            given = ", ".join(f"{name} {tuple(array.shape)} {dtype_name(array)}" for name, array in feeds.items())
+            raise ModelRuntimeError(
+                f"LiteRT failed while running the graph on {given or 'nothing'}.",
+                needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self._inputs),
+                found=first_line(exc),
+            ) from exc
+        outputs = zip(self._graph.outputs, answers, strict=True)
+        return {tensor.spec.name: tensor.as_stated(answer) for tensor, answer in outputs}
+
+    def close(self) -> None:
+        """Drop the graph; memory goes back when the runs under way have ended."""
+        self._build = None
+        with self._lock:
+            self._ready.clear()
+
+    def _resized(self, interpreter: Any, shapes: Shapes) -> Any:
+        for tensor, shape in zip(self._graph.inputs, shapes, strict=True):
+            interpreter.resize_tensor_input(tensor.index, shape)
+        interpreter.allocate_tensors()
+        return interpreter
+
+    def _answers(self, interpreter: Any, arrays: Sequence[NumpyArray]) -> list[NumpyArray]:
+        for tensor, array in zip(self._graph.inputs, arrays, strict=True):
+            interpreter.set_tensor(tensor.index, array)
+        interpreter.invoke()
+        return [interpreter.get_tensor(tensor.index) for tensor in self._graph.outputs]
+
+    def _keep(self, shapes: Shapes, interpreter: Any) -> None:
+        if self._build is None:
+            return
+        self._ready[shapes] = interpreter
+        while len(self._ready) > MAX_SHAPES:
+            self._ready.popitem(last=False)
+
+
+def _check_device(request: SessionRequest) -> None:
+    if request.device in {None, "cpu"}:
+        return
+    if request.allow_fallback:
+        _log.warning("LiteRT runs on the CPU alone; device %r is not used.", request.device)
+        return
+    raise EnvironmentConfigurationError(
+        f"device {request.device!r} cannot be used through LiteRT.",
+        needs="device 'cpu'",
+        found=repr(request.device),
+        fix="device='cpu'",
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise removed(path.name) from exc
+    except OSError as exc:
+        raise _no_graph(path.name, exc.strerror or type(exc).__name__) from exc
+    if content[4:8] == IDENTIFIER:
+        return content
+    raise _no_graph(path.name, f"{ascii(content[4:8])[1:]} there" if len(content) >= 8 else f"{len(content)} bytes")
+
+
+def _describe(interpreter: Any, freed: Mapping[str, Shape], *, where: str) -> _Graph:
+    ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
+    signed_ins, signed_outs = _signature_names(interpreter, ins, outs)
+    names = _names(ins, signed_ins, "input"), _names(outs, signed_outs, "output")
+    sides = {name: _sides(detail) for name, detail in zip(names[0], ins, strict=True)}
+    check_free_input_dims(freed, sides, where=where)
+    inputs = tuple(
+        _Tensor(TensorSpec(name, tuple(freed.get(name, sides[name])), _dtype(detail)), int(detail["index"]))
+        for name, detail in zip(names[0], ins, strict=True)
+    )
+    outputs = tuple(_output(name, detail, is_open=bool(freed)) for name, detail in zip(names[1], outs, strict=True))
+    return _Graph(inputs, outputs)
+
+
+def _output(name: str, detail: Mapping[str, Any], *, is_open: bool) -> _Tensor:
+    sides = _sides(detail)
+    if is_open:
+        sides = (None,) * len(sides)
+    scales = detail["quantization_parameters"]["scales"]
+    if len(scales) != 1 or np.dtype(detail["dtype"]).kind not in "iu":
+        return _Tensor(TensorSpec(name, sides, _dtype(detail)), int(detail["index"]))
+    zero_point = int(detail["quantization_parameters"]["zero_points"][0])
+    return _Tensor(TensorSpec(name, sides, "float32"), int(detail["index"]), float(scales[0]), zero_point)
+
+
+def _signature_names(
+    interpreter: Any, ins: Sequence[Mapping[str, Any]], outs: Sequence[Mapping[str, Any]]
+) -> tuple[dict[int, str], dict[int, str]]:
+    """Names by index of the tensor; empty when there is no signature for these inputs and outputs."""
+    known = interpreter.get_signature_list()
+    key = _SIGNATURE if _SIGNATURE in known else next(iter(known)) if len(known) == 1 else None
+    if key is None:
+        return {}, {}
+    runner = interpreter.get_signature_runner(key)
+    inputs = {int(detail["index"]): name for name, detail in runner.get_input_details().items()}
+    outputs = {int(detail["index"]): name for name, detail in runner.get_output_details().items()}
+    # A signature may belong to another part of the file than the one that is run.
+    if set(inputs) != {int(detail["index"]) for detail in ins} or set(outputs) != {int(d["index"]) for d in outs}:
+        return {}, {}
+    return inputs, outputs
+
+
+def _names(details: Sequence[Mapping[str, Any]], signed: Mapping[int, str], kind: str) -> list[str]:
+    raw = [str(detail["name"]) for detail in details]
+    plain = [
+        signed.get(int(detail["index"]), name.removeprefix(f"{_SIGNATURE}_").removesuffix(":0"))
+        for detail, name in zip(details, raw, strict=True)
+    ]
+    for names in (plain, raw):
+        if len(set(names)) == len(names) and all(names):
+            return names
+    return [f"{kind}{position}" for position in range(len(details))]
+
+
+def _sides(detail: Mapping[str, Any]) -> Shape:
+    # Files of older converters have no signature of the shape; the shape itself is then what holds.
+    stated = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
+    return tuple(int(side) if side > 0 else None for side in stated)
+
+
+def _dtype(detail: Mapping[str, Any]) -> str:
+    dtype = np.dtype(detail["dtype"])
+    return dtype.name if dtype.kind in "biufc" else "str"
+
+
+def _no_graph(where: str, found: str) -> CorruptedModelPackageError:
+    return CorruptedModelPackageError(
+        f"{where} is not a LiteRT graph.",
+        needs=f"a complete FlatBuffer with {IDENTIFIER.decode()} at byte 4",
+        found=found,
+        fix="export or fetch the file again",
+    )
+
+
+def _refuse(where: str, exc: Exception) -> NoReturn:
+    private = _PRIVATE.search(error_text(exc))
+    if private is not None:
+        name = private[1] or private[2]
+        raise CorruptedModelPackageError(
+            f"{where}: LiteRT {installed_version()} does not have the operator {name!r}.",
+            needs="a graph of LiteRT's own operators",
+            found=f"the private operator {name!r}",
+            fix=f"convert the model again without {name!r}, or run it with the library it was made for",
+        ) from exc
+    raise CorruptedModelPackageError(
+        f"{where}: LiteRT {installed_version()} cannot open the graph.",
+        needs="a graph this runtime supports",
+        found=first_line(exc),
+        fix="export or fetch the file again, or update the runtime: " + INSTALL.replace("install", "install -U", 1),
+    ) from exc

@@ -1,0 +1,157 @@
+"""Which execution providers of ONNX Runtime a request means: pure functions of the request and of what a build has.
+
+A device is hardware: `cpu`, `cuda`, `cuda:1`, `coreml` (also as `mps`, the name PyTorch has for Apple's GPU),
+`directml`, `directml:1`. TensorRT and OpenVINO are software that drives the same hardware in another way, with start-up
+costs and numbers of their own; they are asked for by name: `onnx_execution_providers=["TensorrtExecutionProvider"]`.
+
+A provider takes the nodes it can run and leaves the rest to the CPU; that is how ONNX Runtime works, and it is not what
+is meant here by falling back. Another first provider than the one that was chosen is, and needs `allow_fallback`.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
+
+from inference_models.config import requested_execution_providers
+from inference_models.errors import EnvironmentConfigurationError
+from inference_models.resolve.hardware import cuda_device_visible
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from inference_models.backends.session import SessionRequest
+
+Provider: TypeAlias = "tuple[str, dict[str, Any]]"
+"""Name and options, as ONNX Runtime takes them."""
+
+COREML = "CoreMLExecutionProvider"
+CPU = "CPUExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+DIRECTML = "DmlExecutionProvider"
+OPENVINO = "OpenVINOExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
+PROVIDER_OF_DEVICE = {"coreml": COREML, "cpu": CPU, "cuda": CUDA, "directml": DIRECTML, "mps": COREML}
+"""What runs on a device, by the part of its name before the colon."""
+NUMBERED = frozenset({CUDA, DIRECTML, TENSORRT})
+"""Providers that take the number of a device as their option `device_id`."""
+
+_DEVICE_OF_PROVIDER = {
+    "AzureExecutionProvider": "cpu",
+    COREML: "coreml",
+    CPU: "cpu",
+    CUDA: "cuda",
+    DIRECTML: "directml",
+    "DnnlExecutionProvider": "cpu",
+    OPENVINO: "openvino",
+    TENSORRT: "cuda",
+    "XnnpackExecutionProvider": "cpu",
+}
+_INSTALL = {
+    CUDA: 'pip uninstall -y onnxruntime && pip install "inference-models[onnx-gpu]"',
+    DIRECTML: "pip uninstall -y onnxruntime && pip install onnxruntime-directml",
+}
+_VARIABLE = "ONNXRUNTIME_EXECUTION_PROVIDERS"
+_log = logging.getLogger("inference-models")
+
+
+def choose_providers(request: SessionRequest, available: Sequence[str]) -> list[Provider]:
+    """Execution providers for a request, as (name, options), first choice first.
+
+    With `allow_fallback` the CPU is always among them, and a warning says what stands in for what this build lacks.
+
+    Raises:
+        EnvironmentConfigurationError: what was asked for is not in this build of the runtime.
+    """
+    if not request.allow_fallback:
+        return _chosen(request, available)
+    wanted = _wanted(request)
+    present = [provider for provider in wanted or _automatic(available) if provider[0] in available]
+    if CPU not in {name for name, _ in present}:
+        present.append((CPU, {}))
+    if wanted and wanted[0][0] != present[0][0]:
+        _log.warning("%s is not in this build of ONNX Runtime; %s runs instead.", wanted[0][0], present[0][0])
+    return present
+
+
+def device_of(provider: Provider) -> str:
+    """Where a provider runs: `cpu`, `cuda:0`, `coreml`, `directml:0`, ...; one that is not known here, by its name."""
+    name, options = provider
+    kind = _DEVICE_OF_PROVIDER.get(name, name.removesuffix("ExecutionProvider").lower())
+    return f"{kind}:{options.get('device_id', 0)}" if name in NUMBERED else kind
+
+
+def _chosen(request: SessionRequest, available: Sequence[str]) -> list[Provider]:
+    if request.execution_providers is not None:
+        return [_present(provider, available) for provider in _named(request)]
+    if request.device is None:
+        return _automatic(available)
+    provider = _of_device(request.device)
+    if provider is not None and provider[0] in available:
+        return [provider]
+    kind = request.device.partition(":")[0]
+    raise EnvironmentConfigurationError(
+        f"device {request.device!r} cannot be used through ONNX Runtime here.",
+        needs=" or ".join(sorted(PROVIDER_OF_DEVICE)) if provider is None else provider[0],
+        found=", ".join(available),
+        fix=_INSTALL.get(PROVIDER_OF_DEVICE.get(kind, ""), "device='cpu'"),
+    )
+
+
+def _wanted(request: SessionRequest) -> list[Provider]:
+    """What was asked for, whether it is there or not; empty when nothing was."""
+    if request.execution_providers is not None:
+        return _named(request)
+    if request.device is None:
+        return [(name, {}) for name in requested_execution_providers() or ()]
+    provider = _of_device(request.device)
+    # A device of another runtime (`npu`) has no provider; its own name is what the warning shows.
+    return [provider or (f"device {request.device!r}", {})]
+
+
+def _of_device(device: str) -> Provider | None:
+    kind, _, index = device.partition(":")
+    name = PROVIDER_OF_DEVICE.get(kind)
+    if name is None:
+        return None
+    return name, {"device_id": int(index or 0)} if name in NUMBERED else {}
+
+
+def _named(request: SessionRequest) -> list[Provider]:
+    """`execution_providers` with the number in `device` for those that take one and were not told another."""
+    named: list[Provider] = []
+    index = (request.device or "").partition(":")[2]
+    for entry in request.execution_providers or ():
+        name, options = (entry, {}) if isinstance(entry, str) else cast("Provider", entry)
+        numbered = {"device_id": int(index)} if index and name in NUMBERED else {}
+        named.append((name, {**numbered, **options}))
+    return named
+
+
+def _present(provider: Provider, available: Sequence[str]) -> Provider:
+    name = provider[0]
+    if name in available:
+        return provider
+    raise EnvironmentConfigurationError(
+        f"execution provider {name!r} is not in this build of ONNX Runtime.",
+        needs=name,
+        found=", ".join(available),
+        fix="leave out onnx_execution_providers, or install the build of onnxruntime that has it",
+    )
+
+
+def _automatic(available: Sequence[str]) -> list[Provider]:
+    wanted = requested_execution_providers()
+    if wanted is not None:
+        found: list[Provider] = [(name, {}) for name in wanted if name in available]
+        if found:
+            return found
+        raise EnvironmentConfigurationError(
+            f"{_VARIABLE} names nothing that this build of ONNX Runtime has.",
+            needs=" or ".join(wanted),
+            found=", ".join(available),
+            fix=f"unset {_VARIABLE}, or install the build of onnxruntime that has one of them",
+        )
+    if CUDA in available and cuda_device_visible():
+        return [(CUDA, {})]
+    return [(CPU, {})]

@@ -1,0 +1,351 @@
+"""OpenVINO: its own format (`weights.xml` with `weights.bin`) and ONNX (`weights.onnx`), on CPUs, Intel GPUs and NPUs.
+
+Checked against openvino 2025.0 and 2026.4, on the CPU. `device="gpu"`, `"gpu:1"` and `"npu"` are written after
+OpenVINO's documentation and have *not yet run on hardware*; they are used only when the caller names them.
+
+On the CPU, OpenVINO computes whole numbers of 64 bits with 32, and no setting changes that: what lies beyond 2**31
+comes out wrong.
+
+What is set and why:
+
+* `INFERENCE_PRECISION_HINT` is f32. Left alone, OpenVINO computes in bfloat16 on CPUs that are fast at it and in
+  float16 on Arm and on GPUs, so the same package would answer differently from machine to machine. For the same reason
+  it may not quantize activations by itself (`DYNAMIC_QUANTIZATION_GROUP_SIZE`).
+* One stream for the lowest latency, with as many threads as the request says, hyper-threads included. Threads are not
+  pinned to cores: each process would pin its own to the same ones.
+* Weights are read and not mapped. A mapped file that somebody overwrites ends the process.
+* Nothing is cached on disk, and nothing is sent: importing `openvino` would report that to its makers and leave an
+  identifier in the home folder, so it is imported without its telemetry.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from contextlib import contextmanager
+from importlib.metadata import PackageNotFoundError, version
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from packaging.version import Version
+
+from inference_models.arrays import to_numpy
+from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
+from inference_models.backends.imports import error_text, import_runtime
+from inference_models.backends.onnx_graph import WEIGHTS as ONNX_WEIGHTS
+from inference_models.backends.onnx_graph import guarded_graph, weights_file
+from inference_models.backends.session import TensorSpec
+from inference_models.entities import BackendType
+from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.package.onnx_shapes import check_free_input_dims
+from inference_models.package.text_files import removed
+from inference_models.resolve.hardware import usable_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from inference_models.arrays import Array, NumpyArray
+    from inference_models.backends.session import SessionRequest
+
+Names: TypeAlias = "tuple[Sequence[str], Sequence[str]]"
+"""What the file calls inputs and outputs."""
+
+TYPE = BackendType.OPENVINO
+READS = (BackendType.OPENVINO, BackendType.ONNX)
+REQUIRES = "openvino>=2025.0"
+INSTALL = 'pip install "inference-models[openvino]"'
+XML, BIN = "weights.xml", "weights.bin"
+DISTRIBUTIONS = ("openvino", "openvino-nightly")
+TELEMETRY = "openvino_telemetry"
+"""Module that `openvino` imports and does without where it is missing."""
+
+_CPU = "CPU"
+_DTYPES = {
+    "bf16": "bfloat16",
+    "boolean": "bool",
+    "f16": "float16",
+    "f32": "float32",
+    "f64": "float64",
+    "i16": "int16",
+    "i32": "int32",
+    "i64": "int64",
+    "i8": "int8",
+    "string": "str",
+    "u16": "uint16",
+    "u32": "uint32",
+    "u64": "uint64",
+    "u8": "uint8",
+}
+_SAYS_NOTHING = ("Check '", "Exception from ", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
+"""How the lines of an error begin that name places in OpenVINO's source, or announce what follows."""
+_IR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*<net\s")
+_importing = Lock()
+_log = logging.getLogger("inference-models")
+
+
+def installed_version() -> Version | None:
+    """Version of OpenVINO from its metadata; None when it is not installed."""
+    for name in DISTRIBUTIONS:
+        try:
+            return Version(version(name))
+        except PackageNotFoundError:
+            continue
+    return None
+
+
+def import_openvino() -> Any:
+    """The module `openvino`, imported so that nothing is sent and nothing is written.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+        EnvironmentConfigurationError: it is installed and cannot be imported.
+    """
+    with _importing, _without_telemetry():
+        return import_runtime("openvino", "OpenVINO", installed=installed_version(), requires=REQUIRES, install=INSTALL)
+
+
+def open_session(request: SessionRequest) -> OpenVinoSession:
+    """An opened graph.
+
+    Raises:
+        MissingDependencyError: OpenVINO is not installed.
+        CorruptedModelPackageError: the files are no graph, are damaged, or point outside their folder.
+        EnvironmentConfigurationError: the device that was asked for cannot be used.
+    """
+    runtime = import_openvino()
+    core = runtime.Core()
+    core.set_property({"ENABLE_MMAP": False, "CACHE_DIR": ""})
+    device = choose_device(request, core)
+    is_onnx = ONNX_WEIGHTS in request.files and XML not in request.files
+    path, model, names = _read_onnx(core, request) if is_onnx else _read_ir(core, request)
+    _free_dims(runtime, model, request, where=path.name)
+    compiled, device = _compiled(core, model, device, request, path.name)
+    try:
+        return OpenVinoSession(compiled, names, running_on=_our_name(device))
+    except (RuntimeError, UnicodeDecodeError) as exc:
+        raise _unreadable(path.name, exc) from exc
+
+
+def choose_device(request: SessionRequest, core: Any) -> str:
+    """OpenVINO's name of the device: `CPU` unless the request names another one that is there.
+
+    Raises:
+        EnvironmentConfigurationError: there is no such device, and `allow_fallback` is off.
+    """
+    wanted = request.device or "cpu"
+    if wanted == "cpu":
+        return _CPU
+    kind, _, index = wanted.partition(":")
+    name = f"{kind.upper()}.{index}" if index else kind.upper()
+    found = core.available_devices
+    # With one GPU the list has `GPU`, with several `GPU.0`, `GPU.1`; `GPU` means the first of them.
+    if kind in {"gpu", "npu"} and any(name in {item, item.partition(".")[0]} for item in [*found, *_first_of(found)]):
+        return name
+    if request.allow_fallback:
+        _log.warning("OpenVINO cannot use device %r (it finds %s); the CPU is used.", wanted, ", ".join(found))
+        return _CPU
+    raise EnvironmentConfigurationError(
+        f"device {wanted!r} cannot be used through OpenVINO here.",
+        needs=name if kind in {"gpu", "npu"} else "device 'cpu', 'gpu' or 'npu'",
+        found=", ".join(found),
+        fix="device='cpu'",
+    )
+
+
+class OpenVinoSession:
+    """A graph compiled by OpenVINO. One stream runs one request at a time, so that runs wait for each other."""
+
+    def __init__(self, compiled: Any, names: Names, *, running_on: str) -> None:
+        self._request = compiled.create_infer_request()
+        self._lock = Lock()
+        self._inputs = _specs(compiled.inputs, names[0])
+        self._outputs = _specs(compiled.outputs, names[1])
+        self._running_on = running_on
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """In the order of the graph."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """In the order of the graph."""
+        return self._outputs
+
+    @property
+    def running_on(self) -> str:
+        """`cpu`, `gpu`, `gpu:1`, `npu`."""
+        return self._running_on
+
+    @property
+    def execution_providers(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, NumpyArray]:
+        """All outputs by name; the arrays are the caller's own.
+
+        Raises:
+            ModelRuntimeError: the session is closed, a feed does not fit, or the runtime failed.
+        """
+        request = self._request
+        if request is None:
+            raise ModelRuntimeError(CLOSED)
+        check_feeds(self._inputs, feeds)
+        arrays = {index: to_numpy(feeds[spec.name]) for index, spec in enumerate(self._inputs)}
+        try:
+            with self._lock:
+                # Inputs are used where they lie; outputs are copied, for the next run writes to the same memory.
+                answers = request.infer(arrays, share_inputs=True, share_outputs=False).to_tuple()
+        except (RuntimeError, UnicodeDecodeError) as exc:
+            given = ", ".join(f"{name} {tuple(array.shape)} {dtype_name(array)}" for name, array in feeds.items())
+            raise ModelRuntimeError(
+                f"OpenVINO failed while running the graph on {given or 'nothing'}.",
+                needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self._inputs),
+                found=_reason(exc),
+            ) from exc
+        return {spec.name: answer for spec, answer in zip(self._outputs, answers, strict=True)}
+
+    def close(self) -> None:
+        """Drop the graph; memory goes back when the runs under way have ended."""
+        self._request = None
+
+
+@contextmanager
+def _without_telemetry() -> Iterator[None]:
+    """While it lasts, `openvino_telemetry` counts as not installed; a program that has imported it keeps it."""
+    absent = object()
+    before = sys.modules.get(TELEMETRY, absent)
+    sys.modules[TELEMETRY] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[TELEMETRY]
+        if before is not absent:
+            sys.modules[TELEMETRY] = before  # type: ignore[assignment]
+
+
+def _read_ir(core: Any, request: SessionRequest) -> tuple[Path, Any, Names]:
+    xml, weights = weights_file(request, XML), weights_file(request, BIN)
+    try:
+        _check_is_ir(xml)
+        return xml, core.read_model(str(xml), str(weights)), ((), ())
+    except (RuntimeError, FileNotFoundError, UnicodeDecodeError) as exc:
+        gone = next((path for path in (xml, weights) if not path.exists()), None)
+        raise removed(gone.name) if gone else _unreadable(xml.name, exc) from exc
+
+
+def _check_is_ir(xml: Path) -> None:
+    # OpenVINO would try the readers of all formats it knows, some of which look at the content alone.
+    with xml.open("rb") as stream:
+        start = stream.read(1024)
+    if not _IR_START.match(start):
+        raise CorruptedModelPackageError(
+            f"{xml.name} is not an OpenVINO graph.",
+            needs="XML that begins with <net>",
+            found=ascii(start[:20])[1:] if start else "an empty file",
+            fix="export or fetch the file again",
+        )
+
+
+def _read_onnx(core: Any, request: SessionRequest) -> tuple[Path, Any, Names]:
+    """The path, the graph, and the names of its inputs and outputs: OpenVINO may know several for one tensor."""
+    graph = guarded_graph(request)
+    try:
+        model = core.read_model(str(graph.path))
+    except (RuntimeError, UnicodeDecodeError) as exc:
+        raise graph.removed() or _unreadable(graph.path.name, exc) from exc
+    names = [spec.name for spec in graph.file.inputs], [spec.name for spec in graph.file.outputs]
+    return graph.path, model, names
+
+
+def _free_dims(runtime: Any, model: Any, request: SessionRequest, *, where: str) -> None:
+    dims = request.free_input_dims
+    if not dims:
+        return
+    check_free_input_dims(dims, {_name(port): tuple(port.partial_shape) for port in model.inputs}, where=where)
+    shapes = {name: runtime.PartialShape([-1 if side is None else side for side in dims[name]]) for name in dims}
+    try:
+        model.reshape(shapes)
+    except (RuntimeError, UnicodeDecodeError) as exc:
+        raise _unreadable(where, exc) from exc
+
+
+def _compiled(core: Any, model: Any, device: str, request: SessionRequest, where: str) -> tuple[Any, str]:
+    """The graph ready to run, and the device it runs on."""
+    try:
+        return core.compile_model(model, device, _settings(device, request)), device
+    except (RuntimeError, UnicodeDecodeError) as exc:
+        try:
+            on_cpu = core.compile_model(model, _CPU, _settings(_CPU, request))
+        except (RuntimeError, UnicodeDecodeError):
+            raise _unreadable(where, exc) from exc
+        # The CPU runs every graph that is one, so the device is at fault.
+        if request.allow_fallback:
+            _log.warning("OpenVINO cannot run the graph on %s (%s); the CPU is used.", device, _reason(exc))
+            return on_cpu, _CPU
+        raise EnvironmentConfigurationError(
+            f"OpenVINO cannot run the graph on device {_our_name(device)!r}.",
+            needs=f"a working {device}",
+            found=_reason(exc),
+            fix="check the driver of the device, or load with device='cpu'",
+        ) from exc
+
+
+def _settings(device: str, request: SessionRequest) -> dict[str, object]:
+    settings: dict[str, object] = {"PERFORMANCE_HINT": "LATENCY", "CACHE_DIR": ""}
+    if not device.startswith("NPU"):
+        settings |= {"INFERENCE_PRECISION_HINT": "f32", "NUM_STREAMS": 1, "DYNAMIC_QUANTIZATION_GROUP_SIZE": 0}
+    if device == _CPU:
+        settings |= {
+            "INFERENCE_NUM_THREADS": request.threads or usable_cpus(),
+            "ENABLE_CPU_PINNING": False,
+            "ENABLE_HYPER_THREADING": True,
+        }
+    return settings
+
+
+def _specs(ports: Sequence[Any], stated: Sequence[str]) -> tuple[TensorSpec, ...]:
+    return tuple(_spec(port, stated) for port in ports)
+
+
+def _spec(port: Any, stated: Sequence[str]) -> TensorSpec:
+    shape = port.partial_shape
+    sides = () if shape.rank.is_dynamic else tuple(side.get_length() if side.is_static else None for side in shape)
+    kind = port.element_type.get_type_name()
+    return TensorSpec(_name(port, stated), sides, _DTYPES.get(kind, kind))
+
+
+def _name(port: Any, stated: Sequence[str] = ()) -> str:
+    """The name the file gives the tensor; in IR, which may give several, that of its node, else the shortest."""
+    names = port.get_names()
+    exact = next((name for name in stated if name in names), None)
+    own = port.node.friendly_name
+    return exact or (own if own in names or not names else min(names, key=lambda name: (len(name), name)))
+
+
+def _our_name(device: str) -> str:
+    return device.lower().replace(".", ":")
+
+
+def _first_of(devices: Sequence[str]) -> list[str]:
+    """What may also be called by a number: the only device of a kind is its number 0."""
+    return [f"{name}.0" for name in devices if "." not in name]
+
+
+def _unreadable(where: str, exc: Exception) -> CorruptedModelPackageError:
+    return CorruptedModelPackageError(
+        f"{where}: OpenVINO {installed_version()} cannot open the graph.",
+        needs="a graph this runtime supports",
+        found=_reason(exc),
+        fix="export the model again, or update the runtime: " + INSTALL.replace("install", "install -U", 1),
+    )
+
+
+def _reason(exc: Exception) -> str:
+    """What an error of OpenVINO says besides the places in its source that it came through."""
+    lines = [line.strip().removeprefix("-- ") for line in error_text(exc).splitlines() if line.strip()]
+    telling = [line for line in lines if not line.startswith(_SAYS_NOTHING)]
+    return (telling or lines or [type(exc).__name__])[0][:300]

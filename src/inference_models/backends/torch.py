@@ -1,0 +1,283 @@
+"""PyTorch: packages that hold nothing but weights, for a network that this library knows how to build.
+
+The family of the architecture names a function that builds the `torch.nn.Module`; the package gives the values:
+`weights.safetensors` (or `model.safetensors`) first, else `weights.pth` or `weights.pt`. The latter are pickles, read
+by `torch.load(weights_only=True)` alone, which makes tensors and refuses everything else without running it.
+
+Programs of `torch.export` (`weights.pt2`) are refused: `torch.export.load` of PyTorch 2.13 reads parts of them with
+`pickle.loads` and `weights_only=False`, which runs whatever the file says.
+
+Parameters must be finite: a NaN or infinity is refused when the weights are loaded, which reads every one of them once
+(about 0.1 s per gigabyte).
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pickle
+import re
+import struct
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from inference_models.backends import torch_session
+from inference_models.backends.imports import import_runtime
+from inference_models.backends.torch_session import (
+    Network,
+    TorchSession,
+    choose_device,
+    first_line,
+    use_threads,
+)
+from inference_models.entities import BackendType
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    MissingDependencyError,
+    ModelImplementationNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from inference_models.arrays import Array
+    from inference_models.backends.session import ModuleBuilder, SessionRequest
+
+TYPE = BackendType.TORCH
+READS = (BackendType.TORCH,)
+REQUIRES = torch_session.REQUIRES
+INSTALL = torch_session.INSTALL
+SAFE = ("weights.safetensors", "model.safetensors")
+PICKLED = ("weights.pth", "weights.pt")
+PROGRAM = "weights.pt2"
+WRAPPERS = ("state_dict", "model", "model_state_dict")
+"""Names under which training scripts put the weights beside other things."""
+COUNTERS = ".num_batches_tracked"
+"""Of batch normalisation, for training only; old files lack them."""
+_SHOWN = 3
+_ZIP = b"PK\x03\x04"
+_PICKLE = b"\x80"
+"""First byte of what torch.save wrote before PyTorch 1.6."""
+_REFUSED = re.compile(r"GLOBAL ([\w.]+)")
+_NOT_READ = re.compile(r"WeightsUnpickler error: (.+)")
+_READ_ERRORS = (
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
+"""What the reader of tensors raises for damaged files."""
+_RUN_ERRORS = (IndexError, RuntimeError, ValueError)
+
+installed_version = torch_session.installed_version
+
+
+def open_session(request: SessionRequest) -> TorchSession:
+    """A network with the weights of the package.
+
+    Sets the number of threads PyTorch uses in the whole process when it runs on the CPU.
+
+    Raises:
+        MissingDependencyError: PyTorch is not installed, or safetensors where the package needs it.
+        CorruptedModelPackageError: the weights are damaged, not those of the architecture, or more than weights.
+        ModelImplementationNotFoundError: the family has no network to put them into.
+        EnvironmentConfigurationError: the device that was asked for cannot be used.
+    """
+    torch = import_runtime("torch", "PyTorch", installed=installed_version(), requires=REQUIRES, install=INSTALL)
+    path = _weights_file(request)
+    if request.module is None:
+        raise ModelImplementationNotFoundError(
+            f"{path.name}: this architecture cannot be built from weights alone.",
+            needs="a family with a PyTorch module",
+            found="one without",
+            fix="export the model to ONNX or TorchScript, and load that",
+        )
+    device = choose_device(request, torch)
+    if device == "cpu":
+        use_threads(request, torch)
+    state = _read_state(path, torch)
+    module = build_module(request.module, state, path=path, torch=torch)
+    dtype = next((tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()), torch.float32)
+    if dtype not in {torch.float32, torch.float16, torch.bfloat16}:
+        module, dtype = module.float(), torch.float32
+    network = Network(
+        call=module.to(device),
+        file_name=path.name,
+        input_names=tuple(inspect.signature(module.forward).parameters),
+        device=device,
+        dtype=str(dtype).removeprefix("torch."),
+        run_errors=_RUN_ERRORS,
+        reason=first_line,
+    )
+    return TorchSession(network, torch, request.input_hint)
+
+
+def build_module(builder: ModuleBuilder, state: Mapping[str, Array], *, path: Path, torch: Any) -> Any:
+    """The network of `builder` with exactly the tensors of `state`, ready to answer.
+
+    Raises:
+        CorruptedModelPackageError: a tensor is missing, too many, of another shape, or not finite.
+    """
+    shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    # On the device `meta` nothing is allocated or drawn at random: the values are replaced anyway.
+    with torch.device("meta"):
+        module = builder(shapes)
+    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    state = {**state, **{name: torch.zeros((), dtype=torch.int64) for name in _absent_counters(wanted, shapes)}}
+    _refuse_other_tensors(wanted, shapes, path)
+    if _has_unsaved(module, wanted):
+        module = builder(shapes)
+    module.load_state_dict(state, strict=True, assign=True)
+    _refuse_not_finite(module, path)
+    return module.eval().requires_grad_(False)
+
+
+def _weights_file(request: SessionRequest) -> Path:
+    for handle in (*SAFE, *PICKLED):
+        if handle in request.files:
+            return request.files[handle]
+    if PROGRAM in request.files:
+        raise CorruptedModelPackageError(
+            f"{PROGRAM}: programs of torch.export are not opened, because reading one can run code that it brings.",
+            needs="weights alone, an ONNX graph or a TorchScript archive",
+            found="an exported program",
+            fix="torch.onnx.export(torch.export.load('weights.pt2'), f='weights.onnx'), if you trust the file",
+        )
+    raise CorruptedModelPackageError(
+        "the package has no weights.",
+        needs=" or ".join((*SAFE, *PICKLED)),
+        found=", ".join(sorted(request.files)) or "no file",
+        fix="fetch the package again, or add the missing file",
+    )
+
+
+def _read_state(path: Path, torch: Any) -> dict[str, Array]:
+    state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path, torch)
+    for wrapper in WRAPPERS:
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if isinstance(state, dict) and state and all(torch.is_tensor(tensor) for tensor in state.values()):
+        # The file is mapped into memory so far: whoever writes over it would change, or end, a model that runs.
+        return {str(name): tensor.clone() for name, tensor in state.items()}
+    raise CorruptedModelPackageError(
+        f"{path.name} holds something other than weights.",
+        needs="tensors by name, as model.state_dict() gives them",
+        found=_described(state),
+        fix="torch.save(model.state_dict(), 'weights.pth')",
+    )
+
+
+def _read_safetensors(path: Path) -> object:
+    try:
+        reader = importlib.import_module("safetensors.torch")
+    except ImportError as exc:
+        raise MissingDependencyError(
+            f"{path.name} cannot be read here.",
+            needs="safetensors>=0.4",
+            found="not installed",
+            fix='pip install "safetensors>=0.4"',
+        ) from exc
+    damaged: type[Exception] = importlib.import_module("safetensors").SafetensorError
+    try:
+        return reader.load_file(str(path))
+    except (damaged, OSError) as exc:
+        raise CorruptedModelPackageError(
+            f"{path.name} cannot be read.",
+            needs="a safetensors file",
+            found=first_line(exc),
+            fix="fetch the package again",
+        ) from exc
+
+
+def _read_pickle(path: Path, torch: Any) -> object:
+    with path.open("rb") as file:
+        start = file.read(len(_ZIP))
+    if start != _ZIP and not start.startswith(_PICKLE):
+        raise _unreadable(path, "an empty file" if not start else "a file of another kind")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            # Files of before PyTorch 1.6 are no zip files and cannot be mapped into memory.
+            return torch.load(str(path), map_location="cpu", weights_only=True, mmap=start == _ZIP)
+    except pickle.UnpicklingError as exc:
+        text = str(exc)
+        found = _REFUSED.search(text) or _NOT_READ.search(text)
+        raise CorruptedModelPackageError(
+            f"{path.name} is refused: it is a pickle, and not of tensors alone. None of it was run.",
+            needs="tensors, numbers, text, lists and dictionaries",
+            found=found.group(1) if found else first_line(exc),
+            fix="save weights alone: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')",
+        ) from exc
+    except _READ_ERRORS as exc:
+        raise _unreadable(path, first_line(exc)) from exc
+
+
+def _unreadable(path: Path, found: str) -> CorruptedModelPackageError:
+    return CorruptedModelPackageError(
+        f"{path.name} cannot be read.",
+        needs="weights as torch.save writes them",
+        found=found,
+        fix="fetch the package again",
+    )
+
+
+def _absent_counters(wanted: Mapping[str, object], given: Mapping[str, object]) -> list[str]:
+    return [name for name in wanted if name.endswith(COUNTERS) and name not in given]
+
+
+def _refuse_other_tensors(
+    wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]], path: Path
+) -> None:
+    counters = set(_absent_counters(wanted, given))
+    missing = [name for name in wanted if name not in given and name not in counters]
+    unknown = [name for name in given if name not in wanted]
+    other = [name for name in wanted if name in given and given[name] != wanted[name]]
+    if not missing and not unknown and not other:
+        return
+    shapes = [f"{name} {given[name]} instead of {wanted[name]}" for name in other]
+    parts = (("missing", missing), ("unknown", unknown), ("of another shape", shapes))
+    raise CorruptedModelPackageError(
+        f"{path.name}: the weights are not those of the architecture.",
+        needs=f"{len(wanted)} tensors",
+        found="; ".join(f"{len(names)} {what}: {_shortened(names)}" for what, names in parts if names),
+        fix="name the architecture these weights were trained with",
+    )
+
+
+def _has_unsaved(module: Any, saved: Mapping[str, object]) -> bool:
+    """Whether the network computes some of its tensors itself, which it cannot do on the device `meta`."""
+    return any(name not in saved for name, _ in module.named_buffers())
+
+
+def _refuse_not_finite(module: Any, path: Path) -> None:
+    wrong = [
+        name
+        for name, tensor in module.named_parameters()
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all())
+    ]
+    if wrong:
+        raise CorruptedModelPackageError(
+            f"{path.name}: weights are NaN or infinite.",
+            needs="finite numbers",
+            found=f"{len(wrong)} tensors with others: {_shortened(wrong)}",
+            fix="fetch the package again, or take a checkpoint from before the training diverged",
+        )
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (", ..." if len(names) > _SHOWN else "")
+
+
+def _described(value: object) -> str:
+    if not isinstance(value, dict):
+        return f"a {type(value).__name__}"
+    if not value:
+        return "an empty dictionary"
+    names = [str(name) for name in value]
+    return f"a dictionary of {_shortened(names)}"

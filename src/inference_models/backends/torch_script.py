@@ -1,0 +1,125 @@
+"""TorchScript: archives in `weights.torchscript`, run by the interpreter inside PyTorch, without Python code.
+
+The archive is read before any of it runs, and refused where its code could do more than compute; see
+`inference_models.package.torchscript_file` for what that means. Checked against PyTorch 2.13.
+
+PyTorch marks TorchScript as deprecated and still reads it; its warning is for those who write archives, so it is not
+passed on.
+"""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from inference_models.backends import torch_session
+from inference_models.backends.imports import import_runtime
+from inference_models.backends.torch_session import (
+    Network,
+    TorchSession,
+    choose_device,
+    first_line,
+    last_line,
+    use_threads,
+)
+from inference_models.entities import BackendType
+from inference_models.errors import CorruptedModelPackageError, MissingDependencyError
+from inference_models.package.torchscript_file import read_archive_code
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inference_models.backends.session import SessionRequest
+
+TYPE = BackendType.TORCH_SCRIPT
+READS = (BackendType.TORCH_SCRIPT,)
+REQUIRES = torch_session.REQUIRES
+INSTALL = torch_session.INSTALL
+WEIGHTS = "weights.torchscript"
+_DTYPES = {"torch.bfloat16": "bfloat16", "torch.float16": "float16"}
+
+installed_version = torch_session.installed_version
+
+
+def open_session(request: SessionRequest) -> TorchSession:
+    """An opened archive.
+
+    Sets the number of threads PyTorch uses in the whole process when it runs on the CPU.
+
+    Raises:
+        MissingDependencyError: PyTorch is not installed, or torchvision, whose operators the archive needs.
+        CorruptedModelPackageError: the file is no archive, does not run on what the package states, or could do more
+            than compute.
+        EnvironmentConfigurationError: the device that was asked for cannot be used.
+    """
+    torch = import_runtime("torch", "TorchScript", installed=installed_version(), requires=REQUIRES, install=INSTALL)
+    path = request.files[WEIGHTS]
+    code = read_archive_code(path, torch)
+    if "ops.torchvision." in code:
+        _import_torchvision()
+    device = choose_device(request, torch)
+    if device == "cpu":
+        use_threads(request, torch)
+    module = _load(path, device, torch)
+    network = Network(
+        call=module,
+        file_name=path.name,
+        input_names=_input_names(module, path),
+        device=device,
+        dtype=_dtype(module),
+        run_errors=(RuntimeError, torch.jit.Error),
+        reason=last_line,
+    )
+    return TorchSession(network, torch, request.input_hint)
+
+
+def _load(path: Path, device: str, torch: Any) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            module = torch.jit.load(str(path), map_location=device).eval()
+    except (RuntimeError, ValueError) as exc:
+        raise CorruptedModelPackageError(
+            f"{path.name}: PyTorch {torch.__version__} cannot open the archive.",
+            needs="an archive of this version of PyTorch or an older one",
+            found=first_line(exc),
+            fix=INSTALL.replace("install", "install -U", 1),
+        ) from exc
+    for parameter in module.parameters():
+        parameter.requires_grad_(False)
+    return module
+
+
+def _input_names(module: Any, path: Path) -> tuple[str, ...]:
+    arguments = [
+        item for item in module.forward.schema.arguments if item.name != "self" and not item.has_default_value()
+    ]
+    if arguments and all(str(item.type) == "Tensor" for item in arguments):
+        return tuple(item.name for item in arguments)
+    raise CorruptedModelPackageError(
+        f"{path.name}: the network does not take tensors alone.",
+        needs="a forward method that takes one or more tensors",
+        found=", ".join(f"{item.name}: {item.type}" for item in arguments) or "one that takes nothing",
+        fix="export the model so that its forward method takes a batch of images as one tensor",
+    )
+
+
+def _dtype(module: Any) -> str:
+    """Number format of the first weight; float32 for archives whose weights became constants of the code."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        if tensor.is_floating_point():
+            return _DTYPES.get(str(tensor.dtype), "float32")
+    return "float32"
+
+
+def _import_torchvision() -> None:
+    try:
+        importlib.import_module("torchvision")
+    except ImportError as exc:
+        raise MissingDependencyError(
+            "this TorchScript package cannot run here: it uses operators of torchvision.",
+            needs="torchvision",
+            found="not installed",
+            fix="pip install torchvision",
+        ) from exc

@@ -1,0 +1,292 @@
+"""What both backends that run in PyTorch share: the device, the threads, and a session around anything callable.
+
+Feeds may be NumPy arrays or tensors. A tensor that lies on the session's device in the right number format is used as
+it is; everything else is moved there. Answers are tensors on that device.
+
+Outputs are flattened depth first: tuples and lists by position, dictionaries in their own order; what is None is left
+out. They are called `output0`, `output1`, ... in that order.
+
+Neither a TorchScript archive nor a module says which shapes it gives. Where the package states the size of its input,
+one run with zeros, when the session is opened, tells; it costs about as much as the first prediction does anyway
+(a second run, four times as large, where the package leaves the size open). Where it does not, the first run tells, and
+until then `outputs` is empty.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import Version
+
+from inference_models.arrays import is_torch, to_torch
+from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
+from inference_models.backends.session import TensorSpec
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    ModelRuntimeError,
+)
+from inference_models.resolve.hardware import cuda_device_visible, usable_cpus
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from inference_models.arrays import Array
+    from inference_models.backends.session import InputHint, SessionRequest, Shape
+
+REQUIRES = "torch>=2.6"
+INSTALL = 'pip install "inference-models[torch]"'
+BFLOAT16 = "bfloat16"
+_TRIED_BATCH = 2
+_LONGEST_REASON = 300
+_OUT_OF_MEMORY = "out of memory"
+_log = logging.getLogger("inference-models")
+
+
+def installed_version() -> Version | None:
+    """Version of PyTorch from its metadata; None when it is not installed."""
+    try:
+        return Version(version("torch"))
+    except PackageNotFoundError:
+        return None
+
+
+def choose_device(request: SessionRequest, torch: Any) -> str:
+    """`cpu`, `cuda:N` or `mps`: what was asked for, else the first CUDA device, else the CPU.
+
+    Raises:
+        EnvironmentConfigurationError: PyTorch cannot use what was asked for, and `allow_fallback` is off.
+    """
+    wanted = request.device
+    if wanted is None:
+        return "cuda:0" if cuda_device_visible() and torch.cuda.is_available() else "cpu"
+    found = _found_devices(torch)
+    normal = "cuda:0" if wanted == "cuda" else wanted
+    if normal in found:
+        return normal
+    if request.allow_fallback:
+        _log.warning("PyTorch cannot use device %r (it finds %s); the CPU is used.", wanted, ", ".join(found))
+        return "cpu"
+    raise EnvironmentConfigurationError(
+        f"device {wanted!r} cannot be used through PyTorch here.",
+        needs=f"device {wanted!r} in this build of PyTorch {torch.__version__}",
+        found=", ".join(found),
+        fix="device='cpu', or install the build of PyTorch for this machine: https://pytorch.org/get-started/locally",
+    )
+
+
+def use_threads(request: SessionRequest, torch: Any) -> None:
+    """Set the threads of one run on the CPU: those of the request, else as many as this process may use.
+
+    PyTorch has one number for the whole process, so the model that was opened last decides for all of them.
+    """
+    wanted = request.threads or usable_cpus()
+    if torch.get_num_threads() != wanted:
+        torch.set_num_threads(wanted)
+
+
+@dataclass(frozen=True)
+class Network:
+    """Something callable on a device, and what is known about the tensors it takes."""
+
+    call: Callable[..., Any]
+    file_name: str
+    """For error texts."""
+    input_names: tuple[str, ...]
+    device: str
+    dtype: str
+    """Number format of the weights as torch names it: `float32`, `float16`, `bfloat16`."""
+    run_errors: tuple[type[Exception], ...]
+    """What the callable raises for tensors it cannot use."""
+    reason: Callable[[Exception], str]
+    """One line from such an error."""
+
+    def specs(self, hint: InputHint | None) -> tuple[TensorSpec, ...]:
+        """Inputs as far as they are known before a run."""
+        # NumPy has no bfloat16: feeds and answers are float32 then.
+        dtype = "float32" if self.dtype == BFLOAT16 else self.dtype
+        known = hint.shape if hint is not None and len(self.input_names) == 1 else None
+        return tuple(TensorSpec(name, known or (None, None, None, None), dtype) for name in self.input_names)
+
+
+class TorchSession:
+    """A network run by PyTorch without gradients. Keeps no state between runs.
+
+    Under `torch.no_grad`: `torch.inference_mode` is not measurably faster here, and its tensors may neither be written
+    to nor take part in training.
+    """
+
+    def __init__(self, network: Network, torch: Any, hint: InputHint | None = None) -> None:
+        self._network: Network | None = network
+        self._torch = torch
+        self._device = torch.device(network.device)
+        self._dtype = getattr(torch, network.dtype)
+        self._running_on = network.device
+        self._inputs = network.specs(hint)
+        self._outputs: tuple[TensorSpec, ...] = ()
+        if hint is not None and hint.example is not None and len(self._inputs) == 1:
+            self._learn(network, hint.example)
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """In the order of the arguments; shapes as the package states them, open where it does not."""
+        return self._inputs
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """As the run with zeros answered, else as the first run did."""
+        return self._outputs
+
+    @property
+    def running_on(self) -> str:
+        """`cpu`, `cuda:0`, `mps`."""
+        return self._running_on
+
+    @property
+    def execution_providers(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name, as tensors on the device.
+
+        Raises:
+            ModelRuntimeError: the session is closed, a feed does not fit, or PyTorch failed.
+        """
+        network = self._network
+        if network is None:
+            raise ModelRuntimeError(CLOSED)
+        check_feeds(self._inputs, feeds)
+        answers = self._answers(network, [feeds[spec.name] for spec in self._inputs])
+        if not self._outputs:
+            self._outputs = tuple(
+                _spec(index, tensor, shape=(None,) * tensor.ndim) for index, tensor in enumerate(answers)
+            )
+        return {f"output{index}": tensor for index, tensor in enumerate(answers)}
+
+    def close(self) -> None:
+        """Drop the network; memory goes back when the runs under way have ended."""
+        self._network = None
+
+    def _answers(self, network: Network, feeds: Sequence[Array]) -> list[Array]:
+        try:
+            with self._torch.no_grad():
+                tensors = [self._placed(feed) for feed in feeds]
+                answers = list(_flat(network.call(*tensors)))
+        except network.run_errors as exc:
+            given = ", ".join(
+                f"{spec.name} {tuple(feed.shape)} {dtype_name(feed)}"
+                for spec, feed in zip(self._inputs, feeds, strict=True)
+            )
+            raise ModelRuntimeError(
+                f"PyTorch failed while running the network on {given or 'nothing'}.",
+                needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self._inputs),
+                found=network.reason(exc),
+            ) from exc
+        if not all(map(is_torch, answers)):
+            raise ModelRuntimeError(
+                "the network answers with something that is no tensor.",
+                needs="tensors, or tuples, lists and dictionaries of them",
+                found=", ".join(sorted({type(answer).__name__ for answer in answers if not is_torch(answer)})),
+            )
+        return [_on_own_memory(answer, tensors) for answer in answers]
+
+    def _placed(self, feed: Array) -> Array:
+        tensor = feed if is_torch(feed) else to_torch(feed)
+        dtype = self._dtype if tensor.is_floating_point() else tensor.dtype
+        return tensor.to(self._device, dtype)
+
+    def _learn(self, network: Network, example: tuple[int, ...]) -> None:
+        """Inputs and outputs from runs with zeros.
+
+        1. Two images where the batch is open; a network that cannot take two takes one at a time.
+        2. Twice the size where the size is open; a network that cannot take it takes the stated size alone.
+        """
+        (spec,) = self._inputs
+        batch, sides = spec.shape[0], spec.shape[1:]
+        answers = self._tried(network, (batch or _TRIED_BATCH, *example), required=batch is not None)
+        if batch is None and not _follow_batch(answers, _TRIED_BATCH):
+            batch = 1
+            answers = self._tried(network, (batch, *example), required=True)
+        shapes = [tuple(answer.shape) for answer in answers]
+        if None in sides:
+            doubled = [given * 2 if side is None else given for side, given in zip(sides, example, strict=True)]
+            others = [tuple(answer.shape) for answer in self._tried(network, (batch or 1, *doubled), required=False)]
+            sides = sides if len(others) == len(shapes) else example
+            shapes = [_common(*pair) for pair in zip(shapes, others, strict=True)] if None in sides else shapes
+        self._inputs = (replace(spec, shape=(batch, *sides)),)
+        self._outputs = tuple(
+            _spec(index, answer, shape=(batch, *shape[1:]) if shape else ())
+            for index, (answer, shape) in enumerate(zip(answers, shapes, strict=True))
+        )
+
+    def _tried(self, network: Network, shape: tuple[int, ...], *, required: bool) -> list[Array]:
+        try:
+            return self._answers(network, [self._torch.zeros(shape, dtype=self._dtype, device=self._device)])
+        except ModelRuntimeError as exc:
+            if _OUT_OF_MEMORY in (exc.found or ""):
+                raise
+            if not required:
+                return []
+            raise CorruptedModelPackageError(
+                f"{network.file_name}: the network does not take the input that its package states.",
+                needs=f"a network for {self._inputs[0].name} {shape} {self._inputs[0].dtype}",
+                found=exc.found,
+                fix="correct network_input and forward_pass in inference_config.json, or export the model again",
+            ) from exc
+
+
+def first_line(exc: Exception) -> str:
+    """The first sentence of what an error says, as far as it goes on one line."""
+    text = str(exc).strip()
+    return text.splitlines()[0].split(". ")[0].rstrip(".")[:_LONGEST_REASON] if text else type(exc).__name__
+
+
+def last_line(exc: Exception) -> str:
+    """The last line of what an error says: the interpreter of TorchScript puts a trace before the reason."""
+    text = str(exc).strip()
+    return text.splitlines()[-1].removeprefix("RuntimeError: ")[:_LONGEST_REASON] if text else type(exc).__name__
+
+
+def _flat(answer: object) -> Iterator[Array]:
+    """Everything in nested tuples, lists and dictionaries, but None."""
+    if isinstance(answer, dict):
+        answer = list(answer.values())
+    if isinstance(answer, tuple | list):
+        for value in answer:
+            yield from _flat(value)
+    elif answer is not None:
+        yield answer
+
+
+def _on_own_memory(tensor: Array, feeds: Sequence[Array]) -> Array:
+    """`tensor` in a number format NumPy has, and not in the memory of a feed, which the caller may write to again."""
+    if str(tensor.dtype).endswith(BFLOAT16):
+        return tensor.float()
+    memory = tensor.untyped_storage().data_ptr()
+    shared = any(memory == feed.untyped_storage().data_ptr() for feed in feeds)
+    return tensor.clone() if shared else tensor
+
+
+def _spec(index: int, tensor: Array, *, shape: Shape) -> TensorSpec:
+    return TensorSpec(f"output{index}", shape, dtype_name(tensor))
+
+
+def _common(one: tuple[int, ...], other: tuple[int, ...]) -> Shape:
+    """The axes that two answers share; None where they differ."""
+    if len(one) != len(other):
+        return one
+    return tuple(a if a == b else None for a, b in zip(one, other, strict=True))
+
+
+def _follow_batch(answers: Sequence[Array], batch: int) -> bool:
+    return bool(answers) and all(tensor.ndim and tensor.shape[0] == batch for tensor in answers)
+
+
+def _found_devices(torch: Any) -> list[str]:
+    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    mps = ["mps"] if torch.backends.mps.is_available() else []
+    return ["cpu", *cuda, *mps]

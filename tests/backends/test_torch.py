@@ -1,0 +1,272 @@
+from __future__ import annotations
+
+import pickle
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="weights are put into networks by PyTorch")
+
+import torch
+from torch import Tensor, nn
+
+import torch_graphs
+from backends.contract import SessionContract
+from inference_models.backends import torch as backend
+from inference_models.backends.session import InputHint, SessionRequest
+from inference_models.errors import CorruptedModelPackageError, ModelImplementationNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from inference_models.backends.session import Session
+
+HINT = InputHint((None, 3, 8, 8), (3, 8, 8))
+
+
+def opened(folder: Path, module: Any = torch_graphs.build_convolution, **changes: object) -> Session:
+    files = {path.name: path for path in folder.iterdir()}
+    return backend.open_session(
+        SessionRequest(directory=folder, files=files, module=module, **{"input_hint": HINT, **changes})
+    )
+
+
+def save(folder: Path, state: object, name: str = "weights.pth", **options: object) -> Path:
+    torch.save(state, folder / name, **options)
+    return folder
+
+
+class TestTorchSession(SessionContract):
+    @pytest.fixture
+    def session(self, tmp_path: Path) -> Session:
+        return opened(save(tmp_path, torch_graphs.convolution().state_dict()))
+
+
+class TestWaysToStoreTheSameWeights:
+    @pytest.fixture
+    def expected(self) -> Tensor:
+        return torch_graphs.convolution()(torch.ones(1, 3, 8, 8)).detach()
+
+    def check(self, folder: Path, expected: Tensor) -> None:
+        answer = opened(folder).run({"images": np.ones((1, 3, 8, 8), np.float32)})["output0"]
+        torch.testing.assert_close(answer, expected, atol=0, rtol=0)
+
+    def test_a_state_dict(self, tmp_path: Path, expected: Tensor) -> None:
+        self.check(save(tmp_path, torch_graphs.convolution().state_dict()), expected)
+
+    def test_a_state_dict_in_the_format_of_before_1_6(self, tmp_path: Path, expected: Tensor) -> None:
+        state = torch_graphs.convolution().state_dict()
+        self.check(save(tmp_path, state, "weights.pt", _use_new_zipfile_serialization=False), expected)
+
+    @pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict"])
+    def test_a_checkpoint_that_holds_it_beside_other_things(
+        self, tmp_path: Path, expected: Tensor, wrapper: str
+    ) -> None:
+        self.check(save(tmp_path, {"epoch": 3, wrapper: torch_graphs.convolution().state_dict()}), expected)
+
+    @pytest.mark.parametrize("name", ["weights.safetensors", "model.safetensors"])
+    def test_safetensors(self, tmp_path: Path, expected: Tensor, name: str) -> None:
+        pytest.importorskip("safetensors.torch").save_file(torch_graphs.convolution().state_dict(), tmp_path / name)
+        self.check(tmp_path, expected)
+
+    def test_safetensors_come_before_a_pickle(self, tmp_path: Path, expected: Tensor) -> None:
+        torch_safe = pytest.importorskip("safetensors.torch")
+        torch_safe.save_file(torch_graphs.convolution().state_dict(), tmp_path / "weights.safetensors")
+        (tmp_path / "weights.pth").write_bytes(b"never read")
+        self.check(tmp_path, expected)
+
+
+@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
+def test_a_file_that_is_written_over_does_not_change_the_model_that_runs(tmp_path: Path, name: str) -> None:
+    state = torch_graphs.convolution().state_dict()
+    if name.endswith("pth"):
+        save(tmp_path, state)
+    else:
+        pytest.importorskip("safetensors.torch").save_file(state, tmp_path / name)
+    session = opened(tmp_path)
+    feed = {"images": np.ones((1, 3, 8, 8), np.float32)}
+    before = session.run(feed)["output0"]
+    with (tmp_path / name).open("r+b") as file:
+        file.write(bytes(file.seek(0, 2)))
+        file.truncate(0)
+    torch.testing.assert_close(session.run(feed)["output0"], before, atol=0, rtol=0)
+
+
+class Normalised(nn.Module):
+    """Batch normalisation, and a table that is computed and not saved."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.register_buffer("table", torch.arange(8.0), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.norm(images) + self.table
+
+
+def build_normalised(shapes: Mapping[str, tuple[int, ...]]) -> Normalised:
+    return Normalised()
+
+
+def test_a_table_that_the_network_computes_itself_is_computed(tmp_path: Path) -> None:
+    save(tmp_path, Normalised().state_dict())
+    answer = opened(tmp_path, build_normalised).run({"images": np.zeros((1, 3, 8, 8), np.float32)})["output0"]
+    np.testing.assert_array_equal(answer[0, 0, 0].numpy(), np.arange(8))
+
+
+def test_old_weights_need_no_counters_of_batch_normalisation(tmp_path: Path) -> None:
+    state = {name: value for name, value in Normalised().state_dict().items() if "num_batches" not in name}
+    save(tmp_path, state)
+    assert opened(tmp_path, build_normalised).outputs[0].shape == (None, 3, 8, 8)
+
+
+def test_weights_in_float64_run_in_float32(tmp_path: Path) -> None:
+    state = {name: value.double() for name, value in torch_graphs.convolution().state_dict().items()}
+    assert opened(save(tmp_path, state)).inputs[0].dtype == "float32"
+
+
+def test_weights_in_float16_run_in_float16(tmp_path: Path) -> None:
+    state = {name: value.half() for name, value in torch_graphs.convolution().state_dict().items()}
+    session = opened(save(tmp_path, state))
+    assert (session.inputs[0].dtype, session.outputs[0].dtype) == ("float16", "float16")
+
+
+class TestWeightsOfAnotherNetwork:
+    def refusal(self, folder: Path, state: dict[str, Tensor]) -> str:
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            opened(save(folder, state))
+        return str(caught.value)
+
+    def test_missing_unknown_and_misshapen_tensors_are_named(self, tmp_path: Path) -> None:
+        state = {"layer.weight": torch.zeros(4, 3, 5, 5), **{f"head.{index}": torch.zeros(1) for index in range(5)}}
+        assert self.refusal(tmp_path, state) == (
+            "weights.pth: the weights are not those of the architecture.\n"
+            "needs 2 tensors; found: 1 missing: layer.bias; 5 unknown: head.0, head.1, head.2, ...; "
+            "1 of another shape: layer.weight (4, 3, 5, 5) instead of (4, 3, 3, 3)\n"
+            "name the architecture these weights were trained with"
+        )
+
+    @pytest.mark.parametrize("value", [float("nan"), float("inf")])
+    def test_weights_that_are_not_finite(self, tmp_path: Path, value: float) -> None:
+        state = torch_graphs.convolution().state_dict()
+        state["layer.bias"][1] = value
+        assert self.refusal(tmp_path, state) == (
+            "weights.pth: weights are NaN or infinite.\n"
+            "needs finite numbers; found: 1 tensors with others: layer.bias\n"
+            "fetch the package again, or take a checkpoint from before the training diverged"
+        )
+
+
+class Gadget:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = str(path)
+
+    def __reduce__(self) -> tuple[Any, tuple[str, str]]:
+        return open, (self.path, "w")
+
+
+class TestPicklesThatAreMoreThanTensors:
+    @pytest.mark.parametrize("is_zip", [True, False])
+    def test_a_gadget_is_refused_by_name_and_not_run(self, tmp_path: Path, is_zip: bool) -> None:
+        canary = tmp_path / "canary"
+        folder = tmp_path / "package"
+        folder.mkdir()
+        state = OrderedDict(torch_graphs.convolution().state_dict(), gadget=Gadget(canary))
+        save(folder, state, _use_new_zipfile_serialization=is_zip)
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            opened(folder)
+        assert not canary.exists()
+        assert str(caught.value) == (
+            "weights.pth is refused: it is a pickle, and not of tensors alone. None of it was run.\n"
+            f"needs tensors, numbers, text, lists and dictionaries; found: {open.__module__}.open\n"
+            "save weights alone: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')"
+        )
+        # Python itself: this is what the refusal is for.
+        pickle.loads(pickle.dumps(Gadget(canary))).close()
+        assert canary.exists()
+
+    def test_a_whole_module_is_refused_by_its_class(self, tmp_path: Path) -> None:
+        with pytest.raises(CorruptedModelPackageError, match=r"found: torch\.nn\.modules\.conv\.Conv2d"):
+            opened(save(tmp_path, nn.Conv2d(3, 4, 3)))
+
+
+class TestFilesThatAreNoWeights:
+    def refusal(self, folder: Path) -> str:
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            opened(folder)
+        return str(caught.value)
+
+    @pytest.mark.parametrize(
+        ("content", "found"),
+        [
+            (b"", "an empty file"),
+            (b"<html>not found</html>", "a file of another kind"),
+            (b"PK\x03\x04 cut off", "PytorchStreamReader failed reading zip archive: not a ZIP archive"),
+        ],
+    )
+    def test_a_damaged_file(self, tmp_path: Path, content: bytes, found: str) -> None:
+        (tmp_path / "weights.pth").write_bytes(content)
+        assert self.refusal(tmp_path) == (
+            "weights.pth cannot be read.\n"
+            f"needs weights as torch.save writes them; found: {found}\n"
+            "fetch the package again"
+        )
+
+    def test_a_damaged_safetensors_file(self, tmp_path: Path) -> None:
+        pytest.importorskip("safetensors")
+        (tmp_path / "weights.safetensors").write_bytes(b"\xff" * 40)
+        assert self.refusal(tmp_path) == (
+            "weights.safetensors cannot be read.\n"
+            "needs a safetensors file; found: Error while deserializing header: header too large\n"
+            "fetch the package again"
+        )
+
+    @pytest.mark.parametrize(
+        ("state", "found"),
+        [
+            ({}, "an empty dictionary"),
+            ([torch.zeros(2)], "a list"),
+            ({"epoch": 3, "optimizer": 1}, "a dictionary of epoch, optimizer"),
+        ],
+    )
+    def test_something_other_than_a_state_dict(self, tmp_path: Path, state: object, found: str) -> None:
+        assert self.refusal(save(tmp_path, state)) == (
+            "weights.pth holds something other than weights.\n"
+            f"needs tensors by name, as model.state_dict() gives them; found: {found}\n"
+            "torch.save(model.state_dict(), 'weights.pth')"
+        )
+
+    def test_an_archive_of_torchscript_under_that_name(self, tmp_path: Path) -> None:
+        torch_graphs.save_archive(torch_graphs.convolution(), tmp_path / "weights.pt")
+        assert "TorchScript" in self.refusal(tmp_path)
+
+    def test_a_program_of_torch_export_is_not_opened(self, tmp_path: Path) -> None:
+        (tmp_path / "weights.pt2").write_bytes(b"never read")
+        assert self.refusal(tmp_path) == (
+            "weights.pt2: programs of torch.export are not opened, because reading one can run code that it brings.\n"
+            "needs weights alone, an ONNX graph or a TorchScript archive; found: an exported program\n"
+            "torch.onnx.export(torch.export.load('weights.pt2'), f='weights.onnx'), if you trust the file"
+        )
+
+    def test_no_weights_at_all(self, tmp_path: Path) -> None:
+        (tmp_path / "class_names.txt").write_text("a")
+        assert self.refusal(tmp_path) == (
+            "the package has no weights.\n"
+            "needs weights.safetensors or model.safetensors or weights.pth or weights.pt; found: class_names.txt\n"
+            "fetch the package again, or add the missing file"
+        )
+
+
+def test_a_family_without_a_module_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ModelImplementationNotFoundError) as caught:
+        opened(save(tmp_path, torch_graphs.convolution().state_dict()), None)
+    assert str(caught.value) == (
+        "weights.pth: this architecture cannot be built from weights alone.\n"
+        "needs a family with a PyTorch module; found: one without\n"
+        "export the model to ONNX or TorchScript, and load that"
+    )

@@ -1,0 +1,83 @@
+"""Small PyTorch networks and package folders, built in the test that needs them; import only where torch is there."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+
+class Convolution(nn.Module):
+    """`relu(conv2d(images))`, (B, 3, H, W) -> (B, 4, H - 2, W - 2)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv2d(3, 4, 3)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return torch.relu(self.layer(images))
+
+
+class Rows(nn.Module):
+    """Always answers `rows` (1, ...), once for every image; a NaN in the input would show."""
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__()
+        self.rows = nn.Parameter(rows)
+
+    def forward(self, images: Tensor) -> Tensor:
+        ones = 1 + 0 * images.mean((1, 2, 3))
+        return self.rows * ones.reshape(-1, *(1 for _ in self.rows.shape[1:]))
+
+
+def convolution(seed: int = 0) -> Convolution:
+    torch.manual_seed(seed)
+    return Convolution().eval()
+
+
+def build_convolution(shapes: Mapping[str, tuple[int, ...]]) -> Convolution:
+    """A builder as families name them."""
+    del shapes
+    return Convolution()
+
+
+def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None = None) -> Path:
+    """`module` as a TorchScript archive: traced on zeros of the shape `example`, scripted without one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        # PyTorch 2.13 marks torch.jit as deprecated.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        with torch.inference_mode(False), torch.no_grad():
+            script = torch.jit.script(module) if example is None else torch.jit.trace(module, torch.zeros(*example))
+        script.save(str(path))
+    return path
+
+
+def network_input(size: tuple[int, int], **changes: Any) -> dict[str, Any]:
+    """The part of `inference_config.json` about the input."""
+    return {
+        "training_input_size": {"height": size[0], "width": size[1]},
+        "dynamic_spatial_size_supported": False,
+        "color_mode": "rgb",
+        "resize_mode": "stretch",
+        "input_channels": 3,
+        "scaling_factor": 255,
+        **changes,
+    }
+
+
+def describe_package(folder: Path, *, names: Sequence[str], inference: dict[str, Any] | None, **model: Any) -> Path:
+    """Write what turns weights in `folder` into a package."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "class_names.txt").write_text("\n".join(names))
+    (folder / "model_config.json").write_text(json.dumps(model))
+    if inference is not None:
+        (folder / "inference_config.json").write_text(json.dumps(inference))
+    return folder

@@ -10,6 +10,7 @@ BaseInferenceModelsError
 ├── InvalidEnvVariable (ValueError)                  an environment variable cannot be read
 ├── MissingDependencyError (ImportError)             an optional package is not installed
 ├── EnvironmentConfigurationError (RuntimeError)     the machine is not set up for what was asked
+│   └── MissingParityCertificateError                nothing on this machine vouches for the package
 ├── ModelRuntimeError (RuntimeError)                 the runtime failed while it ran the graph
 ├── RetryError                                       a source did not answer now, and may answer later
 ├── RangeRequestNotSupportedError                    a source does not hand over a part of a file
@@ -124,6 +125,10 @@ class MissingDependencyError(BaseInferenceModelsError, ImportError):
 
 class EnvironmentConfigurationError(BaseInferenceModelsError, RuntimeError):
     """The machine is not set up for what was asked, for example no execution provider for a device."""
+
+
+class MissingParityCertificateError(EnvironmentConfigurationError):
+    """With `require_parity=True`: no certificate of this machine vouches for the package as it would be opened."""
 
 
 class ModelRuntimeError(BaseInferenceModelsError, RuntimeError):

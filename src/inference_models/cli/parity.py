@@ -1,0 +1,93 @@
+"""`inference-models parity`: do the packages of a model, and the runtimes that read them, answer alike here?"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inference_models.cli.console import messages, output
+from inference_models.cli.inputs import find_images
+from inference_models.cli.pull import AllowUntrusted, ApiKey, Backend
+from inference_models.errors import EnvironmentConfigurationError
+from inference_models.terminal import plain
+
+if TYPE_CHECKING:
+    from inference_models.parity.pictures import ImageSet
+    from inference_models.parity.report import ParityReport
+
+
+def parity(
+    model: Annotated[str, typer.Argument(help="Model id, folder of a package, or file with weights.")],
+    reference: Annotated[
+        str | None,
+        typer.Option(help="PACKAGE or PACKAGE/BACKEND. Default: the first fp32 package on ONNX Runtime, on the CPU."),
+    ] = None,
+    images: Annotated[
+        str | None, typer.Option(help="Folder of images, or a pattern. Default: pictures made by code.")
+    ] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Images at most. Default: 200 of a folder.")] = None,
+    backend: Backend = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: the best there is.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Class names of a bare file: a text file, or 'coco'.")] = None,
+    family: Annotated[str | None, typer.Option(help="Architecture of a bare file, for example yolov8.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task of a bare file, for example object-detection.")] = None,
+    api_key: ApiKey = None,
+    allow_untrusted: AllowUntrusted = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+    target: Annotated[Path | None, typer.Option("--output", help="Also write the report as JSON here.")] = None,
+) -> None:
+    """Compare the answers of every package of MODEL that fits this machine, and keep a certificate of each.
+
+    Exits with 1 when one differs by more than it may, or does not run.
+    """
+    from inference_models.load_options import LoadOptions  # noqa: PLC0415 - not needed for --help
+    from inference_models.parity.check import ParityOptions, check_parity  # noqa: PLC0415
+    from inference_models.parity.report import render  # noqa: PLC0415
+    from inference_models.resolve.request import PackageRequest, parse_backends, parse_device  # noqa: PLC0415
+
+    request = PackageRequest(
+        backends=parse_backends(backend or None), device=parse_device(device), allow_untrusted=allow_untrusted
+    )
+    options = ParityOptions(
+        reference=reference,
+        images=_image_set(images, count),
+        request=request,
+        load=LoadOptions(labels=labels, model_type=family, task_type=task),
+        api_key=api_key,
+    )
+    report = check_parity(model, options, progress=_say)
+    if target is not None:
+        _write(report, target)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        render(report, output())
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def _image_set(images: str | None, count: int | None) -> ImageSet:
+    from inference_models.parity.pictures import file_set, probe_set  # noqa: PLC0415 - not needed for --help
+
+    return probe_set(count) if images is None else file_set(find_images([images]), count)
+
+
+def _say(label: str) -> None:
+    console = messages()
+    if console.is_terminal:
+        console.print(plain(f"{label} ..."), soft_wrap=True)
+
+
+def _write(report: ParityReport, target: Path) -> None:
+    try:
+        target.write_text(json.dumps(report.to_dict(), indent=2) + "\n", encoding="utf-8")
+    except OSError as exc:
+        raise EnvironmentConfigurationError(
+            f"'{target}' cannot be written to.",
+            needs="a file in a folder where you may write",
+            found=exc.strerror or type(exc).__name__,
+            fix="pass another file to --output",
+        ) from exc

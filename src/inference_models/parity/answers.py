@@ -1,0 +1,139 @@
+"""What a loaded model answers to images, stage by stage where it has stages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inference_models.arrays import to_numpy
+from inference_models.parity.compare import predictions_in
+from inference_models.parity.raw import RawTally
+from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+from inference_models.tasks.classification import MultiLabelClassificationModel
+from inference_models.tasks.graph_runner import OneGraph
+from inference_models.tasks.stages import StagedModel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from inference_models.arrays import NumpyArray
+    from inference_models.parity.pictures import Image
+    from inference_models.predictions.container import Prediction
+
+THRESHOLD = 0.2
+"""Below the least score of what is compared, so that an object near it is seen from both sides."""
+KEPT_BYTES = 256 << 20
+"""Of network inputs and outputs that are held for the comparison of raw outputs; one image is always held."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """To one image."""
+
+    predictions: tuple[Prediction, ...]
+    inputs: NumpyArray | None = None
+    """Network input; None: the model is not one graph, or takes several."""
+    outputs: dict[str, NumpyArray] = field(default_factory=dict)
+    """Raw outputs by name."""
+
+
+@dataclass
+class ReferenceAnswers:
+    """What the others are compared with; masks are held as run lengths."""
+
+    predictions: list[Prediction] = field(default_factory=list)
+    kept: list[Answer] = field(default_factory=list)
+    """Of the first images, with network inputs and outputs."""
+    raw: RawTally = field(default_factory=RawTally)
+    room: int = KEPT_BYTES
+
+    def add(self, answer: Answer) -> None:
+        """Hold what the comparison needs."""
+        self.predictions += map(_compact, answer.predictions)
+        self.raw.check(answer.outputs)
+        if answer.inputs is None:
+            return
+        size = answer.inputs.nbytes + sum(array.nbytes for array in answer.outputs.values())
+        if not self.kept or size <= self.room:
+            self.kept.append(replace(answer, predictions=()))
+        # Once one did not fit, none of the later ones is held: they are the first images, without gaps.
+        self.room = self.room - size if size <= self.room else 0
+
+
+def ask_reference(model: Any, images: Sequence[Image]) -> ReferenceAnswers:
+    """What the model that the others are compared with says."""
+    answers = ReferenceAnswers()
+    for image in images:
+        answers.add(ask(model, image))
+    return answers
+
+
+def ask_other(model: Any, images: Sequence[Image], reference: ReferenceAnswers) -> tuple[list[Prediction], RawTally]:
+    """What a model says, and how far its raw outputs are from those of the reference for the same network inputs."""
+    predictions: list[Prediction] = []
+    tally = RawTally()
+    for number, image in enumerate(images):
+        answer = ask(model, image)
+        predictions += map(_compact, answer.predictions)
+        tally.check(answer.outputs)
+        if number < len(reference.kept):
+            _compare_network(model, answer, reference.kept[number], tally)
+    return predictions, tally
+
+
+def ask(model: Any, image: Image) -> Answer:
+    """What the model says to one image."""
+    options = _options(model)
+    if not isinstance(model, OneGraph):
+        return Answer(tuple(predictions_in(model(image, **options))))
+    if isinstance(model, StagedModel):
+        inputs, meta = model.pre_process(image, **options)
+        raw = model.forward(inputs, **options)
+        found = model.post_process(raw, meta, **options)
+    else:
+        stages: Any = model
+        inputs = stages.pre_process(image, **options)
+        raw = stages.forward(inputs, **options)
+        found = stages.post_process(raw, **options)
+    batches = inputs if isinstance(inputs, list) else [inputs]
+    return Answer(tuple(predictions_in(found)), to_numpy(batches[0]), _named(model, raw))
+
+
+def _compare_network(model: Any, answer: Answer, reference: Answer, tally: RawTally) -> None:
+    if answer.inputs is None or reference.inputs is None:
+        return
+    feed = _fitted(reference.inputs, answer.inputs)
+    if feed is None:
+        tally.note = f"the network takes {answer.inputs.shape}, that of the reference {reference.inputs.shape}"
+        return
+    same = np.array_equal(feed, answer.inputs)
+    tally.compare(reference.outputs, answer.outputs if same else _named(model, model.forward(feed)))
+
+
+def _fitted(inputs: NumpyArray, like: NumpyArray) -> NumpyArray | None:
+    """`inputs` in the number format and the order of axes of `like`; None where they are of another size."""
+    for axes in ((0, 1, 2, 3), (0, 2, 3, 1), (0, 3, 1, 2)):
+        if inputs.ndim == 4 and inputs.transpose(axes).shape == like.shape:
+            return np.ascontiguousarray(inputs.transpose(axes), dtype=like.dtype)
+    return inputs.astype(like.dtype) if inputs.shape == like.shape else None
+
+
+def _named(model: OneGraph, raw: Any) -> dict[str, NumpyArray]:
+    return dict(zip(model.output_names, map(to_numpy, raw[0].outputs), strict=True))
+
+
+def _options(model: Any) -> dict[str, float]:
+    """A low threshold where the model has one that decides which objects there are."""
+    if isinstance(model, MultiLabelClassificationModel) or not isinstance(model, OneGraph):
+        return {}
+    return {"confidence": THRESHOLD} if "confidence" in model.OPTIONS.__annotations__ else {}
+
+
+def _compact(prediction: Prediction) -> Prediction:
+    """The prediction on the host, with masks as run lengths: a hundred images with dense ones fill the memory."""
+    host = prediction.numpy()
+    if isinstance(host, InstanceDetections) and isinstance(host.mask, np.ndarray):
+        return replace(host, mask=InstancesRLEMasks.from_dense(host.mask))
+    return host

@@ -1,0 +1,245 @@
+"""Opens the packages of a model one after the other, asks each the same, and writes down what it said."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from inference_models.entities import Quantization
+from inference_models.errors import BaseInferenceModelsError, ModelInputError
+from inference_models.fetch import fetch_package
+from inference_models.load import load_package
+from inference_models.parity.answers import ask_other, ask_reference
+from inference_models.parity.certificate import (
+    Certificate,
+    DeviationFacts,
+    GateFacts,
+    ImageFacts,
+    OutputFacts,
+    Subject,
+)
+from inference_models.parity.gates import gate_between
+from inference_models.parity.report import ParityReport, ParityRow
+from inference_models.parity.require import device_kind, provider_names
+from inference_models.parity.store import CertificateStore
+from inference_models.parity.verdict import deviation_of, notes_on, violations
+from inference_models.resolutions import machine_fingerprint, without_query
+from inference_models.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from inference_models.entities import ModelMetadata
+    from inference_models.fetch import Source
+    from inference_models.load import LoadRequest
+    from inference_models.package.folder import PackageFolder
+    from inference_models.parity.answers import ReferenceAnswers
+    from inference_models.parity.pictures import ImageSet
+    from inference_models.parity.raw import RawDeviation
+    from inference_models.resolve.candidate import Candidate
+    from inference_models.resolve.environment import Environment
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What the others are compared with."""
+
+    candidate: Candidate
+    reason: str
+    """Why it is this one."""
+    on_cpu: bool = False
+    """Opened on the CPU, whatever device the others are opened on."""
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """What is known of a package once it ran."""
+
+    subject: Subject
+    folder: PackageFolder
+    answer: Any
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Opens one package after the other and asks each the same."""
+
+    model: ModelMetadata
+    source: Source
+    load: LoadRequest
+    environment: Environment
+    images: ImageSet
+    progress: Callable[[str], None]
+    store: CertificateStore = field(default_factory=CertificateStore)
+
+    def run(self, references: Sequence[Reference], compared: Sequence[Candidate]) -> ParityReport:
+        """Everything that is compared, the reference first: the first of `references` that runs.
+
+        Raises:
+            BaseInferenceModelsError: none of them does.
+        """
+        failed: list[ParityRow] = []
+        reference, opened = self._open_reference(references, failed)
+        settings = self._settings_of(reference)
+        rows = [self._row_of_reference(reference.candidate, opened), *failed]
+        done = {row.label for row in failed}
+        for candidate in compared:
+            is_reference = candidate == reference.candidate and self._is_as_asked(settings)
+            if not is_reference and candidate.label not in done:
+                rows.append(self._row(candidate, reference.candidate, opened))
+        return ParityReport(
+            model_id=without_query(self.model.model_id),
+            machine=self.environment.describe(),
+            reference=f"{reference.candidate.label}, {opened.subject.device}",
+            reason=reference.reason,
+            images=self._image_facts(),
+            rows=tuple(rows),
+        )
+
+    def _open_reference(self, references: Sequence[Reference], failed: list[ParityRow]) -> tuple[Reference, _Opened]:
+        for number, reference in enumerate(references):
+            settings = self._settings_of(reference)
+            try:
+                opened = self._ask(
+                    reference.candidate, settings, lambda model: ask_reference(model, self.images.images)
+                )
+            except ModelInputError:
+                raise  # the fault of an image
+            except BaseInferenceModelsError as exc:
+                if number == len(references) - 1:
+                    raise
+                self._withdraw(reference.candidate, settings)
+                failed.append(_failure(reference.candidate, exc))
+                continue
+            return reference, opened
+        raise ValueError("there is no reference to compare with")
+
+    def _settings_of(self, reference: Reference) -> LoadRequest:
+        return replace(self.load, device="cpu", execution_providers=None) if reference.on_cpu else self.load
+
+    def _is_as_asked(self, load: LoadRequest) -> bool:
+        """Whether the caller's own settings lead to the same as those of the reference."""
+        if load == self.load:
+            return True
+        return device_kind(self.load, self.environment) == "cpu" and self.load.execution_providers is None
+
+    def _ask(self, candidate: Candidate, load: LoadRequest, ask: Callable[[Any], Any]) -> _Opened:
+        self.progress(candidate.label)
+        folder = fetch_package(self.model, candidate.package, self.source)
+        loaded: Any = load_package(self.model, candidate, folder, load)
+        try:
+            return _Opened(self._subject(candidate, folder, loaded, load), folder, ask(loaded))
+        finally:
+            # A class that a package brings need not have it.
+            getattr(loaded, "close", lambda: None)()
+
+    def _row_of_reference(self, candidate: Candidate, opened: _Opened) -> ParityRow:
+        raw = opened.answer.raw.deviation()
+        certificate = self._certificate(opened.subject, opened.subject, raw)
+        return self._kept(_Draft(candidate, opened.folder, certificate, ()))
+
+    def _row(self, candidate: Candidate, reference: Candidate, known: _Opened) -> ParityRow:
+        answers: ReferenceAnswers = known.answer
+        try:
+            opened = self._ask(candidate, self.load, lambda model: ask_other(model, self.images.images, answers))
+        except BaseInferenceModelsError as exc:
+            self._withdraw(candidate, self.load)
+            return _failure(candidate, exc)
+        predictions, tally = opened.answer
+        deviation = deviation_of(answers.predictions, predictions, len(self.images.images))
+        raw = tally.deviation()
+        gate = gate_between(reference.package.quantization, candidate.package.quantization)
+        certificate = self._certificate(opened.subject, known.subject, raw)
+        certificate = certificate.model_copy(
+            update={
+                "deviation": DeviationFacts.of(deviation, gate),
+                "gate": None if gate is None else GateFacts.model_validate(asdict(gate)),
+                "violations": (found := violations(deviation, raw, gate)),
+                "passed": gate is not None and not found,
+            }
+        )
+        return self._kept(_Draft(candidate, opened.folder, certificate, notes_on(deviation, raw, self.images)))
+
+    def _certificate(self, subject: Subject, reference: Subject, raw: RawDeviation) -> Certificate:
+        """With what holds of the reference itself."""
+        return Certificate(
+            model_id=without_query(self.model.model_id),
+            provider=self.source.name,
+            subject=subject,
+            reference=reference,
+            library_version=__version__,
+            machine=machine_fingerprint(self.environment),
+            images=self._image_facts(),
+            outputs=tuple(OutputFacts.model_validate(asdict(output)) for output in raw.outputs),
+            compared_inputs=raw.images,
+            violations=raw.not_finite(),
+            passed=not raw.not_finite(),
+            created_at=datetime.now(timezone.utc),
+        )
+
+    def _subject(self, candidate: Candidate, folder: PackageFolder, loaded: Any, load: LoadRequest) -> Subject:
+        package, resolved = candidate.package, getattr(loaded, "resolved_model", None)
+        return Subject(
+            package_id=package.package_id,
+            package_format=package.backend.value,
+            quantization=(package.quantization or Quantization.UNKNOWN).value,
+            runtime=candidate.runtime.value,
+            runtime_version=str(self.environment.runtimes.get(candidate.runtime) or ""),
+            files=self.store.files_digest(folder),
+            device=(load.device or "cpu") if resolved is None else resolved.device,
+            execution_providers=() if resolved is None else resolved.execution_providers,
+            asked_device=load.device,
+            asked_providers=provider_names(load),
+        )
+
+    def _kept(self, draft: _Draft) -> ParityRow:
+        file, notes = None, draft.notes
+        try:
+            file = self.store.keep(draft.certificate, draft.folder)
+        except OSError as exc:
+            notes = (*notes, f"the certificate was not kept: {exc.strerror or type(exc).__name__}")
+        subject, reference = draft.certificate.subject, draft.certificate.reference
+        device = "" if subject.device == reference.device else f", {subject.device}"
+        return ParityRow(
+            label=f"{draft.candidate.label}{device}",
+            package_id=draft.candidate.package.package_id,
+            runtime=draft.candidate.runtime.value,
+            certificate=draft.certificate,
+            notes=notes,
+            file=file,
+        )
+
+    def _withdraw(self, candidate: Candidate, load: LoadRequest) -> None:
+        """An older certificate of what does not run any more."""
+        with suppress(BaseInferenceModelsError):
+            folder = fetch_package(self.model, candidate.package, self.source)
+            self.store.withdraw(folder, candidate.runtime, (load.device, provider_names(load)))
+
+    def _image_facts(self) -> ImageFacts:
+        return ImageFacts(kind=self.images.kind, count=len(self.images.images), digest=self.images.digest)
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A certificate on its way to its place."""
+
+    candidate: Candidate
+    folder: PackageFolder
+    certificate: Certificate
+    notes: tuple[str, ...]
+
+
+def _failure(candidate: Candidate, exc: BaseInferenceModelsError) -> ParityRow:
+    return ParityRow(
+        label=candidate.label,
+        package_id=candidate.package.package_id,
+        runtime=candidate.runtime.value,
+        failure=_in_one_line(exc),
+    )
+
+
+def _in_one_line(failure: BaseInferenceModelsError) -> str:
+    facts = f" (needs {failure.needs}; found: {failure.found})" if failure.needs else ""
+    return f"{failure.summary.rstrip('.')}{facts}".replace("\n", " ")

@@ -1,0 +1,289 @@
+"""`require_parity=True`: what is opened, what is not, and what is said."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+import hosted
+from inference_models import AutoModel
+from inference_models.backends import find_backend
+from inference_models.cache.store import PackageStore
+from inference_models.entities import BackendType, Quantization
+from inference_models.errors import (
+    EnvironmentConfigurationError,
+    MissingParityCertificateError,
+    ModelPackageAlternativesExhaustedError,
+)
+from inference_models.parity import require
+from inference_models.parity.certificate import CHECKSUM, certificate_json, parse_certificate
+from inference_models.parity.check import ParityOptions, check_parity
+from inference_models.parity.pictures import probe_set
+from inference_models.resolve.request import PackageRequest
+from parity import packages
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODEL = "host:m"
+IMAGE = np.full((64, 64, 3), 200, np.uint8)
+ONNX_ONLY = PackageRequest(backends=(BackendType.ONNX,), quantizations=frozenset(Quantization))
+VERSION = find_backend(BackendType.ONNX).installed_version()
+NEEDS = f"needs a parity certificate of these files in onnx {VERSION} on cpu"
+FIX = f"inference-models parity {MODEL}"
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> hosted.Hosted:
+    made = hosted.Hosted()
+    made.add("m", packages.as_files(packages.detector(tmp_path / "made" / "weights.onnx")), package_id="a1")
+    hosted.install(monkeypatch, {"host": made})
+    return made
+
+
+def certify(**options: Any) -> list[Path]:
+    report = check_parity(MODEL, ParityOptions(**{"request": ONNX_ONLY, "images": probe_set(1), **options}))
+    return [row.file for row in report.rows if row.file is not None]
+
+
+def load(**options: Any) -> Any:
+    return AutoModel.from_pretrained(MODEL, **{"backend": "onnx", "require_parity": True, **options})
+
+
+def refusal(**options: Any) -> str:
+    with pytest.raises(MissingParityCertificateError) as caught:
+        load(**options)
+    return str(caught.value)
+
+
+def test_without_a_certificate_nothing_is_opened_and_the_command_is_named(host: hosted.Hosted) -> None:
+    assert refusal() == (f"a1 onnx fp32 of 'host:m' is not vouched for on this machine.\n{NEEDS}; found: none\n{FIX}")
+
+
+def test_with_one_the_model_loads_and_predicts(host: hosted.Hosted) -> None:
+    certify()
+    with load() as model:
+        assert len(model(IMAGE)[0]) > 0
+        assert model.resolved_model.model_package_id == "a1"
+
+
+def test_it_is_asked_for_only_where_it_is_wanted(host: hosted.Hosted) -> None:
+    load(require_parity=False).close()
+
+
+def test_the_error_is_one_that_the_machine_explains() -> None:
+    assert issubclass(MissingParityCertificateError, EnvironmentConfigurationError)
+
+
+def test_a_certificate_that_failed_says_why_it_did(host: hosted.Hosted, tmp_path: Path) -> None:
+    wrong = packages.shifted_boxes(0.5)(packages.detector(tmp_path / "made" / "weights.onnx"))
+    host.add("m", packages.as_files(wrong), package_id="b2")
+    certify()
+    text = refusal(model_package_id="b2")
+    assert text.split("\n")[1] == (f"{NEEDS}; found: one that failed: boxes differ by up to 5.00 px (allowed: 0.5)")
+
+
+def test_a_number_format_without_a_gate_is_not_vouched_for(host: hosted.Hosted, tmp_path: Path) -> None:
+    weights = packages.detector(tmp_path / "made" / "weights.onnx")
+    host.add("m", packages.as_files(weights), package_id="b2", quantization=Quantization.INT8)
+    certify()
+    text = refusal(model_package_id="b2", quantization="int8")
+    assert text.split("\n")[1] == f"{NEEDS}; found: one that failed: there is no gate for its number format"
+
+
+def test_the_next_candidate_that_has_one_is_opened(host: hosted.Hosted, tmp_path: Path) -> None:
+    weights = packages.detector(tmp_path / "made" / "weights.onnx")
+    host.add("m", packages.as_files(weights), package_id="b2")
+    first, _ = certify()
+    first.unlink()
+    with load() as model:
+        assert model.resolved_model.model_package_id == "b2"
+
+
+def test_where_none_has_one_all_are_named(host: hosted.Hosted, tmp_path: Path) -> None:
+    host.add("m", packages.as_files(packages.detector(tmp_path / "made" / "weights.onnx")), package_id="b2")
+    with pytest.raises(ModelPackageAlternativesExhaustedError) as caught:
+        load()
+    assert str(caught.value) == (
+        "2 packages of 'm' fit this machine and none could be opened.\n"
+        f"  a1 onnx fp32: a1 onnx fp32 of 'host:m' is not vouched for on this machine ({NEEDS}; found: none)\n"
+        f"  b2 onnx fp32: b2 onnx fp32 of 'host:m' is not vouched for on this machine ({NEEDS}; found: none)\n"
+        f"{FIX}"
+    )
+
+
+def test_other_files_under_the_same_name_need_a_new_certificate(host: hosted.Hosted, tmp_path: Path) -> None:
+    certify()
+    changed = packages.detector(tmp_path / "made" / "weights.onnx", least=0.21)
+    host.models.clear()
+    host.add("m", packages.as_files(changed), package_id="a1")
+    assert f"{NEEDS}; found: one of other files" in refusal(use_auto_resolution_cache=False)
+
+
+def test_another_machine_needs_its_own(host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    certify()
+    monkeypatch.setattr(require, "machine_fingerprint", lambda environment: "another")
+    assert (
+        f"{NEEDS}; found: one of another machine, or from before something was installed or removed here" in refusal()
+    )
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "found"),
+    [("runtime_version", "1.0.0", "one of onnx 1.0.0"), ("device", "cuda:0", "one of cuda:0")],
+)
+def test_another_version_or_device_needs_its_own(host: hosted.Hosted, field: str, value: str, found: str) -> None:
+    (path,) = certify()
+    certificate = parse_certificate(path.read_bytes())
+    changed = certificate.model_copy(update={"subject": certificate.subject.model_copy(update={field: value})})
+    path.write_text(json.dumps(certificate_json(changed)))
+    assert f"{NEEDS}; found: {found}" in refusal()
+
+
+def test_named_execution_providers_are_the_same_as_those_in_use(host: hosted.Hosted) -> None:
+    (path,) = certify()
+    load(onnx_execution_providers=["CPUExecutionProvider"]).close()
+    certificate = parse_certificate(path.read_bytes())
+    subject = certificate.subject.model_copy(update={"execution_providers": ("Other", "CPUExecutionProvider")})
+    path.write_text(json.dumps(certificate_json(certificate.model_copy(update={"subject": subject}))))
+    text = refusal(onnx_execution_providers=["CPUExecutionProvider"])
+    assert "; found: one of Other, CPUExecutionProvider" in text
+
+
+DAMAGE = {
+    "empty": lambda data: b"",
+    "truncated": lambda data: data[: len(data) // 2],
+    "one bit": lambda data: data.replace(b'"max_rel": 0.0', b'"max_rel": 0.5'),
+    "random": lambda data: bytes(range(256)),
+    "another kind of JSON": lambda data: b"[1, 2]",
+    "deep": lambda data: b"[" * 100_000,
+    "not passed to passed": lambda data: data.replace(b'"passed": false', b'"passed": true'),
+    "no certificate": lambda data: b'{"checksum": "%s"}' % _checksum_of({}).encode(),
+}
+
+
+def _checksum_of(content: dict[str, Any]) -> str:
+    import hashlib
+
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("how", [how for how in DAMAGE if how != "not passed to passed"])
+def test_a_damaged_certificate_counts_as_none_and_is_told(
+    host: hosted.Hosted, how: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    (path,) = certify()
+    path.write_bytes(DAMAGE[how](path.read_bytes()))
+    with caplog.at_level(logging.WARNING):
+        assert f"{NEEDS}; found: none" in refusal()
+    assert any(f"{path}: parity certificate ignored: " in record.getMessage() for record in caplog.records)
+
+
+def test_a_verdict_that_was_turned_over_is_damage(host: hosted.Hosted, tmp_path: Path) -> None:
+    wrong = packages.shifted_boxes(0.5)(packages.detector(tmp_path / "made" / "weights.onnx"))
+    host.add("m", packages.as_files(wrong), package_id="b2")
+    _, path = certify()
+    path.write_bytes(DAMAGE["not passed to passed"](path.read_bytes()))
+    assert "; found: none" in refusal(model_package_id="b2")
+
+
+@pytest.mark.parametrize("kind", ["folder", "link"])
+def test_what_is_no_file_counts_as_none(host: hosted.Hosted, kind: str, tmp_path: Path) -> None:
+    (path,) = certify()
+    moved = path.rename(tmp_path / "elsewhere.json")
+    path.mkdir() if kind == "folder" else path.symlink_to(moved)
+    assert "; found: none" in refusal()
+    certify()
+    load().close()
+
+
+def test_a_certificate_of_a_later_release_counts_as_none(host: hosted.Hosted, caplog: pytest.LogCaptureFixture) -> None:
+    (path,) = certify()
+    content = {**json.loads(path.read_bytes()), "schema_version": 2}
+    content.pop(CHECKSUM)
+    path.write_text(json.dumps({**content, CHECKSUM: _checksum_of(content)}))
+    with caplog.at_level(logging.WARNING):
+        assert "; found: none" in refusal()
+    assert f"{path}: parity certificate ignored: it has schema version 2; this release knows 1" in caplog.messages
+
+
+def test_fields_a_later_release_added_are_ignored(host: hosted.Hosted) -> None:
+    (path,) = certify()
+    content = {**json.loads(path.read_bytes()), "weather": "fine"}
+    content.pop(CHECKSUM)
+    path.write_text(json.dumps({**content, CHECKSUM: _checksum_of(content)}))
+    load().close()
+
+
+def test_it_holds_without_a_network(host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    certify()
+    load().close()
+    monkeypatch.setenv("OFFLINE_MODE", "1")
+    host.down = True
+    load().close()
+
+
+def test_a_remembered_package_without_one_gives_way_to_another_that_has_one(
+    host: hosted.Hosted, tmp_path: Path
+) -> None:
+    host.add("m", packages.as_files(packages.detector(tmp_path / "made" / "weights.onnx")), package_id="b2")
+    load(require_parity=False).close()  # a1 is remembered
+    first, _ = certify()
+    first.unlink()
+    with load() as model:
+        assert model.resolved_model.model_package_id == "b2"
+
+
+def test_a_locked_model_is_held_to_it_too(host: hosted.Hosted, tmp_path: Path) -> None:
+    from inference_models.cli import main
+
+    lock = str(tmp_path / "models.lock")
+    assert main(["lock", MODEL, "--output", lock]) == 0
+    with pytest.raises(MissingParityCertificateError):
+        AutoModel.from_lock(lock, require_parity=True)
+    certify()
+    AutoModel.from_lock(lock, require_parity=True).close()
+
+
+def test_a_folder_of_the_user_is_known_by_its_content(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    files = packages.as_files(packages.detector(tmp_path / "made" / "weights.onnx"))
+    for name, data in files.items():
+        (folder / name).write_bytes(data)
+    options = ParityOptions(request=ONNX_ONLY, images=probe_set(2))
+    assert check_parity(folder, options).passed
+    AutoModel.from_pretrained(folder, backend="onnx", require_parity=True).close()
+    moved = folder.rename(tmp_path / "moved")
+    AutoModel.from_pretrained(moved, backend="onnx", require_parity=True).close()
+    (moved / "class_names.txt").write_text("dog\ncat\n")
+    with pytest.raises(MissingParityCertificateError) as caught:
+        AutoModel.from_pretrained(moved, backend="onnx", require_parity=True)
+    assert str(caught.value).endswith(f"; found: none\ninference-models parity {moved}")
+
+
+def test_certificates_go_with_their_package_and_stay_without_reason_to_go(host: hosted.Hosted) -> None:
+    (path,) = certify()
+    store = PackageStore()
+    stray = path.with_name("gone.onnx.cpu.json")
+    other = path.parent.parent / "gone-model" / "a1.onnx.cpu.json"
+    local = path.parent.parent / "local" / "feed.onnx.cpu.json"
+    for file in (stray, other, local):
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("{}")
+    store.gc()
+    assert (path.is_file(), stray.exists(), other.parent.exists(), local.is_file()) == (True, False, False, True)
+    assert all(item.ok for item in store.verify())
+    (package,) = store.packages()
+    assert store.remove(package.key)
+    assert not path.parent.exists()
+
+
+def test_making_room_takes_certificates_along(host: hosted.Hosted) -> None:
+    (path,) = certify()
+    assert PackageStore().gc(quota=0).packages == 1
+    assert not path.exists()

@@ -14,6 +14,8 @@ import pytest
 from inference_models import AutoModel, ObjectDetectionModel
 from inference_models.developer_tools import code_digest
 from inference_models.errors import ForbiddenLocalCodePackageAccessError
+from inference_models.resolve.report_text import report_lines
+from resolve.negotiations import NOTHING, ONLY_ONNX, report_of
 
 ROOT = Path(__file__).parent.parent
 
@@ -85,3 +87,27 @@ def test_the_generated_tables_are_what_the_code_says() -> None:
         [sys.executable, ROOT / "scripts" / "write-docs", "--check"], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_reports_in_the_documentation_are_those_of_two_machines(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = []
+    for machine in (ONLY_ONNX, NOTHING):
+        monkeypatch.setattr("inference_models.auto.probe_environment", lambda thorough=False, found=machine: found)
+        shown.append("\n".join(report_lines(AutoModel.explain("centerface"), width=80)) + "\n")
+    assert blocks("docs/explain.md", "text") == shown
+
+
+def test_the_documented_questions_to_a_report_have_answers(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("inference_models.auto.probe_environment", lambda thorough=False: ONLY_ONNX)
+    exec(compile(blocks("docs/explain.md", "python")[0], "docs/explain.md", "exec"), {})
+    out = capsys.readouterr().out
+    assert "\nonnxfp32 onnx order\n" in out
+    assert " bytes to fetch\n" in out
+
+
+def test_the_documented_keys_are_those_of_a_report() -> None:
+    text = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
+    keys = set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE))
+    assert keys | {"schema_version", "library_version"} == set(report_of("nothing-installed").to_dict())

@@ -5,12 +5,20 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from inference_models import AutoModel, load
+from inference_models import load
 from inference_models.backends import null
+from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError
+from inference_models.load_options import LoadOptions
+from inference_models.package.folder import read_package_folder
+from inference_models.providers.local import LocalProvider
+from inference_models.resolve.candidate import Candidate
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from inference_models.tasks.any_model import AnyModel
 
 GRAPH = {
     "inputs": [{"name": "images", "shape": [None, 3, 64, 64]}],
@@ -28,19 +36,27 @@ class AlwaysOnTheCpu:
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AnyModel]:
+    """Opens a package of that runtime with the options given."""
     folder = tmp_path / "package"
     folder.mkdir()
     (folder / "model_config.json").write_text(json.dumps(CONFIG))
     (folder / "class_names.txt").write_text("a\nb\n")
     (folder / "graph.json").write_text(json.dumps(GRAPH))
     monkeypatch.setattr(load, "find_backend", lambda runtime: AlwaysOnTheCpu)
-    return str(folder)
+    model = LocalProvider().describe(str(folder))
+    candidate = Candidate(model.model_packages[0], BackendType.NULL)
+
+    def open_on(device: str, **options: object) -> AnyModel:
+        request = load.LoadRequest(options=LoadOptions(**options), device=device)
+        return load.load_package(model, candidate, read_package_folder(folder), request)
+
+    return open_on
 
 
-def test_a_model_that_opens_on_another_device_than_asked_for_is_refused(package: str) -> None:
+def test_a_model_that_opens_on_another_device_than_asked_for_is_refused(opened: Callable[..., AnyModel]) -> None:
     with pytest.raises(EnvironmentConfigurationError) as caught:
-        AutoModel.from_pretrained(package, device="mps")
+        opened("mps")
     assert str(caught.value) == (
         "device 'mps' was chosen, but the model was opened on 'cpu'.\n"
         "needs mps; found: cpu\n"
@@ -49,10 +65,22 @@ def test_a_model_that_opens_on_another_device_than_asked_for_is_refused(package:
 
 
 def test_where_fallback_is_allowed_it_is_told_and_the_model_says_where_it_runs(
-    package: str, caplog: pytest.LogCaptureFixture
+    opened: Callable[..., AnyModel], caplog: pytest.LogCaptureFixture
 ) -> None:
-    model = AutoModel.from_pretrained(package, device="mps", allow_fallback=True)
+    model = opened("mps", allow_fallback=True)
     assert model.resolved_model.device == "cpu"
     assert [record.getMessage() for record in caplog.records] == [
         "device 'mps' was chosen; the model runs on 'cpu', as allow_fallback permits"
     ]
+
+
+def test_a_runtime_that_cannot_be_imported_is_not_imported(
+    opened: Callable[..., AnyModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(library: str) -> None:
+        raise EnvironmentConfigurationError(f"{library} cannot be used here.")
+
+    monkeypatch.setitem(load.LIBRARY_OF_RUNTIME, BackendType.NULL, "null")
+    monkeypatch.setattr(load, "ensure_importable", refuse)
+    with pytest.raises(EnvironmentConfigurationError, match=r"^null cannot be used here\.$"):
+        opened("cpu")

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
     from inference_models.predictions.key_points import KeyPoints
     from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
+    from inference_models.resolve.report import NegotiationReport
     from inference_models.tasks.action_recognition import ActionRecognitionModel, VideoSampling
     from inference_models.tasks.any_model import AnyModel
     from inference_models.tasks.classification import ClassificationModel, MultiLabelClassificationModel
@@ -76,6 +77,7 @@ _MODULES = {
     "LoadOptions": "inference_models.load_options",
     "MultiLabelClassificationModel": "inference_models.tasks.classification",
     "MultiLabelClassificationPrediction": "inference_models.predictions.classification",
+    "NegotiationReport": "inference_models.resolve.report",
     "ObjectDetectionModel": "inference_models.tasks.object_detection",
     "OpenVocabularyObjectDetectionModel": "inference_models.tasks.open_vocabulary_object_detection",
     "PreProcessingOverrides": "inference_models.entities",
@@ -114,6 +116,7 @@ __all__ = [
     "LoadOptions",
     "MultiLabelClassificationModel",
     "MultiLabelClassificationPrediction",
+    "NegotiationReport",
     "ObjectDetectionModel",
     "OpenVocabularyObjectDetectionModel",
     "PreProcessingOverrides",

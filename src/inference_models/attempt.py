@@ -24,6 +24,7 @@ from inference_models.fetch import fetch_package
 from inference_models.load import load_package
 from inference_models.resolutions import RememberedProvider
 from inference_models.resolve.choose import choose_packages
+from inference_models.resolve.explain import explain_choice
 from inference_models.selection import select_plans
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from inference_models.load import LoadRequest
     from inference_models.load_options import LoadOptions
     from inference_models.remembered import LoadMemory
-    from inference_models.resolve.rejection import Rejection
+    from inference_models.resolve.choose import Choice
     from inference_models.selection import Selection
     from inference_models.tasks.any_model import AnyModel
 
@@ -76,6 +77,8 @@ def load_model(asked: Asked, load: LoadRequest, memory: LoadMemory, depend: Call
     with described(asked.model, asked.provider, api_key=asked.api_key, load=load, memory=memory) as (model, source):
         remembered = isinstance(source.provider, RememberedProvider)
         choice = choose_packages(model, memory.request, memory.environment)
+        for reason in choice.overridden:
+            _log.warning("%s is forced: it needs %s; found: %s", reason.package_id, reason.needs, reason.found)
         request = DependencyRequest(
             allowed=load.options.allow_loading_dependency_models,
             params=load.options.dependency_models_params or {},
@@ -86,7 +89,9 @@ def load_model(asked: Asked, load: LoadRequest, memory: LoadMemory, depend: Call
         )
         try:
             selection = select_plans(model, source, choice, load, memory)
-            _tell(load, choice.rejections)
+            if remembered and selection.reason == "order":
+                selection = replace(selection, reason="remembered")
+            _tell(model, choice, selection, load, memory)
             loaded = _load_first(model, source, selection, load, partial(_with_dependencies, model, request, depend))
         except (*_OF_THE_MACHINE, ModelLoadingError, ModelRetrievalError) as exc:
             if not remembered or config.network_forbidden_by() is not None:
@@ -108,8 +113,13 @@ def _load_first(
     for plan in selection.plans[: load.options.max_package_loading_attempts]:
         package = plan.candidate.package
         folder = fetch_package(model, package, source)
+        wanted = plan.applied_to(load)
         try:
-            loaded = load_package(model, plan.candidate, folder, prepare(package.backend, plan.applied_to(load)))
+            if load.options.require_parity:
+                from inference_models.parity.require import name_of, require_certificate  # noqa: PLC0415 - rare
+
+                require_certificate(plan.candidate, folder, wanted, name_of(source.name, source.model_id))
+            loaded = load_package(model, plan.candidate, folder, prepare(package.backend, wanted))
         except _OF_THE_MACHINE as exc:
             failures.append(exc)
             labels.append(plan.candidate.label)
@@ -154,13 +164,20 @@ def _with_dependencies(
 
 
 def _switches(options: LoadOptions) -> dict[str, Any]:
-    names = ("allow_untrusted_packages", "use_auto_resolution_cache", "auto_resolution_cache", "verbose")
+    names = (
+        "allow_untrusted_packages",
+        "auto_resolution_cache",
+        "require_parity",
+        "use_auto_resolution_cache",
+        "verbose",
+    )
     return {name: getattr(options, name) for name in names}
 
 
-def _tell(load: LoadRequest, rejections: tuple[Rejection, ...]) -> None:
-    for rejection in rejections:
-        _say(load, "%s: needs %s; found: %s", rejection.package_id, rejection.needs, rejection.found)
+def _tell(model: ModelMetadata, choice: Choice, selection: Selection, load: LoadRequest, memory: LoadMemory) -> None:
+    """One message with the whole negotiation, made only where somebody reads it."""
+    if _log.isEnabledFor(logging.INFO if load.options.verbose else logging.DEBUG):
+        _say(load, "%s", explain_choice(model, choice, selection, memory))
 
 
 def _say(load: LoadRequest, text: str, *values: object) -> None:

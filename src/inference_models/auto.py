@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
@@ -15,19 +15,13 @@ from inference_models.locate import LOCAL
 from inference_models.remembered import LoadMemory
 from inference_models.resolutions import Resolutions
 from inference_models.resolve.environment import probe_environment
-from inference_models.resolve.request import (
-    PackageRequest,
-    parse_backends,
-    parse_batch_size,
-    parse_device,
-    parse_execution_providers,
-    parse_quantizations,
-)
+from inference_models.resolve.request import build_request, parse_device, parse_execution_providers
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from inference_models.entities import BackendType, Quantization
+    from inference_models.resolve.report import NegotiationReport
     from inference_models.tasks.any_model import AnyModel
 
 Loaded = TypeVar("Loaded")
@@ -74,24 +68,15 @@ class AutoModel:
             ModelLoadingError: the package is damaged, contradicts itself, or brings code that was not allowed.
             InvalidParameterError: an argument is unknown or has a value that makes no sense.
         """
-        merged, extra = merge_options(options, kwargs)
-        wishes = PackageRequest(
+        wishes = _Wishes(
             package_id=model_package_id,
-            backends=parse_backends(backend),
-            quantizations=parse_quantizations(quantization),
-            batch_size=parse_batch_size(batch_size),
-            device=parse_device(device if device is not None else config.default_device()),
-            allow_untrusted=merged.allow_untrusted_packages,
+            backend=backend,
+            batch_size=batch_size,
+            quantization=quantization,
+            execution_providers=onnx_execution_providers,
+            device=device,
         )
-        providers = parse_execution_providers(onnx_execution_providers)
-        load = LoadRequest(options=merged, device=wishes.device, execution_providers=providers, extra=extra)
-        memory = LoadMemory(
-            request=wishes,
-            environment=probe_environment(),
-            execution_providers=providers,
-            enabled=merged.use_auto_resolution_cache,
-            resolutions=Resolutions(merged.auto_resolution_cache),
-        )
+        load, memory = _prepared(wishes, options, kwargs)
         asked = Asked(model_id_or_path, weights_provider, api_key)
         try:
             return load_model(asked, load, memory, cls.from_pretrained)
@@ -139,19 +124,122 @@ class AutoModel:
         return load_locked(lock, lock.find(model_id), load, mirror=mirror, api_key=api_key)
 
     @classmethod
+    def explain(  # noqa: PLR0913 - the same arguments as a load
+        cls,
+        model_id_or_path: str | os.PathLike[str],
+        weights_provider: str | None = None,
+        api_key: str | None = None,
+        model_package_id: str | None = None,
+        backend: str | BackendType | Sequence[str | BackendType] | None = None,
+        batch_size: int | tuple[int, int] | None = None,
+        quantization: str | Quantization | Sequence[str | Quantization] | None = None,
+        onnx_execution_providers: Sequence[str | tuple[str, dict[str, Any]]] | None = None,
+        device: object = None,
+        *,
+        options: LoadOptions | None = None,
+        **kwargs: Any,
+    ) -> NegotiationReport:
+        """What `from_pretrained` would do with the same arguments, why, and why not something else.
+
+        Asks the provider what there is. Nothing is downloaded, opened or measured, and nothing of the model is written;
+        libraries that nobody has tried yet are tried in child processes. That nothing fits is no error:
+        `report.would_run` is None then, and `report.steps` says what would help.
+
+        Args:
+            model_id_or_path: As for `from_pretrained`, like all the others.
+            weights_provider: The provider to ask.
+            api_key: Passed to the provider.
+            model_package_id: Only this package.
+            backend: Only these backends.
+            batch_size: Batches the caller will send.
+            quantization: Only these number formats.
+            onnx_execution_providers: ONNX Runtime execution providers in order.
+            device: "cpu", "cuda", "cuda:1" or a torch device.
+            options: The rarer options.
+            **kwargs: Fields of `LoadOptions` by name.
+
+        Raises:
+            ModelNotFoundError: no provider knows the id.
+            ModelRetrievalError: the provider cannot be asked.
+            InvalidParameterError: an argument is unknown or has a value that makes no sense.
+        """
+        from inference_models.reports import explain_model  # noqa: PLC0415 - not needed to load
+
+        wishes = _Wishes(
+            package_id=model_package_id,
+            backend=backend,
+            batch_size=batch_size,
+            quantization=quantization,
+            execution_providers=onnx_execution_providers,
+            device=device,
+        )
+        load, memory = _prepared(wishes, options, kwargs, thorough=True)
+        return explain_model(Asked(model_id_or_path, weights_provider, api_key), load, memory)
+
+    @classmethod
     def describe_model(
-        cls, model_id: str | os.PathLike[str], weights_provider: str | None = None, api_key: str | None = None
+        cls,
+        model_id: str | os.PathLike[str],
+        weights_provider: str | None = None,
+        api_key: str | None = None,
+        pull_artefacts_size: bool = False,  # noqa: ARG003 - the sizes that the provider announces are always there
+        weights_provider_extra_query_params: Sequence[tuple[str, str]] | None = None,
+        weights_provider_extra_headers: Mapping[str, str] | None = None,
     ) -> None:
         """Print what a model is, its licence and source, and which of its packages run here.
+
+        Args:
+            model_id: As for `from_pretrained`.
+            weights_provider: The provider to ask.
+            api_key: Passed to the provider.
+            pull_artefacts_size: Changes nothing: the announced sizes are shown, and nobody is asked for others.
+            weights_provider_extra_query_params: Sent along with the question.
+            weights_provider_extra_headers: Sent along with the question.
 
         Raises:
             ModelNotFoundError: no provider knows the id.
         """
         from rich.console import Console  # noqa: PLC0415 - only needed to print
 
-        from inference_models.reports import model_report, render_model  # noqa: PLC0415
+        options = LoadOptions(
+            weights_provider_extra_query_params=weights_provider_extra_query_params,
+            weights_provider_extra_headers=weights_provider_extra_headers,
+        )
+        cls.explain(model_id, weights_provider, api_key, options=options).render(Console())
 
-        render_model(model_report(model_id, weights_provider, api_key=api_key), Console())
+    @classmethod
+    def describe_model_package(
+        cls,
+        model_id: str | os.PathLike[str],
+        package_id: str,
+        weights_provider: str | None = None,
+        api_key: str | None = None,
+        pull_artefacts_size: bool = True,  # noqa: ARG003 - the sizes that the provider announces are always there
+        weights_provider_extra_query_params: Sequence[tuple[str, str]] | None = None,
+        weights_provider_extra_headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Print one package of a model: how it was made, its files, and whether it runs here.
+
+        Args:
+            model_id: As for `from_pretrained`.
+            package_id: Which package.
+            weights_provider: The provider to ask.
+            api_key: Passed to the provider.
+            pull_artefacts_size: Changes nothing: the announced sizes are shown, and nobody is asked for others.
+            weights_provider_extra_query_params: Sent along with the question.
+            weights_provider_extra_headers: Sent along with the question.
+
+        Raises:
+            ModelNotFoundError: no provider knows the id.
+            NoModelPackagesAvailableError: the model has no such package; the text names the nearest.
+        """
+        from rich.console import Console  # noqa: PLC0415 - only needed to print
+
+        options = LoadOptions(
+            weights_provider_extra_query_params=weights_provider_extra_query_params,
+            weights_provider_extra_headers=weights_provider_extra_headers,
+        )
+        cls.explain(model_id, weights_provider, api_key, options=options).render_package(package_id, Console())
 
     @classmethod
     def describe_compute_environment(cls) -> None:
@@ -161,6 +249,45 @@ class AutoModel:
         from inference_models.resolve.doctor import examine, render  # noqa: PLC0415
 
         render(examine(), Console())
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Wishes:
+    """What a caller says about the package and its runtime, as he wrote it."""
+
+    package_id: str | None
+    backend: str | BackendType | Sequence[str | BackendType] | None
+    batch_size: int | tuple[int, int] | None
+    quantization: str | Quantization | Sequence[str | Quantization] | None
+    execution_providers: Sequence[str | tuple[str, dict[str, Any]]] | None
+    device: object
+
+
+def _prepared(
+    stated: _Wishes, options: LoadOptions | None, given: dict[str, Any], *, thorough: bool = False
+) -> tuple[LoadRequest, LoadMemory]:
+    """How to open what fits, and what may be taken from earlier loads."""
+    merged, extra = merge_options(options, given)
+    wishes = build_request(
+        merged,
+        model_package_id=stated.package_id,
+        backend=stated.backend,
+        batch_size=stated.batch_size,
+        quantization=stated.quantization,
+        device=stated.device,
+        onnx_execution_providers=stated.execution_providers,
+    )
+    providers = parse_execution_providers(stated.execution_providers)
+    load = LoadRequest(options=merged, device=wishes.device, execution_providers=providers, extra=extra)
+    memory = LoadMemory(
+        request=wishes,
+        environment=probe_environment(thorough=thorough),
+        execution_providers=providers,
+        enabled=merged.use_auto_resolution_cache,
+        select=merged.select,
+        resolutions=Resolutions(merged.auto_resolution_cache),
+    )
+    return load, memory
 
 
 def load_as(kind: type[Loaded], model: str, **kwargs: Any) -> Loaded:

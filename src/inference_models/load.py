@@ -19,21 +19,28 @@ from inference_models.errors import (
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
 )
-from inference_models.families import DetectionGraph, find_graph
+from inference_models.families import DetectionGraph, find_graph, module_builder
 from inference_models.naming import refuse_unknown_options
 from inference_models.package.class_names import read_labels
 from inference_models.package.code import load_model_class
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.resolve.hardware import usable_cpus
+from inference_models.resolve.probe_verdicts import LIBRARY_OF_RUNTIME, ensure_importable
 from inference_models.tasks.graph_classification import GraphClassifier, GraphMultiLabelClassifier
 from inference_models.tasks.graph_detection import GraphDetector
-from inference_models.tasks.graph_input import InputHints, fit_default_spec, fit_stated_spec
+from inference_models.tasks.graph_input import (
+    InputHints,
+    fit_default_spec,
+    fit_stated_spec,
+    hint_of_default_spec,
+    hint_of_stated_spec,
+)
 from inference_models.tasks.graph_runner import OpenedGraph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from inference_models.backends.session import Session
+    from inference_models.backends.session import InputHint, Session
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
     from inference_models.load_options import LoadOptions
@@ -70,7 +77,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     if package.backend is BackendType.CUSTOM:
         return _load_code(model, package, folder, request)
     graph = find_graph(model.model_architecture, model.task_type or "")
-    session = _open(candidate.runtime, folder, request)
+    session = _open(candidate.runtime, folder, graph, request)
     try:
         loaded = _bind(_opened(model, package, folder, graph, session, request), graph, model.task_type)
     except BaseException:
@@ -91,7 +98,7 @@ def _load_code(
         "onnx_execution_providers": None if providers is None else list(providers),
         "device": _device_for_code(device),
         "default_onnx_trt_options": True,
-        "engine_host_code_allowed": False,
+        "engine_host_code_allowed": request.options.trt_engine_host_code_allowed,
         **_stated_by_provider(model, package, request),
     }
     keywords = _keywords_taken(model_class.from_pretrained, offered, request.extra or {})
@@ -130,10 +137,13 @@ def _device_for_code(device: str) -> object:
     return device if torch is None else torch.device(device)
 
 
-def _open(runtime: BackendType, folder: PackageFolder, request: LoadRequest) -> Session:
+def _open(runtime: BackendType, folder: PackageFolder, graph: Graph, request: LoadRequest) -> Session:
     backend = find_backend(runtime)
     if backend is None:
         raise ModelImplementationNotFoundError(f"no backend runs {runtime.value} packages in this release.")
+    library = LIBRARY_OF_RUNTIME.get(runtime)
+    if library is not None:
+        ensure_importable(library)
     session = backend.open_session(
         SessionRequest(
             directory=folder.directory,
@@ -143,6 +153,8 @@ def _open(runtime: BackendType, folder: PackageFolder, request: LoadRequest) -> 
             execution_providers=request.execution_providers,
             allow_fallback=request.options.allow_fallback,
             free_input_dims=folder.inference.free_input_dims if folder.inference else {},
+            input_hint=_input_hint(folder, graph),
+            module=module_builder(graph),
         )
     )
     try:
@@ -151,6 +163,13 @@ def _open(runtime: BackendType, folder: PackageFolder, request: LoadRequest) -> 
         session.close()
         raise
     return session
+
+
+def _input_hint(folder: PackageFolder, graph: Graph) -> InputHint:
+    config = folder.inference
+    if config is None:
+        return hint_of_default_spec(graph.preprocess, _hints(folder))
+    return hint_of_stated_spec(config.preprocess, config.forward_pass.static_batch_size)
 
 
 def _check_device(request: LoadRequest, session: Session) -> None:

@@ -24,7 +24,6 @@ NO_EFFECT = {
     "default_onnx_trt_options": "the TensorRT execution provider gets the options you name, and no others",
     "download_files_without_hash": "files without a hash are never fetched",
     "model_download_file_lock_acquire_timeout": "no lock is ever waited for",
-    "trt_engine_host_code_allowed": "there is no TensorRT backend yet",
     "verify_hash_while_download": "hashes are always verified",
 }
 """Options of the public library that are accepted so that existing calls run, and why they change nothing."""
@@ -61,6 +60,10 @@ class LoadOptions:
     """Backends left out where `backend` is not given."""
     force: bool = False
     """With `model_package_id`: load it even where the checks refuse it; the reasons are told as warnings."""
+    required_capabilities: Sequence[str] | str | None = None
+    """What the model must be able to do besides its task: "image_embeddings"."""
+    trt_engine_host_code_allowed: bool = False
+    """Whether a TensorRT engine may run the code for the host that it brings to work with newer versions."""
     allow_untrusted_packages: bool = False
     """Also take packages their provider does not vouch for."""
     allow_local_code_packages: bool | str = False

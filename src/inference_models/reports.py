@@ -1,85 +1,64 @@
-"""What is known about a model, as data and as tables."""
+"""What is known about a model: asked for, judged and looked up, never fetched."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
+from inference_models import config
+from inference_models.cache.held import held_files
+from inference_models.cache.package_key import PackageKey
 from inference_models.catalogue import open_catalogue
 from inference_models.described import described
-from inference_models.load import LoadRequest
-from inference_models.load_options import LoadOptions
-from inference_models.resolve.choose import judge
-from inference_models.resolve.environment import probe_environment
-from inference_models.resolve.request import PackageRequest
-from inference_models.terminal import plain
+from inference_models.errors import BaseInferenceModelsError
+from inference_models.remembered import LoadMemory
+from inference_models.resolution_files import FileResolutionCache
+from inference_models.resolutions import Resolutions, without_query
+from inference_models.resolve.make_report import Circumstances, make_report
+from inference_models.selection import remembered_plan
 
 if TYPE_CHECKING:
-    import os
-
     from rich.console import Console
 
+    from inference_models.attempt import Asked
+    from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
-    from inference_models.resolve.rejection import Rejection
+    from inference_models.fetch import Source
+    from inference_models.load import LoadRequest
+    from inference_models.providers import DescribeOptions
+    from inference_models.resolution_files import AutoResolutionCache, AutoResolutionCacheEntry
+    from inference_models.resolve.report import NegotiationReport
 
 
-@dataclass(frozen=True)
-class ModelReport:
-    """A model, and which of its packages run here."""
+def explain_model(asked: Asked, load: LoadRequest, memory: LoadMemory) -> NegotiationReport:
+    """What a load with the same arguments would do. Nothing is fetched, opened, measured or written.
 
-    model: ModelMetadata
-    rejections: tuple[Rejection, ...]
-    machine: str
-
-    def reasons(self, package: ModelPackageMetadata) -> list[Rejection]:
-        """Why `package` cannot run here; empty when it can."""
-        return [rejection for rejection in self.rejections if rejection.package_id == package.package_id]
-
-
-def model_report(
-    model: str | os.PathLike[str],
-    provider: str | None = None,
-    *,
-    api_key: str | None = None,
-    options: LoadOptions | None = None,
-) -> ModelReport:
-    """Facts about `model`; nothing is downloaded.
+    Args:
+        asked: What the caller named.
+        load: How it would be opened.
+        memory: What may be taken from earlier loads.
 
     Raises:
         ModelNotFoundError: nobody knows it.
+        ModelRetrievalError: its provider cannot be asked.
     """
-    environment = probe_environment()
-    load = LoadRequest(options=options or LoadOptions())
-    with described(model, provider, api_key=api_key, load=load) as (metadata, _):
-        verdicts = judge(metadata, PackageRequest(), environment)
-        reasons = tuple(reason for candidate, found in verdicts if candidate.is_native for reason in found)
-        return ModelReport(metadata, reasons, environment.describe())
-
-
-def render_model(report: ModelReport, console: Console) -> None:
-    """Print a report."""
-    model = report.model
-    facts = Table.grid(padding=(0, 2))
-    for name, value in (
-        ("model", model.model_id),
-        ("what", model.description),
-        ("task", model.task_type),
-        ("architecture", model.model_architecture),
-        ("licence", model.license or "not stated"),
-        ("source", model.source),
-        ("this machine", report.machine),
-    ):
-        if value:
-            facts.add_row(f"[bold]{name}", plain(value))
-    console.print(facts)
-    packages = Table("package", "backend", "quantization", "batch", "MB", "runs here")
-    for package in model.model_packages:
-        packages.add_row(*map(plain, _package_row(package, report.reasons(package))))
-    console.print(packages)
-    for skipped in model.skipped_packages:
-        console.print(plain(f"left out: {skipped.package_id}: {skipped.reason}"), soft_wrap=True)
+    recollection = _Recollection.of(memory, load.options.auto_resolution_cache)
+    with described(asked.model, asked.provider, api_key=asked.api_key, load=load, memory=recollection) as found:
+        model, source = found
+        circumstances = Circumstances(
+            provider=source.name,
+            stored={
+                package.package_id: _held(model, package, source, memory.store) for package in model.model_packages
+            },
+            network_forbidden_by=config.network_forbidden_by(),
+            code_consent=isinstance(load.options.allow_local_code_packages, str),
+            loaded_before=recollection.loaded_before(source),
+            fastest=lambda choice: remembered_plan(model, source, choice, load, memory),
+            to_be_measured=load.options.select == "measured",
+        )
+    return make_report(model, memory.request, memory.environment, circumstances)
 
 
 def render_catalogue(console: Console) -> None:
@@ -91,14 +70,56 @@ def render_catalogue(console: Console) -> None:
     console.print(table)
 
 
-def _package_row(package: ModelPackageMetadata, reasons: list[Rejection]) -> tuple[str, ...]:
-    batch = "dynamic" if package.dynamic_batch_size_supported else str(package.static_batch_size or "?")
-    verdict = "\n".join(f"needs {item.needs}; found: {item.found}" for item in reasons) or "yes"
-    quantization = package.quantization.value if package.quantization else "?"
-    return package.package_id, package.backend.value, quantization, batch, _megabytes(package), verdict
+def _held(model: ModelMetadata, package: ModelPackageMetadata, source: Source, store: PackageStore) -> frozenset[str]:
+    model_id = package.cache_model_id or without_query(model.model_id)
+    try:
+        key = PackageKey(source.name, model_id, package.package_id)
+    except BaseInferenceModelsError:  # an id that cannot be part of a folder name: nothing is stored under it
+        return frozenset()
+    return held_files(store, key, package.package_artefacts)
 
 
-def _megabytes(package: ModelPackageMetadata) -> str:
-    sizes = [getattr(item, "size", None) for item in package.package_artefacts]
-    known = [size for size in sizes if size]
-    return f"{sum(known) / 1e6:.1f}" if known else ""
+@dataclass(frozen=True, kw_only=True)
+class _Recollection(LoadMemory):
+    """The memory of a load, looked at and never changed."""
+
+    @classmethod
+    def of(cls, memory: LoadMemory, cache: AutoResolutionCache | None) -> _Recollection:
+        """`memory`, whose answers are kept in `cache` (None: in files)."""
+        facts = {field.name: getattr(memory, field.name) for field in fields(LoadMemory)}
+        return cls(**{**facts, "resolutions": Resolutions(_Unchanged(cache or FileResolutionCache()))})
+
+    def known(
+        self, provider: str, model_id: str, options: DescribeOptions, *, unreachable: bool = False
+    ) -> ModelMetadata | None:
+        """All that the provider said, where it cannot be asked now; else it is asked, to tell what there is today."""
+        if not unreachable and config.network_forbidden_by() is None:
+            return None
+        decision = self.resolutions.recall(self._question(provider, model_id, options), any_age=True)
+        return None if decision is None else decision.model
+
+    def loaded_before(self, source: Source) -> str | None:
+        """Id of the package that a load of the same request would take without asking the provider."""
+        alone = config.network_forbidden_by() is not None
+        if not (self.enabled or alone):
+            return None
+        question = self._question(source.name, source.model_id, source.stated)
+        decision = self.resolutions.recall(question, any_age=alone)
+        return None if decision is None else decision.package_id
+
+
+class _Unchanged:
+    """A cache of answers that is only read."""
+
+    def __init__(self, cache: AutoResolutionCache) -> None:
+        self._cache = cache
+
+    def register(self, auto_negotiation_hash: str, cache_entry: AutoResolutionCacheEntry) -> None:
+        """Keeps nothing."""
+
+    def retrieve(self, auto_negotiation_hash: str) -> AutoResolutionCacheEntry | None:
+        """What is kept."""
+        return self._cache.retrieve(auto_negotiation_hash)
+
+    def invalidate(self, auto_negotiation_hash: str) -> None:
+        """Drops nothing."""

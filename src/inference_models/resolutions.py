@@ -60,6 +60,8 @@ class Question:
     """`machine_fingerprint`."""
     options: DescribeOptions = NO_OPTIONS
     execution_providers: tuple[Any, ...] | None = None
+    select: str = "auto"
+    """As in `LoadOptions`: what the declared order chose is no answer to `measured`, and the other way round."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,8 @@ class Decision:
 
 
 def machine_fingerprint(environment: Environment) -> str:
-    """Changes whenever a runtime, this library, or a device comes, goes or gets another version."""
-    runtimes = {kind.value: str(version) for kind, version in environment.runtimes.items() if version is not None}
-    order = config.requested_execution_providers()
-    return _digest([__version__, environment.system, environment.python, runtimes, environment.cuda_device, order])
+    """Changes whenever this library, or a fact that decides what runs here or how fast, changes."""
+    return _digest([__version__, environment.fingerprint(), config.requested_execution_providers()])
 
 
 class Resolutions:
@@ -98,7 +98,7 @@ class Resolutions:
         any_age = any_age or not self._files.is_writable()
         keys = self._keys(question, self._files.salt())
         for key, decides in zip(keys, (True, False, False), strict=True):
-            if key is None:
+            if key is None or (decides and question.select == "measured"):
                 continue
             entry = self._entry(key, question)
             if entry is None or not (any_age or is_fresh(entry)):
@@ -118,6 +118,16 @@ class Resolutions:
         if description is not None:
             self._cache.register(description, entry)
         if decision is not None and package_id is not None:
+            self._cache.register(decision, entry.model_copy(update={"model_package_id": package_id}))
+
+    def decide(self, question: Question, package_id: str) -> None:
+        """Answer the same question with this package from now on; where no answer is known, there is none to change."""
+        decision, description, shared = self._keys(question, self._files.salt())
+        if decision is None or question.provider in ASK_NOBODY:
+            return
+        found = (self._entry(key, question) for key in (description, shared) if key is not None)
+        entry = next((entry for entry in found if entry is not None), None)
+        if entry is not None:
             self._cache.register(decision, entry.model_copy(update={"model_package_id": package_id}))
 
     def remember_for_everyone(self, provider: str, model_id: str, model: ModelMetadata) -> None:
@@ -144,7 +154,8 @@ class Resolutions:
         wishes = repr(replace(question.request, backends=None, quantizations=None))
         kinds = [_sorted_values(question.request.backends), _sorted_values(question.request.quantizations)]
         providers = repr(question.execution_providers)
-        return _digest([description, wishes, kinds, providers, question.machine]), description, shared
+        order = ["order"] if question.select == "order" else []
+        return _digest([description, wishes, kinds, providers, question.machine, *order]), description, shared
 
     def _entry(self, key: str, question: Question) -> AutoResolutionCacheEntry | None:
         found = self._cache.retrieve(key)

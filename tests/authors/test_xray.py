@@ -1,84 +1,89 @@
-"""Facts about the machine, read from files laid out as NVIDIA's systems lay them out."""
+"""The facts of the environment under the names authors of packages know."""
 
 from __future__ import annotations
 
+from dataclasses import fields
 from importlib.metadata import version
-from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
-from inference_models.authors.xray import (
-    driver_version,
-    jetson_type,
-    l4t_version,
-    os_version,
-    x_ray_runtime_environment,
-)
+from inference_models.authors.xray import RuntimeXRayResult, seen_by_authors, x_ray_runtime_environment
 from inference_models.errors import InvalidEnvVariable, JetsonTypeResolutionError
+from inference_models.resolve.environment import Environment, Gpu
 
-DRIVER = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\nGCC version: 12"
-OPEN_DRIVER = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  570.86.15  Release Build\nGCC version: 12"
-L4T = "# R36 (release), REVISION: 3.0, GCID: 36191598, BOARD: generic, EABI: aarch64"
-
-
-def put(root: Path, path: str, text: str) -> None:
-    (root / path).parent.mkdir(parents=True, exist_ok=True)
-    (root / path).write_text(text)
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("NVIDIA Jetson Orin Nano Developer Kit\0", "nvidia-jetson-orin-nano"),
-        ("NVIDIA Jetson AGX Xavier Industrial", "nvidia-jetson-agx-xavier-industrial"),
-        ("NVIDIA Jetson AGX Xavier", "nvidia-jetson-agx-xavier"),
-        ("Raspberry Pi 5", None),
-    ],
+SERVER = Environment(
+    system="linux x86_64",
+    python="3.11",
+    os_version="ubuntu-22.04",
+    gpus=(Gpu(name="NVIDIA L4", compute_capability=Version("8.9"), memory=24 << 30), Gpu(name="Tesla T4")),
+    driver_version=Version("550.54.15"),
+    cuda_version=Version("12.4"),
+    tensorrt_version=Version("10.3.0"),
+    installed={
+        "onnxruntime": Version("1.23.0"),
+        "tensorrt": Version("10.3.0"),
+        "torch": Version("2.5.1"),
+        "torchvision": Version("0.20.1"),
+        "transformers": Version("4.57"),
+    },
+    execution_providers=("CUDAExecutionProvider", "CPUExecutionProvider"),
 )
-def test_a_jetson_is_known_by_its_device_tree(tmp_path: Path, name: str, expected: str | None) -> None:
-    put(tmp_path, "proc/device-tree/model", name)
-    assert jetson_type(tmp_path) == expected
-
-
-def test_a_variable_names_the_jetson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JETSON_MODULE", "NVIDIA Jetson Orin NX")
-    assert jetson_type(tmp_path) == "nvidia-jetson-orin-nx"
-    monkeypatch.setenv("JETSON_MODULE", "NVIDIA Jetson Orin NZ")
-    with pytest.raises(JetsonTypeResolutionError) as caught:
-        jetson_type(tmp_path)
-    assert str(caught.value) == (
-        "JETSON_MODULE='NVIDIA Jetson Orin NZ' names no Jetson; "
-        "nearest: 'NVIDIA Jetson Orin NX', 'NVIDIA Jetson Orin Nano'."
-    )
-
-
-def test_the_version_of_linux_for_tegra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert l4t_version(tmp_path) is None
-    put(tmp_path, "etc/nv_tegra_release", L4T)
-    assert l4t_version(tmp_path) == Version("36.3.0")
-    monkeypatch.setenv("L4T_VERSION", "35.4.1")
-    assert l4t_version(tmp_path) == Version("35.4.1")
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [(DRIVER, Version("535.183.1")), (OPEN_DRIVER, Version("570.86.15")), ("nonsense", None), ("", None)],
-)
-def test_the_version_of_the_driver(tmp_path: Path, text: str, expected: Version | None) -> None:
-    put(tmp_path, "proc/driver/nvidia/version", text)
-    assert driver_version(tmp_path) == expected
-
-
-def test_the_name_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.platform", "linux")
-    put(tmp_path, "etc/os-release", 'PRETTY_NAME="Ubuntu 22.04.4 LTS"\nNAME="Ubuntu"\nVERSION_ID="22.04"\n')
-    assert os_version(tmp_path) == "ubuntu-22.04"
 
 
 @pytest.fixture(autouse=True)
 def _forget() -> None:
     x_ray_runtime_environment.cache_clear()
+
+
+def test_the_names_are_those_authors_use() -> None:
+    assert [field.name for field in fields(RuntimeXRayResult)] == [
+        *("gpu_available", "gpu_devices", "gpu_devices_cc", "driver_version", "cuda_version", "trt_version"),
+        *("jetson_type", "l4t_version", "os_version", "torch_available", "torch_version", "torchvision_version"),
+        *("onnxruntime_version", "available_onnx_execution_providers", "hf_transformers_available"),
+        *("trt_python_package_available", "coremltools_version"),
+    ]
+
+
+def test_a_server() -> None:
+    assert seen_by_authors(SERVER) == RuntimeXRayResult(
+        gpu_available=True,
+        gpu_devices=["nvidia-l4", "tesla-t4"],
+        gpu_devices_cc=[Version("8.9")],
+        driver_version=Version("550.54.15"),
+        cuda_version=Version("12.4"),
+        trt_version=Version("10.3.0"),
+        os_version="ubuntu-22.04",
+        torch_available=True,
+        torch_version=Version("2.5.1"),
+        torchvision_version=Version("0.20.1"),
+        onnxruntime_version=Version("1.23.0"),
+        available_onnx_execution_providers=["CUDAExecutionProvider", "CPUExecutionProvider"],
+        hf_transformers_available=True,
+        trt_python_package_available=True,
+    )
+
+
+def test_a_machine_with_nothing() -> None:
+    assert seen_by_authors(Environment(system="linux x86_64", python="3.11")) == RuntimeXRayResult(gpu_available=False)
+
+
+def test_a_library_that_is_broken_is_not_there() -> None:
+    broken = Environment(
+        system="linux x86_64", python="3.11", installed=SERVER.installed, broken={"torch": "x", "onnxruntime": "y"}
+    )
+    facts = seen_by_authors(broken)
+    assert (facts.torch_available, facts.torch_version) == (False, None)
+    assert (facts.onnxruntime_version, facts.available_onnx_execution_providers) == (None, None)
+
+
+def test_a_jetson_says_its_release_instead_of_a_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    nano = Environment(
+        system="linux aarch64", python="3.10", os_version="ubuntu-22.04", jetson="nvidia-jetson-nano", l4t_version=None
+    )
+    assert (seen_by_authors(nano).jetson_type, seen_by_authors(nano).os_version) == ("nvidia-jetson-nano", None)
+    monkeypatch.setenv("RUNNING_ON_JETSON", "no")
+    assert seen_by_authors(nano).os_version == "ubuntu-22.04"
 
 
 def test_this_machine_is_described_once_and_as_its_packages_say(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,7 +97,20 @@ def test_this_machine_is_described_once_and_as_its_packages_say(monkeypatch: pyt
     assert facts.os_version
 
 
+def test_what_the_user_says_of_a_jetson_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JETSON_MODULE", "NVIDIA Jetson Orin NX")
+    monkeypatch.setenv("L4T_VERSION", "36.3.0")
+    facts = x_ray_runtime_environment()
+    assert (facts.jetson_type, facts.l4t_version) == ("nvidia-jetson-orin-nx", Version("36.3.0"))
+
+
 def test_a_switch_that_is_none_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RUNNING_ON_JETSON", "maybe")
     with pytest.raises(InvalidEnvVariable):
+        x_ray_runtime_environment()
+
+
+def test_a_module_nobody_knows_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JETSON_MODULE", "Toaster")
+    with pytest.raises(JetsonTypeResolutionError):
         x_ray_runtime_environment()

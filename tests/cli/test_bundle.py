@@ -69,7 +69,7 @@ def test_without_the_hash_from_its_maker_a_bundle_is_not_trusted(
         "nobody vouches for this bundle: its models load with allow_untrusted_packages=True only. "
         "Import it with --sha256 and the hash that `bundle export` printed to trust them.\n"
     )
-    with pytest.raises(NoCompatiblePackageError, match="pass allow_untrusted_packages=True"):
+    with pytest.raises(NoCompatiblePackageError, match="allow_untrusted_packages=True"):
         AutoModel.from_pretrained("host:cats")
     AutoModel.from_pretrained("host:cats", allow_untrusted_packages=True).close()
 

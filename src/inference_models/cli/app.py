@@ -10,8 +10,10 @@ from inference_models.cli.bundle import bundle
 from inference_models.cli.cache import cache
 from inference_models.cli.describe import describe, list_models
 from inference_models.cli.doctor import doctor
+from inference_models.cli.explain import explain
 from inference_models.cli.lock import lock
 from inference_models.cli.manifest import manifest
+from inference_models.cli.parity import parity
 from inference_models.cli.predict import predict
 from inference_models.cli.pull import pull
 from inference_models.cli.registry import registry
@@ -43,9 +45,11 @@ def _root(
 
 app.command("predict")(predict)
 app.command("describe")(describe)
+app.command("explain")(explain)
 app.command("list")(list_models)
 app.command("doctor")(doctor)
 app.command("pull")(pull)
+app.command("parity")(parity)
 app.command("lock")(lock)
 app.add_typer(bundle, name="bundle")
 app.add_typer(cache, name="cache")

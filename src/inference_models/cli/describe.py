@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 
 import typer
 
 from inference_models.cli.console import output
+from inference_models.cli.explain import AsJson, Family, Labels, Model, Task
+from inference_models.cli.pull import ApiKey
 
 
 def describe(
-    model: Annotated[str, typer.Argument(help="Model id, folder of a package, or .onnx file.")],
-    labels: Annotated[str | None, typer.Option(help="Class names of a bare file: a text file, or 'coco'.")] = None,
-    family: Annotated[str | None, typer.Option(help="Architecture of a bare file, for example yolov8.")] = None,
-    task: Annotated[str | None, typer.Option(help="Task of a bare file, for example object-detection.")] = None,
+    model: Model,
+    package: Annotated[str | None, typer.Option(help="Only the package with this id, with its files.")] = None,
+    labels: Labels = None,
+    family: Family = None,
+    task: Task = None,
+    api_key: ApiKey = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say what MODEL is, its licence and source, and which of its packages run here."""
-    from inference_models.load_options import LoadOptions  # noqa: PLC0415 - not needed for --help
-    from inference_models.reports import model_report, render_model  # noqa: PLC0415
+    from inference_models.auto import AutoModel  # noqa: PLC0415 - not needed for --help
+    from inference_models.load_options import LoadOptions  # noqa: PLC0415
 
-    report = model_report(model, options=LoadOptions(labels=labels, model_type=family, task_type=task))
-    render_model(report, output())
+    options = LoadOptions(labels=labels, model_type=family, task_type=task)
+    report = AutoModel.explain(model, None, api_key, options=options)
+    if package is not None:
+        report.package(package)  # an unknown one is an error whatever is printed
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2))
+    elif package is not None:
+        report.render_package(package, output())
+    else:
+        report.render(output())
 
 
 def list_models() -> None:

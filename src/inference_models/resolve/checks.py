@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field, replace
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import Requirement
-
-from inference_models.backends import find_backend
-from inference_models.entities import BackendType
-from inference_models.errors import ModelImplementationNotFoundError
-from inference_models.families import find_graph
+from inference_models.entities import BackendType, Quantization
+from inference_models.resolve import (
+    checks_features,
+    checks_machine,
+    checks_onnx,
+    checks_request,
+    checks_tensorrt,
+    checks_torch,
+)
 from inference_models.resolve.rejection import Rejection
+from inference_models.resolve.request import as_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.resolve.candidate import Candidate
     from inference_models.resolve.environment import Environment
     from inference_models.resolve.request import PackageRequest
-
-    Check = Callable[["Case"], Rejection | None]
 
 
 @dataclass(frozen=True)
@@ -43,106 +46,156 @@ class Case:
         """The runtime that would open it."""
         return self.candidate.runtime
 
-    def refuse(self, check: str, needs: str, found: str, fix: str | None = None) -> Rejection:
-        """The refusal of this candidate."""
+    @property
+    def is_named(self) -> bool:
+        """Whether the caller asked for this very package: defaults, which guess what is wanted, then say nothing."""
+        return self.request.package_id == self.candidate.package.package_id
+
+    def refuse(
+        self, check: str, needs: str, found: str, fix: str | None = None, *, change: Mapping[str, Any] | None = None
+    ) -> Rejection:
+        """The refusal of this candidate.
+
+        Args:
+            check: Name of the check.
+            needs: What the candidate needs, in the user's words.
+            found: What there is instead.
+            fix: A command that helps.
+            change: Instead of a command: fields of the request which would help with another value. It is offered
+                only if it holds: if no check that has nothing against the candidate now would refuse it then.
+        """
         runtime = None if self.candidate.is_native else self.candidate.runtime
-        return Rejection(self.package.package_id, check, needs, found, fix, runtime)
+        if change is None:
+            return Rejection(self.package.package_id, check, needs, found, fix, runtime)
+        return _Proposal(self.package.package_id, check, needs, found, as_arguments(change), runtime, change)
 
 
-def check_package_id(case: Case) -> Rejection | None:
-    """Refuses every package but the one asked for."""
-    if case.request.package_id in {None, case.package.package_id}:
-        return None
-    return case.refuse("package_id", f"package id {case.request.package_id}", case.package.package_id)
+@dataclass(frozen=True)
+class _Proposal(Rejection):
+    """A rejection whose fix is a change of the request that nobody has tried yet."""
+
+    change: Mapping[str, Any] = field(default_factory=dict)
 
 
-def check_implementation(case: Case) -> Rejection | None:
-    """Refuses architectures, tasks and backends that nothing here can run."""
-    if case.package.backend is BackendType.CUSTOM:
-        return None
-    if find_backend(case.runtime) is None:
-        return case.refuse("implementation", f"a backend for {case.runtime.value}", "none in this release")
-    try:
-        find_graph(case.model.model_architecture, case.model.task_type or "")
-    except ModelImplementationNotFoundError as exc:
-        task = case.model.task_type or "a task (model_config.json names none)"
-        what = f"a family for {case.model.model_architecture} that does {task}"
-        return case.refuse("implementation", what, exc.summary.rstrip("."))
-    return None
+@dataclass(frozen=True)
+class Check:
+    """One line of the table."""
+
+    function: Callable[[Case], Rejection | None]
+    can_force: bool = False
+    """Whether `force=True` overrides it for the package the caller names."""
+    reads: frozenset[str] = frozenset()
+    """Fields of `PackageRequest` that decide it: it is asked again when one of them is to be changed."""
+    only: frozenset[BackendType] | None = None
+    """Runtimes it is about; None: all."""
+
+    @property
+    def name(self) -> str:
+        """As in `Rejection.check`."""
+        return self.function.__name__.removeprefix("check_")
+
+    @property
+    def refuses(self) -> str:
+        """What it refuses, for the documentation."""
+        return (self.function.__doc__ or "").partition("\n")[0].removeprefix("Refuses ").rstrip(".")
 
 
-def check_trust(case: Case) -> Rejection | None:
-    """Refuses packages their provider does not vouch for, unless the caller allows them."""
-    if case.package.trusted_source or case.request.allow_untrusted:
-        return None
-    return case.refuse("trust", "a trusted source", "an untrusted one", "pass allow_untrusted_packages=True")
+_ONNX = frozenset({BackendType.ONNX})
+_TORCH_SCRIPT = frozenset({BackendType.TORCH_SCRIPT})
+_TENSORRT = frozenset({BackendType.TRT})
+_WHERE = frozenset({"device", "execution_providers", "preferred_providers"})
+"""What decides on which device a candidate would run."""
 
 
-def check_backend(case: Case) -> Rejection | None:
-    """Refuses backends the caller did not ask for."""
-    if case.request.backends is None or case.runtime in case.request.backends:
-        return None
-    wanted = " or ".join(sorted(kind.value for kind in case.request.backends))
-    return case.refuse("backend", f"backend {wanted}", case.runtime.value)
-
-
-def check_quantization(case: Case) -> Rejection | None:
-    """Refuses number formats the caller did not ask for."""
-    if case.request.quantizations is None or case.package.quantization in case.request.quantizations:
-        return None
-    wanted = " or ".join(sorted(kind.value for kind in case.request.quantizations))
-    found = case.package.quantization.value if case.package.quantization else "not stated"
-    return case.refuse("quantization", f"quantization {wanted}", found)
-
-
-def check_batch_size(case: Case) -> Rejection | None:
-    """Refuses packages that cannot take the batch the caller will send."""
-    if case.request.batch_size is None:
-        return None
-    smallest, largest = case.request.batch_size
-    if case.package.dynamic_batch_size_supported:
-        low, high = (
-            case.package.get_dynamic_batch_boundaries()
-            if case.package.specifies_dynamic_batch_boundaries()
-            else (smallest, largest)
-        )
-        found = f"dynamic batch {low}..{high}"
-        fits = low <= smallest and largest <= high
-    else:
-        found = f"static batch {case.package.static_batch_size}"
-        fits = case.package.static_batch_size is not None and smallest <= case.package.static_batch_size <= largest
-    return None if fits else case.refuse("batch_size", f"batch {smallest}..{largest}", found)
-
-
-def check_runtime(case: Case) -> Rejection | None:
-    """Refuses packages whose runtime is missing or too old."""
-    backend = find_backend(case.runtime)
-    if backend is None or case.runtime not in case.environment.runtimes:
-        return None
-    installed = case.environment.runtimes[case.runtime]
-    requirement = Requirement(backend.REQUIRES)
-    if installed is not None and requirement.specifier.contains(installed, prereleases=True):
-        return None
-    found = "not installed" if installed is None else str(installed)
-    return case.refuse("runtime", backend.REQUIRES, found, backend.INSTALL)
-
-
-def check_device(case: Case) -> Rejection | None:
-    """Refuses packages for a device this machine does not show."""
-    wants_cuda = (case.request.device or "").startswith("cuda") or case.package.backend is BackendType.TRT
-    if not wants_cuda or case.environment.cuda_device:
-        return None
-    fix = "device='cpu'" if case.package.backend is not BackendType.TRT else None
-    return case.refuse("device", "a CUDA device", "no CUDA device", fix)
+def _reads(*names: str) -> frozenset[str]:
+    return frozenset(names)
 
 
 CHECKS: tuple[Check, ...] = (
-    check_package_id,
-    check_implementation,
-    check_trust,
-    check_backend,
-    check_quantization,
-    check_batch_size,
-    check_runtime,
-    check_device,
+    Check(checks_request.check_package_id, reads=_reads("package_id")),
+    Check(checks_features.check_implementation),
+    Check(checks_features.check_features),
+    Check(checks_features.check_capabilities, reads=_reads("required_capabilities")),
+    Check(checks_request.check_trust, reads=_reads("allow_untrusted")),
+    Check(checks_request.check_backend, reads=_reads("backends", "disabled_backends", "execution_providers")),
+    Check(checks_request.check_quantization, can_force=True, reads=_reads("quantizations", "device", "package_id")),
+    Check(checks_request.check_batch_size, can_force=True, reads=_reads("batch_size")),
+    Check(checks_features.check_nms_fusion, can_force=True, reads=_reads("nms_fusion", "package_id")),
+    Check(checks_machine.check_platform),
+    Check(checks_machine.check_runtime, can_force=True, reads=_WHERE),
+    Check(checks_machine.check_device, can_force=True, reads=_reads("device", "allow_fallback")),
+    Check(checks_machine.check_memory, can_force=True, reads=_WHERE | {"batch_size"}),
+    Check(checks_onnx.check_opset, can_force=True, only=_ONNX),
+    Check(checks_onnx.check_execution_providers, can_force=True, reads=_WHERE | {"allow_fallback"}, only=_ONNX),
+    Check(checks_onnx.check_incompatible_providers, can_force=True, reads=_WHERE, only=_ONNX),
+    Check(checks_torch.check_torch_script_device, can_force=True, reads=_reads("device"), only=_TORCH_SCRIPT),
+    Check(checks_torch.check_torch_version, can_force=True, only=_TORCH_SCRIPT),
+    Check(checks_torch.check_torchvision_version, can_force=True, only=_TORCH_SCRIPT),
+    Check(checks_tensorrt.check_engine_origin, can_force=True, only=_TENSORRT),
+    Check(checks_tensorrt.check_tensorrt_version, can_force=True, only=_TENSORRT),
+    Check(checks_tensorrt.check_engine_gpu, can_force=True, reads=_reads("device"), only=_TENSORRT),
+    Check(checks_tensorrt.check_jetson, can_force=True, only=_TENSORRT),
+    Check(checks_tensorrt.check_engine_host_code, reads=_reads("allow_engine_host_code"), only=_TENSORRT),
 )
+"""All checks, in the order in which refusals are told.
+
+`force=True` overrides those that judge: a machine, a version or a wish that the caller, who named the package, may know
+better. It never overrides three kinds. Which package and which backend the caller named: opening another is not what
+was asked for. Consent, that is trust and host code: it has arguments of its own, so that a yes to one is no yes to the
+other. And what nothing here can do: no code runs or decodes it, or no such platform has the runtime.
+"""
+
+CAN_FORCE = frozenset(check.name for check in CHECKS if check.can_force)
+"""Names of the checks that `force=True` overrides."""
+
+
+def examine(case: Case) -> tuple[Rejection, ...]:
+    """The refusals of every check, in the order of the table; empty: the candidate can run."""
+    found = [reason for check in _checks_of(case.runtime) if (reason := check(case)) is not None]
+    if not found:
+        return ()
+    refusing = {reason.check for reason in found}
+    return tuple(_settled(case, item, refusing) if isinstance(item, _Proposal) else item for item in found)
+
+
+@cache
+def _checks_of(runtime: BackendType) -> tuple[Callable[[Case], Rejection | None], ...]:
+    return tuple(check.function for check in CHECKS if check.only is None or runtime in check.only)
+
+
+@cache
+def _decided_by(runtime: BackendType, changed: tuple[str, ...]) -> tuple[Callable[[Case], Rejection | None], ...]:
+    """The checks that may say something else once these fields of the request have."""
+    about = [check for check in CHECKS if check.only is None or runtime in check.only]
+    return tuple(check.function for check in about if not check.reads.isdisjoint(changed))
+
+
+def _settled(case: Case, proposal: _Proposal, refusing: set[str]) -> Rejection:
+    """`proposal` with a fix that holds, or without one."""
+    fix = proposal.fix if _holds(case, proposal.check, proposal.change, refusing) else None
+    if fix is None and "quantizations" not in proposal.change:
+        # Another device has other default quantizations, so the same fix may need this one named.
+        as_it_is = frozenset({case.package.quantization or Quantization.UNKNOWN})
+        change = {**proposal.change, "quantizations": as_it_is}
+        fix = as_arguments(change) if _holds(case, proposal.check, change, refusing) else None
+    return Rejection(proposal.package_id, proposal.check, proposal.needs, proposal.found, fix, proposal.runtime)
+
+
+def _holds(case: Case, check: str, change: Mapping[str, Any], refusing: set[str]) -> bool:
+    """Whether `check` is content with a changed request, and no other that is content now stops being so."""
+    functions = _decided_by(case.runtime, tuple(change))
+    if len(functions) == 1:
+        return True  # only the check that proposes it, which asks for what it takes
+    request = _with(case.request, tuple(change.items()))
+    changed = Case(case.model, case.candidate, request, case.environment)
+    for function in functions:
+        reason = function(changed)
+        if reason is not None and (reason.check == check or reason.check not in refusing):
+            return False
+    return True
+
+
+@lru_cache(maxsize=256)
+def _with(request: PackageRequest, change: tuple[tuple[str, Any], ...]) -> PackageRequest:
+    """The same change is tried for package after package."""
+    return replace(request, **dict(change))

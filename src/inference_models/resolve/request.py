@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from inference_models import config
 from inference_models.entities import BackendType, Quantization
-from inference_models.errors import InvalidParameterError, UnknownBackendTypeError, UnknownQuantizationError
+from inference_models.errors import (
+    InvalidParameterError,
+    InvalidRequestedBatchSizeError,
+    UnknownBackendTypeError,
+    UnknownQuantizationError,
+)
 from inference_models.naming import nearest_hint
+from inference_models.resolve.checks_features import CAPABILITIES
+from inference_models.resolve.nms_fusion import FusionWish, parse_nms_fusion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+    from inference_models.load_options import LoadOptions
 
 Kind = TypeVar("Kind", BackendType, Quantization)
 
 
 @dataclass(frozen=True)
 class PackageRequest:
-    """The caller's wishes; None means no wish."""
+    """The caller's wishes; None means no wish. Its text is the same in every process: remembered answers hang on it."""
 
     package_id: str | None = None
     backends: frozenset[BackendType] | None = None
@@ -26,16 +38,108 @@ class PackageRequest:
     """(smallest, largest)."""
     device: str | None = None
     allow_untrusted: bool = False
+    disabled_backends: tuple[BackendType, ...] = ()
+    """Sorted; nothing where `backends` is given."""
+    execution_providers: tuple[str, ...] | None = None
+    """Of ONNX Runtime, by name, in order; all of them are needed."""
+    preferred_providers: tuple[str, ...] | None = None
+    """Of ONNX Runtime, in order, for callers who name neither providers nor a device; one of them is enough."""
+    nms_fusion: bool | FusionWish | None = None
+    """Exports that hold non-maximum suppression: none, those with the usual settings, or those with these settings."""
+    required_capabilities: tuple[str, ...] = ()
+    """Sorted."""
+    allow_engine_host_code: bool = False
+    """Whether code for the host inside a TensorRT engine may run."""
+    allow_fallback: bool = False
+    """Whether the CPU may stand in for the device, so that its absence is no reason to refuse."""
+    force: bool = False
+    """Open the package that `package_id` names even where checks refuse it that can be overridden."""
 
     def describe(self) -> str:
         """One line for error texts and reports."""
-        return ", ".join(
-            [
-                "package " + self.package_id if self.package_id else _listed(self.backends, "backend"),
-                _listed(self.quantizations, "quantization"),
-                f"device={self.device or 'auto'}",
-            ]
+        parts = [
+            "package " + self.package_id if self.package_id else _listed(self.backends, "backend"),
+            _listed(self.quantizations, "quantization"),
+            f"device={self.device or 'auto'}",
+        ]
+        if self.disabled_backends:
+            parts.append("without " + " and ".join(kind.value for kind in self.disabled_backends))
+        if self.batch_size is not None:
+            low, high = self.batch_size
+            parts.append(f"batch {low}" if low == high else f"batch {low}..{high}")
+        if self.execution_providers is not None:
+            parts.append("with " + " and ".join(self.execution_providers))
+        parts += self.required_capabilities
+        return ", ".join(parts)
+
+
+def build_request(
+    options: LoadOptions,
+    *,
+    model_package_id: str | None = None,
+    backend: object = None,
+    batch_size: object = None,
+    quantization: object = None,
+    device: object = None,
+    onnx_execution_providers: object = None,
+) -> PackageRequest:
+    """The wishes in the arguments of `AutoModel.from_pretrained`, with those in the environment variables.
+
+    Raises:
+        UnknownBackendTypeError: a name is no backend.
+        UnknownQuantizationError: a name is no quantization.
+        InvalidRequestedBatchSizeError: `batch_size` is no batch size.
+        InvalidParameterError: another value makes no sense.
+    """
+    if options.force and model_package_id is None:
+        raise InvalidParameterError(
+            "force=True makes no sense here.",
+            needs="model_package_id, the package to load in spite of what the checks say",
+            found="no package named",
         )
+    backends = parse_backends(backend)
+    providers = parse_execution_providers(onnx_execution_providers)
+    disabled = frozenset[BackendType]() if backends is not None else parse_backends(options.disabled_backends)
+    return PackageRequest(
+        package_id=model_package_id,
+        backends=backends,
+        quantizations=parse_quantizations(quantization),
+        batch_size=parse_batch_size(batch_size),
+        device=parse_device(device if device is not None else config.default_device()),
+        allow_untrusted=options.allow_untrusted_packages,
+        disabled_backends=tuple(sorted(disabled or (), key=lambda kind: kind.value)),
+        execution_providers=None if providers is None else provider_names(providers),
+        preferred_providers=config.requested_execution_providers(),
+        nms_fusion=parse_nms_fusion(options.nms_fusion_preferences),
+        required_capabilities=parse_capabilities(options.required_capabilities),
+        allow_engine_host_code=options.trt_engine_host_code_allowed,
+        allow_fallback=options.allow_fallback,
+        force=options.force,
+    )
+
+
+ARGUMENTS = {
+    "allow_engine_host_code": "trt_engine_host_code_allowed",
+    "allow_untrusted": "allow_untrusted_packages",
+    "backends": "backend",
+    "batch_size": "batch_size",
+    "device": "device",
+    "execution_providers": "onnx_execution_providers",
+    "nms_fusion": "nms_fusion_preferences",
+    "package_id": "model_package_id",
+    "quantizations": "quantization",
+}
+"""Field of `PackageRequest` to the argument of `AutoModel.from_pretrained` that sets it."""
+
+
+def as_arguments(change: Mapping[str, Any]) -> str:
+    """Fields of a request as a caller writes them: `device="cpu", quantization="fp16"`."""
+    return _written(tuple(change.items()))
+
+
+@lru_cache(maxsize=256)
+def _written(change: tuple[tuple[str, Any], ...]) -> str:
+    return ", ".join(f"{ARGUMENTS[name]}={_literal(value)}" for name, value in change)
 
 
 def parse_backends(value: object) -> frozenset[BackendType] | None:
@@ -66,7 +170,7 @@ def parse_batch_size(value: object) -> tuple[int, int] | None:
     """`batch_size=` as (smallest, largest): a number or such a pair.
 
     Raises:
-        InvalidParameterError: neither of them, or not positive, or in the wrong order.
+        InvalidRequestedBatchSizeError: neither of them, or not positive, or in the wrong order.
     """
     if value is None:
         return None
@@ -78,11 +182,16 @@ def parse_batch_size(value: object) -> tuple[int, int] | None:
         and 0 < pair[0] <= pair[1]
     ):
         return pair[0], pair[1]
-    raise InvalidParameterError(
+    raise InvalidRequestedBatchSizeError(
         f"batch_size={value!r} makes no sense.",
         needs="a positive whole number, or (smallest, largest)",
         found=repr(value),
     )
+
+
+DEVICES = ("cpu", "cuda", "mps", "coreml", "directml", "gpu", "npu")
+"""Kinds of device that can be asked for; `gpu` and `npu` are those of OpenVINO."""
+_NUMBERED = frozenset({"cuda", "directml", "gpu"})
 
 
 def parse_device(value: object) -> str | None:
@@ -94,13 +203,16 @@ def parse_device(value: object) -> str | None:
     if value is None:
         return None
     text = str(value).strip().lower()
-    kind, _, index = text.partition(":")
+    kind, colon, index = text.partition(":")
     if text in {"", "auto"}:
         return None
-    if kind in {"cpu", "cuda", "mps"} and (not index or index.isdecimal()):
-        return text
+    # PyTorch writes `cpu:0` and `mps:0`, and there is no other of them.
+    if kind in DEVICES and (not colon or (index.isdecimal() and (kind in _NUMBERED or int(index) == 0))):
+        return text if kind in _NUMBERED else kind
     raise InvalidParameterError(
-        f"device={value!r} makes no sense.", needs="'auto', 'cpu', 'cuda', 'cuda:<number>' or 'mps'", found=repr(value)
+        f"device={value!r} makes no sense.",
+        needs=f"'auto', {', '.join(map(repr, DEVICES))}, or with a number such as 'cuda:1'",
+        found=repr(value),
     )
 
 
@@ -120,6 +232,30 @@ def parse_execution_providers(value: object) -> tuple[Any, ...] | None:
         found=repr(value),
         fix='onnx_execution_providers=["CPUExecutionProvider"]',
     )
+
+
+def provider_names(providers: Iterable[Any]) -> tuple[str, ...]:
+    """The names of execution providers, whose options are not a matter of choosing a package."""
+    return tuple(item if isinstance(item, str) else item[0] for item in providers)
+
+
+def parse_capabilities(value: object) -> tuple[str, ...]:
+    """`required_capabilities=` as names, sorted, each once.
+
+    Raises:
+        InvalidParameterError: a name is no capability.
+    """
+    if value is None:
+        return ()
+    names = list(_several(value))
+    for name in names:
+        if name not in CAPABILITIES:
+            raise InvalidParameterError(
+                f"{name!r} is no capability; {nearest_hint(str(name), CAPABILITIES)}.",
+                needs=" or ".join(repr(known) for known in CAPABILITIES),
+                found=repr(name),
+            )
+    return tuple(sorted({str(name) for name in names}))
 
 
 def _is_provider(item: object) -> bool:
@@ -143,3 +279,14 @@ def _listed(kinds: Iterable[BackendType] | Iterable[Quantization] | None, what: 
     if kinds is None:
         return f"any {what}"
     return f"{what} " + " or ".join(sorted(kind.value for kind in kinds))
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, FusionWish):
+        return "{" + ", ".join(f"{json.dumps(name)}: {setting}" for name, setting in value.stated().items()) + "}"
+    if isinstance(value, frozenset):
+        names = sorted(kind.value for kind in value)
+        return json.dumps(names[0] if len(names) == 1 else names)
+    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(item, int) for item in value):
+        return str(value[0]) if value[0] == value[1] else repr(value)
+    return repr(value) if isinstance(value, bool) else json.dumps(value)

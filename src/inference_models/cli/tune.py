@@ -1,0 +1,88 @@
+"""`inference-models tune`: find out what is fastest on this machine, and load that from then on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inference_models.cli.console import output
+from inference_models.cli.pull import AllowUntrusted, ApiKey, Backend, Package, Quantization
+
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "ms": 0.001}
+LONGEST_S = 86_400
+
+
+def tune(
+    model: Annotated[str, typer.Argument(help="Model id, folder of a package, or .onnx file.")],
+    budget: Annotated[str, typer.Option(help="Time to measure for: 60s, 5m. Fetching comes before.")] = "60s",
+    image: Annotated[
+        list[Path] | None, typer.Option(help="A picture of the kind the model will see; may be repeated.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    labels: Annotated[str | None, typer.Option(help="Class names of a bare file: a text file, or 'coco'.")] = None,
+    family: Annotated[str | None, typer.Option(help="Architecture of a bare file, for example yolov8.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task of a bare file, for example object-detection.")] = None,
+    backend: Backend = None,
+    quantization: Quantization = None,
+    package: Package = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: all there are.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads of one run. Default: several numbers are tried.")] = None,
+    api_key: ApiKey = None,
+    allow_untrusted: AllowUntrusted = False,
+) -> None:
+    """Time the packages, backends and settings of MODEL that fit this machine, and remember the fastest.
+
+    Each runs in a process of its own; their answers are compared. A load with the same options takes the winner from
+    then on. Exits with 1 when nothing could be measured.
+    """
+    from inference_models.load_options import LoadOptions  # noqa: PLC0415 - not needed for --help
+    from inference_models.measure.progress import shown_progress  # noqa: PLC0415
+    from inference_models.measure.tune import TuneOptions, tune_model  # noqa: PLC0415
+    from inference_models.preprocess.decode import read_image  # noqa: PLC0415
+    from inference_models.resolve.request import build_request  # noqa: PLC0415
+
+    seconds = parse_seconds(budget)
+    options = LoadOptions(
+        labels=labels,
+        model_type=family,
+        task_type=task,
+        threads=threads,
+        select="measured",
+        allow_untrusted_packages=allow_untrusted,
+    )
+    pictures = [read_image(path) for path in image or ()]
+    request = build_request(
+        options,
+        model_package_id=package,
+        backend=backend or None,
+        quantization=quantization or None,
+        device=device,
+    )
+    with shown_progress() as progress:
+        how = TuneOptions(budget=seconds, images=pictures, progress=progress)
+        report = tune_model(model, request, options, api_key=api_key, how=how)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))
+    else:
+        report.render(output())
+    if report.winner is None:
+        raise typer.Exit(1)
+
+
+def parse_seconds(text: str) -> float:
+    """Seconds in a text such as `60s` or `5m`.
+
+    Raises:
+        BadParameter: the text is no time, or none that makes sense.
+    """
+    stripped = text.strip().lower()
+    number = stripped.rstrip("abcdefghijklmnopqrstuvwxyz ")
+    unit = stripped[len(number) :].strip()
+    if number.replace(".", "", 1).isdecimal() and unit in _UNITS:
+        seconds = float(number) * _UNITS[unit]
+        if 0 < seconds <= LONGEST_S:
+            return seconds
+    raise typer.BadParameter(f"{text!r} is no time to measure for; write for example 60s or 5m")

@@ -1,0 +1,68 @@
+"""Which command mends a library that cannot be imported, and which wheels bring the libraries of CUDA."""
+
+from __future__ import annotations
+
+import re
+
+_WHEELS = {
+    "libcublas": "cublas",
+    "libcublasLt": "cublas",
+    "libcudart": "cuda-runtime",
+    "libcudnn": "cudnn",
+    "libcufft": "cufft",
+    "libcurand": "curand",
+    "libcusolver": "cusolver",
+    "libcusparse": "cusparse",
+    "libnvJitLink": "nvjitlink",
+    "libnvrtc": "cuda-nvrtc",
+}
+"""What NVIDIA calls the wheel of a library, without `nvidia-` and the release of CUDA."""
+_SYSTEM_PACKAGES = {
+    "libGL.so.1": "libgl1",
+    "libglib-2.0.so.0": "libglib2.0-0",
+    "libgomp.so.1": "libgomp1",
+    "libstdc++.so.6": "libstdc++6",
+}
+_MISSING = re.compile(r"(lib[\w+.-]+\.so(?:\.\d+)*): cannot open shared object file")
+_OF_CUDA = re.compile(r"(lib(?:cublas|cublasLt|cudart|nvrtc|nvJitLink))\.so\.(\d+)")
+"""Libraries that carry the release of CUDA in their name; the others count for themselves."""
+
+
+def mend_of(label: str, problem: str) -> str:
+    """The command that most likely makes a library importable again.
+
+    Args:
+        label: Name and version of its distribution, for example `onnxruntime-gpu 1.23.0`.
+        problem: What happened when it was imported.
+    """
+    name, _, version = label.partition(" ")
+    public = version.partition("+")[0]
+    missing = _MISSING.search(problem)
+    if missing and missing[1] in _SYSTEM_PACKAGES:
+        return f"apt-get install -y {_SYSTEM_PACKAGES[missing[1]]}"
+    if missing and (wheels := cuda_wheels([missing[1]])):
+        return f"pip install {' '.join(wheels)}"
+    if problem.endswith("SIGILL"):
+        # The build uses instructions this processor lacks; older builds were made for older processors.
+        return f'pip install "{name}<{public}"'
+    if "did not end within" in problem:
+        return "inference-models doctor"
+    return f"pip install --force-reinstall --no-deps {name}=={public}"
+
+
+def cuda_wheels(sonames: list[str], cuda: int | None = None) -> list[str]:
+    """The wheels that bring these libraries, sorted; empty where none is known to.
+
+    Args:
+        sonames: For example `libcublas.so.12`.
+        cuda: Major release of CUDA; None: the one that a library among `sonames` names, else 12.
+    """
+    stated = [int(found[2]) for name in sonames if (found := _OF_CUDA.fullmatch(name))]
+    release = cuda or next(iter(stated), 12)
+    names = {_WHEELS[stem] for name in sonames if (stem := name.partition(".so")[0]) in _WHEELS}
+    return sorted(_wheel(name, release) for name in names)
+
+
+def _wheel(name: str, cuda: int) -> str:
+    """Since CUDA 13 the wheels of CUDA itself carry no release in their name; cuDNN has its own releases."""
+    return f"nvidia-{name}" if cuda >= 13 and name != "cudnn" else f"nvidia-{name}-cu{cuda}"

@@ -1,0 +1,102 @@
+"""Installed libraries, as installers leave them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.version import Version
+
+from inference_models.resolve.probe_libraries import (
+    ONNX_RUNTIMES,
+    find_library,
+    installed_distributions,
+    installed_libraries,
+    version_of,
+)
+from machines import install, put
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_this_process_has_what_the_standard_library_finds() -> None:
+    names = {
+        re.sub(r"[-_.]+", "-", item.metadata["Name"]).lower(): item.version
+        for item in reversed(list(importlib.metadata.distributions()))
+        if item.metadata["Name"]
+    }
+    found = {name: item.version for name, item in installed_distributions().items()}
+    assert {name: found.get(name) for name in names} == names
+
+
+@pytest.mark.parametrize("name", ONNX_RUNTIMES)
+def test_every_build_of_onnx_runtime_is_one(tmp_path: Path, name: str) -> None:
+    install(tmp_path, name, "1.23.0")
+    found = find_library("onnxruntime", [str(tmp_path)])
+    assert found is not None
+    assert found.label == f"{name} 1.23.0"
+
+
+def test_what_is_not_installed_is_left_out(tmp_path: Path) -> None:
+    install(tmp_path, "ai-edge-litert", "2.3.0")
+    install(tmp_path, "torch", "2.5.1+cu124")
+    install(tmp_path, "onnxruntime-extensions", "0.13")
+    found = installed_libraries([str(tmp_path)])
+    assert {name: str(version_of(item)) for name, item in found.items()} == {"litert": "2.3.0", "torch": "2.5.1"}
+    assert found["torch"].label == "torch 2.5.1+cu124"
+
+
+def test_the_first_folder_wins_as_it_does_for_imports(tmp_path: Path) -> None:
+    install(tmp_path / "user", "torch", "2.6")
+    install(tmp_path / "system", "torch", "2.5")
+    found = find_library("torch", [str(tmp_path / "user"), str(tmp_path / "system")])
+    assert found is not None
+    assert found.version == "2.6"
+
+
+def test_what_other_installers_leave_is_understood(tmp_path: Path) -> None:
+    put(tmp_path, "tensorrt-10.3.0.egg-info", "Metadata-Version: 1.1\nName: tensorrt\nVersion: 10.3.0\n")
+    put(tmp_path, "openvino-2026.4.1-py3.11.egg-info/PKG-INFO", "Name: openvino\nVersion: 2026.4.1\n")
+    put(tmp_path, "MediaPipe.egg-info/PKG-INFO", "Metadata-Version: 2.1\nName: MediaPipe\nVersion: 0.10.21\n")
+    found = installed_libraries([str(tmp_path)])
+    versions = {name: version_of(item) for name, item in found.items()}
+    assert versions == {
+        "tensorrt": Version("10.3.0"),
+        "openvino": Version("2026.4.1"),
+        "mediapipe": Version("0.10.21"),
+    }
+
+
+def test_what_an_interrupted_installation_left_is_no_library(tmp_path: Path) -> None:
+    (tmp_path / "torch-2.5.dist-info").mkdir()
+    put(tmp_path, "~onnxruntime-1.20.dist-info/METADATA", "")
+    put(tmp_path, "unversioned.egg-info/PKG-INFO", "Name: unversioned\n")
+    assert installed_distributions([str(tmp_path), str(tmp_path / "nowhere")]) == {}
+
+
+def test_something_installed_or_removed_later_is_seen(tmp_path: Path) -> None:
+    path = [str(tmp_path)]
+    assert find_library("torch", path) is None
+    metadata = install(tmp_path, "torch", "2.6")
+    os.utime(tmp_path, ns=(1, 1))  # file systems with coarse clocks
+    assert find_library("torch", path) is not None
+    shutil.rmtree(metadata)
+    assert find_library("torch", path) is None
+
+
+def test_the_stamp_changes_when_the_same_version_is_installed_again(tmp_path: Path) -> None:
+    metadata = install(tmp_path, "torch", "2.6")
+    found = find_library("torch", [str(tmp_path)])
+    assert found is not None
+    before = found.stamp()
+    (metadata / "RECORD").write_text("torch/__init__.py,,\n")
+    assert found.stamp() != before
+    (metadata / "RECORD").unlink()
+    assert found.stamp()[1] == (metadata / "METADATA").stat().st_size
+    shutil.rmtree(metadata)
+    assert found.stamp() == (0, 0)

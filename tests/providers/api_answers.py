@@ -33,6 +33,18 @@ MANIFESTS: dict[str, dict[str, Any]] = {
         "staticBatchSize": 1,
         "quantization": "fp16",
     },
+    "openvino-model-package-v1": {
+        "type": "openvino-model-package-v1",
+        "backendType": "openvino",
+        "dynamicBatchSize": True,
+        "quantization": "fp32",
+    },
+    "litert-model-package-v1": {
+        "type": "litert-model-package-v1",
+        "backendType": "litert",
+        "staticBatchSize": 1,
+        "quantization": "int8",
+    },
     "ultralytics-model-package-v1": {"type": "ultralytics-model-package-v1", "anything": 1},
     "trt-model-package-v1": {
         "type": "trt-model-package-v1",

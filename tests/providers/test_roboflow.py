@@ -280,6 +280,8 @@ class TestTheAnswer:
             ("hf-model-package-v1", BackendType.HF),
             ("trt-model-package-v1", BackendType.TRT),
             ("coreml-model-package-v1", BackendType.COREML),
+            ("openvino-model-package-v1", BackendType.OPENVINO),
+            ("litert-model-package-v1", BackendType.LITERT),
             ("ultralytics-model-package-v1", BackendType.ULTRALYTICS),
         ],
     )

@@ -34,6 +34,11 @@ FORMATS = {
 """Formats whose weights are one graph that its runtime opens as it is."""
 
 
+def holds_no_code(kind: BackendType) -> bool:
+    """Whether packages of a format are numbers and operators only, so that opening one runs nothing of its maker's."""
+    return kind in FORMATS and not FORMATS[kind].holds_code
+
+
 def format_of_file(path: Path) -> BackendType | None:
     """The format of a bare file by its suffix; None when nothing here opens it."""
     suffix = path.suffix.lower()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from inference_models.config import NETWORK_BUDGET, api_calls_max_tries
 from inference_models.entities import (
-    BackendType,
     FileDownloadSpecs,
     InlineFileSpecs,
     ModelMetadata,
@@ -16,6 +15,7 @@ from inference_models.entities import (
 )
 from inference_models.errors import CorruptedModelPackageError, ModelNotFoundError, ModelRetrievalError
 from inference_models.package import model_config
+from inference_models.package.formats import holds_no_code
 from inference_models.package.manifest import FILE_NAME, MAX_BYTES, read_model
 from inference_models.package.manifest_address import WEB, file_url, parse_address, same_origin
 from inference_models.providers import NO_OPTIONS, DescribeOptions
@@ -140,8 +140,8 @@ def _package(
         dynamic_batch_size_supported=package.dynamic_batch_size_supported,
         static_batch_size=package.static_batch_size,
         onnx_package_details=ONNXPackageDetails(package.opset) if package.opset is not None else None,
-        # The caller named the place, ONNX holds no code, and nobody on the way could change the hashes.
-        trusted_source=package.backend is BackendType.ONNX and address.is_private_way,
+        # The caller named the place, a graph holds no code, and nobody on the way could change the hashes.
+        trusted_source=holds_no_code(package.backend) and address.is_private_way,
         model_features=package.model_features,
         cache_model_id=cache_id,
     )

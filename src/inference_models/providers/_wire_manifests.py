@@ -95,6 +95,26 @@ class CoreMlManifest(Batched):
         return self.batch_facts(BackendType.COREML)
 
 
+class OpenVinoManifest(Batched):
+    """OpenVINO IR; a type of ours, which other clients of the API leave out."""
+
+    backend_type: Literal["openvino"] = "openvino"
+
+    def facts(self) -> dict[str, Any]:
+        """Fields of the package."""
+        return self.batch_facts(BackendType.OPENVINO)
+
+
+class LiteRtManifest(Batched):
+    """A LiteRT FlatBuffer; a type of ours, which other clients of the API leave out."""
+
+    backend_type: Literal["litert"] = "litert"
+
+    def facts(self) -> dict[str, Any]:
+        """Fields of the package."""
+        return self.batch_facts(BackendType.LITERT)
+
+
 class TorchScriptManifest(Batched):
     """A TorchScript archive."""
 
@@ -226,7 +246,9 @@ class TrtManifest(Batched):
 MANIFESTS: dict[str, type[Manifest]] = {
     "coreml-model-package-v1": CoreMlManifest,
     "hf-model-package-v1": HuggingFaceManifest,
+    "litert-model-package-v1": LiteRtManifest,
     "onnx-model-package-v1": OnnxManifest,
+    "openvino-model-package-v1": OpenVinoManifest,
     "torch-model-package-v1": TorchManifest,
     "torch-script-model-package-v1": TorchScriptManifest,
     "trt-model-package-v1": TrtManifest,

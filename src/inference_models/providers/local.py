@@ -6,8 +6,6 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.version import Version
-
 from inference_models.entities import (
     BackendType,
     InlineFileSpecs,
@@ -17,7 +15,6 @@ from inference_models.entities import (
     ONNXPackageDetails,
     PackageSourceType,
     Quantization,
-    TorchScriptPackageDetails,
 )
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -124,7 +121,6 @@ def _describe_folder(model_id: str, folder: PackageFolder) -> ModelMetadata:
         dynamic_batch_size_supported=dynamic,
         static_batch_size=static,
         onnx_package_details=_onnx_details(graph),
-        torch_script_package_details=_torch_script_details(backend),
         trusted_source=True,
         model_features=config.model_features,
         recommended_parameters=config.recommended_parameters,
@@ -178,7 +174,6 @@ def _describe_file(model_id: str, path: Path, kind: BackendType, options: Descri
         dynamic_batch_size_supported=dynamic,
         static_batch_size=static,
         onnx_package_details=_onnx_details(graph),
-        torch_script_package_details=_torch_script_details(kind),
         trusted_source=True,
         model_features={FUSED: True} if hints.fused else None,
     )
@@ -222,10 +217,3 @@ def _batch_mode(graph: OnnxFile | None, dynamic: bool | None, static: int | None
 
 def _onnx_details(graph: OnnxFile | None) -> ONNXPackageDetails | None:
     return ONNXPackageDetails(graph.opset) if graph is not None and graph.opset is not None else None
-
-
-def _torch_script_details(backend: BackendType) -> TorchScriptPackageDetails | None:
-    """Of an archive that does not say what it was made with: whether it opens is found out by opening it."""
-    if backend is not BackendType.TORCH_SCRIPT:
-        return None
-    return TorchScriptPackageDetails(supported_device_types={"cpu", "cuda", "mps"}, torch_version=Version("0"))

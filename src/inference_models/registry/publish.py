@@ -26,7 +26,9 @@ MANIFEST_FILE = "package_manifest.json"
 _TYPES = {
     BackendType.COREML: ("coreml-model-package-v1", "coreml"),
     BackendType.HF: ("hf-model-package-v1", "hf"),
+    BackendType.LITERT: ("litert-model-package-v1", "litert"),
     BackendType.ONNX: ("onnx-model-package-v1", "onnx"),
+    BackendType.OPENVINO: ("openvino-model-package-v1", "openvino"),
     BackendType.TORCH: ("torch-model-package-v1", "torch"),
 }
 

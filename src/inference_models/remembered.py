@@ -29,6 +29,8 @@ class LoadMemory:
     execution_providers: tuple[Any, ...] | None = None
     enabled: bool = True
     """False: nothing is kept, and only a machine without a network looks at what is there."""
+    select: str = "auto"
+    """As in `LoadOptions`; "measured" takes nothing but a model of which all packages that fit are here."""
     resolutions: Resolutions = field(default_factory=Resolutions)
     store: PackageStore = field(default_factory=PackageStore)
 
@@ -54,6 +56,8 @@ class LoadMemory:
             for package in self._candidates(decision, alone=alone)
             if self._is_stored(provider, decision, package)
         ]
+        if self.select == "measured" and not alone and len(packages) < len(self._admissible(decision)):
+            return None
         return replace(decision.model, model_packages=packages) if packages else None
 
     def keep(
@@ -62,6 +66,11 @@ class LoadMemory:
         """Remember what the provider said, and which package was loaded."""
         if self.enabled:
             self.resolutions.remember(self._question(provider, model_id, options), model, package_id)
+
+    def decide(self, provider: str, model_id: str, options: DescribeOptions, package_id: str) -> None:
+        """Let later loads take this package without asking the provider which there are."""
+        if self.enabled:
+            self.resolutions.decide(self._question(provider, model_id, options), package_id)
 
     def forget(self, provider: str, model_id: str, options: DescribeOptions) -> None:
         """Drop what turned out not to load."""
@@ -75,6 +84,7 @@ class LoadMemory:
             machine=machine_fingerprint(self.environment),
             options=options,
             execution_providers=self.execution_providers,
+            select=self.select,
         )
 
     def _candidates(self, decision: Decision, *, alone: bool) -> list[ModelPackageMetadata]:
@@ -87,8 +97,13 @@ class LoadMemory:
             return [package for package in packages if package.package_id == decision.package_id]
         if alone:
             return packages
+        fitting = self._admissible(decision)
+        return fitting if self.select == "measured" else fitting[:1]
+
+    def _admissible(self, decision: Decision) -> list[ModelPackageMetadata]:
+        """What fits, best first."""
         try:
-            return [choose_packages(decision.model, self.request, self.environment).packages[0]]
+            return list(choose_packages(decision.model, self.request, self.environment).packages)
         except NoModelPackagesAvailableError:
             return []
 

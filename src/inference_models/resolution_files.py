@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-import stat
 import time
 from datetime import datetime, timezone
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inference_models import config
+from inference_models.cache.checked_file import (
+    put_aside_folder,
+    read_checked_file,
+    read_regular_file,
+    write_checked_file,
+)
 from inference_models.cache.durable import make_private_folder, write_atomic
 
 if TYPE_CHECKING:
@@ -23,7 +27,6 @@ FORMAT = 1
 FOLDER = "resolutions"
 LIFETIME_VARIABLE = "AUTO_LOADER_CACHE_EXPIRATION_MINUTES"
 DEFAULT_LIFETIME_MINUTES = 1440
-MAX_ENTRY_BYTES = 16 << 20
 CLOCK_TOLERANCE_S = 300
 """Clocks of machines that share a cache may differ by so much."""
 
@@ -71,9 +74,7 @@ class FileResolutionCache:
         body = cache_entry.model_dump_json(exclude_none=True).encode()
         path = self._path(auto_negotiation_hash)
         try:
-            make_private_folder(path.parent)
-            _put_aside_folder(path)
-            write_atomic(path, sha256(body).hexdigest().encode() + b"\n" + body)
+            write_checked_file(path, body)
         except OSError as exc:
             _log.info("the decision for %r was not remembered: %s", cache_entry.model_id, exc)
 
@@ -81,7 +82,7 @@ class FileResolutionCache:
         """The entry; None when there is none or when it is damaged, which is said on the log."""
         path = self._path(auto_negotiation_hash)
         try:
-            return AutoResolutionCacheEntry.model_validate_json(_checked_body(_read_regular_file(path)))
+            return AutoResolutionCacheEntry.model_validate_json(read_checked_file(path))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as exc:
@@ -92,7 +93,7 @@ class FileResolutionCache:
         """Drop the entry."""
         path = self._path(auto_negotiation_hash)
         try:
-            _put_aside_folder(path)
+            put_aside_folder(path)
             path.unlink(missing_ok=True)
         except OSError as exc:
             _log.info("%s: the remembered decision stays: %s", auto_negotiation_hash, exc)
@@ -107,10 +108,10 @@ class FileResolutionCache:
         path = self.folder / "salt"
         if create and not path.is_file() and self.is_writable():
             make_private_folder(self.folder)
-            _put_aside_folder(path)
+            put_aside_folder(path)
             write_atomic(path, os.urandom(32))
         try:
-            return _read_regular_file(path)
+            return read_regular_file(path)
         except (OSError, ValueError):
             return None
 
@@ -138,26 +139,6 @@ def is_fresh(entry: AutoResolutionCacheEntry | None) -> bool:
     created = entry.created_at if entry.created_at.tzinfo else entry.created_at.replace(tzinfo=timezone.utc)
     lifetime = config.read_int(LIFETIME_VARIABLE, default=DEFAULT_LIFETIME_MINUTES)
     return -CLOCK_TOLERANCE_S <= time.time() - created.timestamp() <= lifetime * 60
-
-
-def _read_regular_file(path: Path) -> bytes:
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise ValueError("it is not a regular file")
-    with path.open("rb") as stream:
-        return stream.read(MAX_ENTRY_BYTES)
-
-
-def _checked_body(data: bytes) -> bytes:
-    checksum, _, body = data.partition(b"\n")
-    if checksum != sha256(body).hexdigest().encode():
-        raise ValueError("its checksum does not match")
-    return body
-
-
-def _put_aside_folder(path: Path) -> None:
-    """A folder in the place of an entry cannot be replaced by a file, so it is renamed."""
-    if path.is_dir() and not path.is_symlink():
-        path.rename(path.with_name(f"{path.name}.{os.urandom(8).hex()}.damaged"))
 
 
 def _reason(exc: Exception) -> str:

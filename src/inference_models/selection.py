@@ -41,12 +41,46 @@ class Selection:
 
 
 def select_plans(
-    model: ModelMetadata,  # noqa: ARG001 - the seam of the measured choice
-    source: Source,  # noqa: ARG001
-    choice: Choice,
-    load: LoadRequest,  # noqa: ARG001
-    memory: LoadMemory,
+    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: LoadMemory
 ) -> Selection:
-    """The admissible candidates, best first."""
-    reason = "order" if memory.request.package_id is None else "package id"
-    return Selection(tuple(Plan(candidate) for candidate in choice.admissible), reason)
+    """The admissible candidates, best first: what was measured to be fastest here, then the declared order.
+
+    With `select="measured"` and nothing remembered, they are measured now, which takes up to a minute.
+    """
+    plans = tuple(Plan(candidate) for candidate in choice.admissible)
+    in_order = Selection(plans, "order" if memory.request.package_id is None else "package id")
+    if load.options.select == "order":
+        return in_order
+    fastest = remembered_plan(model, source, choice, load, memory)
+    if fastest is None and load.options.select == "measured":
+        fastest = _measured_plan(model, source, choice, load, memory)
+    if fastest is None:
+        return in_order
+    rest = tuple(plan for plan in plans if plan.candidate != fastest.candidate)
+    return Selection((fastest, *rest), "measured")
+
+
+def remembered_plan(
+    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: LoadMemory
+) -> Plan | None:
+    """What an earlier measurement found fastest for the same request on this machine, if it can still be loaded.
+
+    Only looks: nothing is measured, fetched or written. None with `select="order"`.
+    """
+    from inference_models.measure.store import MeasurementStore, find_plan, subject_of  # noqa: PLC0415 - reads plans
+
+    if load.options.select == "order":
+        return None
+    found = MeasurementStore().read(subject_of(model, source.name, load, memory))
+    return None if found is None else find_plan(choice, found.winner)
+
+
+def _measured_plan(
+    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: LoadMemory
+) -> Plan | None:
+    """The fastest, measured now; None where that cannot be found out, which the log says."""
+    from inference_models.measure.progress import shown_progress  # noqa: PLC0415 - only needed to measure
+    from inference_models.measure.tune import Asking, TuneOptions, fastest_plan  # noqa: PLC0415
+
+    with shown_progress() as progress:
+        return fastest_plan(Asking(model, source, choice, load, memory), TuneOptions(progress=progress))

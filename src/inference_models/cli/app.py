@@ -17,6 +17,7 @@ from inference_models.cli.parity import parity
 from inference_models.cli.predict import predict
 from inference_models.cli.pull import pull
 from inference_models.cli.registry import registry
+from inference_models.cli.tune import tune
 from inference_models.version import __version__
 
 app = typer.Typer(
@@ -47,6 +48,7 @@ app.command("predict")(predict)
 app.command("describe")(describe)
 app.command("explain")(explain)
 app.command("list")(list_models)
+app.command("tune")(tune)
 app.command("doctor")(doctor)
 app.command("pull")(pull)
 app.command("parity")(parity)

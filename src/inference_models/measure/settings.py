@@ -1,0 +1,96 @@
+"""Which plans are worth measuring: every admissible candidate with every setting that the caller left open."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inference_models.config import requested_execution_providers
+from inference_models.entities import BackendType
+from inference_models.resolve.hardware import usable_cpus
+from inference_models.selection import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inference_models.load import LoadRequest
+    from inference_models.resolve.candidate import Candidate
+    from inference_models.resolve.choose import Choice
+    from inference_models.resolve.environment import Environment
+
+CPU_PROVIDER = "CPUExecutionProvider"
+NOT_LOCAL = frozenset({"AzureExecutionProvider"})
+"""Execution providers that send the images to somebody else's computer."""
+_PROVIDERS_OF_DEVICE = {
+    "cpu": (CPU_PROVIDER,),
+    "cuda": ("CUDAExecutionProvider", "TensorrtExecutionProvider"),
+}
+_WITHOUT_THREADS = frozenset({BackendType.CUSTOM, BackendType.NULL, BackendType.TRT})
+_ON_GPU_WHEN_THERE = frozenset({BackendType.HF, BackendType.TORCH, BackendType.TORCH_SCRIPT})
+
+
+def thread_counts(cpus: int) -> tuple[int, ...]:
+    """One, half of them and all, least first."""
+    return tuple(sorted({1, max(1, cpus // 2), cpus}))
+
+
+def plans_to_measure(choice: Choice, load: LoadRequest, environment: Environment) -> list[Plan]:
+    """Every plan, in the order that decides between plans of one speed.
+
+    That is the declared order of the candidates; for one candidate the order of ONNX Runtime's execution providers;
+    then the fewer threads first, which leave more of the machine to others.
+    """
+    return [plan for candidate in choice.admissible for plan in _plans_of(candidate, load, environment)]
+
+
+def default_first(plans: list[Plan]) -> list[int]:
+    """Positions in `plans` in the order in which they are looked at: the usual setting of each candidate, then others.
+
+    With a budget that is too short, every candidate has been tried before a second setting of one is.
+    """
+    usual: dict[object, int] = {}
+    for position, plan in enumerate(plans):
+        usual[plan.candidate.package.package_id, plan.candidate.runtime] = position  # the last one: all threads
+    first = sorted(usual.values())
+    return first + [position for position in range(len(plans)) if position not in set(first)]
+
+
+def _plans_of(candidate: Candidate, load: LoadRequest, environment: Environment) -> Iterator[Plan]:
+    for provider in _providers(candidate, load, environment):
+        providers = None if provider is None else (provider,)
+        for threads in _threads(candidate, provider, load, environment):
+            yield Plan(candidate, threads, providers)
+
+
+def _providers(candidate: Candidate, load: LoadRequest, environment: Environment) -> tuple[str | None, ...]:
+    if candidate.runtime is not BackendType.ONNX:
+        return (None,)
+    if load.execution_providers is not None or requested_execution_providers() is not None:
+        return (None,)
+    local = [name for name in environment.execution_providers if name not in NOT_LOCAL]
+    if load.device is not None:
+        wanted = _PROVIDERS_OF_DEVICE.get(load.device.partition(":")[0], ())
+        local = [name for name in local if name in wanted]
+        if load.device.partition(":")[2]:  # a number, which a bare name would lose
+            return (None,)
+    return tuple(local) if len(local) > 1 else (None,)
+
+
+def _threads(
+    candidate: Candidate, provider: str | None, load: LoadRequest, environment: Environment
+) -> tuple[int | None, ...]:
+    if load.options.threads is not None or not _on_cpu(candidate, provider, load, environment):
+        return (None,)
+    return thread_counts(usable_cpus())
+
+
+def _on_cpu(candidate: Candidate, provider: str | None, load: LoadRequest, environment: Environment) -> bool:
+    if candidate.runtime in _WITHOUT_THREADS:
+        return False
+    if provider is not None:
+        return provider == CPU_PROVIDER
+    if load.device is not None:
+        return load.device == "cpu"
+    if candidate.runtime is BackendType.ONNX and load.execution_providers is not None:
+        first = load.execution_providers[0]
+        return (first if isinstance(first, str) else first[0]) == CPU_PROVIDER
+    return not (environment.cuda_device and candidate.runtime in _ON_GPU_WHEN_THERE)

@@ -1,0 +1,217 @@
+"""What was found fastest, remembered for this machine.
+
+One small file per provider, model, request and machine below `<cache>/measurements/`, with its own checksum, replaced
+in one step. It is never believed further than to name a plan: that plan must be admissible now, for files that are
+the same still. A file that is damaged, foreign or of a later format counts as absent.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from inference_models import config
+from inference_models.cache.checked_file import put_aside_folder, read_checked_file, write_checked_file
+from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
+from inference_models.resolutions import machine_fingerprint, without_query
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inference_models.entities import ArtefactSpecs, ModelMetadata, ModelPackageMetadata
+    from inference_models.load import LoadRequest
+    from inference_models.remembered import LoadMemory
+    from inference_models.resolve.choose import Choice
+    from inference_models.selection import Plan
+
+_log = logging.getLogger("inference-models")
+FORMAT = 1
+FOLDER = "measurements"
+
+
+class RememberedPlan(BaseModel):
+    """A plan by name."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    package_id: str
+    package_digest: str
+    """Of the names and hashes of its files."""
+    runtime: BackendType
+    threads: int | None = Field(default=None, ge=1, le=4096)
+    execution_providers: tuple[str, ...] | None = None
+
+
+class Measurement(BaseModel):
+    """One remembered measurement."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+
+    format: int = FORMAT
+    provider: str
+    model_id: str
+    """As the provider calls it, without what signs a URL."""
+    machine: str
+    request: str
+    """Digest of what the caller asked for."""
+    created_at: datetime
+    library_version: str
+    budget: float
+    winner: RememberedPlan
+    table: list[dict[str, Any]] = Field(default_factory=list)
+    """For people: one entry per candidate, as in the report."""
+
+
+class Subject(BaseModel):
+    """What a measurement is about, and the name of its file."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    provider: str
+    model_id: str
+    machine: str
+    request: str
+
+    @property
+    def key(self) -> str:
+        """64 hexadecimal digits."""
+        return _digest([FORMAT, self.provider, self.model_id, self.machine, self.request])
+
+
+class MeasurementStore:
+    """Measurements as files below a cache folder."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.folder = (root or config.cache_directory()) / FOLDER
+
+    def read(self, subject: Subject) -> Measurement | None:
+        """What is remembered; None when there is nothing, or nothing that can be believed, which the log says."""
+        path = self.path_of(subject)
+        try:
+            found = Measurement.model_validate_json(read_checked_file(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as exc:
+            _log.warning("%s: remembered measurement ignored: %s", path, _reason(exc))
+            return None
+        stated = found.provider, found.model_id, found.machine, found.request, found.format
+        same = stated == (subject.provider, subject.model_id, subject.machine, subject.request, FORMAT)
+        return found if same else None
+
+    def write(self, subject: Subject, measurement: Measurement) -> None:
+        """Remember.
+
+        Raises:
+            OSError: the cache folder is full or cannot be written to.
+        """
+        write_checked_file(self.path_of(subject), measurement.model_dump_json(exclude_none=True).encode())
+
+    def clear(self) -> int:
+        """Forget everything; says how many measurements that were."""
+        gone = 0
+        for path in self.folder.glob("*.json"):
+            try:
+                put_aside_folder(path)
+                path.unlink(missing_ok=True)
+            except OSError as exc:
+                _log.info("%s: the remembered measurement stays: %s", path, exc)
+            else:
+                gone += 1
+        return gone
+
+    def path_of(self, subject: Subject) -> Path:
+        """The file of a subject."""
+        return self.folder / f"{subject.key}.json"
+
+
+def subject_of(model: ModelMetadata, provider: str, load: LoadRequest, memory: LoadMemory) -> Subject:
+    """What a measurement for this load is about. `select` and the budget are no part of it."""
+    options = load.options
+    wishes = {
+        "request": memory.request,
+        "execution_providers": load.execution_providers,
+        "from_environment": config.requested_execution_providers(),
+        "device": load.device,
+        "threads": options.threads,
+        "arrays": options.arrays,
+        "allow_fallback": options.allow_fallback,
+        "code": options.allow_local_code_packages,
+    }
+    return Subject(
+        provider=provider,
+        model_id=without_query(model.model_id),
+        machine=machine_fingerprint(memory.environment),
+        request=_digest(_canonical(wishes)),
+    )
+
+
+def name_plan(plan: Plan) -> RememberedPlan:
+    """`plan` by name."""
+    package = plan.candidate.package
+    return RememberedPlan(
+        package_id=package.package_id,
+        package_digest=package_digest(package),
+        runtime=plan.candidate.runtime,
+        threads=plan.threads,
+        execution_providers=plan.execution_providers,
+    )
+
+
+def find_plan(choice: Choice, named: RememberedPlan) -> Plan | None:
+    """The plan of that name; None when it is not admissible any more, or its files have changed."""
+    from inference_models.selection import Plan  # noqa: PLC0415 - which reads what is remembered here
+
+    for candidate in choice.admissible:
+        if (candidate.package.package_id, candidate.runtime) == (named.package_id, named.runtime):
+            same = package_digest(candidate.package) == named.package_digest
+            return Plan(candidate, named.threads, named.execution_providers) if same else None
+    return None
+
+
+def package_digest(package: ModelPackageMetadata) -> str:
+    """Of the names and the announced hashes of the files of a package; of local files, of their sizes and times."""
+    return _digest(sorted(_identity(item) for item in package.package_artefacts))
+
+
+def _identity(item: ArtefactSpecs) -> list[str]:
+    if isinstance(item, FileDownloadSpecs):
+        return [item.file_handle, (item.sha256_hash or item.md5_hash or "").lower()]
+    if isinstance(item, InlineFileSpecs):
+        return [item.file_handle, sha256(item.text.encode("utf-8", "surrogatepass")).hexdigest()]
+    try:
+        status = item.path.stat()
+    except OSError:
+        return [item.file_handle, "missing"]
+    return [item.file_handle, f"{status.st_size} {status.st_mtime_ns}"]
+
+
+def _canonical(value: Any) -> Any:
+    """`value` as JSON in which the order of sets and keys says nothing."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _canonical(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, dict):
+        return {str(key): _canonical(item) for key, item in value.items()}
+    if isinstance(value, set | frozenset):
+        return sorted(str(_canonical(item)) for item in value)
+    if isinstance(value, list | tuple):
+        return [_canonical(item) for item in value]
+    return value if value is None or isinstance(value, str | int | float | bool) else repr(value)
+
+
+def _digest(facts: Any) -> str:
+    return sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, ValidationError):
+        return "it is not of this format"
+    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc)

@@ -1,0 +1,237 @@
+"""Measure the plans of a model, report, and remember the winner."""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inference_models.described import described
+from inference_models.errors import (
+    BaseInferenceModelsError,
+    EnvironmentConfigurationError,
+    ModelLoadingError,
+    ModelRetrievalError,
+    RetryError,
+)
+from inference_models.fetch import fetch_package
+from inference_models.load import LoadRequest
+from inference_models.measure.child import can_start_children
+from inference_models.measure.contender import Contender
+from inference_models.measure.contest import Arena, Contest
+from inference_models.measure.job import Job
+from inference_models.measure.report import NOT_FETCHED, TuneReport
+from inference_models.measure.settings import default_first, plans_to_measure
+from inference_models.measure.store import Measurement, MeasurementStore, name_plan, subject_of
+from inference_models.measure.summary import notes_on, row_of, summarised
+from inference_models.parity.images import probe_images
+from inference_models.remembered import LoadMemory
+from inference_models.resolutions import RememberedProvider
+from inference_models.resolve.choose import choose_packages
+from inference_models.resolve.environment import probe_environment
+from inference_models.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from inference_models.arrays import NumpyArray
+    from inference_models.entities import ModelMetadata
+    from inference_models.fetch import Source
+    from inference_models.load_options import LoadOptions
+    from inference_models.measure.report import TuneRow
+    from inference_models.package.folder import PackageFolder
+    from inference_models.resolve.choose import Choice
+    from inference_models.resolve.request import PackageRequest
+    from inference_models.selection import Plan
+
+_log = logging.getLogger("inference-models")
+DEFAULT_BUDGET_S = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TuneOptions:
+    """How to measure."""
+
+    budget: float = DEFAULT_BUDGET_S
+    """Seconds; fetching comes before."""
+    images: Sequence[NumpyArray] = ()
+    """(H, W, 3) uint8 BGR pictures of the kind the model will see; none: pictures made by arithmetic."""
+    progress: Callable[[str, float], None] | None = None
+
+
+@dataclass(frozen=True)
+class Asking:
+    """The load that is measured for."""
+
+    model: ModelMetadata
+    source: Source
+    choice: Choice
+    load: LoadRequest
+    memory: LoadMemory
+
+
+def tune_model(
+    model_id: str, request: PackageRequest, options: LoadOptions, *, api_key: str | None, how: TuneOptions
+) -> TuneReport:
+    """What is fastest for a model on this machine, measured now; a load with the same request takes it from then on.
+
+    Raises:
+        ModelNotFoundError: no provider knows the id.
+        NoCompatiblePackageError: nothing of it can run here.
+        EnvironmentConfigurationError: this program cannot start processes to measure in.
+    """
+    load = LoadRequest(options=options, device=request.device, extra={})
+    memory = LoadMemory(request=request, environment=probe_environment(), select="measured")
+    with described(model_id, api_key=api_key, load=load, memory=memory) as (model, source):
+        choice = choose_packages(model, request, memory.environment)
+        report = tune(Asking(model, source, choice, load, memory), how)
+        winner = report.winner
+        if winner is not None and not isinstance(source.provider, RememberedProvider):
+            memory.keep(source.name, source.model_id, source.stated, model, winner.package_id)
+        return report
+
+
+def fastest_plan(asking: Asking, options: TuneOptions) -> Plan | None:
+    """The plan to load for `select="measured"`; None, with a warning on the log, where it cannot be measured."""
+    plans = plans_to_measure(asking.choice, asking.load, asking.memory.environment)
+    if len(plans) == 1:
+        return None
+    try:
+        report = tune(asking, options)
+    except EnvironmentConfigurationError as exc:
+        _log.warning("%r is loaded in the declared order; it cannot be measured: %s", asking.model.model_id, exc)
+        return None
+    for row in report.rows:
+        _log.info("%s, %s: %s", row.candidate, row.setting, row.verdict)
+    winner = report.winner
+    if winner is None:
+        _log.warning("%r is loaded in the declared order: nothing could be measured", asking.model.model_id)
+        return None
+    return next(plan for plan in plans if _names(winner) == _names(row_of(plan, "", "")))
+
+
+def tune(asking: Asking, options: TuneOptions) -> TuneReport:
+    """What every plan does on this machine; the winner is remembered.
+
+    Raises:
+        EnvironmentConfigurationError: this program cannot start processes to measure in, or write what they need.
+    """
+    if not can_start_children():
+        raise EnvironmentConfigurationError(
+            "candidates cannot be measured here.",
+            needs="a Python interpreter that can be started again",
+            found="a program that was frozen into one executable",
+            fix="measure with the command line of an ordinary installation: inference-models tune",
+        )
+    plans = plans_to_measure(asking.choice, asking.load, asking.memory.environment)
+    contenders, absent = _fetched(asking, plans)
+    numbers = {contender.position: number for number, contender in enumerate(contenders)}
+    looks = [numbers[position] for position in default_first(plans) if position in numbers]
+    try:
+        with _pictures(options) as (folder, pictures, timed):
+            arena = Arena(folder, pictures, timed, options.budget, options.progress or _nothing)
+            contest = Contest(contenders, arena)
+            contest.run(looks)
+    except OSError as exc:
+        raise EnvironmentConfigurationError(
+            "candidates cannot be measured here.",
+            needs="a temporary folder with room, and processes that may be started",
+            found=exc.strerror or str(exc),
+            fix="set TMPDIR to a folder you may write to",
+        ) from exc
+    rows = summarised(contest, contenders, absent)
+    report = _report(asking, contest, rows, options.budget)
+    report = replace(report, notes=notes_on(contest, contenders, options.budget))
+    return report if contest.winner is None else _remembered(asking, contest.winner.job.plan, report)
+
+
+def _fetched(asking: Asking, plans: Sequence[Plan]) -> tuple[list[Contender], list[TuneRow]]:
+    """The plans whose packages are here, and rows for the others. Children need neither a network nor a key."""
+    folders: dict[str, PackageFolder | BaseInferenceModelsError] = {}
+    contenders, absent = [], []
+    for position, plan in enumerate(plans):
+        package = plan.candidate.package
+        if package.package_id not in folders:
+            try:
+                folders[package.package_id] = fetch_package(asking.model, package, asking.source)
+            except (EnvironmentConfigurationError, ModelRetrievalError, ModelLoadingError, RetryError) as exc:
+                _log.warning("%s of %r is not measured: %s", package.package_id, asking.model.model_id, exc)
+                folders[package.package_id] = exc
+        folder = folders[package.package_id]
+        if isinstance(folder, BaseInferenceModelsError):
+            absent.append(row_of(plan, NOT_FETCHED, f"could not be fetched: {folder.summary}"))
+        else:
+            contenders.append(Contender(position, Job(asking.model, plan, folder, asking.load)))
+    return contenders, absent
+
+
+@contextmanager
+def _pictures(options: TuneOptions) -> Iterator[tuple[Path, list[str], int]]:
+    """A private folder with the pictures as arrays, their paths, and how many of them are timed."""
+    made = probe_images()
+    timed = list(options.images) or [max(made, key=lambda image: image.size)]
+    others = [image for image in made if image is not timed[0]]
+    with tempfile.TemporaryDirectory(prefix="inference-models-", ignore_cleanup_errors=True) as name:
+        paths = []
+        for number, image in enumerate([*timed, *others]):
+            path = Path(name, f"image-{number}.npy")
+            np.save(path, image)
+            paths.append(str(path))
+        yield Path(name), paths, len(timed)
+
+
+def _report(asking: Asking, contest: Contest, rows: tuple[TuneRow, ...], budget: float) -> TuneReport:
+    subject = subject_of(asking.model, asking.source.name, asking.load, asking.memory)
+    reference = contest.reference
+    return TuneReport(
+        model_id=subject.model_id,
+        provider=asking.source.name,
+        created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        library_version=__version__,
+        machine=subject.machine,
+        budget=budget,
+        seconds=round(contest.seconds, 3),
+        images=0 if reference is None else contest.pictures_compared,
+        reference=None if reference is None else reference.job.plan.candidate.label,
+        rows=rows,
+    )
+
+
+def _remembered(asking: Asking, winner: Plan, report: TuneReport) -> TuneReport:
+    """`report`, saying whether later loads will know the winner."""
+    subject = subject_of(asking.model, asking.source.name, asking.load, asking.memory)
+    measurement = Measurement(
+        provider=subject.provider,
+        model_id=subject.model_id,
+        machine=subject.machine,
+        request=subject.request,
+        created_at=datetime.fromisoformat(report.created_at),
+        library_version=report.library_version,
+        budget=report.budget,
+        winner=name_plan(winner),
+        # What a candidate wrote last may hold anything.
+        table=[asdict(replace(row, last_lines=())) for row in report.rows],
+    )
+    try:
+        MeasurementStore().write(subject, measurement)
+    except OSError as exc:
+        reason = exc.strerror or str(exc)
+        _log.warning("what is fastest for %r could not be remembered: %s", subject.model_id, reason)
+        return replace(report, notes=(*report.notes, f"it could not be remembered: {reason}"))
+    source = asking.source
+    asking.memory.decide(source.name, source.model_id, source.stated, winner.candidate.package.package_id)
+    return replace(report, remembered=True)
+
+
+def _names(row: TuneRow) -> tuple[object, ...]:
+    return row.package_id, row.backend, row.threads, row.execution_providers
+
+
+def _nothing(text: str, share: float) -> None:
+    """Nobody looks."""

@@ -1,0 +1,129 @@
+"""Classifiers in folders: real graphs, and code that misbehaves."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import helper
+
+import graphs
+from inference_models.entities import (
+    BackendType,
+    LocalFileArtefactSpecs,
+    ModelMetadata,
+    ModelPackageMetadata,
+    ONNXPackageDetails,
+    Quantization,
+)
+from inference_models.fetch import Source
+from inference_models.load import LoadRequest
+from inference_models.load_options import LoadOptions
+from inference_models.measure.tune import Asking
+from inference_models.package.code import code_digest
+from inference_models.remembered import LoadMemory
+from inference_models.resolve.candidate import Candidate
+from inference_models.resolve.choose import Choice
+from inference_models.resolve.environment import Environment
+from inference_models.resolve.request import PackageRequest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONFIG = {
+    "network_input": {
+        "training_input_size": {"height": 8, "width": 8},
+        "dynamic_spatial_size_supported": False,
+        "color_mode": "rgb",
+        "resize_mode": "stretch",
+        "input_channels": 3,
+        "scaling_factor": 255,
+    },
+    "post_processing": {"type": "softmax", "fused": False},
+}
+ENVIRONMENT = Environment(system="linux x86_64", python="3.11", cpus=2)
+CODE = """
+import os, sys, time
+import numpy as np
+from inference_models.predictions.classification import ClassificationPrediction
+
+class Model:
+    @classmethod
+    def from_pretrained(cls, directory, **kwargs):
+        {opened}
+        return cls()
+
+    def __call__(self, image, confidence=None):
+        {called}
+        scores = np.array([[0.9, 0.1]], np.float32)
+        return ClassificationPrediction(np.array([0]), scores)
+
+    def close(self):
+        pass
+"""
+
+
+def classifier(folder: Path, *, tilt: float = 0.0, work: int = 0) -> ModelPackageMetadata:
+    """Two classes by the mean colour; `tilt` changes the scores, `work` adds multiplications that change nothing."""
+    weights = {"w": np.array([[4, -4], [0, 0], [-4, 4]], np.float32) + np.float32(tilt)}
+    weights["w"][0, 0] += tilt
+    nodes = [helper.make_node("ReduceMean", ["images"], ["mean"], axes=[2, 3], keepdims=0)]
+    source = "mean"
+    if work:
+        weights["wide"] = np.zeros((3, work), np.float32)
+        weights["square"] = np.zeros((work, work), np.float32)
+        weights["narrow"] = np.zeros((work, 3), np.float32)
+        nodes += [
+            helper.make_node("MatMul", ["mean", "wide"], ["h0"]),
+            helper.make_node("MatMul", ["h0", "square"], ["h1"]),
+            helper.make_node("MatMul", ["h1", "narrow"], ["h2"]),
+            helper.make_node("Add", ["mean", "h2"], ["again"]),
+        ]
+        source = "again"
+    nodes.append(helper.make_node("MatMul", [source, "w"], ["output0"]))
+    graphs.save(
+        folder / "weights.onnx",
+        nodes,
+        inputs={"images": ["batch", 3, 8, 8]},
+        outputs={"output0": ["batch", 2]},
+        weights=weights,
+    )
+    stated = {"model_architecture": "resnet", "task_type": "classification", "backend_type": "onnx"}
+    _write(folder, {"inference_config.json": json.dumps(CONFIG), "model_config.json": json.dumps(stated)})
+    return _package(folder, BackendType.ONNX)
+
+
+def code(folder: Path, *, opened: str = "pass", called: str = "pass") -> ModelPackageMetadata:
+    """A model that does what it is told when it is opened, and when it is called."""
+    folder.mkdir(parents=True)
+    stated = {"model_module": "model.py", "model_class": "Model"}
+    _write(folder, {"model.py": CODE.format(opened=opened, called=called), "model_config.json": json.dumps(stated)})
+    return _package(folder, BackendType.CUSTOM)
+
+
+def asking(*packages: ModelPackageMetadata, consent_to: Path | None = None, **options: object) -> Asking:
+    """A load that may take any of `packages`, the first being the best in the declared order."""
+    consent = False if consent_to is None else code_digest(consent_to)
+    load = LoadRequest(options=LoadOptions(allow_local_code_packages=consent, **options), extra={})
+    memory = LoadMemory(request=PackageRequest(), environment=ENVIRONMENT, select=load.options.select)
+    model = ModelMetadata("team/m", "resnet", list(packages), task_type="classification")
+    choice = Choice(tuple(Candidate(package, package.backend) for package in packages), ())
+    return Asking(model, Source("folders", None, "m"), choice, load, memory)
+
+
+def _write(folder: Path, texts: dict[str, str]) -> None:
+    for name, text in {"class_names.txt": "a\nb\n", **texts}.items():
+        (folder / name).write_text(text)
+
+
+def _package(folder: Path, backend: BackendType) -> ModelPackageMetadata:
+    return ModelPackageMetadata(
+        package_id=folder.name,
+        backend=backend,
+        package_artefacts=[LocalFileArtefactSpecs(path.name, path) for path in sorted(folder.iterdir())],
+        quantization=Quantization.FP32,
+        dynamic_batch_size_supported=True,
+        onnx_package_details=ONNXPackageDetails(graphs.OPSET) if backend is BackendType.ONNX else None,
+        trusted_source=True,
+    )

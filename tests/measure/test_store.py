@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import replace
+from datetime import datetime, timezone
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+import pytest
+
+from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
+from inference_models.load_options import LoadOptions
+from inference_models.measure.store import (
+    Measurement,
+    MeasurementStore,
+    RememberedPlan,
+    Subject,
+    find_plan,
+    name_plan,
+    package_digest,
+    subject_of,
+)
+from inference_models.resolve.request import PackageRequest
+from inference_models.selection import Plan, remembered_plan, select_plans
+from measure.packages import asking, classifier
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inference_models.measure.tune import Asking
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Asking:
+    return asking(classifier(tmp_path / "a"), classifier(tmp_path / "b"))
+
+
+def parts(asked: Asking) -> tuple[object, ...]:
+    return asked.model, asked.source, asked.choice, asked.load, asked.memory
+
+
+def keep(asked: Asking, *, position: int = 1, threads: int | None = 1) -> Path:
+    """Remember a plan as fastest; returns its file."""
+    subject = subject_of(asked.model, asked.source.name, asked.load, asked.memory)
+    measurement = Measurement(
+        **subject.model_dump(),
+        created_at=datetime.now(timezone.utc),
+        library_version="1",
+        budget=60,
+        winner=name_plan(Plan(asked.choice.admissible[position], threads)),
+    )
+    MeasurementStore().write(subject, measurement)
+    return MeasurementStore().path_of(subject)
+
+
+def chosen(asked: Asking) -> tuple[str, str, int | None]:
+    selection = select_plans(*parts(asked))
+    first = selection.plans[0]
+    return selection.reason, first.candidate.package.package_id, first.threads
+
+
+class TestRemembered:
+    def test_comes_first_and_the_rest_in_the_declared_order(self, asked: Asking) -> None:
+        keep(asked)
+        selection = select_plans(*parts(asked))
+        assert [(plan.candidate.package.package_id, plan.threads) for plan in selection.plans] == [
+            ("b", 1),
+            ("a", None),
+        ]
+        assert selection.reason == "measured"
+
+    def test_is_private(self, asked: Asking) -> None:
+        path = keep(asked)
+        if os.name == "posix":
+            assert path.parent.stat().st_mode & 0o777 == 0o700
+
+    def test_is_ignored_when_the_declared_order_is_asked_for(self, asked: Asking) -> None:
+        keep(asked)
+        ordered = replace(asked, load=replace(asked.load, options=LoadOptions(select="order")))
+        assert chosen(ordered) == ("order", "a", None)
+        assert remembered_plan(*parts(ordered)) is None
+
+    def test_holds_for_measured_as_for_auto(self, asked: Asking) -> None:
+        keep(asked)
+        again = replace(asked, load=replace(asked.load, options=LoadOptions(select="measured")))
+        assert chosen(again) == ("measured", "b", 1)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda asked: replace(asked, load=replace(asked.load, options=LoadOptions(threads=2))),
+            lambda asked: replace(asked, load=replace(asked.load, options=LoadOptions(allow_fallback=True))),
+            lambda asked: replace(
+                asked, load=replace(asked.load, options=LoadOptions(allow_local_code_packages="sha256:1"))
+            ),
+            lambda asked: replace(asked, load=replace(asked.load, device="cpu")),
+            lambda asked: replace(asked, load=replace(asked.load, execution_providers=("CPUExecutionProvider",))),
+            lambda asked: replace(asked, source=replace(asked.source, name="others")),
+            lambda asked: replace(asked, model=replace(asked.model, model_id="team/n")),
+            lambda asked: replace(
+                asked, memory=replace(asked.memory, request=PackageRequest(backends=frozenset({BackendType.ONNX})))
+            ),
+            lambda asked: replace(
+                asked, memory=replace(asked.memory, environment=replace(asked.memory.environment, cpus=64))
+            ),
+        ],
+        ids=["threads", "fallback", "code", "device", "providers", "provider", "model", "request", "machine"],
+    )
+    def test_holds_for_the_same_question_only(self, asked: Asking, change: Callable[[Asking], Asking]) -> None:
+        keep(asked)
+        assert chosen(change(asked)) == ("order", "a", None)
+
+    def test_plan_must_be_admissible_still(self, asked: Asking) -> None:
+        keep(asked)
+        fewer = replace(asked, choice=replace(asked.choice, admissible=asked.choice.admissible[:1]))
+        assert chosen(fewer) == ("order", "a", None)
+
+    def test_plan_must_be_of_the_same_files(self, asked: Asking, tmp_path: Path) -> None:
+        keep(asked)
+        (tmp_path / "b" / "class_names.txt").write_text("c\nd\ne\n")
+        assert chosen(asked) == ("order", "a", None)
+
+    def test_is_the_same_whatever_the_order_in_which_backends_were_named(self, asked: Asking) -> None:
+        kinds = [BackendType.ONNX, BackendType.TORCH, BackendType.OPENVINO, BackendType.HF]
+        keys = set()
+        for order in (kinds, kinds[::-1]):
+            memory = replace(asked.memory, request=PackageRequest(backends=frozenset(order)))
+            keys.add(subject_of(asked.model, "p", asked.load, memory).key)
+        assert len(keys) == 1
+
+
+class TestDamage:
+    DAMAGES: ClassVar = {
+        "0 bytes": lambda data: b"",
+        "truncated": lambda data: data[: len(data) // 2],
+        "one bit": lambda data: data[:100] + bytes([data[100] ^ 1]) + data[101:],
+        "random": lambda data: os.urandom(len(data)),
+        "another program's": lambda data: b'{"winner": "me"}',
+    }
+
+    @pytest.mark.parametrize("how", DAMAGES)
+    def test_counts_as_absent_is_said_and_can_be_replaced(
+        self, asked: Asking, how: str, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        path = keep(asked)
+        path.write_bytes(self.DAMAGES[how](path.read_bytes()))
+        with caplog.at_level(logging.WARNING):
+            assert chosen(asked) == ("order", "a", None)
+        assert f"{path}: remembered measurement ignored: " in caplog.text
+        keep(asked)
+        assert chosen(asked) == ("measured", "b", 1)
+
+    @pytest.mark.skipif(os.name == "nt", reason="links need rights on Windows")
+    @pytest.mark.parametrize("what", ["folder", "link", "pipe"])
+    def test_what_is_no_file_is_not_followed_and_can_be_replaced(
+        self, asked: Asking, tmp_path: Path, what: str
+    ) -> None:
+        path = keep(asked)
+        moved = path.rename(tmp_path / "elsewhere.json")
+        if what == "folder":
+            path.mkdir()
+        elif what == "link":
+            path.symlink_to(moved)
+        else:
+            os.mkfifo(path)
+        assert chosen(asked) == ("order", "a", None)
+        keep(asked)
+        assert chosen(asked) == ("measured", "b", 1)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"format": 2},
+            {"format": 0},
+            {"provider": "others"},
+            {"model_id": "another"},
+            {"machine": "another"},
+            {"request": "another"},
+            {"winner": {"package_id": "b"}},
+            {"winner": {"package_id": "b", "package_digest": "x", "runtime": "magic"}},
+            {"winner": {"package_id": "b", "package_digest": "x", "runtime": "onnx", "threads": 0}},
+            {"winner": {"package_id": "c", "package_digest": "x", "runtime": "onnx"}},
+            {"winner": {"package_id": "b", "package_digest": "x", "runtime": "onnx"}},
+            {"winner": "rm -rf"},
+        ],
+    )
+    def test_what_is_whole_and_names_no_plan_of_ours_is_not_believed(
+        self, asked: Asking, change: dict[str, object]
+    ) -> None:
+        path = keep(asked)
+        body = json.loads(path.read_bytes().partition(b"\n")[2])
+        forged = json.dumps({**body, **change}).encode()
+        path.write_bytes(sha256(forged).hexdigest().encode() + b"\n" + forged)
+        assert chosen(asked) == ("order", "a", None)
+
+    def test_fields_of_later_releases_do_no_harm(self, asked: Asking) -> None:
+        path = keep(asked)
+        forged = json.dumps({**json.loads(path.read_bytes().partition(b"\n")[2]), "later": 1}).encode()
+        path.write_bytes(sha256(forged).hexdigest().encode() + b"\n" + forged)
+        assert chosen(asked) == ("measured", "b", 1)
+
+
+def test_signatures_of_urls_are_not_kept(asked: Asking) -> None:
+    url = "https://bucket.example/m/manifest.json?X-Signature=canary-1"
+    signed = replace(asked, model=replace(asked.model, model_id=url))
+    path = keep(signed)
+    assert b"canary" not in path.read_bytes()
+    other = replace(asked, model=replace(asked.model, model_id=url.replace("canary-1", "another")))
+    assert chosen(other) == ("measured", "b", 1)
+
+
+def test_the_digest_of_a_package_is_that_of_its_announced_files(asked: Asking) -> None:
+    package = asked.choice.admissible[0].package
+    files = [
+        FileDownloadSpecs("https://a/1", "weights.onnx", sha256_hash="AA" * 32, size=1),
+        InlineFileSpecs("class_names.txt", "a\n"),
+    ]
+    first = package_digest(replace(package, package_artefacts=files))
+    moved = replace(files[0], download_url="https://b/2?signed", sha256_hash="aa" * 32)
+    assert package_digest(replace(package, package_artefacts=[files[1], moved])) == first
+    other = replace(files[0], sha256_hash="bb" * 32)
+    assert package_digest(replace(package, package_artefacts=[other, files[1]])) != first
+
+
+def test_a_plan_is_found_by_package_and_runtime(asked: Asking) -> None:
+    plan = Plan(asked.choice.admissible[1], 2, ("CPUExecutionProvider",))
+    assert find_plan(asked.choice, name_plan(plan)) == plan
+    named = RememberedPlan(package_id="b", package_digest=name_plan(plan).package_digest, runtime=BackendType.TORCH)
+    assert find_plan(asked.choice, named) is None
+
+
+def test_clearing_forgets_everything(asked: Asking) -> None:
+    path = keep(asked)
+    path.with_name(f"{'0' * 64}.json").mkdir()
+    assert MeasurementStore().clear() == 2
+    assert chosen(asked) == ("order", "a", None)
+
+
+def test_keys_are_names_every_file_system_takes() -> None:
+    subject = Subject(provider="p\0", model_id="../../etc", machine="\udcff", request="")
+    assert len(subject.key) == 64
+    assert subject.key.isalnum()

@@ -172,8 +172,9 @@ class TestOptions:
         ("option", "value", "needs"),
         [
             ("arrays", "tf", "'numpy', 'torch' or None"),
-            ("threads", "2", "a whole number from 1 on, or None"),
-            ("threads", 0, "a whole number from 1 on, or None"),
+            ("threads", "2", "a whole number from 1 to 1024, or None"),
+            ("threads", 0, "a whole number from 1 to 1024, or None"),
+            ("threads", 100_000, "a whole number from 1 to 1024, or None"),
             ("max_package_loading_attempts", -1, "a whole number from 1 on, or None"),
             ("onnx_execution_providers", [], "a list of names, or of (name, options) pairs"),
             ("onnx_execution_providers", "CPUExecutionProvider", "a list of names, or of (name, options) pairs"),

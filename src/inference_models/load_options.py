@@ -29,6 +29,10 @@ NO_EFFECT = {
 """Options of the public library that are accepted so that existing calls run, and why they change nothing."""
 
 
+MOST_THREADS = 1024
+"""Runtimes start as many threads as they are told to; far more than any machine has processors would only end it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LoadOptions:
     """What `AutoModel.from_pretrained` takes besides its ten common arguments; each can also be passed by name."""
@@ -89,12 +93,14 @@ class LoadOptions:
 
     def __post_init__(self) -> None:
         """Refuse values that make no sense, before anything is loaded."""
-        for name in ("threads", "max_package_loading_attempts"):
+        for name, most in (("threads", MOST_THREADS), ("max_package_loading_attempts", None)):
             value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            if value is None:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= (most or value):
                 raise InvalidParameterError(
                     f"{name}={value!r} makes no sense.",
-                    needs="a whole number from 1 on, or None",
+                    needs=f"a whole number from 1 {f'to {most}' if most else 'on'}, or None",
                     found=repr(value),
                 )
         if self.select not in {"auto", "order", "measured"}:

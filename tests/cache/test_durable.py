@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 import threading
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +79,9 @@ def test_a_hint_replaces_a_folder_and_never_fails(tmp_path):
     write_hint(tmp_path / "f", b"x")
     assert (tmp_path / "f").read_bytes() == b"x"
     write_hint(tmp_path / "f" / "below a file", b"x")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is a file system of Linux that takes no folders")
+def test_a_file_system_that_takes_no_folders_is_an_error_and_not_an_endless_wait() -> None:
+    with pytest.raises(FileNotFoundError):
+        make_private_folder(Path("/proc/nothing/below"))

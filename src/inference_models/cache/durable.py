@@ -18,20 +18,28 @@ if TYPE_CHECKING:
     from inference_models.cache.digest import RunningDigest
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+_TRIES = 1000
+"""Times that another process may remove a folder under our hands."""
 _OTHER_FOLDER = "set INFERENCE_HOME to a folder with room that you may write to"
 
 
 def make_private_folder(path: Path) -> None:
     """Create `path` and missing parents, readable by this user only. Folders that exist keep their mode."""
-    while not path.is_dir():
+    lost: OSError | None = None
+    for _ in range(_TRIES):
+        if path.is_dir():
+            return
         make_private_folder(path.parent)
         try:
             path.mkdir(mode=0o700)
-        except FileExistsError:
+        except FileExistsError as exc:
             if os.path.lexists(path) and not path.is_dir():
                 raise
-        except FileNotFoundError:
-            continue  # another process removed the parent meanwhile
+            lost = exc
+        except FileNotFoundError as exc:
+            lost = exc  # another process removed the parent meanwhile; or the file system takes no folders
+    if lost is not None:
+        raise lost
 
 
 def write_file(path: Path, chunks: Iterable[bytes], digest: RunningDigest, *, limit: int | None = None) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -95,6 +96,16 @@ def test_what_the_machine_explains_leads_to_the_next_package_and_is_told(
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
         "a1 null fp32 of 'm' was passed over: the driver sleeps."
     ]
+
+
+def test_what_stands_in_for_a_measured_winner_was_not_measured(
+    opening: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening({"a1": EnvironmentConfigurationError("the driver sleeps.")})
+    select = attempt.select_plans
+    monkeypatch.setattr(attempt, "select_plans", lambda *arguments: replace(select(*arguments), reason="measured"))
+    assert AutoModel.from_pretrained("m").resolved_model.selected_by == "order"
+    assert AutoModel.from_pretrained("m", model_package_id="b2").resolved_model.selected_by == "measured"
 
 
 def test_a_programming_error_is_raised_and_nothing_else_is_tried(opening: Callable) -> None:

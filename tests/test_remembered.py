@@ -140,6 +140,17 @@ class TestOffline:
             score()
 
 
+def test_without_a_network_another_stored_package_stands_in_for_the_one_that_is_gone(
+    host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    host.add("team/cats/1", hosted.detector_files(tmp_path / "other", score=0.8), asked_for="cats", package_id="p2")
+    assert (score(model_package_id="p2"), score()) == (0.8, 0.9)
+    for path in Path(os.environ["INFERENCE_HOME"]).glob("packages/*/p1/weights.onnx"):
+        path.unlink()
+    monkeypatch.setenv("OFFLINE_MODE", "true")
+    assert score() == 0.8
+
+
 def test_no_key_and_no_signature_reaches_the_disk(host: hosted.Hosted) -> None:
     score(api_key="canary-key")
     score(api_key="canary-key")

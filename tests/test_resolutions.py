@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -404,3 +405,19 @@ def test_a_salt_that_is_a_folder_is_put_aside_and_made_anew(tmp_path):
     made = cache.salt(create=True)
     assert made is not None
     assert cache.salt() == made
+
+
+def test_a_full_disk_only_costs_the_memory(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("inference_models.resolution_files.write_atomic", full)
+    assert FileResolutionCache(tmp_path).salt(create=True) is None
+
+
+def test_a_folder_below_one_that_may_not_be_looked_into_is_not_writable(tmp_path, monkeypatch):
+    def refuse(path, **options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", refuse)
+    assert FileResolutionCache(tmp_path / "cache").is_writable() is False

@@ -110,7 +110,7 @@ def _load_first(
     """The first plan that opens; only reasons the environment explains lead to the next one."""
     failures: list[BaseInferenceModelsError] = []
     labels: list[str] = []
-    for plan in selection.plans[: load.options.max_package_loading_attempts]:
+    for number, plan in enumerate(selection.plans[: load.options.max_package_loading_attempts]):
         package = plan.candidate.package
         folder = fetch_package(model, package, source)
         wanted = plan.applied_to(load)
@@ -125,9 +125,10 @@ def _load_first(
             labels.append(plan.candidate.label)
             _log.warning("%s of %r was passed over: %s", plan.candidate.label, model.model_id, exc)
             continue
+        reason = selection.reason if number == 0 else "order"
         with suppress(AttributeError):  # a class of a package may refuse new attributes
-            loaded.resolved_model = replace(loaded.resolved_model, selected_by=selection.reason)  # type: ignore[type-var]
-        _say(load, "loaded %r: %s (chosen by %s)", model.model_id, plan.candidate.label, selection.reason)
+            loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)  # type: ignore[type-var]
+        _say(load, "loaded %r: %s (chosen by %s)", model.model_id, plan.candidate.label, reason)
         return loaded
     raise _exhausted(model, failures, labels)
 

@@ -51,11 +51,9 @@ class LoadMemory:
         decision = self.resolutions.recall(self._question(provider, model_id, options), any_age=alone)
         if decision is None:
             return None
-        packages = [
-            package
-            for package in self._candidates(decision, alone=alone)
-            if self._is_stored(provider, decision, package)
-        ]
+        packages = self._stored(provider, decision, self._candidates(decision, alone=alone))
+        if alone and not packages:  # what was loaded before is gone; another package may be here
+            packages = self._stored(provider, decision, decision.model.model_packages)
         if self.select == "measured" and not alone and len(packages) < len(self._admissible(decision)):
             return None
         return replace(decision.model, model_packages=packages) if packages else None
@@ -107,6 +105,15 @@ class LoadMemory:
         except NoModelPackagesAvailableError:
             return []
 
-    def _is_stored(self, provider: str, decision: Decision, package: ModelPackageMetadata) -> bool:
-        key = PackageKey(provider, package.cache_model_id or decision.model.model_id, package.package_id)
-        return self.store.open(key, package.package_artefacts) is not None
+    def _stored(
+        self, provider: str, decision: Decision, packages: list[ModelPackageMetadata]
+    ) -> list[ModelPackageMetadata]:
+        """Those whose files are all in the cache."""
+        keys = (
+            PackageKey(provider, item.cache_model_id or decision.model.model_id, item.package_id) for item in packages
+        )
+        return [
+            package
+            for key, package in zip(keys, packages, strict=True)
+            if self.store.open(key, package.package_artefacts) is not None
+        ]

@@ -100,19 +100,23 @@ class FileResolutionCache:
 
     def is_writable(self) -> bool:
         """Whether an answer could be replaced by a newer one. Finds out without writing."""
-        existing = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        try:
+            existing = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        except OSError:  # below a folder this user may not look into
+            return False
         return os.access(existing, os.W_OK)
 
     def salt(self, *, create: bool = False) -> bytes | None:
         """What credentials are hashed with in this cache; None when nothing was ever hashed here."""
         path = self.folder / "salt"
-        if create and not path.is_file() and self.is_writable():
-            make_private_folder(self.folder)
-            put_aside_folder(path)
-            write_atomic(path, os.urandom(32))
         try:
+            if create and not path.is_file() and self.is_writable():
+                make_private_folder(self.folder)
+                put_aside_folder(path)
+                write_atomic(path, os.urandom(32))
             return read_regular_file(path)
-        except (OSError, ValueError):
+        except (OSError, ValueError) as exc:
+            _log.debug("answers to a key are not remembered: %s", exc)
             return None
 
     def clear(self, *, damaged_only: bool = False) -> int:

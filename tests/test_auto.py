@@ -23,6 +23,7 @@ from inference_models.errors import (
     NoCompatiblePackageError,
     UnknownOptionError,
 )
+from inference_models.load_options import MOST_THREADS, SWITCHES
 from inference_models.tasks.graph_detection import GraphDetector
 
 PHOTO = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
@@ -172,9 +173,9 @@ class TestOptions:
         ("option", "value", "needs"),
         [
             ("arrays", "tf", "'numpy', 'torch' or None"),
-            ("threads", "2", "a whole number from 1 to 1024, or None"),
-            ("threads", 0, "a whole number from 1 to 1024, or None"),
-            ("threads", 100_000, "a whole number from 1 to 1024, or None"),
+            ("threads", "2", "a whole number from 1 to {most}, or None"),
+            ("threads", 0, "a whole number from 1 to {most}, or None"),
+            ("threads", 100_000, "a whole number from 1 to {most}, or None"),
             ("max_package_loading_attempts", -1, "a whole number from 1 on, or None"),
             ("onnx_execution_providers", [], "a list of names, or of (name, options) pairs"),
             ("onnx_execution_providers", "CPUExecutionProvider", "a list of names, or of (name, options) pairs"),
@@ -186,7 +187,19 @@ class TestOptions:
         with pytest.raises(InvalidParameterError) as caught:
             load(detector, **{option: value})
         lines = str(caught.value).splitlines()
-        assert lines[:2] == [f"{option}={value!r} makes no sense.", f"needs {needs}; found: {value!r}"]
+        assert lines[:2] == [
+            f"{option}={value!r} makes no sense.",
+            f"needs {needs.format(most=MOST_THREADS)}; found: {value!r}",
+        ]
+
+    @pytest.mark.parametrize("name", SWITCHES)
+    def test_a_text_does_not_switch_a_protection_off(self, detector: Path, name: str) -> None:
+        with pytest.raises(InvalidParameterError) as caught:
+            load(detector, **{name: "no"})
+        assert str(caught.value) == f"{name}='no' makes no sense.\nneeds True or False; found: 'no'"
+
+    def test_the_model_shows_what_it_is(self, detector: Path) -> None:
+        assert repr(load(detector)) == f"<model {str(detector)!r}: package local, onnx on cpu>"
 
     def test_a_switch_is_true_or_false(self, detector: Path) -> None:
         with pytest.raises(InvalidParameterError) as caught:

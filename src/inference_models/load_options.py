@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike
@@ -29,8 +30,22 @@ NO_EFFECT = {
 """Options of the public library that are accepted so that existing calls run, and why they change nothing."""
 
 
-MOST_THREADS = 1024
-"""Runtimes start as many threads as they are told to; far more than any machine has processors would only end it."""
+MOST_THREADS = max(64, 4 * (os.cpu_count() or 1))
+"""Runtimes start as many threads as they are told to; many more than there are processors would only hang the load."""
+
+
+SWITCHES = (
+    "allow_direct_local_storage_loading",
+    "allow_fallback",
+    "allow_loading_dependency_models",
+    "allow_untrusted_packages",
+    "force",
+    "require_parity",
+    "trt_engine_host_code_allowed",
+    "use_auto_resolution_cache",
+    "verbose",
+)
+"""Options that are True or False. A text such as "no" would count as True and switch a protection off."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +117,12 @@ class LoadOptions:
                     f"{name}={value!r} makes no sense.",
                     needs=f"a whole number from 1 {f'to {most}' if most else 'on'}, or None",
                     found=repr(value),
+                )
+        for name in SWITCHES:
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise InvalidParameterError(
+                    f"{name}={value!r} makes no sense.", needs="True or False", found=repr(value)
                 )
         if self.select not in {"auto", "order", "measured"}:
             raise InvalidParameterError(

@@ -194,7 +194,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path: Path) -> None:
         assert lines[0] == f"weights.tflite: LiteRT {VERSION} cannot open the graph."
         assert lines[1].startswith("needs a graph this runtime supports; found: ")
         assert lines[2] == (
-            'export or fetch the file again, or update the runtime: pip install -U "inference-models[litert]"'
+            'export or fetch the file again, or update the runtime: pip install -U "ai-edge-litert>=1.2"'
         )
 
 

@@ -83,7 +83,7 @@ def test_a_graph_with_an_unknown_operator_is_refused_with_the_reason(tmp_path: P
     assert lines[0].startswith("weights.onnx: ONNX Runtime ")
     assert lines[0].endswith(" cannot open the graph.")
     assert "Rectify" in lines[1]
-    assert lines[2].startswith('export the model again, or update the runtime: pip install -U "inference-models[')
+    assert lines[2].startswith('export the model again, or update the runtime: pip install -U "onnxruntime>=')
 
 
 def opening(path: Path, **changes: object) -> backend._Opening:

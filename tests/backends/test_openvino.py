@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 if backend.installed_version() is None:
     pytest.skip("needs OpenVINO", allow_module_level=True)
 VERSION = backend.installed_version()
-UPDATE = 'export the model again, or update the runtime: pip install -U "inference-models[openvino]"'
+UPDATE = 'export the model again, or update the runtime: pip install -U "openvino>=2025.0"'
 
 
 def onnx_request(path: Path, **changes: object) -> SessionRequest:

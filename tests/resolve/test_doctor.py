@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -98,6 +99,10 @@ class TestLibraries:
             ),
             Finding(GOOD, "one OpenCV: installed outside of pip"),
         ]
+
+    def test_none_but_another_library_that_reads_onnx(self, tmp_path: Path) -> None:
+        (found, _) = [*examine_onnx_runtimes(installed(tmp_path, "openvino")), None]
+        assert found.what == "ONNX Runtime is not installed, ONNX packages run with openvino"
 
     def test_several(self, tmp_path: Path) -> None:
         found = installed(
@@ -270,9 +275,33 @@ class TestCache:
     def test_that_is_read_only(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "access", lambda path, mode: False)
         folder = config.cache_directory()
+        folder.mkdir(parents=True)
         assert list(examine_cache(tmp_path)) == [
             Finding(NOTE, f"the cache {folder} is read-only: only models that are in it load", OTHER_FOLDER)
         ]
+
+    def test_that_cannot_be_made(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+        monkeypatch.setenv("INFERENCE_HOME", str(tmp_path / "home"))
+        assert list(examine_cache(tmp_path)) == [
+            Finding(BAD, f"the cache {tmp_path / 'home'} cannot be written: {tmp_path} takes no files", OTHER_FOLDER)
+        ]
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="looks at a file system of Linux")
+    def test_on_a_file_system_that_keeps_no_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("INFERENCE_HOME", "/proc/nope")
+        assert list(examine_cache()) == [
+            Finding(BAD, "the cache /proc/nope cannot be written: /proc takes no files", OTHER_FOLDER)
+        ]
+
+    def test_on_a_file_system_that_does_not_say_how_large_it_is(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 0))
+        (found,) = examine_cache(self.mounted(tmp_path, "ext4"))
+        folder = config.cache_directory()
+        assert found == Finding(GOOD, f"cache {folder}, its file system does not say how much is free")
+        assert not folder.exists()
 
     def test_that_is_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         file = put(tmp_path, "file", "")

@@ -76,6 +76,8 @@ def test_nothing_is_promised_where_nothing_helps() -> None:
         f"  a1f3  trt fp16  {ENGINE_REASONS[0]}",
         f"                  {ENGINE_REASONS[1]}",
         f"                  {ENGINE_REASONS[2]}",
+        "",
+        "  fewest steps   none: it takes another machine, another export of the model or another release of this library",
     ]
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from inference_models.entities import BackendType, Quantization
@@ -20,6 +22,9 @@ from inference_models.resolve.request import (
     parse_device,
     parse_quantizations,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.mark.parametrize("value", ["onnx", "ONNX", BackendType.ONNX, ["onnx"], ("onnx",), {BackendType.ONNX}])
@@ -80,7 +85,7 @@ def test_a_device_may_be_one_of_torch() -> None:
     assert parse_device(torch.device("cuda", 0)) == "cuda:0"
 
 
-@pytest.mark.parametrize("value", ["tpu", "cuda:x", "cuda:", "cpu:1", 0])
+@pytest.mark.parametrize("value", ["", "tpu", "cuda:x", "cuda:", "cpu:1", 0])
 def test_other_devices_are_refused(value: object) -> None:
     with pytest.raises(InvalidParameterError) as caught:
         parse_device(value)
@@ -189,3 +194,14 @@ def test_an_unknown_capability_names_those_that_are_known() -> None:
 )
 def test_a_changed_request_is_written_as_arguments_that_can_be_pasted(change: dict[str, object], text: str) -> None:
     assert as_arguments(change) == text
+
+
+@pytest.mark.parametrize(("name", "parse"), [("backend", parse_backends), ("quantization", parse_quantizations)])
+def test_wishes_that_leave_nothing_are_refused(name: str, parse: Callable[[object], object]) -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        parse([])
+    assert str(caught.value) == (
+        f"{name}=[] leaves nothing to choose from.\n"
+        "needs at least one name, or None for no wish; found: []\n"
+        f"leave {name} out"
+    )

@@ -334,5 +334,5 @@ def _refuse(where: str, exc: Exception) -> NoReturn:
         f"{where}: LiteRT {installed_version()} cannot open the graph.",
         needs="a graph this runtime supports",
         found=first_line(exc),
-        fix="export or fetch the file again, or update the runtime: " + INSTALL.replace("install", "install -U", 1),
+        fix="export or fetch the file again, or update the runtime: " + f'pip install -U "{REQUIRES}"',
     ) from exc

@@ -181,7 +181,7 @@ class _Opening:
             f"{self._graph.path.name}: ONNX Runtime {self._runtime.__version__} cannot open the graph.",
             needs="a graph this runtime supports",
             found=first_line(exc),
-            fix="export the model again, or update the runtime: " + INSTALL.replace("install", "install -U", 1),
+            fix="export the model again, or update the runtime: " + f'pip install -U "{REQUIRES}"',
         )
 
 

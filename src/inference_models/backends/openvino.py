@@ -340,7 +340,7 @@ def _unreadable(where: str, exc: Exception) -> CorruptedModelPackageError:
         f"{where}: OpenVINO {installed_version()} cannot open the graph.",
         needs="a graph this runtime supports",
         found=_reason(exc),
-        fix="export the model again, or update the runtime: " + INSTALL.replace("install", "install -U", 1),
+        fix="export the model again, or update the runtime: " + f'pip install -U "{REQUIRES}"',
     )
 
 

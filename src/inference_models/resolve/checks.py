@@ -122,7 +122,7 @@ CHECKS: tuple[Check, ...] = (
     Check(checks_request.check_batch_size, can_force=True, reads=_reads("batch_size")),
     Check(checks_features.check_nms_fusion, can_force=True, reads=_reads("nms_fusion", "package_id")),
     Check(checks_machine.check_platform),
-    Check(checks_machine.check_runtime, can_force=True, reads=_WHERE),
+    Check(checks_machine.check_runtime, can_force=True, reads=_WHERE | {"allow_fallback"}),
     Check(checks_machine.check_device, can_force=True, reads=_reads("device", "allow_fallback")),
     Check(checks_machine.check_memory, can_force=True, reads=_WHERE | {"batch_size"}),
     Check(checks_onnx.check_opset, can_force=True, only=_ONNX),

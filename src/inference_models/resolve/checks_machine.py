@@ -10,7 +10,8 @@ from packaging.requirements import Requirement
 from inference_models.backends import find_backend
 from inference_models.backends.onnx_providers import COREML, CUDA, DIRECTML, TENSORRT
 from inference_models.entities import BackendType
-from inference_models.resolve.checks_onnx import INSTALL_GPU, PLATFORM_OF_DEVICE, providers_used, wants_cuda
+from inference_models.resolve.checks_onnx import PLATFORM_OF_DEVICE, install_for, providers_used
+from inference_models.resolve.probe_mends import DOCTOR, mend_of
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -65,9 +66,9 @@ def check_runtime(case: Case) -> Rejection | None:
     """Refuses runtimes that are not installed, are too old, or cannot be imported."""
     library, distribution = LIBRARIES.get(case.runtime, (None, None))
     if library is not None and library in case.environment.broken:
-        mend = f"pip install --force-reinstall {_build(case, distribution)}"
         needs = f"{'an' if library[0] in 'aeiou' else 'a'} {library} that can be imported"
-        return case.refuse("runtime", needs, case.environment.broken[library], mend)
+        problem = case.environment.broken[library]
+        return case.refuse("runtime", needs, problem, _mend(case, library, distribution, problem))
     backend = find_backend(case.runtime)
     if backend is None:
         return _check_library(case, library, distribution)
@@ -80,8 +81,18 @@ def check_runtime(case: Case) -> Rejection | None:
         return case.refuse("runtime", backend.REQUIRES, str(installed), f'pip install -U "{newer}"')
     if library is None and case.runtime not in case.environment.runtimes:
         return None  # a plug-in that was registered after this machine was looked at
-    install = INSTALL_GPU if wants_cuda(case) else backend.INSTALL
-    return case.refuse("runtime", backend.REQUIRES, "not installed", install)
+    return case.refuse("runtime", backend.REQUIRES, "not installed", install_for(case, backend.INSTALL))
+
+
+def _mend(case: Case, library: str, distribution: str | None, problem: str) -> str | None:
+    """The command that most likely makes a library importable; None where only looking closer helps."""
+    version = case.environment.installed.get(library)
+    known = None if version is None else f"{_build(case, distribution)} {version}"
+    label = case.environment.builds.get(library, known)
+    if label is None:
+        return f"pip install --force-reinstall {_build(case, distribution)}"
+    mend = mend_of(label, problem)
+    return None if mend == DOCTOR else mend
 
 
 def check_device(case: Case) -> Rejection | None:

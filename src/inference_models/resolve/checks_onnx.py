@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference_models.backends.onnx_providers import CPU, CUDA, DIRECTML, OPENVINO, PROVIDER_OF_DEVICE, TENSORRT
+from inference_models.backends.onnx_providers import (
+    COREML,
+    CPU,
+    CUDA,
+    DIRECTML,
+    OPENVINO,
+    PROVIDER_OF_DEVICE,
+    TENSORRT,
+)
 from inference_models.entities import BackendType
+from inference_models.naming import nearest_hint
 
 if TYPE_CHECKING:
     from inference_models.resolve.checks import Case
@@ -33,6 +42,31 @@ Found by opening a graph of one node with every operator set in the last patch o
 1.22.1, 1.23.2, 1.24.4, 1.25.1, 1.26.0, 1.27.0, 1.28.0, 1.29.0, 1.30.0, 1.31.1 and 1.32.0. Newer releases are trusted
 to say themselves what they do not open.
 """
+PROVIDERS = (
+    "ACLExecutionProvider",
+    "ArmNNExecutionProvider",
+    "AzureExecutionProvider",
+    CPU,
+    CUDA,
+    "CANNExecutionProvider",
+    COREML,
+    DIRECTML,
+    "DnnlExecutionProvider",
+    "MIGraphXExecutionProvider",
+    "NvTensorRTRTXExecutionProvider",
+    "NnapiExecutionProvider",
+    OPENVINO,
+    "QNNExecutionProvider",
+    "ROCMExecutionProvider",
+    "RknpuExecutionProvider",
+    TENSORRT,
+    "TvmExecutionProvider",
+    "VSINPUExecutionProvider",
+    "VitisAIExecutionProvider",
+    "WebGpuExecutionProvider",
+    "XnnpackExecutionProvider",
+)
+"""Names that builds of ONNX Runtime know, from the list of its source."""
 INSTALL_GPU = 'pip install "inference-models[onnx-gpu]"'
 # The builds of ONNX Runtime overwrite each other's files, so the one that is there has to go first.
 _BUILDS = {
@@ -49,6 +83,7 @@ PLATFORM_OF_DEVICE: dict[str, tuple[str, str]] = {
 }
 """Kinds of device that only one system has: how `Environment.system` begins there, and in words."""
 _ON_NVIDIA = frozenset({CUDA, TENSORRT})
+_IN_EVERY_BUILD = frozenset({"AzureExecutionProvider", CPU})
 
 
 def check_opset(case: Case) -> Rejection | None:
@@ -67,7 +102,9 @@ def check_opset(case: Case) -> Rejection | None:
 def check_execution_providers(case: Case) -> Rejection | None:
     """Refuses builds of ONNX Runtime without the execution providers that were asked for, or that the device needs."""
     request, available = case.request, case.environment.execution_providers
-    if not available or request.allow_fallback:
+    if not available:
+        return _refuse_unknown_providers(case)
+    if request.allow_fallback:
         return None
     if request.execution_providers is None and request.device is None:
         preferred = request.preferred_providers
@@ -104,11 +141,31 @@ def providers_used(case: Case) -> tuple[str, ...]:
     return (CUDA,) if CUDA in available and case.environment.gpus else (CPU,)
 
 
+def install_for(case: Case, usual: str) -> str | None:
+    """The command that installs a build of ONNX Runtime for the request; None where no build here would do."""
+    if wants_cuda(case):
+        return INSTALL_GPU
+    special = [name for name in case.request.execution_providers or () if name not in _IN_EVERY_BUILD]
+    if not special or case.runtime is not BackendType.ONNX or case.request.allow_fallback:
+        return usual
+    install = _build_with(case, special)
+    return None if install is None else install.rpartition(" && ")[2]
+
+
 def wants_cuda(case: Case) -> bool:
     """Whether only the CUDA build of ONNX Runtime does what was asked for, on a machine that has the device."""
     if case.runtime is not BackendType.ONNX or not case.environment.gpus:
         return False
     return not _ON_NVIDIA.isdisjoint(providers_used(case))
+
+
+def _refuse_unknown_providers(case: Case) -> Rejection | None:
+    """Where ONNX Runtime is missing: names that no build of it has, which installing it would not help."""
+    unknown = [name for name in case.request.execution_providers or () if name not in PROVIDERS]
+    if not unknown:
+        return None
+    found = f"{unknown[0]!r}, which no build of it has; {nearest_hint(unknown[0], PROVIDERS)}"
+    return case.refuse("execution_providers", "execution providers of ONNX Runtime", found)
 
 
 def _refuse_providers(case: Case, missing: list[str]) -> Rejection | None:

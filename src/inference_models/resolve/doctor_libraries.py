@@ -7,7 +7,9 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from inference_models.backends import find_backend
+from packaging.requirements import Requirement
+
+from inference_models.backends import find_backend, runtimes_for
 from inference_models.entities import BackendType
 from inference_models.resolve.doctor_findings import BAD, GOOD, NOTE, Finding
 from inference_models.resolve.probe_child import CUDA
@@ -29,13 +31,20 @@ def examine_onnx_runtimes(distributions: Mapping[str, Distribution]) -> Iterable
     if not found:
         onnx = find_backend(BackendType.ONNX)
         install = onnx.INSTALL if onnx else None
-        yield Finding(NOTE, "ONNX Runtime is not installed, ONNX packages cannot run", install)
+        others = [kind.value for kind in runtimes_for(BackendType.ONNX)[1:] if _is_installed(kind, distributions)]
+        instead = f"run with {' or '.join(others)}" if others else "cannot run"
+        yield Finding(NOTE, f"ONNX Runtime is not installed, ONNX packages {instead}", install)
     elif len(found) == 1:
         yield Finding(GOOD, f"one ONNX Runtime: {found[0]}")
     else:
         # Whoever installed a special build wanted it; the plain one came along with some other package.
         keep = next(name for name in found if name != "onnxruntime")
         yield _overwriting(sorted(found), keep)
+
+
+def _is_installed(kind: BackendType, distributions: Mapping[str, Distribution]) -> bool:
+    backend = find_backend(kind)
+    return backend is not None and Requirement(backend.REQUIRES).name in distributions
 
 
 def examine_opencv(distributions: Mapping[str, Distribution]) -> Iterable[Finding]:

@@ -9,7 +9,7 @@ from inference_models.resolve.candidate import candidates_of
 from inference_models.resolve.checks import Case
 from inference_models.resolve.layout import one_line
 from inference_models.resolve.rank import ranked
-from inference_models.resolve.reasons import package_lines, refusal_lines, told_together, why_text
+from inference_models.resolve.reasons import NO_STEPS, package_lines, refusal_lines, told_together, why_text
 from inference_models.resolve.report import CandidateReport
 from inference_models.resolve.steps import find_steps
 
@@ -47,6 +47,8 @@ def explain_refusals(
         through = "" if _is_native(model, package_id, runtime) else f" through {runtime.value}"
         fixes = "; then ".join(map(one_line, steps[0].fixes))
         lines += ["", f"  fewest steps   {one_line(package_id)}{through}: {fixes}"]
+    else:
+        lines += ["", f"  fewest steps   none: {NO_STEPS}"]
     return "\n".join(lines)
 
 

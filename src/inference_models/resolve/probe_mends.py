@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 
+DOCTOR = "inference-models doctor"
+"""Where no command is known to help."""
 _WHEELS = {
     "libcublas": "cublas",
     "libcublasLt": "cublas",
@@ -26,6 +29,12 @@ _SYSTEM_PACKAGES = {
 _MISSING = re.compile(r"(lib[\w+.-]+\.so(?:\.\d+)*): cannot open shared object file")
 _OF_CUDA = re.compile(r"(lib(?:cublas|cublasLt|cudart|nvrtc|nvJitLink))\.so\.(\d+)")
 """Libraries that carry the release of CUDA in their name; the others count for themselves."""
+_HIDING = re.compile(r" \(imported from (.+)\)$")
+
+
+def imported_from(problem: str, place: str) -> str:
+    """A problem of a library whose module is hidden by another one, which lies at `place`."""
+    return f"{problem} (imported from {place})"
 
 
 def mend_of(label: str, problem: str) -> str:
@@ -37,6 +46,9 @@ def mend_of(label: str, problem: str) -> str:
     """
     name, _, version = label.partition(" ")
     public = version.partition("+")[0]
+    hiding = _HIDING.search(problem)
+    if hiding:
+        return f"rename {hiding[1]}, or take {os.path.dirname(hiding[1])} off the import path"  # noqa: PTH120
     missing = _MISSING.search(problem)
     if missing and missing[1] in _SYSTEM_PACKAGES:
         return f"apt-get install -y {_SYSTEM_PACKAGES[missing[1]]}"
@@ -46,7 +58,7 @@ def mend_of(label: str, problem: str) -> str:
         # The build uses instructions this processor lacks; older builds were made for older processors.
         return f'pip install "{name}<{public}"'
     if "did not end within" in problem:
-        return "inference-models doctor"
+        return DOCTOR
     return f"pip install --force-reinstall --no-deps {name}=={public}"
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NOT_WANTED = "backend"
 """The check that refuses a runtime because the caller does not want it: no alternative to tell about."""
+NO_STEPS = "it takes another machine, another export of the model or another release of this library"
+"""What is left where no command and no argument helps."""
 MANY = 4
 """So many packages that say the same are told as one."""
 

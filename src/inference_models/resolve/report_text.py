@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from inference_models.resolve.layout import NAME_COLUMN, WIDTH, fact, named, one_line, size_text, wrapped
 from inference_models.resolve.plain_data import as_plain
-from inference_models.resolve.reasons import fix_text, package_lines, told_together, why_text
+from inference_models.resolve.reasons import NO_STEPS, fix_text, package_lines, told_together, why_text
 from inference_models.resolve.report import Step
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def _steps(steps: Sequence[Step], report: NegotiationReport, width: int) -> list
     nothing_runs = report.would_run is None
     if not steps:
         hopeless = nothing_runs and report.packages
-        none = "none: it takes another machine, another export of the model or another release of this library"
+        none = f"none: {NO_STEPS}"
         return fact("fewest steps", none, width=width) if hopeless else []
     shown = _shortest(steps)[:SHOWN_STEPS]
     lines = [line for number, step in enumerate(shown, 1) for line in _step(number, step, report, width)]

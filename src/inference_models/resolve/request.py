@@ -99,7 +99,7 @@ def build_request(
         )
     backends = parse_backends(backend)
     providers = parse_execution_providers(onnx_execution_providers)
-    disabled = frozenset[BackendType]() if backends is not None else parse_backends(options.disabled_backends)
+    disabled = parse_backends(options.disabled_backends, argument="disabled_backends") if backends is None else None
     return PackageRequest(
         package_id=model_package_id,
         backends=backends,
@@ -142,16 +142,18 @@ def _written(change: tuple[tuple[str, Any], ...]) -> str:
     return ", ".join(f"{ARGUMENTS[name]}={_literal(value)}" for name, value in change)
 
 
-def parse_backends(value: object) -> frozenset[BackendType] | None:
+def parse_backends(value: object, *, argument: str = "backend") -> frozenset[BackendType] | None:
     """`backend=` as a set: a name, a `BackendType`, or several of them.
 
     Raises:
         UnknownBackendTypeError: a name is no backend.
+        InvalidParameterError: no backend at all is allowed.
     """
-    if value is None:
+    if value is None or (argument == "disabled_backends" and not value):
         return None
     known = {kind.value: kind for kind in BackendType}
-    return frozenset(_lookup(item, known, "backend", UnknownBackendTypeError) for item in _several(value))
+    found = frozenset(_lookup(item, known, "backend", UnknownBackendTypeError) for item in _several(value))
+    return _not_empty(found, argument, value)
 
 
 def parse_quantizations(value: object) -> frozenset[Quantization] | None:
@@ -159,11 +161,13 @@ def parse_quantizations(value: object) -> frozenset[Quantization] | None:
 
     Raises:
         UnknownQuantizationError: a name is no quantization.
+        InvalidParameterError: no quantization at all is allowed.
     """
     if value is None:
         return None
     known = {kind.value: kind for kind in Quantization}
-    return frozenset(_lookup(item, known, "quantization", UnknownQuantizationError) for item in _several(value))
+    found = frozenset(_lookup(item, known, "quantization", UnknownQuantizationError) for item in _several(value))
+    return _not_empty(found, "quantization", value)
 
 
 def parse_batch_size(value: object) -> tuple[int, int] | None:
@@ -204,7 +208,7 @@ def parse_device(value: object) -> str | None:
         return None
     text = str(value).strip().lower()
     kind, colon, index = text.partition(":")
-    if text in {"", "auto"}:
+    if text == "auto":
         return None
     # PyTorch writes `cpu:0` and `mps:0`, and there is no other of them.
     if kind in DEVICES and (not colon or (index.isdecimal() and (kind in _NUMBERED or int(index) == 0))):
@@ -262,6 +266,17 @@ def _is_provider(item: object) -> bool:
     if isinstance(item, str):
         return True
     return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) and isinstance(item[1], dict)
+
+
+def _not_empty(found: frozenset[Kind], argument: str, value: object) -> frozenset[Kind]:
+    if found:
+        return found
+    raise InvalidParameterError(
+        f"{argument}={value!r} leaves nothing to choose from.",
+        needs="at least one name, or None for no wish",
+        found=repr(value),
+        fix=f"leave {argument} out",
+    )
 
 
 def _several(value: object) -> Iterable[object]:

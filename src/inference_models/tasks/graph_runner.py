@@ -136,6 +136,12 @@ class OneGraph:
         self._arrays = graph.arrays
         self._label = graph.label
 
+    def __repr__(self) -> str:
+        """What it is and where it runs."""
+        resolved = getattr(self, "resolved_model", None)
+        runs = f": package {resolved.model_package_id}, {resolved.backend} on {resolved.device}" if resolved else ""
+        return f"<{self._label}{runs}>"
+
     @classmethod
     def from_pretrained(cls, model_name_or_path: str, **kwargs: Any) -> Self:
         """The model in a package folder; takes the options of `AutoModel.from_pretrained`.

@@ -352,6 +352,15 @@ REFUSALS = [
         'device="cuda"',
     ),
     (
+        "device",
+        package(backend=BackendType.OPENVINO),
+        replace(MACHINE, runtimes={BackendType.OPENVINO: V("2026.4.1")}, accelerators=frozenset({"npu"})),
+        ask(device="gpu:1"),
+        "a GPU (/dev/dri/renderD*) for OpenVINO",
+        "no such device",
+        'device="cpu"',
+    ),
+    (
         "memory",
         package(package_artefacts=BIG),
         replace(MACHINE, memory=8_000_000_000),

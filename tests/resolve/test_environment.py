@@ -90,7 +90,7 @@ class TestReading:
 
     def test_a_library_that_ends_the_process_is_known_after_a_thorough_look(self, tmp_path: Path) -> None:
         install(tmp_path, "tensorrt", "10.3.0", tensorrt="import os; os.abort()")
-        install(tmp_path, "tensorrt-lean", "10.3.0", tensorrt_lean="")
+        install(tmp_path, "tensorrt-lean", "10.3.0", tensorrt_lean="Runtime = 1")
         place = Place(tmp_path, (str(tmp_path),))
         assert read_environment(place).broken == {}
         problems = {"tensorrt": "importing it ended the process by SIGABRT"}
@@ -105,6 +105,19 @@ class TestReading:
         assert read_environment(Place(tmp_path, ())).gpus == (Gpu(name="unknown"),)
         put(tmp_path, "proc/driver/nvidia/gpus/0000:17:00.0/information", "Model: \t NVIDIA L4\n")
         assert read_environment(Place(tmp_path, ())).gpus == (Gpu(name="NVIDIA L4"),)
+
+    def test_nothing_is_said_of_cuda_where_no_device_can_use_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(sys, "executable", "")
+        for name in ("nvidia-cuda-runtime", "nvidia-cudnn-cu12"):
+            install(tmp_path, name, "13.0.1")
+        place = Place(tmp_path, (str(tmp_path),))
+        found = read_environment(place)
+        assert (found.cuda_version, found.cudnn_version) == (None, None)
+        put(tmp_path, "dev/nvidia0", "")
+        found = read_environment(place)
+        assert (found.cuda_version, found.cudnn_version) == (Version("13.0.1"), Version("13.0.1"))
 
     def test_a_device_without_a_driver_cannot_be_used(self, tmp_path: Path) -> None:
         if any(Path("/dev").glob("nvidia[0-9]*")):

@@ -77,7 +77,8 @@ def test_nothing_is_promised_where_nothing_helps() -> None:
         f"                  {ENGINE_REASONS[1]}",
         f"                  {ENGINE_REASONS[2]}",
         "",
-        "  fewest steps   none: it takes another machine, another export of the model or another release of this library",
+        "  fewest steps   none: it takes another machine, another export of the model or another release of this "
+        "library",
     ]
 
 

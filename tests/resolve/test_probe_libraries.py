@@ -6,14 +6,17 @@ import importlib.metadata
 import os
 import re
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import Version
 
 from inference_models.resolve.probe_libraries import (
+    LIBRARIES,
     ONNX_RUNTIMES,
     find_library,
+    import_path,
     installed_distributions,
     installed_libraries,
     version_of,
@@ -100,3 +103,37 @@ def test_the_stamp_changes_when_the_same_version_is_installed_again(tmp_path: Pa
     assert found.stamp()[1] == (metadata / "METADATA").stat().st_size
     shutil.rmtree(metadata)
     assert found.stamp() == (0, 0)
+
+
+class TestImportPath:
+    def test_entries_that_are_relative_are_folders_of_the_working_directory(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "path", ["", "lib", "/opt/a/../b", 3])
+        here = os.getcwd()  # noqa: PTH109 - as the import does
+        assert import_path() == (here, os.path.join(here, "lib"), "/opt/a/../b")  # noqa: PTH118
+
+    def test_has_no_working_directory_where_the_import_has_none(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "path", ["/opt/b"])
+        assert import_path() == ("/opt/b",)
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps the working directory")
+    def test_of_a_folder_that_is_gone_has_no_part(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        monkeypatch.chdir(gone)
+        gone.rmdir()
+        monkeypatch.setattr(sys, "path", ["", "lib", "/opt/b"])
+        assert import_path() == ("/opt/b",)
+
+
+@pytest.mark.parametrize("library", ["onnxruntime", "openvino", "litert", "torch"])
+def test_every_library_has_the_attribute_that_tells_it_from_a_shell(library: str) -> None:
+    known = LIBRARIES[library]
+    module = pytest.importorskip(known.module)
+    assert known.attribute is not None
+    assert hasattr(module, known.attribute)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from inference_models.resolve.probe_mends import cuda_wheels, mend_of
+from inference_models.resolve.probe_mends import cuda_wheels, imported_from, mend_of
 
 MISSING = "ImportError: {}: cannot open shared object file: No such file or directory"
 
@@ -18,6 +18,11 @@ MISSING = "ImportError: {}: cannot open shared object file: No such file or dire
         ),
         ("torch 2.5.1+cu124", "RuntimeError", "pip install --force-reinstall --no-deps torch==2.5.1"),
         ("torch 2.5.1", "importing it did not end within 60 s", "inference-models doctor"),
+        (
+            "torch 2.5.1",
+            imported_from("importing it ended the process by SIGILL", "/home/me/torch.py"),
+            "rename /home/me/torch.py, or take /home/me off the import path",
+        ),
         ("torch 2.5.1", MISSING.format("libcudnn.so.9"), "pip install nvidia-cudnn-cu12"),
         ("torch 2.9.0", MISSING.format("libcublas.so.13"), "pip install nvidia-cublas"),
         ("mediapipe 0.10", MISSING.format("libGL.so.1"), "apt-get install -y libgl1"),

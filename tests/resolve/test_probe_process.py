@@ -72,6 +72,28 @@ def test_what_works_says_what_only_it_can_say(tmp_path: Path) -> None:
     assert (answer.problem, answer.facts) == (None, {"providers": ["A", "B"]})
 
 
+def test_what_lacks_the_attribute_it_is_used_for_is_a_shell(tmp_path: Path) -> None:
+    put(tmp_path, "victim/__init__.py", "Core = None\n")
+    path = [str(tmp_path), *sys.path]
+    assert ask_child("victim", path, SLOW_START_S, attribute="Core").problem is None
+    answer = ask_child("victim", path, SLOW_START_S, attribute="Runtime")
+    assert answer.problem == "it has no 'Runtime': files of it are missing"
+
+
+def test_the_child_gets_what_tunes_the_loader_and_the_arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    tunables = {
+        "GLIBC_TUNABLES": "glibc.rtld.optional_static_tls=4096",
+        "KMP_DUPLICATE_LIB_OK": "TRUE",
+        "LD_BIND_NOW": "1",
+        "MKL_THREADING_LAYER": "GNU",
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "OPENBLAS_CORETYPE": "HASWELL",
+    }
+    for name, value in tunables.items():
+        monkeypatch.setenv(name, value)
+    assert tunables.items() <= minimal_environment().items()
+
+
 def test_what_crashes_when_the_process_ends_works(tmp_path: Path) -> None:
     assert ask(tmp_path, "import atexit, os; atexit.register(os.abort)").problem is None
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 from packaging.version import Version
 
 from inference_models.errors import JetsonTypeResolutionError
-from inference_models.resolve.probe_system import is_jetson, jetson_type, l4t_version, os_version
+from inference_models.resolve.probe_system import accelerators, is_jetson, jetson_type, l4t_version, os_version
 from machines import put
 
 if TYPE_CHECKING:
@@ -71,3 +72,13 @@ def test_the_name_of_the_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr("sys.platform", "linux")
     put(tmp_path, "etc/os-release", text)
     assert os_version(tmp_path) == expected
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux shows devices as nodes")
+def test_devices_of_other_makers_are_known_by_their_nodes(tmp_path: Path) -> None:
+    assert accelerators(tmp_path) == frozenset()
+    put(tmp_path, "dev/dri/card0", "")
+    assert accelerators(tmp_path) == frozenset()
+    put(tmp_path, "dev/dri/renderD128", "")
+    put(tmp_path, "dev/accel/accel0", "")
+    assert accelerators(tmp_path) == {"gpu", "npu"}

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 LIBRARY = "tensorrt"
 """One that no test imports, so that this process has to ask."""
-COUNTING = "import os; open({log!r}, 'a').write('x')\n"
+SHELL = "it has no 'Runtime': files of it are missing"
+COUNTING = "class Runtime: ...\nimport os; open({log!r}, 'a').write('x')\n"
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +56,16 @@ class Victim:
         distribution = find_library(LIBRARY, self.path)
         assert distribution is not None
         return verdict_of(LIBRARY, distribution, run=run, retry=retry, path=self.path)
+
+    def problem(self) -> str | None:
+        verdict = self.verdict()
+        assert verdict is not None
+        return verdict.problem
+
+    def hide(self, folder: Path, code: str, name: str = "tensorrt") -> None:
+        """Put a package that is no part of any distribution before it."""
+        put(folder, f"{name}/__init__.py", code)
+        self.path.insert(0, str(folder))
 
 
 @pytest.fixture
@@ -114,6 +125,105 @@ class TestRemembering:
         monkeypatch.setenv("LD_LIBRARY_PATH", "/opt/other/lib")
         victim.verdict()
         assert victim.imports == 2
+
+    @pytest.mark.parametrize("name", ["GLIBC_TUNABLES", "KMP_DUPLICATE_LIB_OK", "OPENBLAS_CORETYPE"])
+    def test_what_mends_or_breaks_an_import_is_tried_again(
+        self, victim: Victim, monkeypatch: pytest.MonkeyPatch, name: str
+    ) -> None:
+        victim.install("import os\nif " + repr(name) + " not in os.environ: os.abort()\n")
+        monkeypatch.delenv(name, raising=False)
+        assert victim.problem() == "importing it ended the process by SIGABRT"
+        monkeypatch.setenv(name, {"GLIBC_TUNABLES": "glibc.malloc.check=0"}.get(name, "TRUE"))
+        assert victim.problem() is None
+
+
+class TestWhatIsFound:
+    """The module that the import finds decides, not only the distribution that is installed."""
+
+    def test_first_on_the_path_is_what_is_tried(self, victim: Victim, tmp_path: Path) -> None:
+        victim.install()
+        assert victim.problem() is None
+        victim.hide(tmp_path / "fake", "import os; os.abort()")
+        assert victim.problem() == (
+            f"importing it ended the process by SIGABRT (imported from {tmp_path / 'fake/tensorrt'})"
+        )
+
+    def test_on_the_path_of_another_program_says_nothing_about_this_one(self, victim: Victim, tmp_path: Path) -> None:
+        victim.install()
+        victim.hide(tmp_path / "fake", "import os; os.abort()")
+        assert victim.problem() is not None
+        victim.path.pop(0)
+        assert victim.problem() is None
+
+    @pytest.mark.parametrize("place", ["fake/tensorrt.py", "fake/tensorrt/__init__.py"])
+    def test_in_place_of_the_distribution_is_named_in_the_refusal(
+        self, victim: Victim, tmp_path: Path, place: str
+    ) -> None:
+        victim.install()
+        put(tmp_path, place, "raise RuntimeError('not it')")
+        victim.path.insert(0, str(tmp_path / "fake"))
+        named = tmp_path / place.removesuffix("/__init__.py")
+        with pytest.raises(EnvironmentConfigurationError) as caught:
+            ensure_importable(LIBRARY, path=victim.path)
+        assert str(caught.value) == (
+            "tensorrt 10.3.0 is installed and cannot be used here.\n"
+            "needs a build of tensorrt that this machine can import; "
+            f"found: RuntimeError: not it (imported from {named})\n"
+            f"rename {named}, or take {tmp_path / 'fake'} off the import path"
+        )
+
+    def test_in_the_working_directory_counts_where_the_import_looks_there(
+        self, victim: Victim, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        victim.install()
+        put(tmp_path, "here/tensorrt.py", "import os; os.abort()")
+        monkeypatch.chdir(tmp_path / "here")
+        monkeypatch.setattr(sys, "path", victim.path)
+        ensure_importable(LIBRARY)
+        monkeypatch.setattr(sys, "path", ["", *victim.path])
+        with pytest.raises(EnvironmentConfigurationError, match=r"SIGABRT \(imported from .*here/tensorrt\.py\)"):
+            ensure_importable(LIBRARY)
+
+    def test_beside_metadata_of_an_editable_installation_is_its_own(self, victim: Victim, tmp_path: Path) -> None:
+        install(victim.site, "tensorrt", "10.3.0")
+        victim.hide(tmp_path / "source", "raise RuntimeError('not built')")
+        assert victim.problem() == "RuntimeError: not built"
+
+    def test_changed_on_its_own_is_tried_again(self, victim: Victim) -> None:
+        victim.install()
+        victim.verdict()
+        put(victim.site, "tensorrt/__init__.py", "")
+        assert victim.problem() == SHELL
+        victim.install()
+        assert victim.problem() is None
+        assert victim.imports == 2
+
+    def test_when_nothing_is_found_it_cannot_be_imported(self, victim: Victim) -> None:
+        install(victim.site, "tensorrt", "10.3.0")
+        assert victim.problem() == "ModuleNotFoundError: No module named 'tensorrt'"
+
+    @pytest.mark.parametrize("left", ["tensorrt/__init__.py", "tensorrt/libs/some.so"], ids=["package", "folder"])
+    def test_that_is_only_a_shell_is_a_problem(self, victim: Victim, left: str) -> None:
+        install(victim.site, "tensorrt", "10.3.0")
+        put(victim.site, left, "")
+        assert victim.problem() == SHELL
+
+    def test_of_numpy_counts_as_libraries_are_built_against_it(self, victim: Victim, tmp_path: Path) -> None:
+        victim.install("import numpy\n")
+        victim.hide(tmp_path / "old", "raise ImportError('too old')", name="numpy")
+        assert victim.problem() == "ImportError: too old"
+        victim.path.pop(0)
+        assert victim.problem() is None
+
+    def test_is_looked_up_quickly(self, victim: Victim) -> None:
+        victim.install()
+        victim.verdict()
+        assert min(self.timed(victim) for _ in range(20)) < 1e-3
+
+    def timed(self, victim: Victim) -> float:
+        before = time.perf_counter()
+        victim.verdict()
+        return time.perf_counter() - before
 
 
 class TestFailure:

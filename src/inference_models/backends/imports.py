@@ -6,6 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from inference_models.errors import EnvironmentConfigurationError, MissingDependencyError
+from inference_models.resolve.probe_child import SHELL
+from inference_models.resolve.probe_libraries import LIBRARIES
 
 if TYPE_CHECKING:
     from packaging.version import Version
@@ -25,19 +27,45 @@ def import_runtime(module: str, packages: str, *, installed: Version | None, req
         MissingDependencyError: it is not installed.
         EnvironmentConfigurationError: it is installed and cannot be imported.
     """
+    imported, error = _attempt(module)
+    problem = _lacking(imported, module) if error is None else _words(error)
+    if problem is None:
+        return imported
+    if installed is None:
+        hint = "" if _is_absent(module, error) else f", and a module {module!r} that cannot be used: {problem}"
+        raise MissingDependencyError(
+            f"{packages} packages cannot run here.", needs=requires, found=f"not installed{hint}", fix=install
+        ) from error
+    raise EnvironmentConfigurationError(
+        f"{module} {installed} is installed and cannot be imported.",
+        needs=f"a working {requires}",
+        found=problem,
+        fix=install.replace("install", "install --force-reinstall", 1),
+    ) from error
+
+
+def _attempt(module: str) -> tuple[Any, Exception | None]:
     try:
-        return importlib.import_module(module)
-    except (ImportError, OSError) as exc:
-        if installed is None:
-            raise MissingDependencyError(
-                f"{packages} packages cannot run here.", needs=requires, found="not installed", fix=install
-            ) from exc
-        raise EnvironmentConfigurationError(
-            f"{module} {installed} is installed and cannot be imported.",
-            needs=f"a working {requires}",
-            found=first_line(exc),
-            fix=install.replace("install", "install --force-reinstall", 1),
-        ) from exc
+        return importlib.import_module(module), None
+    except Exception as exc:  # noqa: BLE001 - it runs whatever this machine has under that name, which may raise anything
+        return None, exc
+
+
+def _lacking(imported: Any, module: str) -> str | None:
+    """What is wrong with a runtime that can still be imported though it is half uninstalled; None: nothing."""
+    attribute = next((library.attribute for library in LIBRARIES.values() if library.module == module), None)
+    return None if attribute is None or hasattr(imported, attribute) else SHELL.format(attribute)
+
+
+def _is_absent(module: str, error: Exception | None) -> bool:
+    return isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
+
+
+def _words(exc: Exception) -> str:
+    """What an import says; errors of other kinds are hard to read without their type."""
+    if isinstance(exc, (ImportError, OSError)) or not error_text(exc):
+        return first_line(exc)
+    return f"{type(exc).__name__}: {first_line(exc)}"
 
 
 def first_line(exc: Exception) -> str:

@@ -52,6 +52,8 @@ PLATFORMS: dict[BackendType, tuple[tuple[str, ...], str]] = {
 _KIND_OF_PROVIDER = {CUDA: "cuda", COREML: "coreml", DIRECTML: "directml", TENSORRT: "cuda"}
 _GB = 1e9
 _MB = 1_000_000
+_NODES = {"gpu": "a GPU (/dev/dri/renderD*)", "npu": "an NPU (/dev/accel/accel*)"}
+"""Kinds of device that Linux shows as nodes."""
 
 
 def check_platform(case: Case) -> Rejection | None:
@@ -108,6 +110,9 @@ def check_device(case: Case) -> Rejection | None:
         return case.refuse("device", f"a backend for {kind}", found, change={"device": usable})
     if kind == "cuda":
         return _check_cuda_device(case, device)
+    shown = case.environment.accelerators
+    if kind in _NODES and shown is not None and kind not in shown:
+        return case.refuse("device", f"{_NODES[kind]} for OpenVINO", "no such device", change={"device": "cpu"})
     platform = PLATFORM_OF_DEVICE.get(kind)
     if platform is None or case.environment.system.startswith(platform[0]):
         return None

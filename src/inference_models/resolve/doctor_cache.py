@@ -8,6 +8,7 @@ import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 import inference_models
@@ -40,20 +41,22 @@ def examine_cache(root: Path = ROOT) -> Iterable[Finding]:
     if not existing.is_dir():
         yield Finding(BAD, f"the cache {folder} cannot be used: {existing} is a file", _OTHER_FOLDER)
         return
-    if not os.access(existing, os.W_OK):
-        yield Finding(NOTE, f"the cache {folder} is read-only: only models that are in it load", _OTHER_FOLDER)
+    room = shutil.disk_usage(existing)
+    if not os.access(existing, os.W_OK) or (room.total == 0 and not _takes_files(existing)):
+        yield _not_writable(folder, existing)
         return
     if kind in IN_MEMORY:
         yield Finding(NOTE, f"the cache {folder} lies in memory ({kind}) and is lost at a restart", _OTHER_FOLDER)
     elif kind in OVER_NETWORK or (kind.startswith("fuse.") and kind not in _LOCAL_FUSE):
         what = f"the cache {folder} lies on a network file system ({kind}): every load reads over the network"
         yield Finding(NOTE, what, _OTHER_FOLDER)
-    free = shutil.disk_usage(existing).free
-    if free < LOW_SPACE:
-        what = f"the cache {folder} has {free / 1e9:.1f} GB left: large models do not fit"
+    if room.total == 0:
+        yield Finding(GOOD, f"cache {folder}, its file system does not say how much is free")
+    elif room.free < LOW_SPACE:
+        what = f"the cache {folder} has {room.free / 1e9:.1f} GB left: large models do not fit"
         yield Finding(BAD, what, "inference-models cache gc")
     else:
-        yield Finding(GOOD, f"cache {folder}, {free / 1e9:.1f} GB free")
+        yield Finding(GOOD, f"cache {folder}, {room.free / 1e9:.1f} GB free")
 
 
 def examine_clock(now: float | None = None, files: Iterable[Path] | None = None) -> Iterable[Finding]:
@@ -79,6 +82,21 @@ def file_system(path: Path, root: Path = ROOT) -> str:
     holding = [fields for fields in mounts if len(fields) > 2 and path.is_relative_to(_unescaped(fields[1]))]
     # Of several file systems at one place the last one hides the others.
     return max(enumerate(holding), key=lambda item: (len(item[1][1]), item[0]))[1][2] if holding else ""
+
+
+def _not_writable(folder: Path, existing: Path) -> Finding:
+    if existing == folder:
+        return Finding(NOTE, f"the cache {folder} is read-only: only models that are in it load", _OTHER_FOLDER)
+    return Finding(BAD, f"the cache {folder} cannot be written: {existing} takes no files", _OTHER_FOLDER)
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether a file can be made there: what the kernel shows as files has no size, and rights say nothing to root."""
+    try:
+        with TemporaryFile(dir=folder):  # has no name where that is possible, and is gone at once
+            return True
+    except OSError:
+        return False
 
 
 def _unescaped(place: str) -> str:

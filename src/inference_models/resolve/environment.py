@@ -60,6 +60,8 @@ class Environment:
     memory_limit: int | None = None
     """The container's limit in bytes; None: no limit."""
     gpus: tuple[Gpu, ...] = ()
+    accelerators: frozenset[str] | None = None
+    """Kinds of device of other makers that the system shows: `gpu` (a render node), `npu`; None: nobody could say."""
     driver_version: Version | None = None
     cuda_version: Version | None = None
     """Of the CUDA runtime; the driver's, where that is older."""
@@ -106,6 +108,7 @@ class Environment:
             "cpu": f"{self.cpus} usable{_quota(self.cpu_quota)}; {' '.join(sorted(self.cpu_flags)) or 'flags unknown'}",
             "memory": _memory(self.memory, self.memory_limit),
             "gpu": "; ".join(gpu.describe() for gpu in self.gpus) or "no CUDA device",
+            "other devices": " and ".join(sorted(self.accelerators or ())),
             "nvidia": ", ".join(f"{name} {version}" for name, version in nvidia.items() if version),
             "jetson": self.jetson
             and ", ".join([self.jetson, *([f"L4T {self.l4t_version}"] if self.l4t_version else [])]),
@@ -128,7 +131,7 @@ class Environment:
         memory = None if self.memory is None else round(self.memory / _MEMORY_STEP)
         facts = [
             [self.system, self.python, self.os_version, self.jetson, sorted(self.cpu_flags)],
-            [self.cpus, self.cpu_quota, memory, self.memory_limit],
+            [self.cpus, self.cpu_quota, memory, self.memory_limit, sorted(self.accelerators or ())],
             [gpus, [str(version) for version in versions]],
             sorted((name, str(version)) for name, version in self.installed.items()),
             [sorted(self.builds.items()), sorted(self.broken)],

@@ -23,6 +23,7 @@ from inference_models.resolve.report import (
     WouldRun,
 )
 from inference_models.resolve.steps import find_steps
+from inference_models.selection import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
     from inference_models.resolve.choose import Choice
     from inference_models.resolve.environment import Environment
     from inference_models.resolve.request import PackageRequest
-    from inference_models.selection import Plan
 
-NETWORK, CONSENT = "network", "consent"
+NETWORK, CONSENT, PARITY = "network", "consent", "parity"
 """Names of checks that only reports make, of what a load refuses later: when it fetches, and when it opens."""
 NO_PLACES: Mapping[str, frozenset[str]] = {}
 _DETAILS = {
@@ -65,6 +65,8 @@ class Circumstances:
     """What an earlier measurement found fastest among those that fit."""
     to_be_measured: bool = False
     """Whether a load would measure where that is not known yet."""
+    unproven: Callable[[Plan], Rejection | None] = field(default=lambda _: None)
+    """Why a load would not believe what a plan answers; None: it would, or asks for no proof."""
 
 
 def make_report(
@@ -109,6 +111,11 @@ class _Negotiated:
     def ranked(self, candidates: Iterable[Candidate]) -> list[Candidate]:
         return ranked(Case(self.model, candidate, self.request, self.environment) for candidate in candidates)
 
+    def plan_of(self, candidate: Candidate, known: Circumstances) -> Plan:
+        """How a load would open a candidate: what was measured fastest with its settings, others as they are."""
+        fastest = None if self.choice is None else known.fastest(self.choice)
+        return fastest if fastest is not None and fastest.candidate == candidate else Plan(candidate)
+
 
 def _choice(model: ModelMetadata, request: PackageRequest, environment: Environment) -> Choice | None:
     """What a load would choose from; None when nothing fits."""
@@ -128,6 +135,7 @@ def _candidates(
         (id(candidate.package), candidate.runtime): (
             *found,
             *_later_refusals(candidate, files[id(candidate.package)], known),
+            *(reason for reason in (known.unproven(negotiated.plan_of(candidate, known)),) if reason is not None),
         )
         for candidate, found in judge(negotiated.model, negotiated.request, negotiated.environment)
     }
@@ -151,7 +159,7 @@ def _candidates(
 
 
 def _is_out_of_reach(reasons: Iterable[Rejection]) -> bool:
-    return any(reason.check in {NETWORK, CONSENT} for reason in reasons)
+    return any(reason.check in {NETWORK, CONSENT, PARITY} for reason in reasons)
 
 
 def _facts(model: ModelMetadata, known: Circumstances) -> ModelFacts:

@@ -29,7 +29,14 @@ from inference_models.resolve.probe_libraries import (
 )
 from inference_models.resolve.probe_onnxruntime import providers_in_wheel
 from inference_models.resolve.probe_process import DECIDING
-from inference_models.resolve.probe_system import VARIABLES, is_jetson, jetson_type, l4t_version, os_version
+from inference_models.resolve.probe_system import (
+    VARIABLES,
+    accelerators,
+    is_jetson,
+    jetson_type,
+    l4t_version,
+    os_version,
+)
 from inference_models.resolve.probe_verdicts import ask_about_driver, generation, is_imported, verdict_of, verdicts
 
 if TYPE_CHECKING:
@@ -77,9 +84,10 @@ def read_environment(place: Place, *, thorough: bool = False) -> Environment:
         memory=min((size for size in (total, limit) if size is not None), default=None),
         memory_limit=limit,
         gpus=nvidia.gpus,
+        accelerators=accelerators(root),
         driver_version=nvidia.driver or l4t,
         cuda_version=nvidia.cuda,
-        cudnn_version=probe_nvidia.cudnn_from_files(distributions, root),
+        cudnn_version=nvidia.cudnn,
         tensorrt_version=version_of(tensorrt) if tensorrt else probe_nvidia.tensorrt_from_files(root),
         jetson=jetson,
         l4t_version=l4t,
@@ -111,20 +119,23 @@ class _Nvidia:
     gpus: tuple[Gpu, ...] = ()
     driver: Version | None = None
     cuda: Version | None = None
+    cudnn: Version | None = None
     problem: str | None = None
 
 
 def _nvidia(root: Path, distributions: Mapping[str, Distribution], *, thorough: bool) -> _Nvidia:
     """Devices as the driver lists them; where no child process can ask it, as the system does."""
-    runtime = probe_nvidia.cuda_from_files(distributions, root)
     driver = probe_nvidia.driver_version(root)
     if not cuda_device_visible(root):
-        return _Nvidia(driver=driver, cuda=runtime)
+        # Wheels bring CUDA wherever they are installed, PyTorch for the processor too: nothing could use it.
+        return _Nvidia(driver=driver)
+    runtime = probe_nvidia.cuda_from_files(distributions, root)
+    cudnn = probe_nvidia.cudnn_from_files(distributions, root)
     verdict = ask_about_driver(retry=thorough)
     if verdict is None:
-        return _Nvidia(_unasked(root), driver, runtime)
+        return _Nvidia(_unasked(root), driver, runtime, cudnn)
     if verdict.problem is not None:
-        return _Nvidia(driver=driver, cuda=runtime, problem=verdict.problem)
+        return _Nvidia((), driver, runtime, cudnn, verdict.problem)
     stated = verdict.facts
     runtime = probe_nvidia.counted_version(stated.get("runtime_cuda")) or runtime
     supported = probe_nvidia.counted_version(stated.get("driver_cuda"))
@@ -132,6 +143,7 @@ def _nvidia(root: Path, distributions: Mapping[str, Distribution], *, thorough: 
         _gpus(stated.get("devices"), root),
         driver or public_version(stated.get("driver")),
         _older(runtime, supported),
+        cudnn,
     )
 
 

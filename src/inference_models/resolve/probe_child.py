@@ -1,7 +1,7 @@
 """Runs alone in a child process: imports one library, or asks the NVIDIA driver, and prints what it found.
 
 It is started by path and imports nothing of this package, so that only the library in question can hurt it. Standard
-input holds `{"module": ..., "path": [...]}`; standard output gets `ready`, and then one line of JSON:
+input holds `{"module": ..., "path": [...], "attribute": ...}`; standard output gets `ready`, and then one line of JSON:
 `{"facts": {...}}` or `{"problem": "..."}`. No second line means that the process did not survive.
 
 The calls into the driver follow the documentation of CUDA 12 and have not run on hardware yet.
@@ -19,6 +19,8 @@ from typing import Any
 READY = "ready"
 CUDA = "cuda"
 """Instead of a module: the devices and versions that the NVIDIA driver states."""
+SHELL = "it has no {!r}: files of it are missing"
+"""Said of a library that lacks what it is used for."""
 LONGEST = 300
 """Characters of a problem that are kept."""
 _CUDA_LIBRARIES = ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libcuda.so")
@@ -39,18 +41,21 @@ def main() -> None:
     answers = _private_output()
     _forbid_core_dumps()
     _say(answers, READY)
-    _say(answers, json.dumps(_answer(request["module"], request["path"])))
+    _say(answers, json.dumps(_answer(**request)))
     os._exit(0)
 
 
-def _answer(module: str, path: list[str]) -> dict[str, Any]:
+def _answer(module: str, path: list[str], attribute: str | None) -> dict[str, Any]:
     try:
         if module == CUDA:
             return {"facts": ask_driver()}
         sys.path[:] = path
         # Importing `openvino` reports that to its makers, unless this part of it is not there.
         sys.modules["openvino_telemetry"] = None  # type: ignore[assignment]
-        return {"facts": _facts(importlib.import_module(module))}
+        imported = importlib.import_module(module)
+        if attribute is not None and not hasattr(imported, attribute):
+            return {"problem": SHELL.format(attribute)}
+        return {"facts": _facts(imported)}
     except BaseException as exc:  # noqa: BLE001 - a library may raise anything, SystemExit too: it is the answer
         text = str(exc).strip()
         first = text.splitlines()[0] if text else ""

@@ -44,18 +44,22 @@ class Library:
     """Names under which it is installed, the usual one first."""
     deadline: float | None = None
     """Seconds its import may take in a child process; None: importing it is harmless, and nobody tries."""
+    attribute: str | None = None
+    """What the module must have: a half uninstalled library can still be imported."""
 
 
 LIBRARIES: Mapping[str, Library] = {
     "coremltools": Library("coremltools", ("coremltools",)),
-    "litert": Library("ai_edge_litert.interpreter", ("ai-edge-litert", "ai-edge-litert-nightly"), 20.0),
+    "litert": Library("ai_edge_litert.interpreter", ("ai-edge-litert", "ai-edge-litert-nightly"), 20.0, "Interpreter"),
     "mediapipe": Library("mediapipe", ("mediapipe",)),
-    "onnxruntime": Library("onnxruntime", ONNX_RUNTIMES, 20.0),
-    "openvino": Library("openvino", ("openvino", "openvino-nightly"), 20.0),
-    "tensorrt": Library("tensorrt", ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11"), 20.0),
-    "tensorrt_lean": Library("tensorrt_lean", ("tensorrt-lean", "tensorrt-lean-cu13", "tensorrt-lean-cu12"), 20.0),
+    "onnxruntime": Library("onnxruntime", ONNX_RUNTIMES, 20.0, "get_available_providers"),
+    "openvino": Library("openvino", ("openvino", "openvino-nightly"), 20.0, "Core"),
+    "tensorrt": Library("tensorrt", ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11"), 20.0, "Runtime"),
+    "tensorrt_lean": Library(
+        "tensorrt_lean", ("tensorrt-lean", "tensorrt-lean-cu13", "tensorrt-lean-cu12"), 20.0, "Runtime"
+    ),
     # From a cold disk or over a network, reading PyTorch's libraries alone takes longer than all others need.
-    "torch": Library("torch", ("torch",), 60.0),
+    "torch": Library("torch", ("torch",), 60.0, "Tensor"),
     "torchvision": Library("torchvision", ("torchvision",)),
     "transformers": Library("transformers", ("transformers",)),
 }
@@ -96,8 +100,16 @@ class Distribution:
 
 
 def import_path() -> tuple[str, ...]:
-    """The absolute folders of `sys.path`."""
-    return tuple(entry for entry in sys.path if os.path.isabs(entry))  # noqa: PTH117 - done at every load
+    """The folders of `sys.path`, those that are relative to the working directory as it is now."""
+    entries = [entry for entry in sys.path if isinstance(entry, str)]
+    if all(map(os.path.isabs, entries)):
+        return tuple(entries)
+    try:
+        here = os.getcwd()  # noqa: PTH109 - done at every load
+    except OSError:  # it was removed, and imports pass over it
+        return tuple(filter(os.path.isabs, entries))
+    # Not `abspath`: it takes `..` away, which is wrong behind a link.
+    return tuple(os.path.join(here, entry) if entry else here for entry in entries)  # noqa: PTH118
 
 
 def path_stamp(path: Sequence[str]) -> tuple[tuple[str, int], ...]:
@@ -134,13 +146,15 @@ def version_of(distribution: Distribution) -> Version | None:
 @lru_cache(maxsize=8)
 def _scanned(stamps: tuple[tuple[str, int], ...]) -> Mapping[str, Distribution]:
     found: dict[str, Distribution] = {}
-    for entry, _ in stamps:
-        for distribution in _in_folder(entry):
+    for entry, modified in stamps:
+        for distribution in _in_folder(entry, modified):
             found.setdefault(distribution.name, distribution)
     return found
 
 
-def _in_folder(folder: str) -> list[Distribution]:
+@lru_cache(maxsize=64)
+def _in_folder(folder: str, _modified: int) -> Sequence[Distribution]:
+    """Kept by folder: the working directory may be one, and changes more often than those of installers."""
     try:
         names = sorted(os.listdir(folder))  # noqa: PTH208 - paths of thousands of files are not needed
     except OSError:

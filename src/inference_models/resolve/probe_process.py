@@ -24,24 +24,24 @@ DECIDING = (
     "CUDA_VISIBLE_DEVICES",
     "DYLD_FALLBACK_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
+    "GLIBC_TUNABLES",
     "INTEL_OPENVINO_DIR",
+    "KMP_DUPLICATE_LIB_OK",
+    "LD_BIND_NOW",
     "LD_LIBRARY_PATH",
     "LD_PRELOAD",
     "NVIDIA_DRIVER_CAPABILITIES",
     "NVIDIA_VISIBLE_DEVICES",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_NUM_THREADS",
     *(("PATH",) if sys.platform == "win32" else ()),
 )
-"""Variables that decide which files are loaded and which devices are seen."""
+"""Variables that decide which files are loaded, which devices are seen, and whether an import survives."""
 _HARMLESS = (
-    "GOMP_CPU_AFFINITY",
     "HOME",
-    "KMP_AFFINITY",
     "LANG",
     "LC_ALL",
     "LC_CTYPE",
-    "MKL_NUM_THREADS",
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
     "PATH",
     "SYSTEMROOT",
     "TEMP",
@@ -50,6 +50,8 @@ _HARMLESS = (
     "USERPROFILE",
     "WINDIR",
 )
+_TUNABLES = ("BLIS_", "GOMP_", "KMP_", "MKL_", "OMP_", "OPENBLAS_")
+"""How the variables of libraries for arithmetic begin: they hold numbers and switches, and no keys."""
 _QUIET = {"ORT_DISABLE_TELEMETRY": "1"}
 _GRACE_S = 1.0
 """A process that hangs inside the kernel does not end when it is killed; so long is waited for those that do."""
@@ -64,18 +66,20 @@ class Answer:
     """Why what was asked about cannot be used; None: it can."""
 
 
-def ask_child(module: str, path: Sequence[str], deadline: float) -> Answer | None:
+def ask_child(module: str, path: Sequence[str], deadline: float, *, attribute: str | None = None) -> Answer | None:
     """What a child process found out; None when no child could be asked, which says nothing about the module.
 
     Args:
         module: What it imports, or `probe_child.CUDA`.
         path: Where it imports from.
         deadline: Seconds after which it is killed, with everything it started.
+        attribute: What the module must have.
     """
     child = _start()
     if child is None:
         return None
-    request = json.dumps({"module": module, "path": list(path)}).encode("utf-8", "surrogatepass")
+    question = {"module": module, "path": list(path), "attribute": attribute}
+    request = json.dumps(question).encode("utf-8", "surrogatepass")
     doing = "asking the driver" if module == probe_child.CUDA else "importing it"
     try:
         output, _ = child.communicate(request, timeout=deadline)
@@ -92,7 +96,9 @@ def ask_child(module: str, path: Sequence[str], deadline: float) -> Answer | Non
 
 def minimal_environment() -> dict[str, str]:
     """The variables a child gets: nothing that could be a key."""
-    return {**{name: os.environ[name] for name in (*DECIDING, *_HARMLESS) if name in os.environ}, **_QUIET}
+    known = {*DECIDING, *_HARMLESS}
+    passed = {name: value for name, value in os.environ.items() if name in known or name.startswith(_TUNABLES)}
+    return {**passed, **_QUIET}
 
 
 def _start() -> subprocess.Popen[bytes] | None:

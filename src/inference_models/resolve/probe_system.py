@@ -77,3 +77,11 @@ def os_version(root: Path) -> str:
     if sys.platform.startswith("linux") and name and number:
         return f"{name}-{number}".lower()
     return platform.platform().lower()
+
+
+def accelerators(root: Path) -> frozenset[str] | None:
+    """Kinds of device, `gpu` and `npu`, whose nodes Linux shows; None on systems that show them otherwise."""
+    if not sys.platform.startswith("linux"):
+        return None
+    nodes = {"gpu": "dri/renderD*", "npu": "accel/accel*"}
+    return frozenset(kind for kind, pattern in nodes.items() if any((root / "dev").glob(pattern)))

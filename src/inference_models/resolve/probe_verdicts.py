@@ -1,5 +1,7 @@
 """Whether a library can be imported here: found out once per installed version in a child process, then remembered.
 
+What was tried is the file that the import finds, which is not always that of the installed distribution.
+
 A verdict is a hint in the cache folder. One that is missing, damaged or about something else costs a child process
 and nothing more; where no child can be started, nobody stands in the way of the import.
 """
@@ -12,7 +14,7 @@ import platform
 import sys
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
@@ -24,7 +26,8 @@ from inference_models.errors import EnvironmentConfigurationError
 from inference_models.resolve.probe_child import CUDA
 from inference_models.resolve.probe_cpu import cpu_flags
 from inference_models.resolve.probe_libraries import LIBRARIES, find_library, import_path
-from inference_models.resolve.probe_mends import mend_of
+from inference_models.resolve.probe_mends import imported_from, mend_of
+from inference_models.resolve.probe_modules import find_module, hiding
 from inference_models.resolve.probe_nvidia import card_stamp
 from inference_models.resolve.probe_process import DECIDING, ask_child
 
@@ -42,6 +45,8 @@ DRIVER_DEADLINE_S = 20.0
 _LARGEST = 1 << 16
 RISKY = tuple(name for name, library in LIBRARIES.items() if library.deadline is not None)
 """Libraries whose import may end the process or hang."""
+_BUILT_AGAINST = "numpy"
+"""Imported by most of them, and another release of it can make their import fail, or work again."""
 LIBRARY_OF_RUNTIME: Mapping[BackendType, str] = {
     BackendType.HF: "torch",
     BackendType.LITERT: "litert",
@@ -75,8 +80,6 @@ class _Known:
     def __init__(self) -> None:
         self.verdicts: dict[str, Verdict] = {}
         """By key."""
-        self.settled: set[str] = set()
-        """Libraries whose import need not be looked at again."""
         self.generation = 0
         self.asking: dict[str, threading.Lock] = {}
 
@@ -92,7 +95,6 @@ def generation() -> int:
 def forget() -> None:
     """Make this process forget every verdict; those in the cache folder stay."""
     _known.verdicts.clear()
-    _known.settled.clear()
     _known.generation += 1
 
 
@@ -108,17 +110,13 @@ def ensure_importable(library: str, *, path: Sequence[str] | None = None) -> Non
     Raises:
         EnvironmentConfigurationError: importing it fails, hangs, or ends the process.
     """
-    if path is None and (library in _known.settled or (library in RISKY and is_imported(library))):
-        return
-    if library not in RISKY:
+    if library not in RISKY or (path is None and is_imported(library)):
         return
     distribution = find_library(library, path)
     if distribution is None:
         return
     verdict = verdict_of(library, distribution, run=True, path=path)
     if verdict is None or verdict.problem is None:
-        if path is None:
-            _known.settled.add(library)
         return
     raise EnvironmentConfigurationError(
         f"{distribution.label} is installed and cannot be used here.",
@@ -161,10 +159,16 @@ def verdict_of(
         retry: Find out again what did not work.
         path: Folders it is imported from; None: those of this process.
     """
-    subject = [library, distribution.label, str(distribution.location), *distribution.stamp()]
-    known = LIBRARIES[library]
-    question = _Question(library, subject, known.module, known.deadline or 0.0)
-    return _settle(question, import_path() if path is None else path, run=run, retry=retry)
+    path = import_path() if path is None else path
+    known, location = LIBRARIES[library], str(distribution.location)
+    found = [_stamp(module, path) for module in (known.module, _BUILT_AGAINST)]
+    subject = [library, distribution.label, location, *distribution.stamp(), *found, known.attribute]
+    question = _Question(library, subject, known.module, known.deadline or 0.0, known.attribute)
+    verdict = _settle(question, path, run=run, retry=retry)
+    if verdict is None or verdict.problem is None:
+        return verdict
+    other = hiding(known.module, path, location)
+    return verdict if other is None else replace(verdict, problem=imported_from(verdict.problem, other))
 
 
 def ask_about_driver(*, retry: bool = False) -> Verdict | None:
@@ -179,9 +183,15 @@ class _Question:
     """Everything besides the machine that the answer depends on."""
     module: str
     deadline: float
+    attribute: str | None = None
 
     def key(self) -> str:
         return _digest([FORMAT, self.subject, _machine(_deciding())])
+
+
+def _stamp(module: str, path: Sequence[str]) -> tuple[str, int, int] | None:
+    found = find_module(module, path)
+    return None if found is None else found.stamp()
 
 
 def _settle(question: _Question, path: Sequence[str], *, run: bool, retry: bool) -> Verdict | None:
@@ -207,7 +217,7 @@ def _valid(name: str, key: str, *, retry: bool) -> Verdict | None:
 
 
 def _ask(question: _Question, key: str, path: Sequence[str]) -> Verdict | None:
-    answer = ask_child(question.module, path, question.deadline)
+    answer = ask_child(question.module, path, question.deadline, attribute=question.attribute)
     if answer is None:
         return None
     verdict = Verdict(answer.problem, answer.facts, time.time())

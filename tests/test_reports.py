@@ -15,18 +15,24 @@ from packaging.version import Version
 import graphs
 import hosted
 from inference_models import AutoModel, NegotiationReport
+from inference_models.backends import find_backend
 from inference_models.entities import BackendType, ModelDependency
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
     InvalidParameterError,
+    MissingParityCertificateError,
     ModelNotFoundError,
     NoCompatiblePackageError,
     NoModelPackagesAvailableError,
     RetryError,
     UnknownOptionError,
 )
+from inference_models.load_options import LoadOptions
+from inference_models.parity.check import ParityOptions, check_parity
+from inference_models.parity.pictures import probe_set
 from inference_models.resolve.choose import Choice
-from inference_models.resolve.environment import Environment
+from inference_models.resolve.environment import Environment, probe_environment
+from inference_models.resolve.request import PackageRequest
 from inference_models.selection import Plan
 
 NOTHING = Environment(
@@ -214,6 +220,81 @@ class TestCode:
         report = AutoModel.explain(folder, allow_local_code_packages="sha256:" + "0" * 64, its_own_option=3)
         assert report.would_run.backend is BackendType.CUSTOM
         assert not (folder / "ran").exists()
+
+
+class TestParity:
+    VERSION = find_backend(BackendType.ONNX).installed_version()
+
+    @pytest.fixture(autouse=True)
+    def _on_this_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("inference_models.auto.probe_environment", probe_environment)
+
+    def report(self, model: object = "host:cats", **wishes: object) -> NegotiationReport:
+        return AutoModel.explain(model, **{"backend": "onnx", "require_parity": True, **wishes})
+
+    def certify(self) -> list[Path]:
+        request = PackageRequest(backends=(BackendType.ONNX,))
+        report = check_parity("host:cats", ParityOptions(request=request, images=probe_set(1)))
+        return [row.file for row in report.rows]
+
+    def test_without_a_certificate_nothing_would_run_and_the_reason_is_that_of_the_load(
+        self, host: hosted.Hosted
+    ) -> None:
+        for known in (False, True):  # before it is fetched, and after
+            report = self.report()
+            (reason,) = report.package("p1").candidates[0].rejections
+            assert report.would_run is None
+            assert (reason.check, reason.needs, reason.found, reason.fix) == (
+                "parity",
+                f"a parity certificate of these files in onnx {self.VERSION} on cpu",
+                "none",
+                "inference-models parity host:cats",
+            )
+            if not known:
+                assert host.read_files == []
+                with pytest.raises(MissingParityCertificateError) as caught:
+                    load(backend="onnx", require_parity=True)
+                assert (caught.value.needs, caught.value.found, caught.value.fix) == (
+                    reason.needs,
+                    reason.found,
+                    reason.fix,
+                )
+
+    def test_with_one_it_would_run_and_nothing_is_said_where_none_is_asked_for(self, host: hosted.Hosted) -> None:
+        assert self.report(require_parity=False).would_run.package_id == "p1"
+        self.certify()
+        before = list(host.read_files)
+        assert self.report().would_run.package_id == "p1"
+        assert host.read_files == before
+
+    def test_the_next_package_that_has_one_would_run(self, host: hosted.Hosted, tmp_path: Path) -> None:
+        host.add("team/cats/1", hosted.detector_files(tmp_path / "made"), asked_for="cats", package_id="a0")
+        first, second = self.certify()
+        assert self.report().would_run.package_id == "a0"
+        first.unlink()
+        assert self.report().would_run.package_id == "p1"
+        (reason,) = self.report().package("a0").candidates[0].rejections
+        assert reason.check == "parity"
+        assert second.is_file()
+
+    def test_a_file_of_the_user_is_looked_at_where_it_lies(self, tmp_path: Path) -> None:
+        path = graphs.constant_outputs(tmp_path / "a.onnx", size=(64, 64), outputs={"output0": hosted.ROWS})
+        stated = {"labels": ["a", "b"], "model_type": "yolov8"}
+        assert self.report(path, **stated).would_run is None
+        request = PackageRequest(backends=(BackendType.ONNX,))
+        check_parity(path, ParityOptions(request=request, images=probe_set(1), load=LoadOptions(**stated)))
+        assert self.report(path, **stated).would_run.package_id == "local"
+
+    def test_settings_that_were_measured_fastest_are_held_to_it(
+        self, host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def remembered(model: object, source: object, choice: Choice, *rest: object) -> Plan:
+            return Plan(choice.admissible[0], execution_providers=("AzureExecutionProvider", "CPUExecutionProvider"))
+
+        self.certify()
+        monkeypatch.setattr("inference_models.reports.remembered_plan", remembered)
+        (reason,) = self.report().package("p1").candidates[0].rejections
+        assert (reason.check, reason.found) == ("parity", "one of CPUExecutionProvider")
 
 
 class TestErrors:

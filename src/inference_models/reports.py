@@ -9,14 +9,18 @@ from rich.table import Table
 
 from inference_models import config
 from inference_models.cache.held import held_files
+from inference_models.cache.manifest import Damage, find_difference, read_manifest
 from inference_models.cache.package_key import PackageKey
 from inference_models.catalogue import open_catalogue
 from inference_models.described import described
+from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import BaseInferenceModelsError
+from inference_models.package.folder import read_package, read_package_folder
 from inference_models.remembered import LoadMemory
 from inference_models.resolution_files import FileResolutionCache
 from inference_models.resolutions import Resolutions, without_query
-from inference_models.resolve.make_report import Circumstances, make_report
+from inference_models.resolve.make_report import PARITY, Circumstances, make_report
+from inference_models.resolve.rejection import Rejection
 from inference_models.selection import remembered_plan
 
 if TYPE_CHECKING:
@@ -27,9 +31,11 @@ if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.fetch import Source
     from inference_models.load import LoadRequest
+    from inference_models.package.folder import PackageFolder
     from inference_models.providers import DescribeOptions
     from inference_models.resolution_files import AutoResolutionCache, AutoResolutionCacheEntry
     from inference_models.resolve.report import NegotiationReport
+    from inference_models.selection import Plan
 
 
 def explain_model(asked: Asked, load: LoadRequest, memory: LoadMemory) -> NegotiationReport:
@@ -57,8 +63,46 @@ def explain_model(asked: Asked, load: LoadRequest, memory: LoadMemory) -> Negoti
             loaded_before=recollection.loaded_before(source),
             fastest=lambda choice: remembered_plan(model, source, choice, load, memory),
             to_be_measured=load.options.select == "measured",
+            unproven=lambda plan: _unproven(model, source, load, plan, memory.store),
         )
     return make_report(model, memory.request, memory.environment, circumstances)
+
+
+def _unproven(
+    model: ModelMetadata, source: Source, load: LoadRequest, plan: Plan, store: PackageStore
+) -> Rejection | None:
+    """What a load with `require_parity=True` says of a plan, if it would say no."""
+    if not load.options.require_parity:
+        return None
+    from inference_models.parity.require import name_of, parity_refusal  # noqa: PLC0415 - rare
+
+    candidate = plan.candidate
+    folder = _stored_folder(model, candidate.package, source, store)
+    asked_for = name_of(source.name, source.model_id)
+    refusal = parity_refusal(candidate, folder, plan.applied_to(load), asked_for)
+    if refusal is None:
+        return None
+    runtime = None if candidate.is_native else candidate.runtime
+    return Rejection(
+        candidate.package.package_id, PARITY, refusal.needs or "", refusal.found or "", refusal.fix, runtime
+    )
+
+
+def _stored_folder(
+    model: ModelMetadata, package: ModelPackageMetadata, source: Source, store: PackageStore
+) -> PackageFolder | None:
+    """The package, if a load would need to fetch nothing of it, as far as its list of files says."""
+    if any(isinstance(item, LocalFileArtefactSpecs) for item in package.package_artefacts):
+        return read_package(package.package_artefacts)
+    try:
+        key = PackageKey(source.name, package.cache_model_id or without_query(model.model_id), package.package_id)
+        folder = store.folder_of(key)
+        manifest = read_manifest(folder)
+        if isinstance(manifest, Damage) or find_difference(manifest, package.package_artefacts) is not None:
+            return None
+        return read_package_folder(folder)
+    except BaseInferenceModelsError:  # a name or a file that a load refuses too
+        return None
 
 
 def render_catalogue(console: Console) -> None:

@@ -82,6 +82,15 @@ def as_classifier_files(weights: bytes) -> dict[str, bytes]:
     }
 
 
+def with_data_outside(folder: Path, weights: bytes) -> Path:
+    """The graph as `best.onnx`, with its numbers in `outside.bin` beside it."""
+    path = folder / "best.onnx"
+    onnx.save_model(
+        onnx.load_from_string(weights), path, save_as_external_data=True, location="outside.bin", size_threshold=64
+    )
+    return path
+
+
 def swapped_channels(data: bytes) -> bytes:
     """Red for blue: the commonest mistake of an export."""
     model = onnx.load_from_string(data)

@@ -23,7 +23,7 @@ from inference_models.errors import (
 )
 from inference_models.load_options import LoadOptions
 from inference_models.parity import bench
-from inference_models.parity.certificate import parse_certificate
+from inference_models.parity.certificate import certificate_json, parse_certificate
 from inference_models.parity.check import ParityOptions, check_parity
 from inference_models.parity.pictures import ImageSet, file_set, probe_set
 from inference_models.parity.report import ParityReport, ParityRow, verdict_of
@@ -282,6 +282,75 @@ def test_the_reference_can_be_named(host: hosted.Hosted, weights: bytes) -> None
         report = compare(reference=name, images=probe_set(1))
         assert (report.reference, report.reason) == ("b2 onnx fp32, cpu", "as asked for")
         assert [row.package_id for row in report.rows] == ["b2", "a1"]
+
+
+NAMED = "no certificate is written for it: it was named, and nothing but its own answers vouches for it"
+
+
+def test_a_reference_that_was_named_vouches_for_nobody_but_what_it_is_compared_with(
+    host: hosted.Hosted, weights: bytes
+) -> None:
+    host.add("m", packages.as_files(weights), package_id="a1")
+    host.add("m", packages.as_files(weights), package_id="b2")
+    report = compare(reference="b2", images=probe_set(1))
+    reference, other = report.rows
+    assert (verdict_of(reference), reference.notes, reference.file) == ("reference", (NAMED,), None)
+    assert (reference.passed, reference.certificate.passed, other.passed) == (False, False, True)
+    assert report.passed  # nothing was found that is wrong
+
+
+def test_what_failed_is_not_vouched_for_by_being_named_as_the_reference(host: hosted.Hosted, weights: bytes) -> None:
+    host.add("m", packages.as_files(weights), package_id="a1")
+    host.add("m", packages.as_files(packages.shifted_boxes(0.5)(weights)), package_id="b2")
+    file = row_of(compare(images=probe_set(1)), "b2").file
+    failed = file.read_bytes()
+    report = compare(reference="b2", images=probe_set(1))
+    assert row_of(report, "b2").notes == (NAMED,)
+    assert file.read_bytes() == failed
+    assert row_of(report, "a1").certificate.passed is False
+
+
+def test_what_failed_is_not_vouched_for_by_being_the_default_reference_either(
+    host: hosted.Hosted, weights: bytes
+) -> None:
+    host.add("m", packages.as_files(weights), package_id="a1")
+    host.add("m", packages.as_files(packages.shifted_boxes(0.5)(weights)), package_id="b2")
+    file = row_of(compare(reference="b2", images=probe_set(1)), "a1").file
+    failed = file.read_bytes()
+    report = compare(images=probe_set(1))
+    row = row_of(report, "a1")
+    assert (verdict_of(row), row.passed, row.file) == ("reference", False, None)
+    (note,) = row.notes
+    assert note == (
+        "no certificate is written for it: one says that it failed against b2 onnx fp32; compare it with a package "
+        f"that you trust (--reference), or remove {file}"
+    )
+    assert file.read_bytes() == failed
+    assert not row_of(report, "b2").passed
+    file.unlink()
+    assert row_of(compare(images=probe_set(1)), "a1").passed
+
+
+def test_a_failure_in_another_version_says_nothing_about_this_one(host: hosted.Hosted, weights: bytes) -> None:
+    host.add("m", packages.as_files(weights), package_id="a1")
+    host.add("m", packages.as_files(packages.shifted_boxes(0.5)(weights)), package_id="b2")
+    file = row_of(compare(reference="b2", images=probe_set(1)), "a1").file
+    old = parse_certificate(file.read_bytes())
+    old = old.model_copy(update={"subject": old.subject.model_copy(update={"runtime_version": "1.0"})})
+    file.write_text(json.dumps(certificate_json(old)))
+    assert row_of(compare(images=probe_set(1)), "a1").passed
+
+
+def test_a_reference_that_was_named_and_answers_rubbish_gets_a_failed_certificate(
+    host: hosted.Hosted, weights: bytes
+) -> None:
+    host.add("m", packages.as_files(weights), package_id="a1")
+    host.add("m", packages.as_files(packages.not_a_number(weights)), package_id="b2")
+    report = compare(reference="b2", images=probe_set(1))
+    row = row_of(report, "b2")
+    assert verdict_of(row) == "failed: output 'output0' holds 18 numbers that are not finite"
+    assert parse_certificate(row.file.read_bytes()).passed is False
+    assert not report.passed
 
 
 def test_a_reference_that_is_no_candidate_is_refused(host: hosted.Hosted, weights: bytes) -> None:

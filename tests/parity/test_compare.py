@@ -170,6 +170,53 @@ def test_key_points_are_compared_where_both_sides_found_them() -> None:
     assert compare_predictions([key_points()], [key_points()]).within(FP32) == ()
 
 
+def test_key_points_that_only_one_side_found_are_compared_by_score() -> None:
+    xy = np.random.default_rng(0).uniform(0, 100, (1, 17, 2)).astype(np.float32)
+    sure, lost = (
+        KeyPoints(xy, np.zeros(1, np.int32), np.full((1, 17), score, np.float32), detection_confidence=np.ones(1))
+        for score in (0.95, 0.05)
+    )
+    for first, second in ((sure, lost), (lost, sure)):
+        found = compare_predictions([first], [second])
+        assert (found.matched, found.max_point_px) == (1, 0)
+        assert found.within(FP32) == ("scores differ by up to 0.9000 (allowed: 0.001)",)
+
+
+def test_key_points_that_neither_side_is_sure_of_are_not_compared() -> None:
+    assert compare_predictions([key_points(score=0.29)], [key_points(score=0.1)]).within(FP32) == ()
+
+
+@pytest.mark.parametrize("field", ["xy", "confidence", "detection_confidence"])
+def test_key_points_that_are_no_numbers_fail_on_both_sides_too(field: str) -> None:
+    plain = key_points()
+    values = {"xy": plain.xy, "confidence": plain.confidence, "detection_confidence": np.ones(1, np.float32)}
+    values[field] = np.full_like(values[field], math.nan)
+    broken = KeyPoints(class_id=plain.class_id, **values)
+    wanted = f"{2 * values[field].size} numbers of the answers are not finite"
+    assert compare_predictions([broken], [broken]).within(None) == (wanted,)
+
+
+def test_equal_boxes_in_another_order_are_equal_answers() -> None:
+    twice = [BOXES[0], BOXES[0]]
+    # Runtimes differ in the last digits, so that the nearest box may be that of the other object.
+    jitter = [BOXES[0], [0, 0, 100, 100.0001]]
+    first = detections(twice, (0.9, 0.5), (0, 0))
+    for boxes, scores in ((twice, (0.5, 0.9)), (twice, (0.9, 0.5)), (jitter, (0.5, 0.9)), (jitter, (0.9, 0.5))):
+        found = compare_predictions([first], [detections(boxes, scores, (0, 0))])
+        assert (found.matched, found.within(FP32)) == (2, ())
+
+
+def test_a_small_box_may_move_as_far_as_a_large_one() -> None:
+    small = [[0, 0, 4, 4]]
+    for away, within in ((0.3, True), (0.6, False)):
+        other = detections(np.add(small, [away, 0, away, 0]), (0.9,), (0,))
+        found = compare_predictions([detections(small, (0.9,), (0,))], [other])
+        assert found.max_box_px == pytest.approx(away, abs=1e-6)
+        assert (found.within(FP32) == ()) is within
+    wider = compare_predictions([detections(small, (0.9,), (0,))], [other], box_px=FP16.box_px)
+    assert (wider.matched, wider.within(FP16)) == (1, ())
+
+
 def test_objects_without_any_key_point_are_compared_too() -> None:
     nothing = KeyPoints(np.zeros((1, 3, 2), np.float32), np.zeros(1, np.int32), np.zeros((1, 3), np.float32))
     assert compare_predictions([nothing], [nothing]).within(FP32) == ()
@@ -216,6 +263,13 @@ def test_segmentation_maps_are_compared_pixel_by_pixel() -> None:
     found = compare_predictions(*pair)
     assert (found.pixels, found.pixel_flips) == (100, 1)
     assert found.within(FP32) == ("1.00% of the pixels have another class (allowed: 0.1%)",)
+
+
+def test_scores_of_a_map_that_are_no_numbers_fail_also_where_one_side_has_none() -> None:
+    found = np.zeros((2, 2), np.int64)
+    broken = SemanticSegmentationResult(found, np.full((2, 2), math.nan, np.float32))
+    silent = SemanticSegmentationResult(found, None)
+    assert compare_predictions([silent], [broken]).within(None) == ("4 numbers of the answers are not finite",)
 
 
 @pytest.mark.parametrize(

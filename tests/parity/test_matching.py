@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from inference_models.parity.matching import LEAST_IOU, Objects, box_iou, match_objects
+from inference_models.parity.matching import LEAST_IOU, TIE_IOU, Objects, box_iou, match_objects
 
 side = st.integers(0, 40)
 boxes = st.lists(st.tuples(side, side, side, side), max_size=7).map(
@@ -44,26 +44,30 @@ def objects(draw: st.DrawFn) -> Objects:
 
 
 @settings(max_examples=100, deadline=None)
-@given(objects(), objects())
-def test_the_same_object_is_found_as_a_plain_loop_finds_it(first: Objects, second: Objects) -> None:
+@given(objects(), objects(), st.sampled_from([0.5, 2.0]))
+def test_the_same_object_is_found_as_a_plain_loop_finds_it(first: Objects, second: Objects, box_px: float) -> None:
     wanted, taken = set(), set()
     overlap = box_iou(first.xyxy, second.xyxy)
     for row in sorted(range(len(first.score)), key=lambda number: -first.score[number]):
-        best, partner = 0.0, None
+        fitting = []
         for column in range(len(second.score)):
             alike = first.class_id[row] == second.class_id[column]
-            if column not in taken and alike and overlap[row, column] > best:
-                best, partner = overlap[row, column], column
-        if partner is not None and best >= LEAST_IOU:
+            near = max(abs(first.xyxy[row][side] - second.xyxy[column][side]) for side in range(4)) <= box_px
+            if column not in taken and alike and (near or overlap[row, column] >= LEAST_IOU):
+                fitting.append(column)
+        best = max((overlap[row, column] for column in fitting), default=0)
+        ties = [column for column in fitting if overlap[row, column] >= best - TIE_IOU]
+        partner = min(ties, key=lambda column: abs(first.score[row] - second.score[column]), default=None)
+        if partner is not None:
             taken.add(partner)
             wanted.add((row, partner))
-    assert set(map(tuple, match_objects(first, second).same.tolist())) == wanted
+    assert set(map(tuple, match_objects(first, second, box_px).same.tolist())) == wanted
 
 
 @settings(max_examples=100, deadline=None)
 @given(objects(), objects())
 def test_nothing_is_in_two_pairs(first: Objects, second: Objects) -> None:
-    matches = match_objects(first, second)
+    matches = match_objects(first, second, 0.5)
     for number in (0, 1):
         rows = np.concatenate([matches.same[:, number], matches.moved[:, number], matches.renamed[:, number]])
         assert len(set(rows.tolist())) == len(rows)
@@ -76,6 +80,6 @@ def test_nothing_is_in_two_pairs(first: Objects, second: Objects) -> None:
 def test_an_object_is_the_same_or_moved_or_renamed(box: tuple[int, ...], class_id: int, kind: str) -> None:
     first = Objects(np.array([[0, 0, 100, 100.0]]), np.array([1]), np.array([0.9]))
     second = Objects(np.array([box], np.float64), np.array([class_id]), np.array([0.8]))
-    matches = match_objects(first, second)
+    matches = match_objects(first, second, 0.5)
     found = {name: len(getattr(matches, name)) for name in ("same", "moved", "renamed")}
     assert found == {"same": 0, "moved": 0, "renamed": 0, kind: 1}

@@ -19,6 +19,7 @@ from inference_models.errors import (
     MissingParityCertificateError,
     ModelPackageAlternativesExhaustedError,
 )
+from inference_models.load_options import LoadOptions
 from inference_models.parity import require
 from inference_models.parity.certificate import CHECKSUM, certificate_json, parse_certificate
 from inference_models.parity.check import ParityOptions, check_parity
@@ -154,6 +155,24 @@ def test_named_execution_providers_are_the_same_as_those_in_use(host: hosted.Hos
     assert "; found: one of Other, CPUExecutionProvider" in text
 
 
+def test_execution_providers_with_other_options_need_their_own(host: hosted.Hosted) -> None:
+    plain, aligned, other = (
+        [("CPUExecutionProvider", options)] for options in ({}, {"use_arena": "1"}, {"use_arena": "0"})
+    )
+    _, path = certify(execution_providers=tuple(aligned))  # and the reference, without options
+    load(onnx_execution_providers=aligned).close()
+    load(onnx_execution_providers=[("CPUExecutionProvider", {"use_arena": 1})]).close()  # runtimes take texts
+    for named in (plain, ["CPUExecutionProvider"], None):
+        load(onnx_execution_providers=named).close()
+    text = refusal(onnx_execution_providers=other)
+    assert text.split("\n")[1] == f"{NEEDS}; found: one of CPUExecutionProvider with other options"
+    certify(execution_providers=tuple(other))
+    load(onnx_execution_providers=other).close()
+    load(onnx_execution_providers=aligned).close()
+    path.unlink()
+    assert "with other options" in refusal(onnx_execution_providers=aligned)
+
+
 DAMAGE = {
     "empty": lambda data: b"",
     "truncated": lambda data: data[: len(data) // 2],
@@ -264,6 +283,36 @@ def test_a_folder_of_the_user_is_known_by_its_content(tmp_path: Path) -> None:
     with pytest.raises(MissingParityCertificateError) as caught:
         AutoModel.from_pretrained(moved, backend="onnx", require_parity=True)
     assert str(caught.value).endswith(f"; found: none\ninference-models parity {moved}")
+
+
+def test_a_bare_graph_is_known_by_the_data_it_points_to_too(tmp_path: Path) -> None:
+    path = packages.with_data_outside(tmp_path, packages.detector(tmp_path / "made" / "weights.onnx"))
+    stated = {"labels": ["cat", "dog"], "model_type": "yolov8"}
+    options = ParityOptions(request=ONNX_ONLY, images=probe_set(2), load=LoadOptions(**stated))
+    assert check_parity(path, options).passed
+    with AutoModel.from_pretrained(path, backend="onnx", require_parity=True, **stated) as model:
+        assert [len(found) for found in model([IMAGE, IMAGE])] == [len(model(IMAGE)[0])] * 2
+    data = path.with_name("outside.bin")
+    data.write_bytes(data.read_bytes()[::-1])
+    with pytest.raises(MissingParityCertificateError) as caught:
+        AutoModel.from_pretrained(path, backend="onnx", require_parity=True, **stated)
+    assert str(caught.value).endswith(f"; found: none\ninference-models parity {path}")
+
+
+def test_a_bare_openvino_graph_is_known_by_both_its_files(tmp_path: Path) -> None:
+    openvino = pytest.importorskip("openvino")
+    path = tmp_path / "best.xml"
+    packages.detector(tmp_path / "made" / "weights.onnx")
+    openvino.save_model(
+        openvino.convert_model(str(tmp_path / "made" / "weights.onnx")), str(path), compress_to_fp16=False
+    )
+    stated = {"labels": ["cat", "dog"], "model_type": "yolov8"}
+    assert check_parity(path, ParityOptions(images=probe_set(1), load=LoadOptions(**stated))).passed
+    AutoModel.from_pretrained(path, require_parity=True, **stated).close()
+    data = path.with_suffix(".bin")
+    data.write_bytes(data.read_bytes()[::-1])
+    with pytest.raises(MissingParityCertificateError):
+        AutoModel.from_pretrained(path, require_parity=True, **stated)
 
 
 def test_certificates_go_with_their_package_and_stay_without_reason_to_go(host: hosted.Hosted) -> None:

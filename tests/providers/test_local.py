@@ -11,6 +11,7 @@ from inference_models.errors import (
     MissingModelInitParameterError,
     ModelNotFoundError,
 )
+from inference_models.measure.store import package_digest
 from inference_models.package.class_names import coco_class_names
 from inference_models.package.folder import read_package
 from inference_models.providers import DescribeOptions
@@ -88,6 +89,57 @@ def test_a_bare_file_that_says_everything_needs_no_more(provider, bare):
     folder = read_package(described.package_artefacts)
     assert (folder.class_names, folder.inference, folder.directory) == (("cat", "dog"), None, bare.parent)
     assert [path.name for path in bare.parent.iterdir()] == ["best.onnx"]
+
+
+def with_external(path, *locations):
+    model = with_output([1, 6, 8400], ULTRALYTICS)
+    for number, location in enumerate(locations):
+        model.graph.initializer.append(external(f"e{number}", location))
+        (path.parent / location).parent.mkdir(exist_ok=True)
+        (path.parent / location).write_bytes(bytes(16))
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def test_the_data_a_bare_graph_points_to_is_part_of_the_package(provider, tmp_path):
+    path = with_external(tmp_path / "best.onnx", "best.bin", "data/more.bin", "best.bin")
+    (described,) = provider.describe(str(path)).model_packages
+    folder = read_package(described.package_artefacts)
+    assert folder.files == {
+        "weights.onnx": path,
+        "best.bin": tmp_path / "best.bin",
+        "data/more.bin": tmp_path / "data" / "more.bin",
+    }
+    assert (folder.directory, folder.class_names) == (tmp_path, ("cat", "dog"))
+    before = package_digest(described)
+    (tmp_path / "best.bin").write_bytes(bytes(17))
+    assert package_digest(described) != before
+
+
+def test_data_with_a_name_that_means_something_else_in_a_package_gets_another_one(provider, tmp_path):
+    path = with_external(tmp_path / "best.onnx", "weights.onnx", "Class_names.txt", "inference_config.json")
+    (described,) = provider.describe(str(path)).model_packages
+    folder = read_package(described.package_artefacts)
+    assert folder.files == {
+        "weights.onnx": path,
+        "external/weights.onnx": tmp_path / "weights.onnx",
+        "external/Class_names.txt": tmp_path / "Class_names.txt",
+        "external/inference_config.json": tmp_path / "inference_config.json",
+    }
+    assert (folder.class_names, folder.inference) == (("cat", "dog"), None)
+
+
+def test_data_that_a_folder_hides_is_part_of_its_package(provider, package):
+    model = small_model()
+    model.graph.initializer.extend([external("a", ".hidden.bin"), external("b", "shown.bin")])
+    for name in (".hidden.bin", "shown.bin"):
+        (package / name).write_bytes(bytes(16))
+    (package / "weights.onnx").write_bytes(model.SerializeToString())
+    (described,) = provider.describe(str(package)).model_packages
+    folder = read_package(described.package_artefacts)
+    names = {".hidden.bin", "class_names.txt", "model_config.json", "shown.bin", "weights.onnx"}
+    assert set(folder.files) == names
+    assert folder.directory == package
 
 
 def test_suppression_inside_a_bare_file_is_announced(provider, tmp_path):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 TYPE = BackendType.NULL
 READS = (BackendType.NULL,)
 REQUIRES = "numpy"
-INSTALL = "nothing to install"
+INSTALL = "pip install numpy"
 GRAPH = "graph.json"
 
 

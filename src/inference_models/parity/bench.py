@@ -22,7 +22,7 @@ from inference_models.parity.certificate import (
 )
 from inference_models.parity.gates import gate_between
 from inference_models.parity.report import ParityReport, ParityRow
-from inference_models.parity.require import device_kind, provider_names
+from inference_models.parity.require import device_kind, options_digest, provider_names
 from inference_models.parity.store import CertificateStore
 from inference_models.parity.verdict import deviation_of, notes_on, violations
 from inference_models.resolutions import machine_fingerprint, without_query
@@ -30,6 +30,7 @@ from inference_models.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from inference_models.entities import ModelMetadata
     from inference_models.fetch import Source
@@ -51,6 +52,8 @@ class Reference:
     """Why it is this one."""
     on_cpu: bool = False
     """Opened on the CPU, whatever device the others are opened on."""
+    named: bool = False
+    """The caller chose it. Then its own answers do not vouch for it."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ class Bench:
         failed: list[ParityRow] = []
         reference, opened = self._open_reference(references, failed)
         settings = self._settings_of(reference)
-        rows = [self._row_of_reference(reference.candidate, opened), *failed]
+        rows = [self._row_of_reference(reference, opened), *failed]
         done = {row.label for row in failed}
         for candidate in compared:
             is_reference = candidate == reference.candidate and self._is_as_asked(settings)
@@ -135,10 +138,30 @@ class Bench:
             # A class that a package brings need not have it.
             getattr(loaded, "close", lambda: None)()
 
-    def _row_of_reference(self, candidate: Candidate, opened: _Opened) -> ParityRow:
+    def _row_of_reference(self, reference: Reference, opened: _Opened) -> ParityRow:
         raw = opened.answer.raw.deviation()
-        certificate = self._certificate(opened.subject, opened.subject, raw)
-        return self._kept(_Draft(candidate, opened.folder, certificate, ()))
+        draft = _Draft(
+            reference.candidate, opened.folder, self._certificate(opened.subject, opened.subject, raw), notes=()
+        )
+        doubt = None if draft.certificate.violations else self._doubt_about(reference, opened)
+        if doubt is None:
+            return self._kept(draft)
+        unproven = draft.certificate.model_copy(update={"passed": False})
+        note = f"no certificate is written for it: {doubt}"
+        return _as_row(replace(draft, certificate=unproven, notes=(note,)))
+
+    def _doubt_about(self, reference: Reference, opened: _Opened) -> str | None:
+        """Why a reference is not vouched for by being one; None: it is."""
+        if reference.named:
+            return "it was named, and nothing but its own answers vouches for it"
+        subject = opened.subject
+        for known in self.store.find(opened.folder, subject.files, reference.candidate.runtime):
+            if known.violations and known.machine == machine_fingerprint(self.environment) and known.is_of(subject):
+                return (
+                    f"one says that it failed against {known.reference.label}; compare it with a package that you "
+                    f"trust (--reference), or remove {self.store.path_of(known.subject, opened.folder)}"
+                )
+        return None
 
     def _row(self, candidate: Candidate, reference: Candidate, known: _Opened) -> ParityRow:
         answers: ReferenceAnswers = known.answer
@@ -148,9 +171,9 @@ class Bench:
             self._withdraw(candidate, self.load)
             return _failure(candidate, exc)
         predictions, tally = opened.answer
-        deviation = deviation_of(answers.predictions, predictions, len(self.images.images))
-        raw = tally.deviation()
         gate = gate_between(reference.package.quantization, candidate.package.quantization)
+        deviation = deviation_of(answers.predictions, predictions, len(self.images.images), gate)
+        raw = tally.deviation()
         certificate = self._certificate(opened.subject, known.subject, raw)
         certificate = certificate.model_copy(
             update={
@@ -192,6 +215,7 @@ class Bench:
             execution_providers=() if resolved is None else resolved.execution_providers,
             asked_device=load.device,
             asked_providers=provider_names(load),
+            asked_options=options_digest(load),
         )
 
     def _kept(self, draft: _Draft) -> ParityRow:
@@ -200,22 +224,13 @@ class Bench:
             file = self.store.keep(draft.certificate, draft.folder)
         except OSError as exc:
             notes = (*notes, f"the certificate was not kept: {exc.strerror or type(exc).__name__}")
-        subject, reference = draft.certificate.subject, draft.certificate.reference
-        device = "" if subject.device == reference.device else f", {subject.device}"
-        return ParityRow(
-            label=f"{draft.candidate.label}{device}",
-            package_id=draft.candidate.package.package_id,
-            runtime=draft.candidate.runtime.value,
-            certificate=draft.certificate,
-            notes=notes,
-            file=file,
-        )
+        return _as_row(replace(draft, notes=notes), file)
 
     def _withdraw(self, candidate: Candidate, load: LoadRequest) -> None:
         """An older certificate of what does not run any more."""
         with suppress(BaseInferenceModelsError):
             folder = fetch_package(self.model, candidate.package, self.source)
-            self.store.withdraw(folder, candidate.runtime, (load.device, provider_names(load)))
+            self.store.withdraw(folder, candidate.runtime, (load.device, provider_names(load), options_digest(load)))
 
     def _image_facts(self) -> ImageFacts:
         return ImageFacts(kind=self.images.kind, count=len(self.images.images), digest=self.images.digest)
@@ -229,6 +244,19 @@ class _Draft:
     folder: PackageFolder
     certificate: Certificate
     notes: tuple[str, ...]
+
+
+def _as_row(draft: _Draft, file: Path | None = None) -> ParityRow:
+    subject, reference = draft.certificate.subject, draft.certificate.reference
+    device = "" if subject.device == reference.device else f", {subject.device}"
+    return ParityRow(
+        label=f"{draft.candidate.label}{device}",
+        package_id=draft.candidate.package.package_id,
+        runtime=draft.candidate.runtime.value,
+        certificate=draft.certificate,
+        notes=draft.notes,
+        file=file,
+    )
 
 
 def _failure(candidate: Candidate, exc: BaseInferenceModelsError) -> ParityRow:

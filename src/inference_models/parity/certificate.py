@@ -44,12 +44,19 @@ class Subject(_Record):
     """As the caller named it; None: the best there was."""
     asked_providers: tuple[str, ...] | None = None
     """As the caller named them; None: the runtime's own choice."""
+    asked_options: str = ""
+    """SHA-256 over the execution providers and their options as the caller named them; empty: no options."""
 
     @property
     def label(self) -> str:
         """For reports: `7c20 onnx fp32`, or `7c20 onnx fp32 through openvino`."""
         through = "" if self.runtime == self.package_format else f" through {self.runtime}"
         return f"{self.package_id} {self.package_format} {self.quantization}{through}"
+
+    @property
+    def asked(self) -> tuple[str | None, tuple[str, ...] | None, str]:
+        """Device, execution providers and their options as the caller named them."""
+        return self.asked_device, self.asked_providers, self.asked_options
 
     @property
     def device_kind(self) -> str:
@@ -142,13 +149,23 @@ class Certificate(_Record):
     gate: GateFacts | None = None
     """None: of the reference itself, or there is none for its number format."""
     violations: tuple[str, ...] = ()
+    """What differed more than it may, in words."""
     passed: bool
+    """Whether it vouches for the package."""
     created_at: datetime
 
     @property
     def is_reference(self) -> bool:
         """Whether this is what the others were compared with."""
         return self.subject == self.reference
+
+    def is_of(self, subject: Subject) -> bool:
+        """Whether it is of these files in the same version of the runtime, on the same kind of device."""
+        mine, other = (
+            (item.files, item.runtime_version, item.device_kind, item.execution_providers, item.asked_options)
+            for item in (self.subject, subject)
+        )
+        return mine == other
 
 
 def certificate_json(certificate: Certificate) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def pick_references(candidates: Sequence[Candidate], named: str | None) -> list[
     package_id, _, backend = named.partition("/")
     for candidate in candidates:
         if candidate.package.package_id == package_id and backend in {"", candidate.runtime.value}:
-            return [Reference(candidate, "as asked for")]
+            return [Reference(candidate, "as asked for", named=True)]
     raise InvalidParameterError(
         f"--reference {named!r} is none of the packages that can run here.",
         needs=", ".join(f"{item.package.package_id}/{item.runtime.value}" for item in candidates),

@@ -34,14 +34,20 @@ __all__ = ["FP16", "FP32", "GATES", "Deviation", "Gate", "compare_predictions", 
 
 
 def compare_predictions(
-    reference: Sequence[Prediction], other: Sequence[Prediction], *, least_score: float = LEAST_SCORE
+    reference: Sequence[Prediction],
+    other: Sequence[Prediction],
+    *,
+    least_score: float = LEAST_SCORE,
+    box_px: float = FP32.box_px,
 ) -> Deviation:
     """How far `other` is from `reference`, over all images.
 
     Args:
         reference: Predictions of the images, in their order; see `predictions_in`.
         other: The same images, in the same order, answered by something else.
-        least_score: Objects that neither side scores higher are not compared.
+        least_score: Objects and key points that neither side scores higher are not compared.
+        box_px: Boxes no edge of which is farther off are in the same place, also where they overlap by less than 0.9;
+            take that of the gate.
 
     Raises:
         InvalidParameterError: the two are not of equally many images.
@@ -52,7 +58,7 @@ def compare_predictions(
             needs=f"{len(reference)} predictions, as many as the reference has",
             found=str(len(other)),
         )
-    tally = _Tally(least_score)
+    tally = _Tally(least_score, box_px)
     with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is counted
         for number, (first, second) in enumerate(zip(reference, other, strict=True)):
             tally.add(number, first, second)
@@ -73,6 +79,7 @@ class _Tally:
     """Counts and maxima while predictions are compared one by one."""
 
     least_score: float
+    box_px: float
     numbers: dict[str, Any] = field(default_factory=dict)
     """Counts and maxima, by field of `Deviation`."""
     unmatched: list[float] = field(default_factory=list)
@@ -108,9 +115,9 @@ class _Tally:
 
     def _add_objects(self, first: Any, second: Any, read: Any) -> None:
         reference, other = read(first), read(second)
-        self._count_not_finite(reference.xyxy, reference.score, other.xyxy, other.score)
+        self._count_not_finite(*_numbers_of(first), *_numbers_of(second))
         above = reference.score > self.least_score, other.score > self.least_score
-        matches = match_objects(reference, other)
+        matches = match_objects(reference, other, self.box_px)
         same, moved, renamed = (
             pairs[above[0][pairs[:, 0]] | above[1][pairs[:, 1]]]
             for pairs in (matches.same, matches.moved, matches.renamed)
@@ -140,10 +147,11 @@ class _Tally:
                 f"{scores[1].shape[1]} key points per object, {scores[0].shape[1]} in the reference"
             )
             return
-        found = (scores[0] > self.least_score) & (scores[1] > self.least_score)
+        found = scores[0] > self.least_score, scores[1] > self.least_score
         away = np.hypot(*np.moveaxis(first.xy[left].astype(np.float64) - second.xy[right], -1, 0))
-        self._widen("max_point_px", away[found])
-        self._widen("max_score", (scores[0].astype(np.float64) - scores[1])[found])
+        self._widen("max_point_px", away[found[0] & found[1]])
+        # A point that one side lost has no place there; its score tells.
+        self._widen("max_score", (scores[0].astype(np.float64) - scores[1])[found[0] | found[1]])
 
     def _add_classes(self, number: int, first: Any, second: Any) -> None:
         if not self._same_shape(number, first.confidence, second.confidence):
@@ -167,8 +175,9 @@ class _Tally:
         same = first.segmentation_map == second.segmentation_map
         self._count("pixels", int(same.size))
         self._count("pixel_flips", int(same.size - same.sum()))
-        if first.confidence is not None and second.confidence is not None:
-            self._count_not_finite(first.confidence, second.confidence)
+        stated = [item.confidence for item in (first, second) if item.confidence is not None]
+        self._count_not_finite(*stated)
+        if len(stated) == 2:
             self._widen("max_score", (first.confidence.astype(np.float64) - second.confidence)[same])
 
     def _same_shape(self, number: int, first: NumpyArray, second: NumpyArray) -> bool:
@@ -188,6 +197,14 @@ class _Tally:
 
     def _count_not_finite(self, *arrays: NumpyArray) -> None:
         self._count("not_finite", sum(int((~np.isfinite(array)).sum()) for array in arrays))
+
+
+def _numbers_of(objects: Any) -> list[NumpyArray]:
+    """What must be finite: places and scores."""
+    if not isinstance(objects, KeyPoints):
+        return [objects.xyxy, objects.confidence]
+    sure = objects.detection_confidence
+    return [objects.xy, objects.confidence, *(() if sure is None else (to_numpy(sure),))]
 
 
 def _objects_of_boxes(boxes: BoxPrediction) -> Objects:

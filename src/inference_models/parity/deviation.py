@@ -22,7 +22,8 @@ class Deviation:
     objects: int = 0
     """Of the reference, above `least_score`."""
     matched: int = 0
-    """Pairs of one class with IoU >= 0.9 of which at least one is above `least_score`."""
+    """Pairs of one class and in one place (IoU >= 0.9, or every edge within the gate) of which at least one is above
+    `least_score`."""
     unmatched_scores: tuple[float, ...] = field(default=(), repr=False)
     """Scores of the objects above `least_score`, of either side, that have no partner."""
     class_flips: int = 0

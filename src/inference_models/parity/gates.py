@@ -17,7 +17,7 @@ class Gate:
     """What is still the same answer."""
 
     matched: float
-    """Share of the objects that have a partner of the same class, IoU >= 0.9."""
+    """Share of the objects that have a partner of the same class, with IoU >= 0.9 or every edge within `box_px`."""
     box_px: float
     """Largest difference of an edge of a box, or of a key point, in pixels of the image."""
     score: float

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
 
 LEAST_IOU = 0.9
-"""Objects of one class that overlap by at least this are the same object."""
+"""Objects of one class that overlap by at least this are the same object, however large they are."""
+TIE_IOU = 0.001
+"""Overlaps that differ by no more say nothing about which of two objects it is: of the order of half a pixel in a
+thousand. Their scores say it."""
 _MOVED_IOU = 0.5
 """From here on it is the same object in another place; below it is not known which one it is."""
 
@@ -40,15 +43,23 @@ class Matches:
     """Same place, and another class."""
 
 
-def match_objects(reference: Objects, other: Objects) -> Matches:
-    """Who is who; each object is in at most one pair, and those of the reference choose by score, best first."""
+def match_objects(reference: Objects, other: Objects, box_px: float) -> Matches:
+    """Who is who; each object is in at most one pair, and those of the reference choose by score, best first.
+
+    Args:
+        reference: Those that choose: by overlap, and by score among those that overlap alike.
+        other: Those that are chosen from.
+        box_px: Boxes no edge of which is farther off are in the same place, whatever their overlap: half a pixel is
+            much of a small box.
+    """
     overlap = box_iou(reference.xyxy, other.xyxy)
+    apart = np.abs(reference.xyxy[:, None] - other.xyxy[None, :]).max(axis=2)
     alike = reference.class_id[:, None] == other.class_id[None, :]
-    order = np.argsort(-reference.score, kind="stable")
-    free = np.ones(len(reference.score), np.bool_), np.ones(len(other.score), np.bool_)
-    same = _pair(np.where(alike, overlap, 0), LEAST_IOU, order, free)
-    renamed = _pair(np.where(alike, 0, overlap), LEAST_IOU, order, free)
-    moved = _pair(np.where(alike, overlap, 0), _MOVED_IOU, order, free)
+    in_place = (overlap >= LEAST_IOU) | (apart <= box_px)
+    pairing = _Pairing(overlap, reference.score, other.score)
+    same = pairing.take(alike & in_place)
+    renamed = pairing.take(~alike & in_place)
+    moved = pairing.take(alike & (overlap >= _MOVED_IOU))
     return Matches(same, moved, renamed)
 
 
@@ -71,15 +82,26 @@ def _area(boxes: NumpyArray) -> NumpyArray:
     return area
 
 
-def _pair(overlap: NumpyArray, least: float, order: NumpyArray, free: tuple[NumpyArray, NumpyArray]) -> NumpyArray:
-    """Takes the pairs it makes out of `free`."""
-    pairs = []
-    for row in order:
-        if not free[0][row] or not overlap.shape[1]:
-            continue
-        candidates = np.where(free[1], overlap[row], 0)
-        best = int(np.argmax(candidates))
-        if candidates[best] >= least:
-            free[0][row] = free[1][best] = False
-            pairs.append((int(row), best))
-    return np.array(pairs, np.int64).reshape(-1, 2)
+class _Pairing:
+    """Objects that have no partner yet."""
+
+    def __init__(self, overlap: NumpyArray, reference: NumpyArray, other: NumpyArray) -> None:
+        self._overlap = overlap
+        # Finite, so that no score can make one the best that does not fit.
+        self._apart = np.nan_to_num(np.abs(reference[:, None] - other[None, :]), nan=1.0)
+        self._order = np.argsort(-reference, kind="stable")
+        self._free = np.ones(len(reference), np.bool_), np.ones(len(other), np.bool_)
+
+    def take(self, fitting: NumpyArray) -> NumpyArray:
+        """(k, 2) pairs among the (n, m) that fit."""
+        pairs = []
+        for row in self._order:
+            candidates = fitting[row] & self._free[1]
+            if not self._free[0][row] or not candidates.any():
+                continue
+            best = self._overlap[row][candidates].max()
+            ties = candidates & (self._overlap[row] >= best - TIE_IOU)
+            partner = int(np.argmin(np.where(ties, self._apart[row], np.inf)))
+            self._free[0][row] = self._free[1][partner] = False
+            pairs.append((int(row), partner))
+        return np.array(pairs, np.int64).reshape(-1, 2)

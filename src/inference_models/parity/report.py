@@ -31,11 +31,11 @@ class ParityRow:
     notes: tuple[str, ...] = ()
     """What a reader of the numbers has to know."""
     file: Path | None = None
-    """Where the certificate lies; None: it could not be kept."""
+    """Where the certificate lies; None: it was not kept, and a note says why."""
 
     @property
     def passed(self) -> bool:
-        """Whether its answers are those of the reference."""
+        """Whether it is vouched for: its answers are those of the reference, or it is the default one itself."""
         return self.certificate is not None and self.certificate.passed
 
 
@@ -55,7 +55,10 @@ class ParityReport:
 
     @property
     def passed(self) -> bool:
-        """Whether nothing was found that differs more than it may, or does not run; what has no gate is left out."""
+        """Whether nothing was found that differs more than it may, or does not run.
+
+        What has no gate is left out, and so is a reference that nothing vouches for.
+        """
         return all(row.passed or _has_no_gate(row) for row in self.rows)
 
     def to_dict(self) -> dict[str, Any]:
@@ -93,10 +96,10 @@ def verdict_of(row: ParityRow) -> str:
     certificate = row.certificate
     if certificate is None:
         return f"not compared: {row.failure}"
-    if certificate.is_reference:
-        return "reference" if certificate.passed else f"failed: {'; '.join(certificate.violations)}"
     if certificate.violations:
         return f"failed: {'; '.join(certificate.violations)}"
+    if certificate.is_reference:
+        return "reference"
     word = "passed" if certificate.passed else f"no gate for {certificate.subject.quantization}"
     return f"{word}: {', '.join(_numbers(certificate))}"
 

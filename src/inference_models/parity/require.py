@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from inference_models.errors import MissingParityCertificateError
@@ -34,15 +36,25 @@ def require_certificate(candidate: Candidate, folder: PackageFolder, load: LoadR
     Raises:
         MissingParityCertificateError: none does.
     """
+    refusal = parity_refusal(candidate, folder, load, asked_for)
+    if refusal is not None:
+        raise refusal
+
+
+def parity_refusal(
+    candidate: Candidate, folder: PackageFolder | None, load: LoadRequest, asked_for: str
+) -> MissingParityCertificateError | None:
+    """What `require_certificate` raises. Without a folder: of a package that is not on this machine, which has none."""
     store = CertificateStore()
-    wanted = _Wanted.of(candidate, store.files_digest(folder), load, probe_environment())
+    files = "" if folder is None else store.files_digest(folder)
+    wanted = _Wanted.of(candidate, files, load, probe_environment())
     reasons = []
-    for certificate in store.find(folder, wanted.files, candidate.runtime):
+    for certificate in () if folder is None else store.find(folder, wanted.files, candidate.runtime):
         reason = wanted.reason_against(certificate)
         if reason is None:
-            return
+            return None
         reasons.append(reason)
-    raise MissingParityCertificateError(
+    return MissingParityCertificateError(
         f"{candidate.label} of {asked_for!r} is not vouched for on this machine.",
         needs=f"a parity certificate of these files in {wanted.opened()}",
         found=reasons[0] if reasons else "none",
@@ -67,6 +79,8 @@ class _Wanted:
     device: str | None
     """`cpu`, `cuda`, ...; None: the best there is, on a machine with several."""
     providers: tuple[str, ...] | None
+    options: str
+    """Of the providers; see `options_digest`."""
 
     @classmethod
     def of(cls, candidate: Candidate, files: str, load: LoadRequest, environment: Environment) -> _Wanted:
@@ -77,6 +91,7 @@ class _Wanted:
             machine=machine_fingerprint(environment),
             device=device_kind(load, environment),
             providers=provider_names(load),
+            options=options_digest(load),
         )
 
     def opened(self) -> str:
@@ -86,12 +101,14 @@ class _Wanted:
     def reason_against(self, certificate: Certificate) -> str | None:
         """Why a certificate does not vouch for this; None when it does."""
         subject = certificate.subject
+        used = ", ".join(subject.execution_providers)
         failures = "; ".join(certificate.violations) or "there is no gate for its number format"
         reasons = {
             "one of other files": subject.files != self.files,
             f"one of {subject.runtime} {subject.runtime_version}".rstrip(): not self._is_runtime_of(subject),
             f"one of {subject.device}": not self._is_device_of(subject),
-            f"one of {', '.join(subject.execution_providers)}": not self._are_providers_of(subject),
+            f"one of {used}": not self._are_providers_of(subject),
+            f"one of {used} with other options": subject.asked_options != self.options,
             _OTHER_MACHINE: certificate.machine != self.machine,
             f"one that failed: {failures}": not certificate.passed,
         }
@@ -121,3 +138,15 @@ def provider_names(load: LoadRequest) -> tuple[str, ...] | None:
     if load.execution_providers is None:
         return None
     return tuple(item if isinstance(item, str) else str(item[0]) for item in load.execution_providers)
+
+
+def options_digest(load: LoadRequest) -> str:
+    """SHA-256 over the execution providers a load names and their options; empty: it names no options.
+
+    Runtimes take options as texts: 1 and "1" are the same.
+    """
+    named = [(item, {}) if isinstance(item, str) else item for item in load.execution_providers or ()]
+    if not any(options for _, options in named):
+        return ""
+    stated = [[name, {str(key): str(value) for key, value in options.items()}] for name, options in named]
+    return sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()

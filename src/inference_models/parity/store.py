@@ -58,25 +58,25 @@ class CertificateStore:
         Raises:
             OSError: the cache folder cannot be written to.
         """
-        path = self._path(certificate.subject, package)
+        path = self.path_of(certificate.subject, package)
         make_private_folder(path.parent)
         put_aside_folder(path)
         write_atomic(path, json.dumps(certificate_json(certificate), indent=1).encode() + b"\n")
         return path
 
     def withdraw(
-        self, package: PackageFolder, runtime: BackendType, asked: tuple[str | None, tuple[str, ...] | None]
+        self, package: PackageFolder, runtime: BackendType, asked: tuple[str | None, tuple[str, ...] | None, str]
     ) -> None:
         """Drop the certificate of what turned out not to run.
 
         Args:
             package: Whose.
             runtime: In which runtime.
-            asked: The device and the execution providers as the caller named them.
+            asked: As `Subject.asked`.
         """
         for path in self._of_runtime(package, self.files_digest(package), runtime):
             certificate = _read(path)
-            if certificate and (certificate.subject.asked_device, certificate.subject.asked_providers) == asked:
+            if certificate and certificate.subject.asked == asked:
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
 
@@ -99,10 +99,12 @@ class CertificateStore:
         right = [parts for parts in named if parts[1] == runtime.value and parts[-1] == "json"]
         return [self.root / "parity" / place.parent.name / ".".join(parts) for parts in right]
 
-    def _path(self, subject: Subject, package: PackageFolder) -> Path:
+    def path_of(self, subject: Subject, package: PackageFolder) -> Path:
+        """Where the certificate of a package as it was opened lies."""
         variant = subject.device_kind
         if subject.asked_providers is not None:
-            variant += f"-{sha256(' '.join(subject.asked_providers).encode()).hexdigest()[:8]}"
+            named = [*subject.asked_providers, *([subject.asked_options] if subject.asked_options else [])]
+            variant += f"-{sha256(' '.join(named).encode()).hexdigest()[:8]}"
         stored = self._is_stored(package)
         name = package.directory.name if stored else subject.files
         model = package.directory.parent.name if stored else LOCAL

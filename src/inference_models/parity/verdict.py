@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from inference_models.parity.compare import compare_predictions
 from inference_models.parity.deviation import Deviation
+from inference_models.parity.gates import FP32
 
 if TYPE_CHECKING:
     from inference_models.parity.gates import Gate
@@ -26,11 +27,14 @@ def violations(deviation: Deviation, raw: RawDeviation, gate: Gate | None) -> tu
     return raw.beyond(gate) if raw.images else ("nothing could be compared",)
 
 
-def deviation_of(reference: list[Prediction], other: list[Prediction], images: int) -> Deviation:
-    """How far predictions are apart; those of models that give another number of them cannot be compared."""
+def deviation_of(reference: list[Prediction], other: list[Prediction], images: int, gate: Gate | None) -> Deviation:
+    """How far predictions are apart; those of models that give another number of them cannot be compared.
+
+    Without a gate, what fp32 allows decides what is in the same place.
+    """
     if len(reference) != len(other):
         return Deviation(images=images, incomparable=(f"{len(other)} answers, {len(reference)} of the reference",))
-    return replace(compare_predictions(reference, other), images=images)
+    return replace(compare_predictions(reference, other, box_px=(gate or FP32).box_px), images=images)
 
 
 def notes_on(deviation: Deviation, raw: RawDeviation, images: ImageSet) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ from inference_models.errors import (
     ModelRetrievalError,
 )
 from inference_models.naming import nearest_hint
+from inference_models.package import class_names, inference_config, model_config
 from inference_models.package.class_names import read_labels
 from inference_models.package.external_data import check_external_data
 from inference_models.package.folder import read_package_folder
@@ -33,7 +34,7 @@ from inference_models.package.ultralytics import GraphHints, read_ultralytics
 from inference_models.providers import NO_OPTIONS, DescribeOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from inference_models.entities import FileDownloadSpecs
     from inference_models.package.folder import PackageFolder
@@ -46,6 +47,9 @@ FUSED = "nms_fused"
 """Feature of packages whose graph does the work of the decoder."""
 HINTS = "graph_hints.json"
 """What a bare graph says about its input; exists in memory only."""
+_EXTERNAL = "external"
+_OWN_NAMES = frozenset({class_names.FILE_NAME, model_config.FILE_NAME, inference_config.FILE_NAME, HINTS})
+"""Handles that mean something in the package of a bare file, whatever lies beside the file."""
 _MAX_PATH = 4096
 _SUFFIXES = sorted(form.suffix for form in FORMATS.values())
 _EXAMPLES = {
@@ -115,7 +119,7 @@ def _describe_folder(model_id: str, folder: PackageFolder) -> ModelMetadata:
     package = ModelPackageMetadata(
         package_id=PACKAGE_ID,
         backend=backend,
-        package_artefacts=[LocalFileArtefactSpecs(handle, path) for handle, path in folder.files.items()],
+        package_artefacts=_artefacts({**folder.files, **_external_files(graph, folder.directory, folder.files)}),
         package_source=PackageSourceType.LOCAL_CACHE,
         quantization=config.quantization or Quantization.UNKNOWN,
         dynamic_batch_size_supported=dynamic,
@@ -164,9 +168,9 @@ def _describe_file(model_id: str, path: Path, kind: BackendType, options: Descri
         package_id=PACKAGE_ID,
         backend=kind,
         package_artefacts=[
-            *(LocalFileArtefactSpecs(handle, file) for handle, file in files.items()),
-            InlineFileSpecs("class_names.txt", "\n".join(names) + "\n"),
-            InlineFileSpecs("model_config.json", json.dumps(config, indent=2) + "\n"),
+            *_artefacts({**files, **_external_files(graph, path.parent, files)}),
+            InlineFileSpecs(class_names.FILE_NAME, "\n".join(names) + "\n"),
+            InlineFileSpecs(model_config.FILE_NAME, json.dumps(config, indent=2) + "\n"),
             InlineFileSpecs(HINTS, json.dumps({"input_size": hints.input_size, "stride": hints.stride})),
         ],
         package_source=PackageSourceType.LOCAL_CACHE,
@@ -206,6 +210,26 @@ def _checked_graph(path: Path) -> OnnxFile:
     graph = read_onnx_file(path)
     check_external_data(graph, path.parent)
     return graph
+
+
+def _artefacts(files: Mapping[str, Path]) -> list[LocalFileArtefactSpecs]:
+    return [LocalFileArtefactSpecs(handle, path) for handle, path in files.items()]
+
+
+def _external_files(graph: OnnxFile | None, directory: Path, known: Mapping[str, Path]) -> dict[str, Path]:
+    """What a graph points to, where it lies beside the graph, without what is known already.
+
+    Whoever takes the digest of a package has to see it. Runtimes find it themselves, from the path of the graph.
+    """
+    tensors = () if graph is None else graph.external
+    places = sorted({value for tensor in tensors for key, value in tensor.entries if key == "location"})
+    paths = {place: directory / place for place in places}
+    taken = {handle.lower() for handle in (*known, *_OWN_NAMES)}
+    return {
+        f"{_EXTERNAL}/{place}" if place.lower() in taken else place: path
+        for place, path in paths.items()
+        if path not in known.values()
+    }
 
 
 def _batch_mode(graph: OnnxFile | None, dynamic: bool | None, static: int | None) -> tuple[bool | None, int | None]:

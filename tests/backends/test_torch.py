@@ -160,6 +160,66 @@ class TestWeightsOfAnotherNetwork:
         )
 
 
+KINDS = {
+    "nested": (lambda weight: torch.nested.nested_tensor([torch.zeros(2, 2), torch.zeros(3, 2)]), "a nested tensor"),
+    "jagged": (
+        lambda weight: torch.nested.nested_tensor([torch.zeros(2, 2), torch.zeros(3, 2)], layout=torch.jagged),
+        "a nested tensor",
+    ),
+    "sparse": (lambda weight: weight.to_sparse(), "a tensor with layout sparse_coo"),
+    "quantised": (lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8), "a quantised tensor"),
+    "meta": (lambda weight: weight.to("meta"), "a tensor without values"),
+}
+NUMBERS = [torch.int32, torch.bool, torch.complex64, torch.float8_e4m3fn]
+OF_ANOTHER_KIND = (
+    "{file}: a weight is of a kind that the network cannot hold.\n"
+    "needs {needs}; found: {found}\n"
+    "save the weights as float32: torch.save(model.float().state_dict(), 'weights.pth')"
+)
+FLOATING = "float32 or float16 or bfloat16 or float64"
+
+
+# PyTorch 2.13 warns about nested and quantised tensors.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+class TestWeightsOfAnotherKind:
+    def refusal(self, folder: Path, module: Any = torch_graphs.build_convolution) -> str:
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            opened(folder, module)
+        return str(caught.value)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_tensors_that_are_not_plain_are_refused_by_name(self, tmp_path: Path, kind: str) -> None:
+        state = torch_graphs.convolution().state_dict()
+        make, found = KINDS[kind]
+        state["layer.weight"] = make(state["layer.weight"])
+        assert self.refusal(save(tmp_path, state)) == OF_ANOTHER_KIND.format(
+            file="weights.pth", needs="plain tensors", found=f"layer.weight, {found}"
+        )
+
+    @pytest.mark.parametrize("dtype", NUMBERS, ids=str)
+    @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
+    def test_numbers_that_are_not_floating_point_are_refused_by_name(
+        self, tmp_path: Path, dtype: torch.dtype, name: str
+    ) -> None:
+        state = {key: value.to(dtype) for key, value in torch_graphs.convolution().state_dict().items()}
+        if name.endswith("pth"):
+            save(tmp_path, state)
+        else:
+            pytest.importorskip("safetensors.torch").save_file(state, tmp_path / name)
+        assert self.refusal(tmp_path) == OF_ANOTHER_KIND.format(
+            file=name, needs=FLOATING, found=f"layer.weight, {str(dtype).removeprefix('torch.')}"
+        )
+
+    def test_fractions_where_the_network_counts_are_refused_by_name(self, tmp_path: Path) -> None:
+        state = Normalised().state_dict()
+        state["norm.num_batches_tracked"] = torch.tensor(1.5)
+        assert self.refusal(save(tmp_path, state), build_normalised) == OF_ANOTHER_KIND.format(
+            file="weights.pth",
+            needs="int64 or int32 or int16 or int8 or uint8 or bool",
+            found="norm.num_batches_tracked, float32",
+        )
+
+
 class Gadget:
     """Writes a file when it is unpickled."""
 

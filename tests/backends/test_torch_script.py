@@ -220,13 +220,13 @@ class TestRefusals:
 
     def test_an_archive_whose_operators_pytorch_does_not_know(self, tmp_path: Path) -> None:
         with pytest.raises(CorruptedModelPackageError) as caught:
-            backend.open_session(request_for(with_operator(tmp_path, b"torch.relo(")))
+            backend.open_session(request_for(with_operator(tmp_path, b"torch.linear_(")))
         lines = str(caught.value).splitlines()
         assert lines[0] == f"weights.torchscript: PyTorch {torch.__version__} cannot open the archive."
         assert lines[1] == (
-            "needs an archive of this version of PyTorch or an older one; found: Unknown builtin op: aten::relo"
+            "needs an archive of this version of PyTorch or an older one; found: Unknown builtin op: aten::linear_"
         )
-        assert lines[2] == 'pip install -U "inference-models[torch]"'
+        assert lines[2] == 'pip install -U "torch>=2.6"'
 
     def test_an_archive_with_operators_of_torchvision_where_that_is_missing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -8,7 +8,8 @@ Programs of `torch.export` (`weights.pt2`) are refused: `torch.export.load` of P
 `pickle.loads` and `weights_only=False`, which runs whatever the file says.
 
 Parameters must be finite: a NaN or infinity is refused when the weights are loaded, which reads every one of them once
-(about 0.1 s per gigabyte).
+(about 0.1 s per gigabyte). Tensors must be plain, so neither sparse, nested nor quantised, and of the kind of numbers
+the network has: floating point of 16, 32 or 64 bits where it computes in floating point, else whole numbers.
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ WRAPPERS = ("state_dict", "model", "model_state_dict")
 """Names under which training scripts put the weights beside other things."""
 COUNTERS = ".num_batches_tracked"
 """Of batch normalisation, for training only; old files lack them."""
+_FLOATING = ("float32", "float16", "bfloat16", "float64")
+_WHOLE = ("int64", "int32", "int16", "int8", "uint8", "bool")
 _SHOWN = 3
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
@@ -122,15 +125,17 @@ def build_module(builder: ModuleBuilder, state: Mapping[str, Array], *, path: Pa
     """The network of `builder` with exactly the tensors of `state`, ready to answer.
 
     Raises:
-        CorruptedModelPackageError: a tensor is missing, too many, of another shape, or not finite.
+        CorruptedModelPackageError: a tensor is missing, too many, of another shape or kind, or not finite.
     """
     shapes = {name: tuple(tensor.shape) for name, tensor in state.items()}
     # On the device `meta` nothing is allocated or drawn at random: the values are replaced anyway.
     with torch.device("meta"):
         module = builder(shapes)
-    wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    own = module.state_dict()
+    wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
     state = {**state, **{name: torch.zeros((), dtype=torch.int64) for name in _absent_counters(wanted, shapes)}}
     _refuse_other_tensors(wanted, shapes, path)
+    _refuse_other_numbers(own, state, path)
     if _has_unsaved(module, wanted):
         module = builder(shapes)
     module.load_state_dict(state, strict=True, assign=True)
@@ -163,6 +168,7 @@ def _read_state(path: Path, torch: Any) -> dict[str, Array]:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
     if isinstance(state, dict) and state and all(torch.is_tensor(tensor) for tensor in state.values()):
+        _refuse_special_tensors(state, path)
         # The file is mapped into memory so far: whoever writes over it would change, or end, a model that runs.
         return {str(name): tensor.clone() for name, tensor in state.items()}
     raise CorruptedModelPackageError(
@@ -247,6 +253,42 @@ def _refuse_other_tensors(
         needs=f"{len(wanted)} tensors",
         found="; ".join(f"{len(names)} {what}: {_shortened(names)}" for what, names in parts if names),
         fix="name the architecture these weights were trained with",
+    )
+
+
+def _refuse_special_tensors(state: Mapping[Any, Array], path: Path) -> None:
+    for name, tensor in state.items():
+        kind = _special(tensor)
+        if kind is not None:
+            raise _other_kind(path, needs="plain tensors", found=f"{name}, {kind}")
+
+
+def _special(tensor: Array) -> str | None:
+    """Why a tensor is no plain block of numbers, in words; None when it is one."""
+    if tensor.is_nested:
+        return "a nested tensor"
+    layout = str(tensor.layout).removeprefix("torch.")
+    if layout != "strided":
+        return f"a tensor with layout {layout}"
+    if tensor.is_quantized:
+        return "a quantised tensor"
+    return "a tensor without values" if tensor.is_meta else None
+
+
+def _refuse_other_numbers(wanted: Mapping[str, Array], given: Mapping[str, Array], path: Path) -> None:
+    for name, tensor in wanted.items():
+        fitting = _FLOATING if tensor.is_floating_point() else _WHOLE
+        dtype = str(given[name].dtype).removeprefix("torch.")
+        if dtype not in fitting:
+            raise _other_kind(path, needs=" or ".join(fitting), found=f"{name}, {dtype}")
+
+
+def _other_kind(path: Path, *, needs: str, found: str) -> CorruptedModelPackageError:
+    return CorruptedModelPackageError(
+        f"{path.name}: a weight is of a kind that the network cannot hold.",
+        needs=needs,
+        found=found,
+        fix="save the weights as float32: torch.save(model.float().state_dict(), 'weights.pth')",
     )
 
 

@@ -1,7 +1,7 @@
 """TorchScript: archives in `weights.torchscript`, run by the interpreter inside PyTorch, without Python code.
 
-The archive is read before any of it runs, and refused where its code could do more than compute; see
-`inference_models.package.torchscript_file` for what that means. Checked against PyTorch 2.13.
+The archive is read before any of it runs, and refused where it holds what networks do not need; see
+`inference_models.package.torchscript_code` for what that gives and what it does not. Checked against PyTorch 2.13.
 
 PyTorch marks TorchScript as deprecated and still reads it; its warning is for those who write archives, so it is not
 passed on.
@@ -49,8 +49,8 @@ def open_session(request: SessionRequest) -> TorchSession:
 
     Raises:
         MissingDependencyError: PyTorch is not installed, or torchvision, whose operators the archive needs.
-        CorruptedModelPackageError: the file is no archive, does not run on what the package states, or could do more
-            than compute.
+        CorruptedModelPackageError: the file is no archive, does not run on what the package states, or holds
+            what networks do not need.
         EnvironmentConfigurationError: the device that was asked for cannot be used.
     """
     torch = import_runtime("torch", "TorchScript", installed=installed_version(), requires=REQUIRES, install=INSTALL)
@@ -84,7 +84,7 @@ def _load(path: Path, device: str, torch: Any) -> Any:
             f"{path.name}: PyTorch {torch.__version__} cannot open the archive.",
             needs="an archive of this version of PyTorch or an older one",
             found=first_line(exc),
-            fix=INSTALL.replace("install", "install -U", 1),
+            fix=f'pip install -U "{REQUIRES}"',
         ) from exc
     for parameter in module.parameters():
         parameter.requires_grad_(False)

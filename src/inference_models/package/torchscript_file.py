@@ -1,136 +1,96 @@
-"""What a TorchScript archive may do, read from its code before any of it runs.
+"""TorchScript archives: the code in one, read without running any of it, or the reason to refuse the archive.
 
 An archive is a zip file with tensors, pickles and code. `torch.jit.load` reads the pickles with a reader of its own
-that knows numbers, tensors and the classes of the archive, and never imports Python. The code is not Python either: an
-interpreter inside PyTorch runs it, `__setstate__` methods already while it loads, `forward` at every prediction. That
-code can compute, and can call every operator that is registered in the process. Two of PyTorch's own reach beyond
-memory: `from_file` maps any file for reading or writing, `save` writes one. Others belong to communication between
-machines, or to whatever extension has been imported.
-
-So an archive is refused unless all of its code keeps to this:
-
-1. operators are named plainly, `torch.NAME` or `ops.NAMESPACE.NAME`; the names `torch` and `ops` stand nowhere else;
-2. their namespaces, and those of the built-in classes it makes use of, are among the ones that only compute;
-3. `from_file` and `save` are not named, neither as an operator nor as a method;
-4. `getattr` takes a literal that is not an identifier, the only use PyTorch makes of it when it writes code.
+that knows numbers, tensors and the classes of the archive, and never imports Python. What the code may be is the matter
+of `inference_models.package.torchscript_code`; this module sees to it that the code that is judged is all that would
+run. PyTorch lists names cut off after 511 bytes and looks them up whole, without regard to case, so an archive is
+refused where a name is long, where two differ in case alone, and where Python's reader lists other names.
 """
 
 from __future__ import annotations
 
-import re
 import zipfile
 from typing import TYPE_CHECKING, Any
 
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.package.torchscript_code import (
+    reason_to_refuse,
+    reason_to_refuse_pickle,
+    registered_operators,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 ZIP_MAGIC = b"PK\x03\x04"
-NAMESPACES = frozenset(
-    {
-        "_quantized",
-        "aten",
-        "mkl",
-        "mkldnn",
-        "mkldnn_prepacked",
-        "onednn",
-        "prepacked",
-        "prim",
-        "profiler",
-        "quantized",
-        "sparse",
-        "torchvision",
-    }
-)
-"""Of operators that compute and do nothing else."""
-CLASS_NAMESPACES = frozenset({"mkldnn", "profiler", "quantized", "rnn", "sparse", "xnnpack"})
-"""Of built-in classes that hold packed weights and do nothing else."""
-REACHES_BEYOND = ("from_file", "rpc_async", "rpc_remote", "rpc_sync", "save")
-_NAME, _LITERAL = "\x00", "\x01"
-"""What stands for a literal while code is read: one that is no identifier, and any other."""
-_TOKEN = re.compile(r'#[^\n]*|"((?:[^"\\\n]|\\.)*)"')
-_NOT_WRITTEN = re.compile("[\"'`]")
-_NEVER_WRITTEN = ('"""', _NAME, _LITERAL)
-_GETATTR = re.compile(rf"getattr\(\s*([\w.]+)\s*,\s*{_NAME}\s*\)")
-_DOT = re.compile(r"\s*\.\s*")
-_FIELD = re.compile(r"^\s+(?:torch|ops) :", re.MULTILINE)
-_ALIASED = re.compile(r"(?<![\w.])(?:torch|ops)\b(?!\.)")
-_OPERATOR = re.compile(r"(?<![\w.])ops\.(\w+)")
-_CLASS = re.compile(r"torch\.classes\.(\w+)")
-_BEYOND = re.compile(rf"\.({'|'.join(REACHES_BEYOND)})\b|(?<!\w)((?:from_file|rpc_\w+)\b)")
-_EXPORT_AGAIN = "export the model again with torch.jit.save, without the operators that are named here"
+LONGEST_NAME = 255
+"""Bytes; of a name with its folders. PyTorch reads up to 511."""
+_CODE = "code/"
+_CODE_FILES = (".py", ".py.debug_pkl")
+_EXPORT_AGAIN = "export the model to ONNX, or again with torch.jit.save, without what is named here"
 
 
 def read_archive_code(path: Path, torch: Any) -> str:
-    """All code of the archive at `path`, which does nothing but compute.
+    """All code of the archive at `path`, of which nothing was run; see `torchscript_code` for what it may be.
 
     Raises:
-        CorruptedModelPackageError: it is no TorchScript archive, or its code could do something else.
+        CorruptedModelPackageError: it is no TorchScript archive, or one that holds more than a network needs.
     """
     if not _is_zip(path):
         raise _no_archive(path, "a file of another kind")
     try:
-        # The reader that `torch.jit.load` uses: another one might see other files in a crafted archive.
+        # The reader that `torch.jit.load` uses: another one might see other content in a crafted archive.
         reader = torch._C.PyTorchFileReader(str(path))  # noqa: SLF001
         names = reader.get_all_records()
-        records = {name: reader.get_record(name) for name in names if _is_read(name)}
-    except RuntimeError as exc:
+        odd = _odd_name(path, names)
+        records = {} if odd else {name: reader.get_record(name) for name in names if _is_read(name)}
+    except (RuntimeError, UnicodeDecodeError) as exc:
         raise _no_archive(path, str(exc).splitlines()[0][:200]) from exc
-    present = {name.lower() for name in names}
-    if "constants.pkl" not in present or not any(name.startswith("code/") for name in present):
-        found = "a checkpoint written by torch.save" if "data.pkl" in present else "a zip file of another kind"
-        raise _no_archive(path, found)
-    if "model.json" in present:
-        raise _no_archive(path, "an archive of before PyTorch 1.4")
+    if odd is not None:
+        raise _refusal(path, odd)
+    _refuse_other_archives(path, {name.lower() for name in names})
     code = "\n".join(_text(path, content) for name, content in records.items() if name.lower().endswith(".py"))
-    pickles = b"\n".join(content for name, content in records.items() if name.lower().endswith(".pkl"))
-    reason = reason_to_refuse(code) or _foreign_class(pickles.decode("latin-1"))
+    pickles = b"\n".join(content for name, content in records.items() if name.lower().endswith("pkl"))
+    reason = reason_to_refuse(code, registered_operators(torch)) or reason_to_refuse_pickle(pickles.decode("latin-1"))
     if reason is not None:
-        raise CorruptedModelPackageError(
-            f"{path.name}: the code of the archive could do more than compute, so none of it was run.",
-            needs="code that names its operators plainly, and only ones that compute",
-            found=reason,
-            fix=_EXPORT_AGAIN,
-        )
+        raise _refusal(path, reason)
     return code
 
 
-def reason_to_refuse(code: str) -> str | None:
-    """What in `code` is more than computing, in words; None when all of it only computes."""
-    if any(text in code for text in _NEVER_WRITTEN) or _NOT_WRITTEN.search(_TOKEN.sub("", code)):
-        return "quotes or control characters that PyTorch does not write"
-    plain = _without_plain_getattr(_DOT.sub(".", _TOKEN.sub(_stand_in, code)))
-    if re.search(r"\bgetattr\b", plain):
-        return "getattr with a name that could be written plainly"
-    alias = _ALIASED.search(_FIELD.sub("", plain))
-    if alias:
-        return f"{alias.group()} under another name"
-    beyond = _BEYOND.search(plain)
-    if beyond:
-        return beyond.group(1) or beyond.group(2)
-    foreign = next((name for name in _OPERATOR.findall(plain) if name not in NAMESPACES), None)
-    return f"operators of {foreign!r}" if foreign else _foreign_class(plain)
+def _refuse_other_archives(path: Path, present: set[str]) -> None:
+    if "constants.pkl" not in present or not any(name.startswith(_CODE) for name in present):
+        raise _no_archive(
+            path, "a checkpoint written by torch.save" if "data.pkl" in present else "a zip file of another kind"
+        )
+    if "model.json" in present:
+        raise _no_archive(path, "an archive of before PyTorch 1.4")
 
 
-def _foreign_class(text: str) -> str | None:
-    foreign = next((name for name in _CLASS.findall(text) if name not in CLASS_NAMESPACES), None)
-    return f"built-in classes of {foreign!r}" if foreign else None
+def _refusal(path: Path, found: str) -> CorruptedModelPackageError:
+    return CorruptedModelPackageError(
+        f"{path.name}: the archive holds what networks do not need, so none of its code was run.",
+        needs="code that names its operators plainly, and only ones that networks are made of",
+        found=found,
+        fix=_EXPORT_AGAIN,
+    )
 
 
-def _without_plain_getattr(plain: str) -> str:
-    """`plain` with every `getattr(value, "0")` replaced by the value, inner ones first."""
-    before = None
-    while before != plain:
-        before, plain = plain, _GETATTR.sub(r"\1", plain)
-    return plain
-
-
-def _stand_in(match: re.Match[str]) -> str:
-    literal = match.group(1)
-    if literal is None:
-        return ""
-    return _LITERAL if "\\" in literal or literal.isidentifier() else _NAME
+def _odd_name(path: Path, names: list[str]) -> str | None:
+    """What about the names of the records would let code run that was not read, in words; None when nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            listed = archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError) as exc:
+        return f"a list of files that Python cannot read: {exc}"
+    if any(len(name.encode("utf-8", "replace")) > LONGEST_NAME for name in listed):
+        return f"a file name of more than {LONGEST_NAME} bytes"
+    if len({name.lower() for name in listed}) != len(listed):
+        return "several files of one name"
+    folder = listed[0].partition("/")[0] if listed else ""
+    if sorted(listed) != sorted(f"{folder}/{name}" for name in names):
+        return "names that two readers of zip files read differently"
+    odd = next((name for name in names if name.lower().startswith(_CODE) and not name.endswith(_CODE_FILES)), None)
+    return f"{odd!r} among the code" if odd is not None else None
 
 
 def _is_zip(path: Path) -> bool:
@@ -139,7 +99,7 @@ def _is_zip(path: Path) -> bool:
 
 
 def _is_read(name: str) -> bool:
-    return name.lower().endswith((".py", ".pkl"))
+    return name.lower().endswith((".py", "pkl"))
 
 
 def _text(path: Path, content: bytes) -> str:

@@ -24,7 +24,7 @@ def test_a_folder_is_served_until_it_is_asked_to_stop(tmp_path, how):
     arguments = [sys.executable, "-c", COMMAND, "serve", str(tmp_path / "library"), "--port", "0"]
     with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True, env=environment) as process:
         try:
-            assert process.stderr.readline() == f"serving 1 packages of '{tmp_path / 'library'}'\n"
+            assert process.stderr.readline() == f"serving 1 package of '{tmp_path / 'library'}'\n"
             url = re.fullmatch(r"  export ROBOFLOW_API_HOST=(http://127\.0\.0\.1:\d+)\n", process.stderr.readline())[1]
             question = f"{url}/models/v1/external/weights?modelId=pets"
             with pytest.raises(urllib.error.HTTPError, match="401"):

@@ -60,7 +60,9 @@ def serve(
             fix="choose another --port, or 0 for any free one",
         ) from exc
     console = messages()
-    console.print(plain(f"serving {library.count()} packages of '{directory}'"), soft_wrap=True)
+    count = library.count()
+    packages = "1 package" if count == 1 else f"{count} packages"
+    console.print(plain(f"serving {packages} of '{directory}'"), soft_wrap=True)
     console.print(plain(f"  export ROBOFLOW_API_HOST={public_url or server.url}"), soft_wrap=True)
     if not keys and not is_loopback(host):
         console.print("everybody who reaches this address can load these models; see --api-key", markup=False)

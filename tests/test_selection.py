@@ -11,12 +11,17 @@ import pytest
 
 import hosted
 from inference_models import AutoModel
+from inference_models.load_options import LoadOptions
 from inference_models.measure import tune as measuring
 from inference_models.measure.store import MeasurementStore
+from inference_models.measure.tune import TuneOptions, tune_model
+from inference_models.resolve.request import build_request
 from measure.packages import classifier
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from inference_models.resolve.report import NegotiationReport
 
 pytest.importorskip("onnxruntime")
 IMAGE = np.zeros((64, 64, 3), np.uint8)
@@ -27,14 +32,24 @@ ONLY = {"backend": "onnx", "threads": 1}
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> hosted.Hosted:
     """Has `team/m/1` in two packages: the first in the declared order is the slower one."""
     made = hosted.Hosted()
-    for name, work in (("a0slow", 2500), ("b1fast", 0)):
-        classifier(tmp_path / name, work=work)
-        files = {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
-        facts = {"model_architecture": "resnet", "task_type": "classification"}
-        made.add("team/m/1", files, asked_for="m", package_id=name, **facts)
+    publish(made, tmp_path, "a0slow", work=2500)
+    publish(made, tmp_path, "b1fast", work=0)
     hosted.install(monkeypatch, {"host": made})
-    monkeypatch.setattr("inference_models.measure.contest.MOST_ROUNDS", 8)
+    monkeypatch.setattr("inference_models.measure.contest.MOST_ROUNDS", 4)
+    monkeypatch.setattr("inference_models.measure.contest.WARM_S", 0.02)
+    monkeypatch.setattr("inference_models.measure.contender.BURST_S", 0.02)
     return made
+
+
+def publish(host: hosted.Hosted, folder: Path, name: str, *, work: int) -> None:
+    classifier(folder / name, work=work)
+    files = {path.name: path.read_bytes() for path in (folder / name).iterdir()}
+    facts = {"model_architecture": "resnet", "task_type": "classification"}
+    host.add("team/m/1", files, asked_for="m", package_id=name, **facts)
+
+
+def explained() -> NegotiationReport:
+    return AutoModel.explain("host:m", **ONLY)
 
 
 def loaded(**options: object) -> tuple[str, str]:
@@ -62,6 +77,49 @@ def test_what_was_measured_is_loaded_from_then_on_and_the_order_only_when_asked_
 def test_measuring_works_when_the_declared_choice_was_never_loaded(host: hosted.Hosted) -> None:
     assert loaded(select="measured") == ("b1fast", "measured")
     assert loaded() == ("b1fast", "measured")
+
+
+def test_a_measurement_without_a_network_is_about_what_was_here_and_holds_there(
+    host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert loaded() == ("a0slow", "order")
+    monkeypatch.setenv("OFFLINE_MODE", "1")
+    options = LoadOptions(select="measured", threads=1)
+    report = tune_model("host:m", build_request(options, backend="onnx"), options, api_key=None, how=TuneOptions())
+    assert [row.package_id for row in report.rows] == ["a0slow"]
+    assert loaded() == ("a0slow", "measured")
+    monkeypatch.delenv("OFFLINE_MODE")
+    assert loaded() == ("a0slow", "remembered")
+    assert loaded(select="measured") == ("b1fast", "measured")
+    assert loaded() == ("b1fast", "measured")
+
+
+def test_a_package_that_is_published_later_is_measured_too(
+    host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert loaded(select="measured") == ("b1fast", "measured")
+    publish(host, tmp_path, "c2new", work=0)
+    monkeypatch.setenv("AUTO_LOADER_CACHE_EXPIRATION_MINUTES", "0")
+    assert loaded() == ("a0slow", "order")
+    assert explained().would_run.reason == "order"
+    assert loaded(select="measured")[1] == "measured"
+    assert loaded()[1] == "measured"
+    assert explained().would_run.reason == "measured"
+
+
+def test_a_measurement_that_is_damaged_loses_its_settings_and_the_log_says_so(
+    host: hosted.Hosted, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert loaded(select="measured") == ("b1fast", "measured")
+    (path,) = MeasurementStore().folder.iterdir()
+    path.write_bytes(b"")
+    with caplog.at_level(logging.WARNING):
+        assert loaded() == ("b1fast", "remembered")
+    (message,) = caplog.messages
+    assert message == (
+        f"{path}: remembered measurement ignored: its checksum does not match; "
+        "without it the package of an earlier load, else the declared order decides, with default settings"
+    )
 
 
 def test_neither_keys_nor_signatures_are_kept(host: hosted.Hosted) -> None:

@@ -9,13 +9,18 @@ from inference_models import config
 from inference_models.cache.package_key import PackageKey
 from inference_models.cache.store import PackageStore
 from inference_models.errors import NoModelPackagesAvailableError
-from inference_models.resolutions import Question, Resolutions, machine_fingerprint
+from inference_models.resolutions import Question, RememberedProvider, Resolutions, machine_fingerprint
 from inference_models.resolve.choose import choose_packages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.fetch import Source
     from inference_models.providers import DescribeOptions
     from inference_models.resolutions import Decision
+    from inference_models.resolve.candidate import Candidate
+    from inference_models.resolve.choose import Choice
     from inference_models.resolve.environment import Environment
     from inference_models.resolve.request import PackageRequest
 
@@ -69,6 +74,26 @@ class LoadMemory:
         """Let later loads take this package without asking the provider which there are."""
         if self.enabled:
             self.resolutions.decide(self._question(provider, model_id, options), package_id)
+
+    def candidates(self, source: Source, choice: Choice) -> Sequence[Candidate]:
+        """What a measurement has to be about: all that fits, though `choice` may hold what is remembered only.
+
+        Without a network, what is here is all there is.
+        """
+        if not isinstance(source.provider, RememberedProvider) or config.network_forbidden_by() is not None:
+            return choice.admissible
+        return self.told(source) or choice.admissible
+
+    def told(self, source: Source) -> Sequence[Candidate]:
+        """What fits of all that the provider told when it was asked last; empty: nothing is known."""
+        question = self._question(source.name, source.model_id, source.stated)
+        decision = self.resolutions.recall(question, any_age=True)
+        if decision is None:
+            return ()
+        try:
+            return choose_packages(decision.model, self.request, self.environment).admissible
+        except NoModelPackagesAvailableError:
+            return ()
 
     def forget(self, provider: str, model_id: str, options: DescribeOptions) -> None:
         """Drop what turned out not to load."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from inference_models.remembered import LoadMemory
     from inference_models.resolve.candidate import Candidate
     from inference_models.resolve.choose import Choice
+
+_log = logging.getLogger("inference-models")
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,21 @@ def remembered_plan(
 ) -> Plan | None:
     """What an earlier measurement found fastest for the same request on this machine, if it can still be loaded.
 
-    Only looks: nothing is measured, fetched or written. None with `select="order"`.
+    It holds only where all that fits now was looked at then. Only looks: nothing is measured, fetched or written. None
+    with `select="order"`.
     """
-    from inference_models.measure.store import MeasurementStore, find_plan, subject_of  # noqa: PLC0415 - reads plans
+    from inference_models.measure.settings import plans_to_measure  # noqa: PLC0415 - makes plans
+    from inference_models.measure.store import MeasurementStore, covers, find_plan, subject_of  # noqa: PLC0415
 
     if load.options.select == "order":
         return None
     found = MeasurementStore().read(subject_of(model, source.name, load, memory))
-    return None if found is None else find_plan(choice, found.winner)
+    if found is None:
+        return None
+    if not covers(found.looked_at, memory.candidates(source, choice)):
+        _log.info("what was measured for %r is not used: there are packages it did not look at", model.model_id)
+        return None
+    return find_plan(plans_to_measure(choice, load, memory.environment), found.winner)
 
 
 def _measured_plan(

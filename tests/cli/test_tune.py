@@ -21,7 +21,9 @@ COMMAND.command()(tune)
 
 @pytest.fixture(autouse=True)
 def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inference_models.measure.contest.MOST_ROUNDS", 8)
+    monkeypatch.setattr("inference_models.measure.contest.MOST_ROUNDS", 2)
+    monkeypatch.setattr("inference_models.measure.contest.WARM_S", 0.02)
+    monkeypatch.setattr("inference_models.measure.contender.BURST_S", 0.02)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("1.5m", 90), ("5 min", 300), ("250ms", 0.25), ("7", 7)])

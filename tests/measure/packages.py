@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,6 +95,31 @@ def classifier(folder: Path, *, tilt: float = 0.0, work: int = 0) -> ModelPackag
     return _package(folder, BackendType.ONNX)
 
 
+def detector(folder: Path, *, score: float, box: tuple[float, ...]) -> ModelPackageMetadata:
+    """Finds one box, (x, y, width, height), with one score, whatever the picture shows."""
+    rows = np.zeros((1, 6, 10), np.float32)
+    rows[0, :4], rows[0, 4] = np.array(box, np.float32)[:, None], score
+    graphs.save(
+        folder / "weights.onnx",
+        [
+            helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+            helper.make_node("Reshape", ["nothing", "shape"], ["batch"]),
+            helper.make_node("Add", ["batch", "rows"], ["output0"]),
+        ],
+        inputs={"images": ["batch", 3, 64, 64]},
+        outputs={"output0": ["batch", 6, 10]},
+        weights={"zero": np.zeros(1, np.float32), "shape": np.array([-1, 1, 1], np.int64), "rows": rows},
+    )
+    config = {
+        "network_input": {**CONFIG["network_input"], "training_input_size": {"height": 64, "width": 64}},
+        "post_processing": {"type": "nms", "fused": False},
+    }
+    stated = {"model_architecture": "yolov8", "task_type": "object-detection", "backend_type": "onnx"}
+    _write(folder, {"inference_config.json": json.dumps(config), "model_config.json": json.dumps(stated)})
+    return _package(folder, BackendType.ONNX)
+
+
 def code(folder: Path, *, opened: str = "pass", called: str = "pass") -> ModelPackageMetadata:
     """A model that does what it is told when it is opened, and when it is called."""
     folder.mkdir(parents=True)
@@ -110,6 +136,12 @@ def asking(*packages: ModelPackageMetadata, consent_to: Path | None = None, **op
     model = ModelMetadata("team/m", "resnet", list(packages), task_type="classification")
     choice = Choice(tuple(Candidate(package, package.backend) for package in packages), ())
     return Asking(model, Source("folders", None, "m"), choice, load, memory)
+
+
+def asking_detector(*packages: ModelPackageMetadata, **options: object) -> Asking:
+    """The same for packages of `detector`."""
+    asked = asking(*packages, **options)
+    return replace(asked, model=replace(asked.model, model_architecture="yolov8", task_type="object-detection"))
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from inference_models.entities import Quantization
 from inference_models.measure import contest as rules
 from inference_models.measure.contender import Contender
 from inference_models.measure.contest import Arena, Contest
 from inference_models.measure.job import Job
 from inference_models.measure.report import SLOWER
 from inference_models.measure.summary import notes_on
+from inference_models.resolve.candidate import Candidate
 from inference_models.selection import Plan
 from measure.packages import asking, classifier
 
@@ -88,14 +91,59 @@ def test_on_a_busy_machine_the_quieter_half_of_the_rounds_counts(tmp_path: Path)
     assert notes_on(held, held._contenders, 60)[0].startswith("other programs used 40% of the processors meanwhile, ")
 
 
-@pytest.mark.parametrize(("busy", "left"), [(False, 1), (True, 2)])
-def test_nobody_leaves_early_while_other_programs_disturb(tmp_path: Path, busy: bool, left: int) -> None:
-    held = decided(tmp_path, noisy(1.5), noisy(1.0))
+@pytest.mark.parametrize(("busy", "factor", "left"), [(False, 1.5, 1), (True, 1.5, 2), (True, 3.5, 1)])
+def test_only_the_hopeless_leave_early_while_other_programs_disturb(
+    tmp_path: Path, busy: bool, factor: float, left: int
+) -> None:
+    held = decided(tmp_path, noisy(factor), noisy(1.0))
     held._busy_now = lambda: busy
     for contender in held._contenders:
         contender.alive = True
     held._eliminate()
     assert sum(contender.alive for contender in held._contenders) == left
+
+
+def test_who_had_no_rounds_does_not_win_over_who_had_some(tmp_path: Path) -> None:
+    held = decided(tmp_path, [1.0], [1.0] + [0.6] * 20)
+    first = held._contenders[0]
+    first.rounds, first.bursts, first.first_look, first.verdict = [], [], [1.0, 1.01, 1.02], "no rounds: no memory"
+    first.status = SLOWER
+    held._decide()
+    assert held.winner.position == 1
+    assert (first.status, first.verdict) == (
+        SLOWER,
+        "+1.0% at the first look, which decides nothing (no rounds: no memory)",
+    )
+
+
+def test_without_rounds_for_anybody_the_first_look_decides(tmp_path: Path) -> None:
+    held = decided(tmp_path, [1.0], [1.0])
+    for contender, seconds in zip(held._contenders, (2.0, 1.0), strict=True):
+        contender.rounds, contender.bursts, contender.first_look = [], [], [seconds]
+    held._decide()
+    assert held.winner.position == 1
+
+
+def test_a_number_format_that_promises_nothing_is_not_looked_at_first(tmp_path: Path) -> None:
+    held = decided(tmp_path, [1.0], [1.0], [1.0])
+    kinds = (Quantization.INT8, Quantization.FP32, Quantization.BF16)
+    for contender, kind in zip(held._contenders, kinds, strict=True):
+        package = replace(contender.job.plan.candidate.package, quantization=kind)
+        contender.job = replace(contender.job, plan=Plan(Candidate(package, package.backend)))
+    turns = held._in_turn([0, 1, 2])
+    first = next(turns)
+    held.reference = first
+    assert [each.position for each in (first, *turns)] == [1, 0, 2]
+    held.reference = None
+    assert [each.position for each in held._in_turn([0, 1, 2])] == [1, 0, 2]
+
+
+def test_doubt_names_the_setting(tmp_path: Path) -> None:
+    held = decided(tmp_path, [1.0, 1.3, 1.0, 1.3, 1.0, 1.3, 1.1, 1.3], [1.1] * 8)
+    first = held._contenders[0]
+    first.job = replace(first.job, plan=replace(first.job.plan, threads=2))
+    (note,) = notes_on(held, held._contenders, 60)
+    assert note.startswith("not certain: p0 onnx fp32, 2 threads was ")
 
 
 def test_nothing_measured_is_no_winner(tmp_path: Path) -> None:

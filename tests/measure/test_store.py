@@ -16,13 +16,14 @@ from inference_models.load_options import LoadOptions
 from inference_models.measure.store import (
     Measurement,
     MeasurementStore,
-    RememberedPlan,
     Subject,
     find_plan,
+    name_candidate,
     name_plan,
     package_digest,
     subject_of,
 )
+from inference_models.resolve.hardware import usable_cpus
 from inference_models.resolve.request import PackageRequest
 from inference_models.selection import Plan, remembered_plan, select_plans
 from measure.packages import asking, classifier
@@ -51,6 +52,7 @@ def keep(asked: Asking, *, position: int = 1, threads: int | None = 1) -> Path:
         library_version="1",
         budget=60,
         winner=name_plan(Plan(asked.choice.admissible[position], threads)),
+        looked_at=[name_candidate(candidate) for candidate in asked.choice.admissible],
     )
     MeasurementStore().write(subject, measurement)
     return MeasurementStore().path_of(subject)
@@ -118,9 +120,29 @@ class TestRemembered:
         fewer = replace(asked, choice=replace(asked.choice, admissible=asked.choice.admissible[:1]))
         assert chosen(fewer) == ("order", "a", None)
 
-    def test_plan_must_be_of_the_same_files(self, asked: Asking, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("name", ["a", "b"])
+    def test_plan_and_all_it_was_compared_with_must_be_of_the_same_files(
+        self, asked: Asking, tmp_path: Path, name: str
+    ) -> None:
         keep(asked)
-        (tmp_path / "b" / "class_names.txt").write_text("c\nd\ne\n")
+        (tmp_path / name / "class_names.txt").write_text("c\nd\ne\n")
+        assert chosen(asked) == ("order", "a", None)
+
+    def test_ends_with_a_package_that_was_published_later_and_is_said(
+        self, asked: Asking, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        keep(asked)
+        more = asking(*(candidate.package for candidate in asked.choice.admissible), classifier(tmp_path / "c"))
+        with caplog.at_level(logging.INFO, "inference-models"):
+            assert chosen(more) == ("order", "a", None)
+        assert caplog.messages == ["what was measured for 'team/m' is not used: there are packages it did not look at"]
+        # With fewer than there were, what is left was measured all the same.
+        fewer = replace(asked, choice=replace(asked.choice, admissible=asked.choice.admissible[1:]))
+        assert chosen(fewer) == ("measured", "b", 1)
+
+    @pytest.mark.parametrize("threads", [usable_cpus() + 1, 4096])
+    def test_threads_must_be_such_as_would_be_measured(self, asked: Asking, threads: int) -> None:
+        keep(asked, threads=threads)
         assert chosen(asked) == ("order", "a", None)
 
     def test_is_the_same_whatever_the_order_in_which_backends_were_named(self, asked: Asking) -> None:
@@ -150,6 +172,7 @@ class TestDamage:
         with caplog.at_level(logging.WARNING):
             assert chosen(asked) == ("order", "a", None)
         assert f"{path}: remembered measurement ignored: " in caplog.text
+        assert "; without it the package of an earlier load, else the declared order decides" in caplog.text
         keep(asked)
         assert chosen(asked) == ("measured", "b", 1)
 
@@ -225,11 +248,13 @@ def test_the_digest_of_a_package_is_that_of_its_announced_files(asked: Asking) -
     assert package_digest(replace(package, package_artefacts=[other, files[1]])) != first
 
 
-def test_a_plan_is_found_by_package_and_runtime(asked: Asking) -> None:
-    plan = Plan(asked.choice.admissible[1], 2, ("CPUExecutionProvider",))
-    assert find_plan(asked.choice, name_plan(plan)) == plan
-    named = RememberedPlan(package_id="b", package_digest=name_plan(plan).package_digest, runtime=BackendType.TORCH)
-    assert find_plan(asked.choice, named) is None
+def test_a_plan_is_found_by_package_runtime_and_setting(asked: Asking) -> None:
+    plans = [Plan(each, threads) for each in asked.choice.admissible for threads in (1, 2)]
+    assert find_plan(plans, name_plan(plans[3])) is plans[3]
+    named = name_plan(plans[3])
+    for change in ({"runtime": BackendType.TORCH}, {"threads": 3}, {"package_digest": "0"}, {"package_id": "c"}):
+        assert find_plan(plans, named.model_copy(update=change)) is None
+    assert find_plan(plans, named.model_copy(update={"execution_providers": ("AzureExecutionProvider",)})) is None
 
 
 def test_clearing_forgets_everything(asked: Asking) -> None:

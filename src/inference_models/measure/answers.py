@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inference_models.parity.compare import compare_predictions, gate_between, predictions_in
+import numpy as np
+
+from inference_models.parity.compare import GATES, compare_predictions, gate_between, predictions_in
 from inference_models.parity.deviation import LEAST_SCORE
+from inference_models.predictions.boxes import BoxPrediction
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
 from inference_models.predictions.detections import Detections
 from inference_models.predictions.instances import InstanceDetections
@@ -13,9 +18,10 @@ from inference_models.predictions.key_points import KeyPoints
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from inference_models.arrays import NumpyArray
     from inference_models.entities import Quantization
-    from inference_models.parity.deviation import Deviation
     from inference_models.predictions.container import Prediction
 
 _KINDS: dict[str, type[Prediction]] = {
@@ -31,15 +37,33 @@ _KINDS: dict[str, type[Prediction]] = {
 }
 _BELOW_THE_BORDER = LEAST_SCORE - 0.1
 """Objects near the score from which they are compared must not be missing on one side."""
+SURE_SCORE = 0.5
+"""Of number formats without a gate, what neither side scores higher is not compared."""
+LEAST_AGREEMENT = 0.9
+"""Share of what either side is so sure of that must be the same, where there is no gate."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What comparing the answers of two candidates led to."""
+
+    beyond: tuple[str, ...] = ()
+    """What is too far apart, in words."""
+    unjudged: str = ""
+    """Why nobody can say; empty: it was judged."""
+    found_nothing: bool = False
+    """Whether the reason is that neither found anything."""
+
+
+def has_gate(kind: Quantization | None) -> bool:
+    """Whether it is stated how far apart answers in this number format may be."""
+    return gate_between(kind, kind) is not None
 
 
 def answer_of(model: Any, image: NumpyArray) -> list[dict[str, Any]]:
     """Every prediction in the model's answer to one image."""
-    try:
-        answer = model(image, confidence=_BELOW_THE_BORDER)
-    except TypeError:  # it has no threshold
-        answer = model(image)
-    return [prediction.numpy().to_dict() for prediction in predictions_in(answer)]
+    options = {"confidence": _BELOW_THE_BORDER} if _has_threshold(model) else {}
+    return [prediction.numpy().to_dict() for prediction in predictions_in(model(image, **options))]
 
 
 def read_answers(stated: list[list[dict[str, Any]]]) -> list[Prediction]:
@@ -52,11 +76,89 @@ def read_answers(stated: list[list[dict[str, Any]]]) -> list[Prediction]:
 
 
 def judge_answers(
-    reference: list[Prediction], other: list[Prediction], kinds: tuple[Quantization | None, Quantization | None]
-) -> tuple[Deviation, tuple[str, ...]]:
-    """How far two lists of answers are apart, and what of that is too much for their number formats, in words."""
+    reference: Sequence[Prediction], other: Sequence[Prediction], kinds: tuple[Quantization | None, Quantization | None]
+) -> Judgement:
+    """Whether two lists of answers are the same for their number formats."""
+    if not reference or not other:
+        whose = "it gives" if reference else "the reference gives"
+        return Judgement(unjudged=f"{whose} nothing that can be compared")
     if len(reference) != len(other):
-        deviation = compare_predictions([], [])
-        return deviation, (f"it gave {len(other)} answers instead of {len(reference)}",)
+        return Judgement((f"it gave {len(other)} answers instead of {len(reference)}",))
     deviation = compare_predictions(reference, other)
-    return deviation, deviation.within(gate_between(*kinds))
+    gate = gate_between(*kinds)
+    beyond = deviation.within(gate)
+    if beyond:
+        return Judgement(beyond)
+    if gate is None:
+        return _judge_loosely(reference, other, kinds)
+    if not deviation.compared:
+        return Judgement(unjudged="nothing was found on these pictures", found_nothing=True)
+    return Judgement()
+
+
+def _judge_loosely(
+    reference: Sequence[Prediction], other: Sequence[Prediction], kinds: tuple[Quantization | None, Quantization | None]
+) -> Judgement:
+    """Two lists of answers of which one is in a number format that promises nothing."""
+    format_name = next(kind.value for kind in kinds if kind is not None and kind not in GATES)
+    found = ([_found(each) for each in answers] for answers in (reference, other))
+    deviation = compare_predictions(*found, least_score=SURE_SCORE)
+    classes = list(_classes(reference, other))
+    counts = {
+        f"objects with a score above {SURE_SCORE}": (deviation.matched, len(deviation.unmatched_scores)),
+        f"classes with a score above {SURE_SCORE}": (
+            sum(same for same, _ in classes),
+            sum(other for _, other in classes),
+        ),
+        "pixels": (deviation.pixels - deviation.pixel_flips, deviation.pixel_flips),
+    }
+    if not any(map(any, counts.values())):
+        return Judgement(unjudged=f"no gate for {format_name}, and nothing was found with a score above {SURE_SCORE}")
+    shares = {what: same / max(1, same + different) for what, (same, different) in counts.items() if same or different}
+    needed = f"{format_name} has no gate; at least {LEAST_AGREEMENT:.0%} must be"
+    return Judgement(
+        tuple(
+            f"{share:.0%} of the {what} are the same ({needed})"
+            for what, share in shares.items()
+            if share < LEAST_AGREEMENT
+        )
+    )
+
+
+def _found(prediction: Prediction) -> Prediction:
+    """Without the objects that a call would hardly give."""
+    found: Prediction = prediction
+    if isinstance(prediction, BoxPrediction):
+        found = prediction[prediction.confidence > LEAST_SCORE]
+    elif isinstance(prediction, KeyPoints) and prediction.detection_confidence is not None:
+        found = prediction[prediction.detection_confidence > LEAST_SCORE]
+    return found
+
+
+def _classes(reference: Sequence[Prediction], other: Sequence[Prediction]) -> Iterator[tuple[int, int]]:
+    """Per pair of answers: of the classes that either side is sure of, how many both say, and how many only one."""
+    for first, second in zip(reference, other, strict=True):
+        if isinstance(first, ClassificationPrediction) and isinstance(second, ClassificationPrediction):
+            best = np.maximum(first.confidence.max(axis=-1), second.confidence.max(axis=-1))
+            sure, same = best > SURE_SCORE, first.class_id == second.class_id
+            yield int((sure & same).sum()), int((sure & ~same).sum())
+        elif isinstance(first, MultiLabelClassificationPrediction) and isinstance(second, type(first)):
+            left, right = first.confidence > SURE_SCORE, second.confidence > SURE_SCORE
+            yield int((left & right).sum()), int((left ^ right).sum())
+
+
+def _has_threshold(model: Any) -> bool:
+    """Whether a call takes the score from which objects are given."""
+    stated = getattr(getattr(model, "OPTIONS", None), "__annotations__", None)
+    if stated is not None:
+        return "confidence" in stated
+    return any(
+        "confidence" in _parameters(getattr(model, name, None)) for name in ("__call__", "infer", "post_process")
+    )
+
+
+def _parameters(method: Any) -> frozenset[str]:
+    try:
+        return frozenset(inspect.signature(method).parameters)
+    except (TypeError, ValueError):  # it is none, or does not say
+        return frozenset()

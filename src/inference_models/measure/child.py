@@ -10,13 +10,16 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from inference_models import config
 from inference_models.measure.memory import is_working, memory_of
+from inference_models.measure.processes import end_marked
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -36,6 +39,7 @@ KEPT_VARIABLES = (
     "LD_PRELOAD",
     "NVIDIA_DRIVER_CAPABILITIES",
     "NVIDIA_VISIBLE_DEVICES",
+    "ONNXRUNTIME_EXECUTION_PROVIDERS",
     "OPENCV_IPP",
     "ORT_DISABLE_TELEMETRY",
     "PATH",
@@ -48,8 +52,10 @@ KEPT_VARIABLES = (
     "USERPROFILE",
     "WINDIR",
 )
-KEPT_PREFIXES = ("GOMP_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "OPENCV_FOR_")
-"""Variables that set threads, which is what is measured. Everything else stays here, and with it every key."""
+KEPT_PREFIXES = ("GOMP_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "OPENCV_FOR_", "INFERENCE_MODELS_COREML_")
+"""Variables that set threads, or how a runtime opens a package. Everything else stays here, and with it every key."""
+MARK = "INFERENCE_MODELS_MEASUREMENT"
+"""Names the child in its environment and in that of whatever it starts."""
 OFFLINE = {"HF_HUB_OFFLINE": "1", "OFFLINE_MODE": "1"}
 MAX_LINE = 64 << 20
 KEPT_LINES = 12
@@ -57,6 +63,10 @@ _LOOK_S = 0.1
 """Between two looks at the memory and the deadline."""
 _SETTLE_S = 0.3
 """Threads of a pool that has nothing to do any more spin for so long at most, before they sleep."""
+_GONE_S = 5.0
+"""A killed process is gone after so long, or hangs in the system, where nobody can end it."""
+_LAST_WORDS_S = 0.5
+"""For what is left in a pipe; a process that got away may hold it open for ever."""
 
 
 @dataclass(frozen=True)
@@ -80,13 +90,13 @@ class ChildFailedError(Exception):
 
 
 def child_environment() -> dict[str, str]:
-    """The variables a child gets: paths, locale and threads; no key, no proxy, and a note that there is no network."""
+    """The variables a child gets: what decides how a package is opened, and no key, no proxy and no network."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name.upper() in KEPT_VARIABLES or name.upper().startswith(KEPT_PREFIXES)
     }
-    return {**kept, **OFFLINE}
+    return {**kept, **OFFLINE, "INFERENCE_HOME": str(config.cache_directory())}
 
 
 def can_start_children() -> bool:
@@ -95,10 +105,16 @@ def can_start_children() -> bool:
 
 
 class Child:
-    """One worker. `with Child(...) as child:` leaves no process behind, whatever happens in the block."""
+    """One worker. `with Child(...) as child:` leaves no process behind, whatever happens in the block.
+
+    Raises:
+        OSError: no process can be started.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._closed = False
+        self._mark = uuid.uuid4().hex
         self._doing = "started"
         self._answers: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         self._last_lines: deque[str] = deque(maxlen=KEPT_LINES)
@@ -108,7 +124,7 @@ class Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=child_environment(),
+            env={**child_environment(), MARK: self._mark},
             start_new_session=os.name != "nt",
         )
         self._readers = [
@@ -159,19 +175,24 @@ class Child:
             time.sleep(0.002)
 
     def close(self) -> None:
-        """End the process and everything it started. May be called more than once."""
+        """End the process and everything it started. May be called more than once; takes a few seconds at most."""
+        if self._closed:
+            return
+        self._closed = True
         with suppress(ProcessLookupError, PermissionError):
             if os.name == "nt":
                 self._process.kill()
             else:
                 os.killpg(self.pid, signal.SIGKILL)
-        self._process.wait()
-        for reader in self._readers:
-            reader.join(timeout=1)
-        for stream in (self._process.stdin, self._process.stdout, self._process.stderr):
-            if stream is not None:
-                with suppress(OSError):
-                    stream.close()
+        end_marked(self._mark)
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=_GONE_S)
+        with suppress(OSError):
+            self._stream("stdin").close()
+        for reader, name in zip(self._readers, ("stdout", "stderr"), strict=True):
+            reader.join(timeout=_LAST_WORDS_S)
+            if not reader.is_alive():  # closing what a thread waits for would wait as well
+                self._stream(name).close()
 
     def __enter__(self) -> Self:
         return self

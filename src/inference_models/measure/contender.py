@@ -12,6 +12,8 @@ from inference_models.measure.report import FAILED, NOT_REACHED, SLOWER, TIED, W
 from inference_models.measure.statistics import compare_rounds
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from inference_models.measure.child import Limits
     from inference_models.measure.job import Job
     from inference_models.measure.statistics import Comparison
@@ -67,9 +69,19 @@ class Contender:
         """Seconds of all calls that count."""
         return [each for number in self._counting() for each in self.bursts[number]] or self.first_look
 
-    def start(self, limits: Limits) -> None:
-        """Start its process."""
-        self.child = Child(limits)
+    def start(self, job: Path, limits: Limits) -> None:
+        """Write the job, and start the process that will read it.
+
+        Raises:
+            ChildFailedError: there is no room, or no process can be started.
+            CannotBeHandedOnError: the job cannot be written down.
+        """
+        text = self.job.to_json()
+        try:
+            job.write_text(text, "utf-8")
+            self.child = Child(limits)
+        except OSError as exc:
+            raise ChildFailedError(FAILED, f"its process could not be started: {exc.strerror or exc}") from exc
 
     def ask(self, doing: str, message: dict[str, Any], deadline: float) -> dict[str, Any]:
         """The child's answer.

@@ -15,19 +15,22 @@ from statistics import median
 from typing import TYPE_CHECKING
 
 from inference_models.errors import BaseInferenceModelsError, InvalidParameterError
-from inference_models.measure.answers import judge_answers, read_answers
+from inference_models.measure.answers import Judgement, has_gate, judge_answers, read_answers
 from inference_models.measure.busy import OtherPrograms
 from inference_models.measure.child import ChildFailedError, Limits
 from inference_models.measure.contender import LEAST_PATIENCE_S
 from inference_models.measure.job import CannotBeHandedOnError
 from inference_models.measure.memory import available_memory, memory_of, processor_seconds
-from inference_models.measure.report import DISAGREES, FAILED, HUNG, NOT_REACHED, SLOWER, TIED, WINNER
+from inference_models.measure.report import DISAGREES, FAILED, HUNG, NOT_REACHED, SLOWER, TIED, UNJUDGED, WINNER
 from inference_models.measure.statistics import LEAST_FOR_INTERVAL
+from inference_models.parity.compare import gate_between
+from inference_models.parity.raw import OutputDeviation, RawDeviation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from inference_models.entities import Quantization
     from inference_models.measure.contender import Contender
 
 LOOKS_SHARE = 0.7
@@ -48,14 +51,16 @@ CLEARLY_SLOWER = 0.25
 LEAST_ROUNDS = 12
 MOST_ROUNDS = 150
 BUSY = 0.15
-"""Share of the processors that other programs use, from which on nobody leaves early and no time is saved: what has
-many threads suffers most, and may be the fastest as soon as the others are done."""
+"""Share of the processors that other programs use, from which on only the hopeless leave early and no time is saved:
+what has many threads suffers most, and may be the fastest as soon as the others are done."""
 TIE = 0.01
 """Nobody notices so little, so the declared order decides."""
 TIE_WITHIN_NOISE = 0.03
 """Nor this, where the noise is larger than the difference."""
 SURE_ENOUGH = 0.01
 """Half the width of an interval that more rounds need not make narrower."""
+_OUTPUT_PICTURES = 4
+"""For so many the raw outputs are compared where nothing was found."""
 _END_S = 0.2
 """To end the processes."""
 
@@ -72,6 +77,8 @@ class Arena:
     budget: float
     progress: Callable[[str, float], None]
     """Gets what happens now, and the share of the budget that is used."""
+    asked_for: frozenset[Quantization] = frozenset()
+    """Number formats that the caller named: they may win where nobody can judge them for want of a gate."""
 
 
 class Contest:
@@ -94,8 +101,10 @@ class Contest:
         self._others = OtherPrograms()
         self.busy = 0.0
         """Share of the machine's processors that other programs used meanwhile."""
-        self.unchecked = False
-        """Whether the pictures showed nothing that could be compared."""
+        self.found_nothing = False
+        """Whether the pictures showed the reference nothing that could be compared."""
+        self._outputs: str | None = None
+        """File with raw outputs of the reference, for that case."""
 
     @property
     def pictures_compared(self) -> int:
@@ -125,8 +134,7 @@ class Contest:
 
     def _look_at_all(self, looks: Sequence[int]) -> None:
         until = self._start + LOOKS_SHARE * self._arena.budget
-        for number in looks:
-            contender = self._contenders[number]
+        for contender in self._in_turn(looks):
             now = time.monotonic()
             if now >= (self._end if self.reference is None else until):
                 contender.verdict = f"not measured: the budget of {self._arena.budget:g} s ended before"
@@ -136,11 +144,19 @@ class Contest:
                 self._look(contender)
             self._make_room()
 
+    def _in_turn(self, looks: Sequence[int]) -> Iterator[Contender]:
+        """Until there is a reference, those first whose number format says how far answers may be apart."""
+        pending = [self._contenders[number] for number in looks]
+        while pending:
+            gated = (each for each in pending if self.reference is None and has_gate(_format_of(each)))
+            contender = next(gated, pending[0])
+            pending.remove(contender)
+            yield contender
+
     def _look(self, contender: Contender) -> None:
         job = self._arena.folder / f"job-{contender.position}.json"
-        job.write_text(contender.job.to_json(), "utf-8")
         memory = None if self._free_memory is None else int(self._free_memory * MEMORY_SHARE)
-        contender.start(Limits(self._arena.budget + 30, memory))
+        contender.start(job, Limits(self._arena.budget + 30, memory))
         message = {"op": "open", "job": str(job), "images": list(self._arena.pictures)}
         opened = contender.ask("opened", message, self._patience())
         contender.load_seconds, contender.device = opened["seconds"], opened["device"]
@@ -170,12 +186,48 @@ class Contest:
         except (InvalidParameterError, KeyError, TypeError, ValueError) as exc:
             raise ChildFailedError(FAILED, f"its answers cannot be read: {exc}") from exc
         if self.reference is None:
-            self.reference = contender
-        kinds = tuple(each.job.plan.candidate.package.quantization for each in (self.reference, contender))
-        deviation, beyond = judge_answers(self.reference.answers, contender.answers, (kinds[0], kinds[1]))
-        self.unchecked = self.unchecked or not deviation.compared
-        if beyond:
-            raise ChildFailedError(DISAGREES, f"disagrees with the reference: {'; '.join(beyond)}")
+            self._become_reference(contender)
+            return
+        judgement = self._judged(contender, self.reference)
+        if judgement.beyond:
+            raise ChildFailedError(DISAGREES, f"disagrees with the reference: {'; '.join(judgement.beyond)}")
+        if judgement.unjudged and not self._may_win_unjudged(contender, self.reference):
+            about = f"about {seconds * 1e3:.3g} ms at the first look"
+            raise ChildFailedError(UNJUDGED, f"cannot win, its answers are not judged: {judgement.unjudged}; {about}")
+
+    def _become_reference(self, contender: Contender) -> None:
+        kind = _format_of(contender)
+        judgement = judge_answers(contender.answers, contender.answers, (kind, kind))
+        if judgement.beyond:  # not even the same as itself: it holds NaN
+            raise ChildFailedError(FAILED, f"its answers are none: {'; '.join(judgement.beyond)}")
+        self.found_nothing = judgement.found_nothing
+        if self.found_nothing:
+            path, images = str(self._arena.folder / "outputs.npz"), min(_OUTPUT_PICTURES, self._compared)
+            message = {"op": "save_outputs", "images": images, "path": path}
+            saved = contender.ask("asked for outputs", message, self._patience())["saved"]
+            self._outputs = path if saved else None
+        self.reference = contender
+
+    def _judged(self, contender: Contender, reference: Contender) -> Judgement:
+        kinds = _format_of(reference), _format_of(contender)
+        judgement, gate = judge_answers(reference.answers, contender.answers, kinds), gate_between(*kinds)
+        if not judgement.found_nothing or gate is None or self._outputs is None:
+            return judgement
+        message = {"op": "compare_outputs", "path": self._outputs}
+        found = contender.ask("asked for outputs", message, self._patience())
+        outputs = RawDeviation(outputs=tuple(OutputDeviation(**each) for each in found["outputs"]), note=found["note"])
+        if outputs.note is not None:
+            return Judgement(unjudged=f"{judgement.unjudged}, and {outputs.note}")
+        return Judgement((*outputs.not_finite(), *outputs.beyond(gate)))
+
+    def _may_win_unjudged(self, contender: Contender, reference: Contender) -> bool:
+        """Whether it is the same package in the same runtime as the reference, or what the caller asked for."""
+        mine, other = (
+            (each.candidate.package.package_id, each.candidate.runtime, each.execution_providers)
+            for each in (contender.job.plan, reference.job.plan)
+        )
+        kind = _format_of(contender)
+        return mine == other or (kind in self._arena.asked_for and not has_gate(kind))
 
     def _hold_rounds(self) -> None:
         while self.rounds < MOST_ROUNDS and not self._is_decided():
@@ -292,6 +344,8 @@ def fastest(contenders: Sequence[Contender]) -> Contender:
 
 
 def _is_tied(contender: Contender, best: Contender) -> bool:
+    if best.rounds and not contender.rounds:
+        return False  # a first look is no match for rounds
     found = contender.compared_with(best)
     within_noise = found.least <= 0 and found.slower <= TIE_WITHIN_NOISE
     return contender is best or found.slower <= TIE or within_noise
@@ -310,7 +364,14 @@ def _write_verdict(contender: Contender, best: Contender, winner: Contender) -> 
         contender.verdict = f"within noise of the winner ({_share(contender.compared_with(winner).slower)})"
         return
     early = f" ({contender.verdict})" if contender.verdict else ""
+    if best.rounds and not contender.rounds and found.slower <= TIE_WITHIN_NOISE:
+        contender.verdict = f"{_share(found.slower)} at the first look, which decides nothing{early}"
+        return
     contender.verdict = f"slower by {found.slower:.0%}{early}"
+
+
+def _format_of(contender: Contender) -> Quantization | None:
+    return contender.job.plan.candidate.package.quantization
 
 
 def _share(value: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from inference_models.config import interactive_progress_bars
@@ -11,10 +11,16 @@ from inference_models.config import interactive_progress_bars
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+_LOST = (OSError, ValueError)
+"""Of a terminal that hung up, and of a stream that was closed."""
+
 
 @contextmanager
 def shown_progress() -> Iterator[Callable[[str, float], None]]:
-    """A callback that draws on standard error; on anything but a terminal it does nothing."""
+    """A callback that draws on standard error; on anything but a terminal it does nothing.
+
+    A terminal that goes away meanwhile disturbs nobody.
+    """
     if sys.stderr is None or not sys.stderr.isatty() or not interactive_progress_bars():
         yield _nothing
         return
@@ -24,9 +30,21 @@ def shown_progress() -> Iterator[Callable[[str, float], None]]:
     from inference_models.terminal import printable  # noqa: PLC0415
 
     columns = TextColumn("measuring"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task("", total=1.0)
-        yield lambda text, share: bars.update(task, description=printable(text), completed=share)
+    # Without a thread of its own, in which nobody could catch what writing to a lost terminal raises.
+    bars = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
+    task = bars.add_task("", total=1.0)
+
+    def show(text: str, share: float) -> None:
+        with suppress(*_LOST):
+            bars.update(task, description=printable(text), completed=share, refresh=True)
+
+    with suppress(*_LOST):
+        bars.start()
+    try:
+        yield show
+    finally:
+        with suppress(*_LOST):
+            bars.stop()
 
 
 def _nothing(text: str, share: float) -> None:

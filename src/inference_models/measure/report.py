@@ -18,6 +18,7 @@ CRASHED = "crashed"
 HUNG = "hung"
 FAILED = "failed"
 DISAGREES = "disagrees"
+UNJUDGED = "not judged"
 TOO_MUCH_MEMORY = "too much memory"
 NOT_FETCHED = "not fetched"
 NOT_REACHED = "not reached"
@@ -54,8 +55,8 @@ class TuneRow:
     """None: the runtime's own, or what the caller said."""
     execution_providers: tuple[str, ...] | None
     status: str
-    """`winner`, `tied`, `slower`; out are `crashed`, `hung`, `failed`, `disagrees`, `too much memory`, `not fetched`;
-    `not reached`: the budget ended before."""
+    """`winner`, `tied`, `slower`; out are `crashed`, `hung`, `failed`, `disagrees`, `too much memory`, `not fetched`,
+    `not judged`: whether it disagrees nobody can say; `not reached`: the budget ended before."""
     verdict: str
     """In words."""
     timing: Timing | None = None

@@ -23,12 +23,13 @@ from inference_models.entities import BackendType, FileDownloadSpecs, InlineFile
 from inference_models.resolutions import machine_fingerprint, without_query
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from inference_models.entities import ArtefactSpecs, ModelMetadata, ModelPackageMetadata
     from inference_models.load import LoadRequest
     from inference_models.remembered import LoadMemory
-    from inference_models.resolve.choose import Choice
+    from inference_models.resolve.candidate import Candidate
     from inference_models.selection import Plan
 
 _log = logging.getLogger("inference-models")
@@ -36,8 +37,8 @@ FORMAT = 1
 FOLDER = "measurements"
 
 
-class RememberedPlan(BaseModel):
-    """A plan by name."""
+class RememberedCandidate(BaseModel):
+    """A candidate by name."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -45,6 +46,11 @@ class RememberedPlan(BaseModel):
     package_digest: str
     """Of the names and hashes of its files."""
     runtime: BackendType
+
+
+class RememberedPlan(RememberedCandidate):
+    """A plan by name."""
+
     threads: int | None = Field(default=None, ge=1, le=4096)
     execution_providers: tuple[str, ...] | None = None
 
@@ -65,6 +71,8 @@ class Measurement(BaseModel):
     library_version: str
     budget: float
     winner: RememberedPlan
+    looked_at: tuple[RememberedCandidate, ...] = ()
+    """Every candidate of which at least one setting was tried."""
     table: list[dict[str, Any]] = Field(default_factory=list)
     """For people: one entry per candidate, as in the report."""
 
@@ -99,7 +107,12 @@ class MeasurementStore:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as exc:
-            _log.warning("%s: remembered measurement ignored: %s", path, _reason(exc))
+            _log.warning(
+                "%s: remembered measurement ignored: %s; without it the package of an earlier load, else the declared "
+                "order decides, with default settings",
+                path,
+                _reason(exc),
+            )
             return None
         stated = found.provider, found.model_id, found.machine, found.request, found.format
         same = stated == (subject.provider, subject.model_id, subject.machine, subject.request, FORMAT)
@@ -152,27 +165,33 @@ def subject_of(model: ModelMetadata, provider: str, load: LoadRequest, memory: L
     )
 
 
-def name_plan(plan: Plan) -> RememberedPlan:
-    """`plan` by name."""
-    package = plan.candidate.package
-    return RememberedPlan(
-        package_id=package.package_id,
-        package_digest=package_digest(package),
-        runtime=plan.candidate.runtime,
-        threads=plan.threads,
-        execution_providers=plan.execution_providers,
+def name_candidate(candidate: Candidate) -> RememberedCandidate:
+    """`candidate` by name."""
+    package = candidate.package
+    return RememberedCandidate(
+        package_id=package.package_id, package_digest=package_digest(package), runtime=candidate.runtime
     )
 
 
-def find_plan(choice: Choice, named: RememberedPlan) -> Plan | None:
-    """The plan of that name; None when it is not admissible any more, or its files have changed."""
-    from inference_models.selection import Plan  # noqa: PLC0415 - which reads what is remembered here
+def name_plan(plan: Plan) -> RememberedPlan:
+    """`plan` by name."""
+    named = name_candidate(plan.candidate)
+    return RememberedPlan(**named.model_dump(), threads=plan.threads, execution_providers=plan.execution_providers)
 
-    for candidate in choice.admissible:
-        if (candidate.package.package_id, candidate.runtime) == (named.package_id, named.runtime):
-            same = package_digest(candidate.package) == named.package_digest
-            return Plan(candidate, named.threads, named.execution_providers) if same else None
-    return None
+
+def covers(looked_at: Iterable[RememberedCandidate], candidates: Iterable[Candidate]) -> bool:
+    """Whether every candidate was tried, with the files it has now."""
+    return set(looked_at) >= set(map(name_candidate, candidates))
+
+
+def find_plan(plans: Iterable[Plan], named: RememberedPlan) -> Plan | None:
+    """The plan of that name; None when it would not be measured any more, or its files have changed."""
+    fitting = (
+        plan
+        for plan in plans
+        if (plan.candidate.package.package_id, plan.candidate.runtime) == (named.package_id, named.runtime)
+    )
+    return next((plan for plan in fitting if name_plan(plan) == named), None)
 
 
 def package_digest(package: ModelPackageMetadata) -> str:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from statistics import median
 from typing import TYPE_CHECKING
 
+from inference_models.measure.answers import LEAST_AGREEMENT, SURE_SCORE, has_gate
 from inference_models.measure.contest import BUSY
-from inference_models.measure.report import NOT_REACHED, Timing, TuneRow
+from inference_models.measure.report import NOT_REACHED, UNJUDGED, Timing, TuneRow
 from inference_models.measure.statistics import quantile, spread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from inference_models.measure.contender import Contender
     from inference_models.measure.contest import Contest
@@ -64,20 +65,32 @@ def notes_on(contest: Contest, contenders: Sequence[Contender], budget: float) -
     elif (rival := _rival(contest, contenders)) is not None:
         found = rival.compared_with(contest.best or rival)
         doubt = "unknown by how much" if math.isinf(found.uncertainty) else f"give or take {found.uncertainty:.0%}"
-        label = rival.job.plan.candidate.label
-        notes.append(f"not certain: {label} was {found.slower:.0%} slower, {doubt}; a larger budget would tell")
+        row = row_of(rival.job.plan, "", "")
+        told = f"{row.candidate}, {row.setting} was {found.slower:.0%} slower, {doubt}"
+        notes.append(f"not certain: {told}; a larger budget would tell")
     if contest.busy > BUSY:
         notes.append(
             f"other programs used {contest.busy:.0%} of the processors meanwhile, which takes most from settings with "
             "many threads; the quieter half of the rounds was counted; measure again when the machine does what it "
             "will do in use"
         )
-    if contest.unchecked:
-        notes.append(
-            "some answers could not be compared, since the model found nothing on these pictures; "
-            "pass pictures of your own with --image"
+    return (*notes, *_notes_on_answers(contest, contenders))
+
+
+def _notes_on_answers(contest: Contest, contenders: Sequence[Contender]) -> Iterator[str]:
+    """What the agreement of the answers is worth."""
+    own = "pass pictures of your own with --image"
+    if contest.found_nothing and len(contenders) > 1:
+        yield f"the model found nothing on these pictures, so that only raw outputs could be compared; {own}"
+    unjudged = sum(contender.status == UNJUDGED for contender in contenders)
+    if unjudged:
+        yield f"nobody can say whether {unjudged} of {len(contenders)} settings answer alike: they cannot win; {own}"
+    formats = (contender.job.plan.candidate.package.quantization for contender in contenders if contender.measured)
+    for name in sorted({kind.value for kind in formats if kind is not None and not has_gate(kind)}):
+        yield (
+            f"there is no gate for {name}: all that was asked is that {LEAST_AGREEMENT:.0%} of what was found with a "
+            f"score above {SURE_SCORE} is the same"
         )
-    return tuple(notes)
 
 
 def _rival(contest: Contest, contenders: Sequence[Contender]) -> Contender | None:

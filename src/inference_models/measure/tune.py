@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inference_models import config
+from inference_models.cache.workspace import private_folder, sweep
 from inference_models.described import described
 from inference_models.errors import (
     BaseInferenceModelsError,
@@ -26,9 +28,9 @@ from inference_models.measure.child import can_start_children
 from inference_models.measure.contender import Contender
 from inference_models.measure.contest import Arena, Contest
 from inference_models.measure.job import Job
-from inference_models.measure.report import NOT_FETCHED, TuneReport
+from inference_models.measure.report import NOT_FETCHED, NOT_REACHED, TuneReport
 from inference_models.measure.settings import default_first, plans_to_measure
-from inference_models.measure.store import Measurement, MeasurementStore, name_plan, subject_of
+from inference_models.measure.store import Measurement, MeasurementStore, covers, name_candidate, name_plan, subject_of
 from inference_models.measure.summary import notes_on, row_of, summarised
 from inference_models.parity.images import probe_images
 from inference_models.remembered import LoadMemory
@@ -93,7 +95,8 @@ def tune_model(
         report = tune(Asking(model, source, choice, load, memory), how)
         winner = report.winner
         if winner is not None and not isinstance(source.provider, RememberedProvider):
-            memory.keep(source.name, source.model_id, source.stated, model, winner.package_id)
+            chosen = winner.package_id if report.remembered else None
+            memory.keep(source.name, source.model_id, source.stated, model, chosen)
         return report
 
 
@@ -133,22 +136,15 @@ def tune(asking: Asking, options: TuneOptions) -> TuneReport:
     contenders, absent = _fetched(asking, plans)
     numbers = {contender.position: number for number, contender in enumerate(contenders)}
     looks = [numbers[position] for position in default_first(plans) if position in numbers]
-    try:
-        with _pictures(options) as (folder, pictures, timed):
-            arena = Arena(folder, pictures, timed, options.budget, options.progress or _nothing)
-            contest = Contest(contenders, arena)
-            contest.run(looks)
-    except OSError as exc:
-        raise EnvironmentConfigurationError(
-            "candidates cannot be measured here.",
-            needs="a temporary folder with room, and processes that may be started",
-            found=exc.strerror or str(exc),
-            fix="set TMPDIR to a folder you may write to",
-        ) from exc
+    asked_for = asking.memory.request.quantizations or frozenset()
+    with _work_folder(options) as (folder, pictures, timed):
+        arena = Arena(folder, pictures, timed, options.budget, options.progress or _nothing, asked_for)
+        contest = Contest(contenders, arena)
+        contest.run(looks)
     rows = summarised(contest, contenders, absent)
     report = _report(asking, contest, rows, options.budget)
     report = replace(report, notes=notes_on(contest, contenders, options.budget))
-    return report if contest.winner is None else _remembered(asking, contest.winner.job.plan, report)
+    return report if contest.winner is None else _remembered(asking, contest.winner.job.plan, report, contenders)
 
 
 def _fetched(asking: Asking, plans: Sequence[Plan]) -> tuple[list[Contender], list[TuneRow]]:
@@ -172,18 +168,56 @@ def _fetched(asking: Asking, plans: Sequence[Plan]) -> tuple[list[Contender], li
 
 
 @contextmanager
-def _pictures(options: TuneOptions) -> Iterator[tuple[Path, list[str], int]]:
-    """A private folder with the pictures as arrays, their paths, and how many of them are timed."""
+def _work_folder(options: TuneOptions) -> Iterator[tuple[Path, list[str], int]]:
+    """A private folder with the pictures as arrays, their paths, and how many of them are timed.
+
+    It is below the cache, which is swept after a process that was ended by force; else where the system has its own.
+
+    Raises:
+        EnvironmentConfigurationError: neither can be written to.
+    """
+    parent = config.cache_directory() / "tmp"
+    with ExitStack() as stack:
+        try:
+            sweep(parent)
+            folder = stack.enter_context(private_folder(parent))
+            written = _written_pictures(folder, options)
+        except OSError:
+            with _refusing():
+                made = tempfile.TemporaryDirectory(prefix="inference-models-", ignore_cleanup_errors=True)
+                folder = Path(stack.enter_context(made))
+                written = _written_pictures(folder, options)
+        yield folder, *written
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Says what it means when there is no folder to write to.
+
+    Raises:
+        EnvironmentConfigurationError: there is none.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise EnvironmentConfigurationError(
+            "candidates cannot be measured here.",
+            needs="a temporary folder with room",
+            found=exc.strerror or str(exc),
+            fix="set TMPDIR to a folder you may write to",
+        ) from exc
+
+
+def _written_pictures(folder: Path, options: TuneOptions) -> tuple[list[str], int]:
+    """The pictures as files with arrays, those that are timed first, and how many these are."""
     made = probe_images()
     timed = list(options.images) or [max(made, key=lambda image: image.size)]
-    others = [image for image in made if image is not timed[0]]
-    with tempfile.TemporaryDirectory(prefix="inference-models-", ignore_cleanup_errors=True) as name:
-        paths = []
-        for number, image in enumerate([*timed, *others]):
-            path = Path(name, f"image-{number}.npy")
-            np.save(path, image)
-            paths.append(str(path))
-        yield Path(name), paths, len(timed)
+    paths = []
+    for number, image in enumerate([*timed, *(image for image in made if image is not timed[0])]):
+        path = folder / f"image-{number}.npy"
+        np.save(path, image)
+        paths.append(str(path))
+    return paths, len(timed)
 
 
 def _report(asking: Asking, contest: Contest, rows: tuple[TuneRow, ...], budget: float) -> TuneReport:
@@ -203,9 +237,10 @@ def _report(asking: Asking, contest: Contest, rows: tuple[TuneRow, ...], budget:
     )
 
 
-def _remembered(asking: Asking, winner: Plan, report: TuneReport) -> TuneReport:
-    """`report`, saying whether later loads will know the winner."""
+def _remembered(asking: Asking, winner: Plan, report: TuneReport, contenders: Sequence[Contender]) -> TuneReport:
+    """`report`, saying whether later loads will take the winner."""
     subject = subject_of(asking.model, asking.source.name, asking.load, asking.memory)
+    looked_at = (name_candidate(each.job.plan.candidate) for each in contenders if each.status != NOT_REACHED)
     measurement = Measurement(
         provider=subject.provider,
         model_id=subject.model_id,
@@ -215,6 +250,7 @@ def _remembered(asking: Asking, winner: Plan, report: TuneReport) -> TuneReport:
         library_version=report.library_version,
         budget=report.budget,
         winner=name_plan(winner),
+        looked_at=tuple(dict.fromkeys(looked_at)),
         # What a candidate wrote last may hold anything.
         table=[asdict(replace(row, last_lines=())) for row in report.rows],
     )
@@ -224,9 +260,13 @@ def _remembered(asking: Asking, winner: Plan, report: TuneReport) -> TuneReport:
         reason = exc.strerror or str(exc)
         _log.warning("what is fastest for %r could not be remembered: %s", subject.model_id, reason)
         return replace(report, notes=(*report.notes, f"it could not be remembered: {reason}"))
-    source = asking.source
-    asking.memory.decide(source.name, source.model_id, source.stated, winner.candidate.package.package_id)
-    return replace(report, remembered=True)
+    source, memory = asking.source, asking.memory
+    if covers(measurement.looked_at, memory.told(source) or asking.choice.admissible):
+        memory.decide(source.name, source.model_id, source.stated, winner.candidate.package.package_id)
+    if covers(measurement.looked_at, memory.candidates(source, asking.choice)):
+        return replace(report, remembered=True)
+    note = "not every candidate could be looked at: the declared order holds for later loads until all were measured"
+    return replace(report, notes=(*report.notes, note))
 
 
 def _names(row: TuneRow) -> tuple[object, ...]:

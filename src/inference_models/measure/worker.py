@@ -4,6 +4,8 @@
     {"op": "warm", "least": 3, "seconds": 0.3}                      -> {"times": [ns, ...], "peak": ...}
     {"op": "run", "times": 10, "image": 0}                          -> {"times": [ns, ...], "peak": ...}
     {"op": "answers", "images": 4}                                  -> {"answers": [[{...}], ...], "peak": ...}
+    {"op": "save_outputs", "images": 4, "path": "outputs.npz"}      -> {"saved": 4, "peak": ...}
+    {"op": "compare_outputs", "path": "outputs.npz"}                -> {"note": None, "outputs": [...], "peak": ...}
 
 Anything that is raised is answered as {"error": {"class": ..., "text": ...}}. The process ends with its input, with
 the process that started it, or when its time is over.
@@ -18,6 +20,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -26,6 +29,7 @@ import numpy as np
 from inference_models.measure.answers import answer_of
 from inference_models.measure.job import load_job
 from inference_models.measure.memory import peak_memory
+from inference_models.measure.outputs import compare_outputs, save_outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,8 +50,10 @@ class Worker:
         self._images: list[NumpyArray] = []
         self._operations: dict[str, Callable[..., dict[str, Any]]] = {
             "answers": self.answers,
+            "compare_outputs": self.compare_outputs,
             "open": self.open,
             "run": self.run,
+            "save_outputs": self.save_outputs,
             "warm": self.warm,
         }
 
@@ -84,6 +90,14 @@ class Worker:
     def answers(self, images: int) -> dict[str, Any]:
         """The predictions for the first images, those with low scores included."""
         return {"answers": [answer_of(self._model, image) for image in self._images[:images]]}
+
+    def save_outputs(self, images: int, path: str) -> dict[str, Any]:
+        """For how many of the first images there are raw outputs; they are in the file then."""
+        return {"saved": save_outputs(self._model, self._images[:images], path)}
+
+    def compare_outputs(self, path: str) -> dict[str, Any]:
+        """How far the raw outputs are from those in the file."""
+        return asdict(compare_outputs(self._model, self._images, path))
 
     def _timed(self, image: NumpyArray) -> int:
         started = time.perf_counter_ns()

@@ -147,7 +147,12 @@ def measured(world: World, name: str) -> None:
         winner = store.name_plan(selection.Plan(choice.admissible[0], 1))
         made = datetime.now(timezone.utc)
         measurement = store.Measurement(
-            **subject.model_dump(), created_at=made, library_version="1", budget=60, winner=winner
+            **subject.model_dump(),
+            created_at=made,
+            library_version="1",
+            budget=60,
+            winner=winner,
+            looked_at=[store.name_candidate(candidate) for candidate in choice.admissible],
         )
         store.MeasurementStore().write(subject, measurement)
         chosen = select_plans(model, source, choice, load, memory)

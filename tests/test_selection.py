@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import hosted
-from inference_models import AutoModel
+from inference_models import AutoModel, attempt
 from inference_models.load_options import LoadOptions
 from inference_models.measure import tune as measuring
 from inference_models.measure.store import MeasurementStore
@@ -149,3 +150,26 @@ def test_a_package_that_is_named_is_the_one_that_is_loaded(host: hosted.Hosted) 
     assert loaded(model_package_id="a0slow") == ("a0slow", "package id")
     assert loaded(select="measured") == ("b1fast", "measured")
     assert loaded(model_package_id="a0slow") == ("a0slow", "package id")
+
+
+def test_threads_that_load_the_same_model_measure_it_once(host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, runs = measuring.Contest.run, []
+    monkeypatch.setattr(measuring.Contest, "run", lambda *arguments: runs.append(arguments) or run(*arguments))
+    with ThreadPoolExecutor(2) as pool:
+        found = [future.result() for future in [pool.submit(loaded, select="measured") for _ in range(2)]]
+    assert found == [("b1fast", "measured")] * 2
+    assert len(runs) == 1
+
+
+def test_the_winner_may_also_be_opened_without_its_settings(
+    host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    select, selections = attempt.select_plans, []
+    monkeypatch.setattr(
+        attempt, "select_plans", lambda *arguments: selections.append(select(*arguments)) or selections[-1]
+    )
+    AutoModel.from_pretrained("host:m", backend="onnx", select="measured").close()
+    first, *rest = [(plan.candidate.package.package_id, plan.threads) for plan in selections[0].plans]
+    assert first[0] == "b1fast"
+    assert first[1] is not None
+    assert rest == [("a0slow", None), ("b1fast", None)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from inference_models.resolve.choose import Choice
 
 _log = logging.getLogger("inference-models")
+
+
+_ONE_AT_A_TIME = Lock()
+"""Two measurements in one process would each measure the noise of the other."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,13 @@ def select_plans(
         return in_order
     fastest = remembered_plan(model, source, choice, load, memory)
     if fastest is None and load.options.select == "measured":
-        fastest = _measured_plan(model, source, choice, load, memory)
+        with _ONE_AT_A_TIME:
+            fastest = remembered_plan(model, source, choice, load, memory)
+            fastest = fastest or _measured_plan(model, source, choice, load, memory)
     if fastest is None:
         return in_order
-    rest = tuple(plan for plan in plans if plan.candidate != fastest.candidate)
-    return Selection((fastest, *rest), "measured")
+    # Where its settings do not open any more, the candidate may still open without them.
+    return Selection((fastest, *(plan for plan in plans if plan != fastest)), "measured")
 
 
 def remembered_plan(

@@ -12,6 +12,7 @@ from inference_models.remembered import LoadMemory
 from inference_models.resolve.choose import choose_packages
 from inference_models.resolve.environment import Environment
 from inference_models.resolve.explain import explain_choice
+from inference_models.resolve.reasons import NO_STEPS
 from inference_models.resolve.request import PackageRequest
 from inference_models.selection import Plan, Selection
 from resolve.negotiations import CATS, ENGINE, GRAPH, HALF, NOTHING, ONLY_ONNX, SCRIPT, alone
@@ -77,8 +78,7 @@ def test_nothing_is_promised_where_nothing_helps() -> None:
         f"                  {ENGINE_REASONS[1]}",
         f"                  {ENGINE_REASONS[2]}",
         "",
-        "  fewest steps   none: it takes another machine, another export of the model or another release of this "
-        "library",
+        f"  fewest steps   none: {NO_STEPS}",
     ]
 
 

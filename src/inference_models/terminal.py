@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,6 +14,12 @@ def printable(text: str) -> str:
     return "".join(
         character if character == "\n" or character.isprintable() else ascii(character)[1:-1] for character in text
     )
+
+
+def json_text(value: object) -> str:
+    """`value` as JSON in one line, letters as they are and characters that could steer a terminal escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
 
 
 def plain(text: object) -> Text:

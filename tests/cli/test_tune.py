@@ -31,7 +31,7 @@ def test_budgets_are_read_with_their_unit(text: str, seconds: float) -> None:
     assert parse_seconds(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "s", "0s", "-5s", "5h", "1e3s", "nan", "inf", "2d", "100000s"])
+@pytest.mark.parametrize("text", ["", "s", "0s", "-5s", "5d", "1e3s", "nan", "inf", "2d", "100000s"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="is no time to measure for; write for example 60s or 5m"):
         parse_seconds(text)

@@ -26,6 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
         report_error(exc)
         return FAILED
     except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
         return INTERRUPTED
     except SystemExit as exc:
         return exc.code if isinstance(exc.code, int) else int(exc.code is not None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,7 +17,7 @@ from inference_models.errors import (
     ModelInputError,
     UnknownOptionError,
 )
-from inference_models.terminal import plain
+from inference_models.terminal import json_text, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,7 +83,7 @@ def _with_progress(paths: Sequence[Path]) -> Iterator[Path]:
 
 def _show(path: Path, prediction: Prediction, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"image": str(path), "prediction": prediction.to_dict()}, ensure_ascii=False))
+        typer.echo(json_text({"image": str(path), "prediction": prediction.to_dict()}))
     else:
         print_prediction(output(), str(path), prediction)
 

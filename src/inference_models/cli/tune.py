@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,9 @@ import typer
 
 from inference_models.cli.console import output
 from inference_models.cli.pull import AllowUntrusted, ApiKey, Backend, Package, Quantization
+from inference_models.terminal import json_text
 
-_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "ms": 0.001}
+_UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "ms": 0.001}
 LONGEST_S = 86_400
 
 
@@ -65,7 +65,7 @@ def tune(
         how = TuneOptions(budget=seconds, images=pictures, progress=progress)
         report = tune_model(model, request, options, api_key=api_key, how=how)
     if as_json:
-        typer.echo(json.dumps(report.to_dict(), ensure_ascii=False))
+        typer.echo(json_text(report.to_dict()))
     else:
         report.render(output())
     if report.winner is None:

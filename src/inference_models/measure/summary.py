@@ -64,7 +64,11 @@ def notes_on(contest: Contest, contenders: Sequence[Contender], budget: float) -
         notes.append("the budget ended after the first looks: the order of the times is a guess")
     elif (rival := _rival(contest, contenders)) is not None:
         found = rival.compared_with(contest.best or rival)
-        doubt = "unknown by how much" if math.isinf(found.uncertainty) else f"give or take {found.uncertainty:.0%}"
+        doubt = (
+            "in too few rounds to say how sure that is"
+            if math.isinf(found.uncertainty)
+            else f"give or take {found.uncertainty:.0%}"
+        )
         row = row_of(rival.job.plan, "", "")
         told = f"{row.candidate}, {row.setting} was {found.slower:.0%} slower, {doubt}"
         notes.append(f"not certain: {told}; a larger budget would tell")

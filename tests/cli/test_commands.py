@@ -198,3 +198,15 @@ def test_the_module_runs_as_a_command() -> None:
         [sys.executable, "-m", "inference_models", "--version"], capture_output=True, text=True, check=False, timeout=60
     )
     assert (done.returncode, done.stdout) == (0, "inference-models 0.1.0\n")
+
+
+@pytest.mark.parametrize("ending", [KeyboardInterrupt(), SystemExit(130)])
+def test_an_interrupted_command_says_so(
+    ending: BaseException, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(**_: object) -> None:
+        raise ending
+
+    monkeypatch.setattr("inference_models.cli.app.app", interrupted)
+    assert main([]) == 130
+    assert capsys.readouterr() == ("", "interrupted\n")

@@ -26,7 +26,9 @@ def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inference_models.measure.contender.BURST_S", 0.02)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("60s", 60), ("1.5m", 90), ("5 min", 300), ("250ms", 0.25), ("7", 7)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("60s", 60), ("1.5m", 90), ("5 min", 300), ("1h", 3600), ("250ms", 0.25), ("7", 7)]
+)
 def test_budgets_are_read_with_their_unit(text: str, seconds: float) -> None:
     assert parse_seconds(text) == seconds
 

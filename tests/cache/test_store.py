@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from cache.slow_writer import CONTENT, specs
+from inference_models.cache.manifest import Damage, Manifest, read_manifest
 from inference_models.cache.names import MANIFEST_NAME
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
@@ -352,15 +353,26 @@ def test_a_file_that_the_manifest_does_not_list_is_no_part_of_the_package(store)
     assert not (folder / "inference_config.json").exists()
 
 
-def test_a_cache_of_format_1_is_read_as_it_is(store):
+@pytest.mark.parametrize("release", [1, 2])
+def test_a_cache_of_an_earlier_format_is_read_as_it_is(store, release):
     folder = store.ensure(KEY, FILES, Source())
     manifest = json.loads((folder / MANIFEST_NAME).read_text())
-    old = {**manifest, "format": 1, "files": [{**file} for file in manifest["files"]]}
-    for file in old["files"]:
+    old = {**manifest, "format": release, "files": [{**file} for file in manifest["files"]]}
+    del old["checksum"]
+    for file in old["files"] if release == 1 else ():
         del file["md5"]
     (folder / MANIFEST_NAME).write_text(json.dumps(old))
     assert store.ensure(KEY, FILES, no_source) == folder
-    assert json.loads((folder / MANIFEST_NAME).read_text())["format"] == 1
+    assert json.loads((folder / MANIFEST_NAME).read_text())["format"] == release
+
+
+def test_damage_to_a_hash_in_the_manifest_is_not_taken_for_damage_to_the_file(store):
+    folder = store.ensure(KEY, FILES, Source())
+    text = (folder / MANIFEST_NAME).read_text()
+    (folder / MANIFEST_NAME).write_text(text.replace(SHA256, SHA256[:-1] + ("0" if SHA256[-1] != "0" else "1")))
+    assert read_manifest(folder) == Damage(MANIFEST_NAME, "its checksum does not match")
+    assert store.ensure(KEY, FILES, no_source) == folder
+    assert isinstance(read_manifest(folder), Manifest)
 
 
 def test_both_hashes_are_kept_where_the_provider_gives_only_one(store):

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from inference_models.cache.stamps import Stamps
     from inference_models.entities import ArtefactSpecs
 
-FORMAT = 2
-"""Format 1 had no MD5; it is still read."""
+FORMAT = 3
+"""Format 1 had no MD5, format 2 no checksum of itself; both are still read."""
 OLDEST_FORMAT = 1
+_CHECKED_SINCE = 3
 MAX_MANIFEST_BYTES = 4 << 20
 
 
@@ -49,6 +50,8 @@ class Manifest(BaseModel):
     model_id: str
     package_id: str
     files: list[ManifestFile]
+    checksum: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """SHA-256 of the rest, so that damage to a hash in here is not taken for damage to the file it belongs to."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +65,13 @@ class Damage:
 
 
 def manifest_text(manifest: Manifest) -> str:
-    """`manifest` as it is stored."""
-    return json.dumps(manifest.model_dump(), indent=1, sort_keys=True) + "\n"
+    """`manifest` as it is stored, with its checksum."""
+    stated = {**manifest.model_dump(), "checksum": _checksum(manifest)}
+    return json.dumps(stated, indent=1, sort_keys=True) + "\n"
+
+
+def _checksum(manifest: Manifest) -> str:
+    return text_sha256(json.dumps(manifest.model_dump(exclude={"checksum"}), sort_keys=True))
 
 
 def read_manifest(directory: Path) -> Manifest | Damage:
@@ -74,11 +82,15 @@ def read_manifest(directory: Path) -> Manifest | Damage:
         return status
     try:
         with path.open("rb") as stream:
-            return Manifest.model_validate_json(stream.read(MAX_MANIFEST_BYTES))
+            manifest = Manifest.model_validate_json(stream.read(MAX_MANIFEST_BYTES))
     except OSError as exc:
         return Damage(MANIFEST_NAME, exc.strerror or type(exc).__name__)
     except ValidationError:
         return Damage(MANIFEST_NAME, "not a manifest of this format")
+    unchecked = manifest.checksum is None and manifest.format < _CHECKED_SINCE
+    if unchecked or manifest.checksum == _checksum(manifest):
+        return manifest
+    return Damage(MANIFEST_NAME, "its checksum does not match")
 
 
 def find_damage(directory: Path, manifest: Manifest, stamps: Stamps) -> list[Damage]:

@@ -15,7 +15,7 @@ from cache.faults.oracle import judge
 from cache.faults.world import NoSource, run
 from inference_models import attempt
 from inference_models.cache import inventory
-from inference_models.cache.manifest import MANIFEST_NAME
+from inference_models.cache.manifest import FORMAT, MANIFEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -265,8 +265,12 @@ def f19(world: World) -> Iterator[tuple[str, list[str]]]:
     world.ensure_before()
     name = world.model_of(SIZE)
     changes: dict[str, tuple[Callable[[dict], dict], bool]] = {
-        "format 1": (lambda old: {**old, "format": 1, "files": [without_md5(file) for file in old["files"]]}, True),
-        "format 3": (lambda old: {**old, "format": 3}, False),
+        "format 1": (
+            lambda old: without_checksum({**old, "format": 1, "files": [without_md5(file) for file in old["files"]]}),
+            True,
+        ),
+        "format 2": (lambda old: without_checksum({**old, "format": 2}), True),
+        "a later format": (lambda old: {**old, "format": FORMAT + 1}, False),
         "an unknown field": (lambda old: {**old, "later": 1}, False),
     }
     for label, (change, readable) in changes.items():
@@ -279,7 +283,7 @@ def f19(world: World) -> Iterator[tuple[str, list[str]]]:
         world.server.faults()
         outcome = run(lambda: world.load(name, NoSource()))
         wrong = [] if outcome.result == world.reference[name] else [f"ended by {outcome.error}"]
-        rewritten = json.loads(path.read_text())["format"] == 2
+        rewritten = json.loads(path.read_text())["format"] == FORMAT
         if readable == rewritten:
             wrong.append("read and written again" if readable else "taken as it is")
         yield label, wrong + judge(world, name, None, before="before")
@@ -287,3 +291,7 @@ def f19(world: World) -> Iterator[tuple[str, list[str]]]:
 
 def without_md5(file: dict) -> dict:
     return {key: value for key, value in file.items() if key != "md5"}
+
+
+def without_checksum(manifest: dict) -> dict:
+    return {key: value for key, value in manifest.items() if key != "checksum"}

@@ -41,7 +41,7 @@ def test_the_names_are_those_authors_use() -> None:
         *("gpu_available", "gpu_devices", "gpu_devices_cc", "driver_version", "cuda_version", "trt_version"),
         *("jetson_type", "l4t_version", "os_version", "torch_available", "torch_version", "torchvision_version"),
         *("onnxruntime_version", "available_onnx_execution_providers", "hf_transformers_available"),
-        *("trt_python_package_available", "coremltools_version"),
+        *("trt_python_package_available", "coremltools_version", "environment"),
     ]
 
 
@@ -114,3 +114,10 @@ def test_a_module_nobody_knows_is_an_error(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("JETSON_MODULE", "Toaster")
     with pytest.raises(JetsonTypeResolutionError):
         x_ray_runtime_environment()
+
+
+def test_every_other_fact_comes_with_it() -> None:
+    found = x_ray_runtime_environment().environment
+    assert found is not None
+    assert found.cpus >= 1
+    assert dict(found.facts())["system"].startswith(found.system)

@@ -267,3 +267,9 @@ def test_a_code_package_is_described_and_not_run(provider, tmp_path):
     (tmp_path / "model.py").write_text("raise SystemExit('the code was run')\n")
     metadata = provider.describe(f"local:{tmp_path}")
     assert (metadata.model_architecture, metadata.model_packages[0].backend) == ("custom", BackendType.CUSTOM)
+
+
+def test_the_home_of_nobody_is_not_there(provider):
+    with pytest.raises(ModelNotFoundError) as caught:
+        provider.describe("~nosuchuser/x.onnx")
+    assert str(caught.value) == "'~nosuchuser/x.onnx' cannot be read: there is no such user."

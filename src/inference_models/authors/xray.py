@@ -39,6 +39,8 @@ class RuntimeXRayResult:
     hf_transformers_available: bool = False
     trt_python_package_available: bool = False
     coremltools_version: Version | None = None
+    environment: Environment | None = field(default=None, compare=False, repr=False)
+    """Every other fact: CPU, memory, limits of the container, cuDNN, OpenVINO, LiteRT, MediaPipe, what is broken."""
 
 
 @cache
@@ -78,4 +80,5 @@ def seen_by_authors(environment: Environment) -> RuntimeXRayResult:
         hf_transformers_available="transformers" in usable,
         trt_python_package_available="tensorrt" in usable or "tensorrt_lean" in usable,
         coremltools_version=usable.get("coremltools"),
+        environment=environment,
     )

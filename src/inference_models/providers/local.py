@@ -99,7 +99,10 @@ class LocalProvider:
 def _existing(text: str) -> Path:
     if not text or len(text) > _MAX_PATH or not text.isprintable():
         raise InvalidParameterError("the path cannot be used.", needs="printable characters", found=ascii(text[:80]))
-    path = Path(text).expanduser()
+    try:
+        path = Path(text).expanduser()
+    except RuntimeError as exc:
+        raise ModelNotFoundError(f"'{text}' cannot be read: there is no such user.") from exc
     try:
         if path.exists():
             return path

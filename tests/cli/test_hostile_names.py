@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import hosted
+from inference_models.cache.manifest import Manifest, manifest_text
 from inference_models.cli import main
 from inference_models.cli.console import output
 from inference_models.pull import pull_model
@@ -55,7 +56,7 @@ class TestCache:
         pull_model("host:cats")
         manifest = stored_folder() / ".manifest.json"
         value = json.loads(manifest.read_text()) | {"provider": f"host{EVIL}"}
-        manifest.write_text(json.dumps(value))
+        manifest.write_text(manifest_text(Manifest.model_validate(value)))
 
     def test_ls(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert f"host{SHOWN}" in typed(capsys, "cache", "ls")

@@ -71,6 +71,7 @@ class TestRemembered:
         assert [(plan.candidate.package.package_id, plan.threads) for plan in selection.plans] == [
             ("b", 1),
             ("a", None),
+            ("b", None),
         ]
         assert selection.reason == "measured"
 

@@ -257,16 +257,6 @@ class TestChildren:
             tune.tune(asked, TuneOptions(budget=30, progress=interrupt))
 
     @pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no SIGINT to one process")
-    def test_are_ended_when_the_user_presses_ctrl_c_while_one_hangs(self, tmp_path: Path) -> None:
-        odd = code(tmp_path / "odd", called="time.sleep(60)")
-        alarm = threading.Timer(2.5, os.kill, (os.getpid(), signal.SIGINT))
-        alarm.start()
-        started = time.monotonic()
-        with pytest.raises(KeyboardInterrupt):
-            tune.tune(asking(odd, consent_to=tmp_path / "odd"), TuneOptions(budget=60))
-        assert time.monotonic() - started < 6
-        alarm.join()
-
     @pytest.mark.parametrize("cache", ["used", "read-only"])
     def test_leave_no_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: str) -> None:
         (tmp_path / "temporary").mkdir()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from inference_models.cache.stream import FileStream
     from inference_models.entities import FileDownloadSpecs, ModelPackageMetadata
-    from inference_models.transport.http import HttpClient
+    from inference_models.transport.client import HttpClient
 
 _CONFIG = "model_config.json"
 ENTRY_POINT_GROUP = "inference_models.providers"
@@ -170,8 +170,8 @@ class _HandlerProvider:
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
         """The bytes of a file from the web server its URL names, without any header of the caller."""
-        from inference_models.transport.http import HttpClient  # noqa: PLC0415 - the network is loaded when it is used
-        from inference_models.transport.redaction import shown_url  # noqa: PLC0415
+        from inference_models.transport.client import HttpClient  # noqa: PLC0415 - the network is loaded when it is used
+        from inference_models.transport.quiet import shown_url  # noqa: PLC0415
 
         url = file.download_url
         if not url.lower().startswith(("http://", "https://")):

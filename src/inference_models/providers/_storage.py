@@ -25,8 +25,8 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
 )
 from inference_models.naming import nearest_hint
-from inference_models.transport.http import HttpClient
-from inference_models.transport.redaction import scrub
+from inference_models.transport.client import HttpClient
+from inference_models.transport.quiet import scrub
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -19,8 +19,8 @@ from inference_models.errors import (
     ModelNotFoundError,
     ModelRetrievalError,
     RetryError,
+    nearest_hint,
 )
-from inference_models.naming import nearest_hint
 from inference_models.transport.errors import HttpAnswer, error_for
 from inference_models.transport.limits import call_with_retries
 from inference_models.transport.quiet import HIDDEN, install_log_filter, scrub, shown_url, silent_libraries

@@ -21,7 +21,6 @@ from urllib.request import getproxies
 import httpx
 
 from inference_models import config
-from inference_models.cache.stream import FileStream
 from inference_models.errors import (
     EnvironmentConfigurationError,
     ModelRetrievalError,
@@ -33,6 +32,7 @@ from inference_models.transport.body import Body, ByteRange, Part, decoded, is_e
 from inference_models.transport.errors import FOREIGN, MAX_ERROR_BODY, HttpAnswer, error_for, failure, shown_cause
 from inference_models.transport.limits import DeadlineExceededError, run_within
 from inference_models.transport.quiet import install_log_filter, scrub, shown_url, silent_libraries
+from inference_models.transport.stream import FileStream
 from inference_models.version import __version__
 
 if TYPE_CHECKING:

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
 from inference_models.errors import InvalidParameterError
-from inference_models.load import LoadRequest
-from inference_models.load_options import LoadOptions, merge_options
-from inference_models.locate import LOCAL
-from inference_models.remembered import LoadMemory
-from inference_models.resolutions import Resolutions
-from inference_models.resolve.environment import probe_environment
-from inference_models.resolve.request import build_request, parse_device, parse_execution_providers
+from inference_models.loading.address import LOCAL
+from inference_models.loading.attempt import Asked, RememberedUnusableError, load_model
+from inference_models.loading.open import LoadRequest
+from inference_models.loading.remember import LoadMemory
+from inference_models.loading.resolutions import Resolutions
+from inference_models.machine.environment import probe_environment
+from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
+from inference_models.options import LoadOptions, merge_options
 from inference_models.tasks.stages import LoadedModel
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from inference_models.arrays import Shape
-    from inference_models.preprocess.spec import Size
+    from inference_models.package.preprocess_spec import Size
 
 FILE_NAME = "inference_config.json"
 

@@ -1,4 +1,4 @@
-"""Arrays of either kind: NumPy on the host, torch where a package runs in torch.
+"""Arrays of either kind, NumPy on the host and torch where a package runs in torch, and what names their shapes.
 
 torch is never imported here unless the caller asks for a torch tensor.
 """
@@ -6,6 +6,7 @@ torch is never imported here unless the caller asks for a torch tensor.
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -16,8 +17,20 @@ Array: TypeAlias = Any
 
 NumpyArray: TypeAlias = npt.NDArray[Any]
 ArrayKind = Literal["numpy", "torch"]
+Shape = tuple[int | None, ...]
+"""None: decided by each run."""
 _NUMPY_IS_STANDARD = hasattr(np, "astype") and hasattr(np, "concat")
 """From 2.1 on. The layer over older ones imports all of NumPy, tests included, which takes as long as OpenCV."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a graph."""
+
+    name: str
+    shape: Shape
+    dtype: str
+    """NumPy name, for example `float32`."""
 
 
 def is_torch(value: object) -> bool:

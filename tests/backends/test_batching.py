@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import graphs
+from inference_models.arrays import TensorSpec
 from inference_models.backends import onnx
 from inference_models.backends.batching import BatchLimits, run_in_batches
-from inference_models.backends.session import SessionRequest, TensorSpec
+from inference_models.backends.session import SessionRequest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

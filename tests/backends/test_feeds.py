@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from inference_models.arrays import TensorSpec
 from inference_models.backends.feeds import check_feeds, dtype_name
-from inference_models.backends.session import TensorSpec
 from inference_models.errors import ModelRuntimeError
 
 IMAGES = TensorSpec("images", (None, 3, 8, 8), "float32")

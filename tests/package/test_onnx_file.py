@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inference_models.backends.session import TensorSpec
+from inference_models.arrays import TensorSpec
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.onnx_file import read_onnx_bytes, read_onnx_file
 from package.onnx_models import external, small_model

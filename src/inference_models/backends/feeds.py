@@ -13,8 +13,7 @@ from inference_models.errors import ModelRuntimeError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from inference_models.arrays import Array
-    from inference_models.backends.session import Shape, TensorSpec
+    from inference_models.arrays import Array, Shape, TensorSpec
 
 CLOSED = "the model was closed; load it again to use it."
 """What a session says when it is run after `close`."""

@@ -29,11 +29,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from packaging.version import Version
 
-from inference_models.arrays import to_numpy
+from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
 from inference_models.backends.imports import error_text, first_line, import_runtime
 from inference_models.backends.onnx_graph import weights_file
-from inference_models.backends.session import TensorSpec
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
 from inference_models.machine.hardware import usable_cpus
@@ -44,8 +43,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from inference_models.arrays import Array, NumpyArray
-    from inference_models.backends.session import SessionRequest, Shape
+    from inference_models.arrays import Array, NumpyArray, Shape
+    from inference_models.backends.session import SessionRequest
 
     Shapes = tuple[tuple[int, ...], ...]
 

@@ -16,8 +16,8 @@ import numpy as np
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from inference_models.arrays import TensorSpec
 from inference_models.backends.feeds import CLOSED, check_feeds
-from inference_models.backends.session import TensorSpec
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
 

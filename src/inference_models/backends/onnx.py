@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from inference_models.arrays import to_numpy
+from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
 from inference_models.backends.imports import first_line, import_runtime
 from inference_models.backends.onnx_graph import guarded_graph
 from inference_models.backends.onnx_providers import CPU, choose_providers, device_of
-from inference_models.backends.session import TensorSpec
 from inference_models.entities import BackendType
 from inference_models.errors import (
     CorruptedModelPackageError,

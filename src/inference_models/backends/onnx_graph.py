@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from inference_models.backends.session import SessionRequest, Shape
+    from inference_models.arrays import Shape
+    from inference_models.backends.session import SessionRequest
     from inference_models.package.onnx_file import OnnxFile
 
 WEIGHTS = "weights.onnx"

@@ -30,12 +30,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from packaging.version import Version
 
-from inference_models.arrays import to_numpy
+from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
 from inference_models.backends.imports import error_text, import_runtime
 from inference_models.backends.onnx_graph import WEIGHTS as ONNX_WEIGHTS
 from inference_models.backends.onnx_graph import guarded_graph, weights_file
-from inference_models.backends.session import TensorSpec
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
 from inference_models.machine.hardware import usable_cpus

@@ -11,21 +11,8 @@ if TYPE_CHECKING:
 
     from packaging.version import Version
 
-    from inference_models.arrays import Array
+    from inference_models.arrays import Array, Shape, TensorSpec
     from inference_models.entities import BackendType
-
-Shape = tuple[int | None, ...]
-"""None: decided by each run."""
-
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One input or output of a graph."""
-
-    name: str
-    shape: Shape
-    dtype: str
-    """NumPy name, for example `float32`."""
 
 
 class Session(Protocol):

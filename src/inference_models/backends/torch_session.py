@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from inference_models.arrays import is_torch, to_torch
+from inference_models.arrays import TensorSpec, is_torch, to_torch
 from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
-from inference_models.backends.session import TensorSpec
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
@@ -34,8 +33,8 @@ from inference_models.machine.hardware import cuda_device_visible, usable_cpus
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from inference_models.arrays import Array
-    from inference_models.backends.session import InputHint, SessionRequest, Shape
+    from inference_models.arrays import Array, Shape
+    from inference_models.backends.session import InputHint, SessionRequest
 
 REQUIRES = "torch>=2.6"
 INSTALL = 'pip install "inference-models[torch]"'

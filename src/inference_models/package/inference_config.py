@@ -19,7 +19,7 @@ from inference_models.package.text_files import parse_json_object, validate
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from inference_models.backends.session import Shape
+    from inference_models.arrays import Shape
     from inference_models.package.preprocess_spec import Size
 
 FILE_NAME = "inference_config.json"

@@ -6,7 +6,7 @@ import mmap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference_models.backends.session import TensorSpec
+from inference_models.arrays import TensorSpec
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.onnx_tensors import ExternalTensor, walk_external
 from inference_models.package.text_files import removed
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from inference_models.backends.session import Shape
+    from inference_models.arrays import Shape
     from inference_models.package.wire import Buffer
 
 DTYPES = {

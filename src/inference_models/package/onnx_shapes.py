@@ -22,7 +22,7 @@ from inference_models.package.wire import BYTES, Span, WireReader, encode_messag
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from inference_models.backends.session import Shape
+    from inference_models.arrays import Shape
 
 
 def with_free_input_dims(data: bytes, dims: Mapping[str, Shape], *, where: str = "weights.onnx") -> bytes:

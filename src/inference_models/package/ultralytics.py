@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from inference_models.backends.session import Shape
+    from inference_models.arrays import Shape
     from inference_models.package.onnx_file import OnnxFile
     from inference_models.package.preprocess_spec import Size
 

@@ -11,7 +11,8 @@ from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.preprocess_spec import DynamicSize, ResizeMode
 
 if TYPE_CHECKING:
-    from inference_models.backends.session import Session, TensorSpec
+    from inference_models.arrays import TensorSpec
+    from inference_models.backends.session import Session
     from inference_models.package.preprocess_spec import PreprocessSpec, Size
 
 SUBSTITUTE_PAD_VALUE = 127

@@ -79,8 +79,8 @@ def test_two_equal_packages_pass_and_the_reference_is_named(host: hosted.Hosted,
         (
             packages.swapped_channels,
             (
-                "failed: 1 of 37 objects have no partner (allowed: none); 1 objects have another class in the same place; "
-                "scores differ by up to 0.1775 (allowed: 0.001)"
+                "failed: 1 of 37 objects have no partner (allowed: none); "
+                "1 objects have another class in the same place; scores differ by up to 0.1775 (allowed: 0.001)"
             ),
         ),
         (packages.shifted_boxes(0.5), "failed: boxes differ by up to 7.50 px (allowed: 0.5)"),

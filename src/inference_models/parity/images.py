@@ -46,7 +46,8 @@ class ImageSet:
 def probe_images(count: int | None = None) -> list[NumpyArray]:
     """Sixteen (H, W, 3) uint8 BGR images, or the first `count` of them: the same on every machine."""
     names = ("shapes", "face", "faces", "street", "page", "line")
-    shapes, face, faces, street, page, line = (cv2.imread(str(DRAWINGS / f"{name}.png")) for name in names)
+    drawings: Any = [cv2.imread(str(DRAWINGS / f"{name}.png")) for name in names]
+    shapes, face, faces, street, page, line = drawings
     y, x = np.mgrid[:400, :400]
     texture = np.stack([x * y // 50 % 256, (y // 6 + x // 9) % 2 * 90, (x * x + y * y) // 99 % 256], axis=2)
     noise = np.arange(256 * 320 * 3, dtype=np.uint32) ** 2 * np.uint32(2654435761) >> np.uint32(24)

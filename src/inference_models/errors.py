@@ -59,7 +59,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from inference_models.resolve.rejection import Rejection
+    from inference_models.errors import Rejection
 
 
 class BaseInferenceModelsError(Exception):

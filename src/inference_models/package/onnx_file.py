@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from inference_models.arrays import TensorSpec
-from inference_models.cache.names import is_portable_handle
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.files.names import is_portable_handle
 from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:

@@ -23,8 +23,8 @@ from inference_models.errors import (
     MissingModelInitParameterError,
     ModelNotFoundError,
     ModelRetrievalError,
+    nearest_hint,
 )
-from inference_models.naming import nearest_hint
 from inference_models.package import class_names, inference_config, model_config
 from inference_models.package.class_names import parse_class_names, read_labels
 from inference_models.package.folder import PackageFolder, read_package_folder

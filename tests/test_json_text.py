@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import inference_models
 from inference_models.text import (
     MAX_DEPTH,
     JsonRefusedError,
@@ -15,8 +17,6 @@ from inference_models.text import (
     tolerant_object,
     too_deep,
 )
-
-import inference_models
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),

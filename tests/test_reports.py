@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from inference_models.negotiate.plan import Plan
 from packaging.version import Version
 
 import graphs
@@ -30,6 +29,7 @@ from inference_models.errors import (
 )
 from inference_models.machine.environment import Environment, probe_environment
 from inference_models.negotiate.choose import Choice
+from inference_models.negotiate.plan import Plan
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity.check import ParityOptions, check_parity

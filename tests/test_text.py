@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from inference_models.text import json_text
 
 

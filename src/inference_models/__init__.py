@@ -13,9 +13,11 @@ Names are loaded when they are first used, so that importing the package costs n
 from __future__ import annotations
 
 import importlib
+import os
+import warnings
 from typing import TYPE_CHECKING
 
-from inference_models.version import __version__
+from inference_models.version import DISTRIBUTION, NAMESAKE, SEPARATE, __version__
 
 if TYPE_CHECKING:
     from inference_models.auto import AutoModel
@@ -137,8 +139,29 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
+    if _MODULES[name].startswith("inference_models.tasks."):
+        importlib.import_module("inference_models.tasks.stages").LoadedModel.load_as = _load_as
     return value
+
+
+def _load_as(kind: type, model: str, **kwargs: object) -> object:
+    """Loads models for the task classes until `inference_models.auto` is imported, which this does."""
+    from inference_models.auto import load_as  # noqa: PLC0415 - only when something is loaded
+
+    return load_as(kind, model, **kwargs)
 
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _warn_about_namesake() -> None:
+    """Say so where the other product with this import name is installed in the same folder: files are then mixed."""
+    with os.scandir(os.path.dirname(os.path.dirname(__file__))) as folder:  # noqa: PTH120 - pathlib costs as much as all
+        mixed = any(item.name.startswith("inference_models-") and item.name.endswith(".dist-info") for item in folder)
+    if mixed:
+        text = f"{NAMESAKE!r} and {DISTRIBUTION!r} are two products with one import name, and both are installed here: "
+        warnings.warn(f"{text}their files overwrite each other. {SEPARATE}", RuntimeWarning, stacklevel=2)
+
+
+_warn_about_namesake()

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from inference_models.negotiate.plan import Plan
 
 from inference_models.entities import Quantization
 from inference_models.measure import contest as rules
@@ -17,6 +16,7 @@ from inference_models.measure.job import Job
 from inference_models.measure.report import SLOWER
 from inference_models.measure.summary import notes_on
 from inference_models.negotiate.candidate import Candidate
+from inference_models.negotiate.plan import Plan
 from measure.packages import asking, classifier
 
 if TYPE_CHECKING:

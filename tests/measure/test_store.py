@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import pytest
-from inference_models.negotiate.plan import Plan
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
 from inference_models.machine.hardware import usable_cpus
@@ -25,6 +24,7 @@ from inference_models.measure.store import (
     package_digest,
     subject_of,
 )
+from inference_models.negotiate.plan import Plan
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from measure.packages import asking, classifier

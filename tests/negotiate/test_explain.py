@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from inference_models.negotiate.plan import Plan, Selection
 
 from inference_models.entities import BackendType, ModelMetadata
 from inference_models.errors import NoCompatiblePackageError
@@ -13,6 +12,7 @@ from inference_models.loading.remember import LoadMemory
 from inference_models.machine.environment import Environment
 from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.explain import explain_choice
+from inference_models.negotiate.plan import Plan, Selection
 from inference_models.negotiate.reasons import NO_STEPS
 from inference_models.negotiate.request import PackageRequest
 from negotiate.negotiations import CATS, ENGINE, GRAPH, HALF, NOTHING, ONLY_ONNX, SCRIPT, alone

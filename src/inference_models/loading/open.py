@@ -36,6 +36,7 @@ from inference_models.tasks.graph_input import (
     hint_of_stated_spec,
 )
 from inference_models.tasks.graph_runner import OpenedGraph
+from inference_models.tasks.stages import LoadedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
     from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.plan import Plan
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
     from inference_models.package.inference_config import InferenceConfig
@@ -64,6 +66,12 @@ class LoadRequest:
     """Options for a package that brings its own code."""
     dependencies: Mapping[str, Any] | None = None
     """Models such a package needs, by its names for them."""
+
+    def with_plan(self, plan: Plan) -> LoadRequest:
+        """The same, with the settings of `plan`."""
+        options = self.options if plan.threads is None else replace(self.options, threads=plan.threads)
+        providers = self.execution_providers if plan.execution_providers is None else plan.execution_providers
+        return replace(self, options=options, execution_providers=providers)
 
 
 def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFolder, request: LoadRequest) -> AnyModel:
@@ -92,6 +100,13 @@ def _load_code(
 ) -> AnyModel:
     consent = request.options.allow_local_code_packages
     model_class = cast("Any", load_model_class(folder.directory, folder.model, consent))
+    # One of a base of ours would load this package again, and again.
+    if getattr(model_class.from_pretrained, "__func__", None) is LoadedModel.from_pretrained.__func__:  # type: ignore[attr-defined]
+        raise CorruptedModelPackageError(
+            f"class {folder.model.model_class} does not say how it is made.",
+            needs="a class method from_pretrained of its own",
+            found="that of its base class",
+        )
     device = request.device or "cpu"
     providers = request.execution_providers
     offered = {

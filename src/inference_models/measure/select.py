@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from inference_models.negotiate.plan import Plan, Selection
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata
     from inference_models.loading.fetch import Source
     from inference_models.loading.open import LoadRequest
     from inference_models.loading.remember import LoadMemory
-    from inference_models.negotiate.candidate import Candidate
     from inference_models.negotiate.choose import Choice
 
 _log = logging.getLogger("inference-models")
@@ -20,32 +20,6 @@ _log = logging.getLogger("inference-models")
 
 _ONE_AT_A_TIME = Lock()
 """Two measurements in one process would each measure the noise of the other."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A candidate with the settings it is opened with; None: what the caller said, else the runtime's default."""
-
-    candidate: Candidate
-    threads: int | None = None
-    execution_providers: tuple[Any, ...] | None = None
-
-    def applied_to(self, load: LoadRequest) -> LoadRequest:
-        """`load` with these settings."""
-        if self.threads is not None:
-            load = replace(load, options=replace(load.options, threads=self.threads))
-        if self.execution_providers is not None:
-            load = replace(load, execution_providers=self.execution_providers)
-        return load
-
-
-@dataclass(frozen=True)
-class Selection:
-    """Plans in the order in which they are tried."""
-
-    plans: tuple[Plan, ...]
-    reason: str
-    """`order`, `measured` or `package id`."""
 
 
 def select_plans(

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import Rejection
-from inference_models.negotiate.request import as_arguments
-from inference_models.resolve import (
+from inference_models.negotiate import (
     checks_features,
     checks_machine,
     checks_onnx,
@@ -17,6 +16,7 @@ from inference_models.resolve import (
     checks_tensorrt,
     checks_torch,
 )
+from inference_models.negotiate.request import as_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

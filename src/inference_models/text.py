@@ -1,9 +1,13 @@
-"""JSON from strangers: bounded in size and depth, no key twice unnoticed, and nothing that JSON does not have."""
+"""Text that others wrote: control characters escaped before it is shown, JSON read within bounds."""
 
 from __future__ import annotations
 
 import json
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 MAX_VALUES = 300_000
 """Values of one text. The largest real ones have some ten thousands; each costs about 200 bytes of memory."""
@@ -116,3 +120,23 @@ def _twice(pairs: list[tuple[str, object]]) -> str:
             return key
         seen.add(key)
     raise ValueError("no key is there twice")
+
+
+def printable(text: str) -> str:
+    """`text` with characters that could steer a terminal written out; line feeds stay."""
+    return "".join(
+        character if character == "\n" or character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
+def json_text(value: object) -> str:
+    """`value` as JSON in one line, letters as they are and characters that could steer a terminal escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
+
+
+def plain(text: object) -> Text:
+    """`text` as a line or table cell: no markup is read in it, and nothing in it steers the terminal."""
+    from rich.text import Text  # noqa: PLC0415 - only needed to print
+
+    return Text(printable("" if text is None else str(text)))

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from inference_models.negotiate.candidate import Candidate
     from inference_models.package.folder import PackageFolder
     from inference_models.parity.answers import ReferenceAnswers
-    from inference_models.parity.pictures import ImageSet
+    from inference_models.parity.images import ImageSet
     from inference_models.parity.raw import RawDeviation
 
 

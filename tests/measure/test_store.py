@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
+from inference_models.loading.remember import RememberedModels
 from inference_models.machine.hardware import usable_cpus
 from inference_models.measure.select import remembered_plan, select_plans
 from inference_models.measure.store import (
@@ -151,7 +152,8 @@ class TestRemembered:
         kinds = [BackendType.ONNX, BackendType.TORCH, BackendType.OPENVINO, BackendType.HF]
         keys = set()
         for order in (kinds, kinds[::-1]):
-            memory = replace(asked.memory, request=PackageRequest(backends=frozenset(order)))
+            load = replace(asked.load, wanted=PackageRequest(backends=frozenset(order)))
+            memory = RememberedModels(load, asked.memory.environment)
             keys.add(subject_of(asked.model, "p", asked.load, memory).key)
         assert len(keys) == 1
 

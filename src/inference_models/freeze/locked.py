@@ -9,8 +9,8 @@ from inference_models import config
 from inference_models.entities import BackendType, ModelDependency
 from inference_models.errors import InvalidParameterError, NoCompatiblePackageError
 from inference_models.freeze.lockfile import fetch_locked
-from inference_models.loading.address import locate_model
-from inference_models.loading.dependencies import FORWARDED, DependencyRequest, load_dependencies
+from inference_models.loading.address import parse_address
+from inference_models.loading.dependencies import load_dependencies
 from inference_models.loading.open import LoadRequest, load_package
 from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.candidate import Candidate
@@ -56,15 +56,7 @@ def load_locked(
     folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key))
     if package.backend is BackendType.CUSTOM and model.model_dependencies:
         needed = _Needed(lock, locked, load, mirror, api_key)
-        forwarded = load.options.forwarded_kwargs
-        request = DependencyRequest(
-            allowed=load.options.allow_loading_dependency_models,
-            params=load.options.dependency_models_params or {},
-            preloaded=load.options.preloaded_model_dependencies or {},
-            outer=load.extra or {},
-            forwarded=FORWARDED if forwarded is None else forwarded,
-        )
-        load = replace(load, dependencies=load_dependencies(model, request, needed.load_inner))
+        load = replace(load, dependencies=load_dependencies(model, load, needed.load_inner))
     candidate = Candidate(package, package.backend)
     if load.options.require_parity:
         from inference_models.parity.require import name_of, require_certificate  # noqa: PLC0415 - rare
@@ -75,7 +67,7 @@ def load_locked(
 
 def mirror_of_needed(mirror: str, needed: LockedModel) -> str:
     """Where a mirror that was named for one model has another one."""
-    provider, _ = locate_model(mirror)
+    provider, _ = parse_address(mirror)
     place, _, _ = mirror.partition("#")
     if "://" in place:
         return f"{place}#{needed.asked_for.rpartition('#')[2]}"

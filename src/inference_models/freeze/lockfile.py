@@ -34,7 +34,7 @@ from inference_models.errors import (
 from inference_models.files.digest import CHUNK, file_sha256, text_sha256
 from inference_models.files.durable import write_atomic
 from inference_models.freeze.toml_text import toml_text
-from inference_models.loading.address import LOCAL, locate_model
+from inference_models.loading.address import LOCAL, parse_address
 from inference_models.machine.environment import probe_environment
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.package.text_files import read_text
@@ -267,7 +267,7 @@ def fetch_locked(
     stored = store.open(locked.key, pinned)
     if stored is not None:
         return stored
-    provider, model_id = locate_model(mirror) if mirror else (locked.provider, locked.asked_for)
+    provider, model_id = parse_address(mirror) if mirror else (locked.provider, locked.asked_for)
     switch = config.network_forbidden_by()
     if switch is not None and provider not in NO_NETWORK:
         raise ModelRetrievalError(

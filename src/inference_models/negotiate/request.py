@@ -73,6 +73,9 @@ class PackageRequest:
         return ", ".join(parts)
 
 
+ANY_PACKAGE = PackageRequest()
+
+
 def build_request(
     options: LoadOptions,
     *,

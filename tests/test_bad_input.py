@@ -13,7 +13,7 @@ import pytest
 import graphs
 from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError, MissingModelInitParameterError, ModelInputError
-from inference_models.tasks.graph_detection import GraphDetector
+from inference_models.tasks.object_detection import GraphDetector
 
 PHOTO = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
 GOOD = np.full((50, 60, 3), 90, np.uint8)

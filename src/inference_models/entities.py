@@ -3,19 +3,32 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from packaging.version import Version
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, PlainSerializer
 from pydantic.alias_generators import to_camel
+from pydantic_core import core_schema
+
+from inference_models.text import without_query
 
 ColorFormat = Literal["rgb", "bgr"]
 Confidence: TypeAlias = float | Literal["best", "default"]
 InstanceSegmentationMaskFormat = Literal["dense", "rle"]
 ImageDimensions = namedtuple("ImageDimensions", ["height", "width"])
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+_Version = Annotated[
+    Version,
+    GetPydanticSchema(
+        lambda _source, _handler: core_schema.no_info_plain_validator_function(
+            lambda value: Version(str(value)), serialization=core_schema.to_string_ser_schema()
+        )
+    ),
+]
 
 
 class BackendType(str, Enum):
@@ -128,6 +141,24 @@ class FileDownloadSpecs:
     """Bytes."""
 
 
+class FileFacts(BaseModel):
+    """What one file of a package holds: the same in the cache, in a lock, in a bundle and in a registry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    handle: str
+    """Name of the file inside the package folder, with forward slashes."""
+    size: int = Field(ge=0)
+    """Bytes."""
+    sha256: Sha256
+    md5: Md5 | None = None
+    """Where one is known: sources that state no SHA-256 are compared by it."""
+
+    def at(self, url: str) -> FileDownloadSpecs:
+        """The same file, to be fetched from `url`."""
+        return FileDownloadSpecs(url, self.handle, md5_hash=self.md5, sha256_hash=self.sha256, size=self.size)
+
+
 @dataclass(frozen=True)
 class LocalFileArtefactSpecs:
     """One file of a package that already lies in a folder of the user; it is used in place."""
@@ -145,6 +176,8 @@ class InlineFileSpecs:
 
 
 ArtefactSpecs: TypeAlias = FileDownloadSpecs | LocalFileArtefactSpecs | InlineFileSpecs
+# The lists of callers may hold one kind only, which `list[ArtefactSpecs]` would not take.
+_Artefacts = Annotated[list[Any], GetPydanticSchema(lambda _source, handler: handler(list[ArtefactSpecs]))]
 
 
 @dataclass(frozen=True)
@@ -171,34 +204,34 @@ class TRTPackageDetails:
 class TorchScriptPackageDetails:
     """Facts about a TorchScript archive."""
 
-    supported_device_types: set[str]
-    torch_version: Version
-    torch_vision_version: Version | None = None
+    supported_device_types: Annotated[set[str], PlainSerializer(lambda types: [*sorted(types)])]
+    torch_version: _Version
+    torch_vision_version: _Version | None = None
 
 
 @dataclass(frozen=True)
 class ServerEnvironmentRequirements:
     """The GPU server an engine was built on."""
 
-    cuda_device_cc: Version
+    cuda_device_cc: _Version
     cuda_device_name: str
-    driver_version: Version | None
-    cuda_version: Version | None
-    trt_version: Version | None
-    os_version: str | None
+    driver_version: _Version | None = None
+    cuda_version: _Version | None = None
+    trt_version: _Version | None = None
+    os_version: str | None = None
 
 
 @dataclass(frozen=True)
 class JetsonEnvironmentRequirements:
     """The Jetson an engine was built on."""
 
-    cuda_device_cc: Version
+    cuda_device_cc: _Version
     cuda_device_name: str
-    l4t_version: Version
-    jetson_product_name: str | None
-    cuda_version: Version | None
-    trt_version: Version | None
-    driver_version: Version | None
+    l4t_version: _Version
+    jetson_product_name: str | None = None
+    cuda_version: _Version | None = None
+    trt_version: _Version | None = None
+    driver_version: _Version | None = None
 
 
 class PackageSourceType(str, Enum):
@@ -214,7 +247,7 @@ class ModelPackageMetadata:
 
     package_id: str
     backend: BackendType
-    package_artefacts: list[Any]
+    package_artefacts: _Artefacts
     """`FileDownloadSpecs`, `LocalFileArtefactSpecs` or `InlineFileSpecs`."""
     package_source: PackageSourceType = PackageSourceType.PLATFORM
     quantization: Quantization | None = None
@@ -285,3 +318,27 @@ class ModelMetadata:
     description: str | None = None
     skipped_packages: tuple[SkippedPackage, ...] = ()
     """Announced packages that are left out, each with the reason."""
+
+
+def without_signatures(model: ModelMetadata) -> ModelMetadata:
+    """`model` with URLs that give no access: without query and user; those of files without fragment, too."""
+    needed = model.model_dependencies
+    return replace(
+        model,
+        model_id=without_query(model.model_id),
+        model_packages=[_unsigned(package) for package in model.model_packages],
+        model_dependencies=needed
+        and [item.model_copy(update={"model_id": without_query(item.model_id)}) for item in needed],
+    )
+
+
+def _unsigned(package: ModelPackageMetadata) -> ModelPackageMetadata:
+    return replace(package, package_artefacts=[_unsigned_file(item) for item in package.package_artefacts])
+
+
+def _unsigned_file(item: Any) -> Any:
+    if not isinstance(item, FileDownloadSpecs) or "://" not in item.download_url:
+        return item
+    scheme, _, rest = item.download_url.partition("://")
+    host, slash, path = rest.split("?", 1)[0].split("#", 1)[0].partition("/")
+    return replace(item, download_url=f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")

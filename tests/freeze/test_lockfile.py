@@ -218,7 +218,7 @@ def test_what_is_no_lock_file_is_refused(lock: Lock, change: Any, found: str) ->
             {"model_id": 3},
             (
                 "the lock of 'team/cats/1' contradicts itself.\n"
-                "needs a description this release can read; found: str expected, int found"
+                "needs a description this release can read; found: model_id: Input should be a valid string"
             ),
         ),
     ],

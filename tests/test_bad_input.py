@@ -6,7 +6,6 @@ import io
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
@@ -158,9 +157,8 @@ def test_a_graph_without_names_asks_for_labels(tmp_path: Path) -> None:
         AutoModel.from_pretrained(path, model_type="yolov8")
 
 
-def test_opencv_writes_nothing_to_the_terminal(model: GraphDetector, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bad_pictures_write_nothing_to_the_terminal(model: GraphDetector, capfd: pytest.CaptureFixture[str]) -> None:
     for data in (truncated_jpeg(), b"\xff\xd8\xff\xe0 no jpeg", png_header_of_a_bomb()):
         with pytest.raises(ModelInputError):
             model(data)
-    assert cv2.imread(str(PHOTO)) is not None
     assert capfd.readouterr() == ("", "")

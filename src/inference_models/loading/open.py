@@ -180,6 +180,7 @@ def _open(runtime: BackendType, folder: PackageFolder, graph: Graph, request: Lo
             execution_providers=request.execution_providers,
             allow_fallback=request.options.allow_fallback,
             free_input_dims=folder.inference.free_input_dims if folder.inference else {},
+            graph=folder.graph,
             input_hint=_input_hint(folder, graph),
             module=module_builder(graph),
         )

@@ -51,7 +51,7 @@ def described(*packages, **facts):
 @contextmanager
 def behind_a_path(prefix, server):
     """The address of a proxy that hands what it is asked below `prefix` to a registry, without the prefix."""
-    port = server.server_address[1]
+    port = server.port
 
     class Proxy(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_arguments):
@@ -69,11 +69,11 @@ def behind_a_path(prefix, server):
                 self.wfile.write(response.read())
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
-        server.public_url = f"http://127.0.0.1:{proxy.server_port}{prefix}"
+        server.answers.public_url = f"http://127.0.0.1:{proxy.server_port}{prefix}"
         thread = threading.Thread(target=proxy.serve_forever, args=(0.02,))
         thread.start()
         try:
-            yield server.public_url
+            yield server.answers.public_url
         finally:
             proxy.shutdown()
             thread.join()

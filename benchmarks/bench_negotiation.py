@@ -23,9 +23,9 @@ from inference_models.entities import (
     TRTPackageDetails,
 )
 from inference_models.errors import NoCompatiblePackageError
-from inference_models.resolve.choose import choose_packages, judge
-from inference_models.resolve.environment import Environment, Gpu
-from inference_models.resolve.request import PackageRequest
+from inference_models.machine.environment import Environment, Gpu
+from inference_models.negotiate.choose import choose_packages, judge
+from inference_models.negotiate.request import PackageRequest
 
 COUNTS = (100, 1_000, 10_000)
 REPEATS = 7

@@ -11,9 +11,9 @@ from timing import paired_ratio, table
 
 from inference_models.decoders.boxes import ANCHOR_FREE
 from inference_models.decoders.types import BoxLimits
+from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 from inference_models.preprocess.compile import compile_spec
 from inference_models.preprocess.inputs import load_images
-from inference_models.preprocess.spec import PreprocessSpec, ResizeMode
 
 ANCHORS, CLASSES, SIDE = 8400, 80, 640
 LIMITS = BoxLimits(confidence=0.4, iou=0.3, max_detections=300)

@@ -23,7 +23,7 @@ from inference_models.errors import (
     NoCompatiblePackageError,
     UnknownOptionError,
 )
-from inference_models.load_options import MOST_THREADS, SWITCHES
+from inference_models.options import MOST_THREADS, SWITCHES
 from inference_models.tasks.graph_detection import GraphDetector
 
 PHOTO = Path(__file__).parent.parent / "examples" / "astronaut.jpg"

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import inference_models
-from inference_models.json_text import (
+from inference_models.text import (
     MAX_DEPTH,
     JsonRefusedError,
     Misfit,

@@ -11,13 +11,13 @@ import pytest
 
 import graphs
 from inference_models import pipeline as pipeline_module
-from inference_models.dependencies import DependencyModelParameters
 from inference_models.errors import (
     DependencyModelParametersValidationError,
     ModelNotFoundError,
     ModelPipelineInitializationError,
     ModelPipelineNotFound,
 )
+from inference_models.loading.dependencies import DependencyModelParameters
 from inference_models.pipeline import AutoModelPipeline, Pipeline, known_pipelines
 from inference_models.pipelines.upright_page_layout import turn_boxes_back
 

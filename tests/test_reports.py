@@ -27,13 +27,13 @@ from inference_models.errors import (
     RetryError,
     UnknownOptionError,
 )
-from inference_models.load_options import LoadOptions
+from inference_models.machine.environment import Environment, probe_environment
+from inference_models.negotiate.choose import Choice
+from inference_models.negotiate.plan import Plan
+from inference_models.negotiate.request import PackageRequest
+from inference_models.options import LoadOptions
 from inference_models.parity.check import ParityOptions, check_parity
 from inference_models.parity.pictures import probe_set
-from inference_models.resolve.choose import Choice
-from inference_models.resolve.environment import Environment, probe_environment
-from inference_models.resolve.request import PackageRequest
-from inference_models.selection import Plan
 
 NOTHING = Environment(
     system="linux x86_64", python="3.11", runtimes={kind: None for kind in BackendType if kind is not BackendType.NULL}

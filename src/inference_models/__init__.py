@@ -19,7 +19,6 @@ from inference_models.version import __version__
 
 if TYPE_CHECKING:
     from inference_models.auto import AutoModel
-    from inference_models.dependencies import DependencyModelParameters, SuppliedDependency
     from inference_models.entities import (
         BackendType,
         ColorFormat,
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
         PreProcessingOverrides,
         Quantization,
     )
-    from inference_models.load_options import LoadOptions
+    from inference_models.loading.dependencies import DependencyModelParameters, SuppliedDependency
+    from inference_models.negotiate.report import NegotiationReport
+    from inference_models.options import LoadOptions
     from inference_models.pipeline import AutoModelPipeline
     from inference_models.predictions.action_recognition import ActionRecognitionPrediction
     from inference_models.predictions.classification import (
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
     from inference_models.predictions.key_points import KeyPoints
     from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
-    from inference_models.resolve.report import NegotiationReport
     from inference_models.tasks.action_recognition import ActionRecognitionModel, VideoSampling
     from inference_models.tasks.any_model import AnyModel
     from inference_models.tasks.classification import ClassificationModel, MultiLabelClassificationModel
@@ -64,7 +64,7 @@ _MODULES = {
     "ClassificationPrediction": "inference_models.predictions.classification",
     "ColorFormat": "inference_models.entities",
     "Confidence": "inference_models.entities",
-    "DependencyModelParameters": "inference_models.dependencies",
+    "DependencyModelParameters": "inference_models.loading.dependencies",
     "DepthEstimationModel": "inference_models.tasks.depth_estimation",
     "Detections": "inference_models.predictions.detections",
     "ImageEmbeddingModel": "inference_models.tasks.embeddings",
@@ -74,10 +74,10 @@ _MODULES = {
     "InstancesRLEMasks": "inference_models.predictions.instances",
     "KeyPoints": "inference_models.predictions.key_points",
     "KeyPointsDetectionModel": "inference_models.tasks.keypoint_detection",
-    "LoadOptions": "inference_models.load_options",
+    "LoadOptions": "inference_models.options",
     "MultiLabelClassificationModel": "inference_models.tasks.classification",
     "MultiLabelClassificationPrediction": "inference_models.predictions.classification",
-    "NegotiationReport": "inference_models.resolve.report",
+    "NegotiationReport": "inference_models.negotiate.report",
     "ObjectDetectionModel": "inference_models.tasks.object_detection",
     "OpenVocabularyObjectDetectionModel": "inference_models.tasks.open_vocabulary_object_detection",
     "PreProcessingOverrides": "inference_models.entities",
@@ -85,7 +85,7 @@ _MODULES = {
     "SemanticSegmentationModel": "inference_models.tasks.semantic_segmentation",
     "SemanticSegmentationResult": "inference_models.predictions.semantic_segmentation",
     "StructuredOCRModel": "inference_models.tasks.structured_ocr",
-    "SuppliedDependency": "inference_models.dependencies",
+    "SuppliedDependency": "inference_models.loading.dependencies",
     "TextImageEmbeddingModel": "inference_models.tasks.embeddings",
     "TextOnlyOCRModel": "inference_models.tasks.text_only_ocr",
     "VideoSampling": "inference_models.tasks.action_recognition",

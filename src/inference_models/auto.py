@@ -7,21 +7,21 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
-from inference_models.attempt import Asked, RememberedUnusableError, load_model
 from inference_models.errors import InvalidParameterError
-from inference_models.load import LoadRequest
-from inference_models.load_options import LoadOptions, merge_options
-from inference_models.locate import LOCAL
-from inference_models.remembered import LoadMemory
-from inference_models.resolutions import Resolutions
-from inference_models.resolve.environment import probe_environment
-from inference_models.resolve.request import build_request, parse_device, parse_execution_providers
+from inference_models.loading.address import LOCAL
+from inference_models.loading.attempt import Asked, RememberedUnusableError, load_model
+from inference_models.loading.open import LoadRequest
+from inference_models.loading.remember import LoadMemory
+from inference_models.loading.resolutions import Resolutions
+from inference_models.machine.environment import probe_environment
+from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
+from inference_models.options import LoadOptions, merge_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from inference_models.entities import BackendType, Quantization
-    from inference_models.resolve.report import NegotiationReport
+    from inference_models.negotiate.report import NegotiationReport
     from inference_models.tasks.any_model import AnyModel
 
 Loaded = TypeVar("Loaded")
@@ -112,8 +112,8 @@ class AutoModel:
             CorruptedModelPackageError: it is no lock file.
             ModelRetrievalError: the pinned bytes cannot be had.
         """
-        from inference_models.locked import load_locked  # noqa: PLC0415 - rarely needed
-        from inference_models.lockfile import read_lock, warn_about_runtimes  # noqa: PLC0415
+        from inference_models.freeze.locked import load_locked  # noqa: PLC0415 - rarely needed
+        from inference_models.freeze.lockfile import read_lock, warn_about_runtimes  # noqa: PLC0415
 
         merged, extra = merge_options(options, kwargs)
         named = parse_device(device if device is not None else config.default_device())
@@ -246,7 +246,7 @@ class AutoModel:
         """Print what was found out about this machine."""
         from rich.console import Console  # noqa: PLC0415 - only needed to print
 
-        from inference_models.resolve.doctor import examine, render  # noqa: PLC0415
+        from inference_models.doctor.examine import examine, render  # noqa: PLC0415
 
         render(examine(), Console())
 

@@ -10,13 +10,13 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from inference_models import pipelines
-from inference_models.dependencies import DependencyModelParameters, close_models, parse_model_parameters
 from inference_models.errors import (
     DependencyModelParametersValidationError,
     ModelPipelineInitializationError,
     ModelPipelineNotFound,
+    nearest_hint,
 )
-from inference_models.naming import nearest_hint
+from inference_models.loading.dependencies import DependencyModelParameters, close_models, parse_model_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,7 +75,7 @@ class AutoModelPipeline:
             DependencyModelParametersValidationError: the parameters of a model make no sense.
         """
         from inference_models.auto import AutoModel  # noqa: PLC0415 - loads nothing when only names are asked for
-        from inference_models.load_options import NO_EFFECT, OPTION_NAMES  # noqa: PLC0415
+        from inference_models.options import NO_EFFECT, OPTION_NAMES  # noqa: PLC0415
 
         pipeline = find_pipeline(pipline_id)
         stated = _parameters(pipline_id, pipeline, models_parameters)

@@ -11,31 +11,30 @@ from inference_models import config
 from inference_models.cache.held import held_files
 from inference_models.cache.manifest import Damage, find_difference, read_manifest
 from inference_models.cache.package_key import PackageKey
+from inference_models.cache.resolution_files import FileResolutionCache
 from inference_models.catalogue import open_catalogue
-from inference_models.described import described
 from inference_models.entities import LocalFileArtefactSpecs
-from inference_models.errors import BaseInferenceModelsError
+from inference_models.errors import BaseInferenceModelsError, Rejection
+from inference_models.loading.describe import described
+from inference_models.loading.remember import LoadMemory
+from inference_models.loading.resolutions import Resolutions, without_query
+from inference_models.measure.select import remembered_plan
+from inference_models.negotiate.make_report import PARITY, Circumstances, make_report
 from inference_models.package.folder import read_package, read_package_folder
-from inference_models.remembered import LoadMemory
-from inference_models.resolution_files import FileResolutionCache
-from inference_models.resolutions import Resolutions, without_query
-from inference_models.resolve.make_report import PARITY, Circumstances, make_report
-from inference_models.resolve.rejection import Rejection
-from inference_models.selection import remembered_plan
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from inference_models.attempt import Asked
+    from inference_models.cache.resolution_files import AutoResolutionCache, AutoResolutionCacheEntry
     from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
-    from inference_models.fetch import Source
-    from inference_models.load import LoadRequest
+    from inference_models.loading.attempt import Asked
+    from inference_models.loading.fetch import Source
+    from inference_models.loading.open import LoadRequest
+    from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.report import NegotiationReport
     from inference_models.package.folder import PackageFolder
     from inference_models.providers import DescribeOptions
-    from inference_models.resolution_files import AutoResolutionCache, AutoResolutionCacheEntry
-    from inference_models.resolve.report import NegotiationReport
-    from inference_models.selection import Plan
 
 
 def explain_model(asked: Asked, load: LoadRequest, memory: LoadMemory) -> NegotiationReport:
@@ -79,7 +78,7 @@ def _unproven(
     candidate = plan.candidate
     folder = _stored_folder(model, candidate.package, source, store)
     asked_for = name_of(source.name, source.model_id)
-    refusal = parity_refusal(candidate, folder, plan.applied_to(load), asked_for)
+    refusal = parity_refusal(candidate, folder, load.with_plan(plan), asked_for)
     if refusal is None:
         return None
     runtime = None if candidate.is_native else candidate.runtime

@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from inference_models.authors.xray import RuntimeXRayResult, seen_by_authors, x_ray_runtime_environment
 from inference_models.errors import InvalidEnvVariable, JetsonTypeResolutionError
-from inference_models.resolve.environment import Environment, Gpu
+from inference_models.machine.environment import Environment, Gpu
 
 SERVER = Environment(
     system="linux x86_64",

@@ -23,7 +23,7 @@ from inference_models.errors import (
     MissingDependencyError,
     ModelRuntimeError,
 )
-from inference_models.resolve.hardware import usable_cpus
+from inference_models.machine.hardware import usable_cpus
 
 if TYPE_CHECKING:
     from pathlib import Path

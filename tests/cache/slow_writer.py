@@ -7,8 +7,9 @@ import signal
 import sys
 from pathlib import Path
 
-from inference_models.cache import durable, install, partial, store
+from inference_models.cache import install, partial, store
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
+from inference_models.files import durable
 
 CONTENT = bytes(range(256)) * 1024
 

@@ -13,9 +13,9 @@ from inference_models.cache import download as engine
 from inference_models.cache import pace
 from inference_models.cache.download import Wanted, download
 from inference_models.cache.pace import Limits
-from inference_models.cache.stream import FileStream
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import EnvironmentConfigurationError, FileHashSumMissmatch, ModelRetrievalError, RetryError
+from inference_models.transport.stream import FileStream
 
 CONTENT = bytes(range(256)) * 4096
 QUICK = Limits(deadline=20, idle=5, budget=2)

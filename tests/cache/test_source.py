@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from inference_models.cache.source import as_range_source, next_chunk, opened
-from inference_models.cache.stream import FileStream
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import ModelRetrievalError, RetryError
+from inference_models.transport.stream import FileStream
 
 FILE = FileDownloadSpecs("x", "w.bin", size=3)
 

@@ -13,7 +13,6 @@ import pytest
 
 from cache.slow_writer import CONTENT, specs
 from inference_models.cache.manifest import Damage, Manifest, read_manifest
-from inference_models.cache.names import MANIFEST_NAME
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
 from inference_models.errors import (
@@ -23,6 +22,7 @@ from inference_models.errors import (
     InvalidParameterError,
     ModelRetrievalError,
 )
+from inference_models.files.names import MANIFEST_NAME
 
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
 FILES = specs(SHA256)

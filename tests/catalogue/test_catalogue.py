@@ -6,9 +6,9 @@ from importlib.resources import files
 import pytest
 from pydantic import ValidationError
 
-from inference_models.cache.names import check_handles, check_package_id
 from inference_models.catalogue import Catalogue, open_catalogue
 from inference_models.errors import ModelNotFoundError
+from inference_models.files.names import check_handles, check_package_id
 from inference_models.package.inference_config import parse_inference_config
 
 TEXT = (files("inference_models.catalogue") / "open_catalogue.json").read_text("utf-8")
@@ -65,7 +65,7 @@ def test_an_unknown_id_names_the_nearest():
     ],
 )
 def test_the_facts_agree_with_the_weights(request, fixture, model_id):
-    from inference_models.cache.digest import file_sha256
+    from inference_models.files.digest import file_sha256
     from inference_models.package.onnx_file import read_onnx_file
 
     path = request.getfixturevalue(fixture)

@@ -14,7 +14,7 @@ import hosted
 from inference_models import AutoModel
 from inference_models.cli import main
 from inference_models.cli.sizes import parse_size
-from inference_models.pull import pull_model
+from inference_models.freeze.pull import pull_model
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from packaging.version import Version
 import hosted
 from inference_models.cli import main
 from inference_models.entities import BackendType, SkippedPackage
-from inference_models.resolve.environment import Environment
+from inference_models.machine.environment import Environment
 
 NOTHING = Environment(
     system="linux x86_64", python="3.11", runtimes={kind: None for kind in BackendType if kind is not BackendType.NULL}

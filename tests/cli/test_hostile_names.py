@@ -13,7 +13,7 @@ import hosted
 from inference_models.cache.manifest import Manifest, manifest_text
 from inference_models.cli import main
 from inference_models.cli.console import output
-from inference_models.pull import pull_model
+from inference_models.freeze.pull import pull_model
 from registry.packages import write_detector
 
 EVIL = "\x1b]0;owned\x07\x9b2J\r[red]x[/red]\x7f\u202e"

@@ -10,7 +10,7 @@ import pytest
 import hosted
 from inference_models import AutoModel
 from inference_models.cli import main
-from inference_models.lockfile import read_lock
+from inference_models.freeze.lockfile import read_lock
 
 
 @pytest.fixture

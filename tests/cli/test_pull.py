@@ -14,7 +14,7 @@ import hosted
 from inference_models import AutoModel
 from inference_models.cli import main
 from inference_models.entities import BackendType, ModelDependency
-from inference_models.lockfile import read_lock
+from inference_models.freeze.lockfile import read_lock
 from providers.file_server import served_files
 from providers.published import published
 

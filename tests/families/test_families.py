@@ -24,7 +24,7 @@ from inference_models.decoders.heatmap import HEATMAP
 from inference_models.decoders.types import BoxLimits
 from inference_models.errors import ModelImplementationNotFoundError
 from inference_models.families import find_family, find_graph, known_architectures, module_builder
-from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode
+from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode
 
 FILES = sorted(path for path in Path(families.__file__).parent.glob("*.py") if path.name != "__init__.py")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -169,7 +169,7 @@ import sys
 from inference_models.families import find_graph, module_builder
 assert module_builder(find_graph("resnet", "classification")) is None
 build = module_builder(find_graph("mobilenetv2", "classification"))
-assert "torch" not in sys.modules and "inference_models.modules" not in sys.modules
+assert "torch" not in sys.modules and "inference_models.networks" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
 

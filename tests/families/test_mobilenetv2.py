@@ -15,7 +15,7 @@ from inference_models.arrays import to_numpy
 from inference_models.cache.store import PackageStore
 from inference_models.catalogue import Catalogue
 from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError
-from inference_models.fetch import Source, fetch_package
+from inference_models.loading.fetch import Source, fetch_package
 from inference_models.providers.wheel import WheelProvider
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def packages(state_dict: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     import torch
 
     import torch_graphs
-    from inference_models.modules.mobilenet_v2 import build
+    from inference_models.networks.mobilenet_v2 import build
 
     state = torch.load(state_dict / "weights.pth", weights_only=True, map_location="cpu")
     module = build({name: tuple(tensor.shape) for name, tensor in state.items()})

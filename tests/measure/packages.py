@@ -18,16 +18,16 @@ from inference_models.entities import (
     ONNXPackageDetails,
     Quantization,
 )
-from inference_models.fetch import Source
-from inference_models.load import LoadRequest
-from inference_models.load_options import LoadOptions
+from inference_models.loading.fetch import Source
+from inference_models.loading.open import LoadRequest
+from inference_models.loading.remember import LoadMemory
+from inference_models.machine.environment import Environment
 from inference_models.measure.tune import Asking
+from inference_models.negotiate.candidate import Candidate
+from inference_models.negotiate.choose import Choice
+from inference_models.negotiate.request import PackageRequest
+from inference_models.options import LoadOptions
 from inference_models.package.code import code_digest
-from inference_models.remembered import LoadMemory
-from inference_models.resolve.candidate import Candidate
-from inference_models.resolve.choose import Choice
-from inference_models.resolve.environment import Environment
-from inference_models.resolve.request import PackageRequest
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from inference_models.entities import FileDownloadSpecs, ModelDependency
-from inference_models.load_options import LoadOptions
 from inference_models.measure.job import CannotBeHandedOnError, Job, load_job
+from inference_models.negotiate.plan import Plan
+from inference_models.options import LoadOptions
 from inference_models.package.folder import read_package_folder
-from inference_models.selection import Plan
 from measure.packages import asking, classifier, code
 
 if TYPE_CHECKING:

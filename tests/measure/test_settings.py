@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from inference_models.entities import BackendType, ModelPackageMetadata
-from inference_models.load import LoadRequest
-from inference_models.load_options import LoadOptions
+from inference_models.loading.open import LoadRequest
+from inference_models.machine.environment import Environment, Gpu
 from inference_models.measure import settings
 from inference_models.measure.settings import default_first, plans_to_measure, thread_counts
-from inference_models.resolve.candidate import Candidate
-from inference_models.resolve.choose import Choice
-from inference_models.resolve.environment import Environment, Gpu
+from inference_models.negotiate.candidate import Candidate
+from inference_models.negotiate.choose import Choice
+from inference_models.options import LoadOptions
 
 CPU, CUDA, AZURE = "CPUExecutionProvider", "CUDAExecutionProvider", "AzureExecutionProvider"
 PACKAGE = ModelPackageMetadata("a", BackendType.ONNX, [])

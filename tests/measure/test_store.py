@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
-from inference_models.load_options import LoadOptions
+from inference_models.machine.hardware import usable_cpus
+from inference_models.measure.select import remembered_plan, select_plans
 from inference_models.measure.store import (
     Measurement,
     MeasurementStore,
@@ -23,9 +24,9 @@ from inference_models.measure.store import (
     package_digest,
     subject_of,
 )
-from inference_models.resolve.hardware import usable_cpus
-from inference_models.resolve.request import PackageRequest
-from inference_models.selection import Plan, remembered_plan, select_plans
+from inference_models.negotiate.plan import Plan
+from inference_models.negotiate.request import PackageRequest
+from inference_models.options import LoadOptions
 from measure.packages import asking, classifier
 
 if TYPE_CHECKING:

@@ -14,19 +14,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference_models import selection
 from inference_models.cache.collect import collect
 from inference_models.entities import BackendType, FileDownloadSpecs, Quantization
 from inference_models.errors import EnvironmentConfigurationError
+from inference_models.loading.resolutions import RememberedProvider
 from inference_models.measure import contender, contest, tune
+from inference_models.measure import select as selection
 from inference_models.measure.child import Child, Limits, child_environment
 from inference_models.measure.job import Job
+from inference_models.measure.select import remembered_plan, select_plans
 from inference_models.measure.store import MeasurementStore, subject_of
 from inference_models.measure.tune import TuneOptions
+from inference_models.negotiate.candidate import Candidate
 from inference_models.package.folder import read_package_folder
-from inference_models.resolutions import RememberedProvider
-from inference_models.resolve.candidate import Candidate
-from inference_models.selection import remembered_plan, select_plans
 from measure.packages import asking, asking_detector, classifier, code, detector
 
 pytest.importorskip("onnxruntime")

@@ -12,7 +12,7 @@ from inference_models.package.inference_config import (
     PostProcessing,
     parse_inference_config,
 )
-from inference_models.preprocess.spec import Contrast, DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
+from inference_models.package.preprocess_spec import Contrast, DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
 
 FULL = {
     "image_pre_processing": {

@@ -21,13 +21,13 @@ from inference_models.errors import (
     InvalidParameterError,
     ModelInputError,
 )
-from inference_models.load_options import LoadOptions
+from inference_models.negotiate.request import PackageRequest
+from inference_models.options import LoadOptions
 from inference_models.parity import bench
 from inference_models.parity.certificate import certificate_json, parse_certificate
 from inference_models.parity.check import ParityOptions, check_parity
 from inference_models.parity.pictures import ImageSet, file_set, probe_set
 from inference_models.parity.report import ParityReport, ParityRow, verdict_of
-from inference_models.resolve.request import PackageRequest
 from parity import packages
 
 if TYPE_CHECKING:

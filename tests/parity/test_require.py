@@ -19,12 +19,12 @@ from inference_models.errors import (
     MissingParityCertificateError,
     ModelPackageAlternativesExhaustedError,
 )
-from inference_models.load_options import LoadOptions
+from inference_models.negotiate.request import PackageRequest
+from inference_models.options import LoadOptions
 from inference_models.parity import require
 from inference_models.parity.certificate import CHECKSUM, certificate_json, parse_certificate
 from inference_models.parity.check import ParityOptions, check_parity
 from inference_models.parity.pictures import probe_set
-from inference_models.resolve.request import PackageRequest
 from parity import packages
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
+from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
 from inference_models.preprocess.compile import compile_spec
-from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
 
 GOOD = PreprocessSpec(size=(64, 64))
 

@@ -12,10 +12,10 @@ import skimage.data
 
 from inference_models.entities import PreProcessingOverrides
 from inference_models.errors import InvalidParameterError
+from inference_models.package.preprocess_spec import Contrast, DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
 from inference_models.preprocess.compile import compile_spec
 from inference_models.preprocess.contrast import enhance
 from inference_models.preprocess.inputs import SourceImage, load_images
-from inference_models.preprocess.spec import Contrast, DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
 
 RGB = skimage.data.coffee()
 BGR = np.ascontiguousarray(RGB[..., ::-1])

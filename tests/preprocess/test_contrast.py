@@ -9,8 +9,8 @@ import pytest
 import skimage.data
 import skimage.exposure
 
+from inference_models.package.preprocess_spec import Contrast
 from inference_models.preprocess.contrast import enhance
-from inference_models.preprocess.spec import Contrast
 
 NOISE = np.random.default_rng(0)
 PHOTOS = {

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
 from inference_models.preprocess.compile import compile_spec
 from inference_models.preprocess.geometry import ImageTransform
 from inference_models.preprocess.inputs import load_images
 from inference_models.preprocess.placement import place, target_size
-from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
 from optional import torch
 
 MODES = st.sampled_from(list(ResizeMode))

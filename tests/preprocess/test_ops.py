@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import skimage.data
 
+from inference_models.package.preprocess_spec import StaticCrop
 from inference_models.preprocess import ops
-from inference_models.preprocess.spec import StaticCrop
 
 RGB = skimage.data.astronaut()[:37, :53]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from inference_models.cache.digest import file_sha256
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import EnvironmentConfigurationError, FileHashSumMissmatch, ModelRetrievalError
+from inference_models.files.digest import file_sha256
 from inference_models.package.folder import read_package_folder
 from inference_models.providers import _pip, open_provider
 from inference_models.providers._pip import _last_reason

@@ -8,7 +8,7 @@ import pytest
 from inference_models.arrays import TensorSpec
 from inference_models.backends.session import InputHint
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode
+from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode
 from inference_models.tasks.graph_input import (
     InputHints,
     fit_default_spec,

@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from inference_models.cache.digest import CHUNK
-from inference_models.cache.durable import make_private_folder, sync_folder
-from inference_models.cache.names import check_handles
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import InvalidParameterError, UntrustedFileError
+from inference_models.files.digest import CHUNK
+from inference_models.files.durable import make_private_folder, sync_folder
+from inference_models.files.names import check_handles
 
 if TYPE_CHECKING:
     import os
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from inference_models.cache.pace import Limits
     from inference_models.cache.progress import ProgressCallback
-    from inference_models.cache.stream import FileStream, RangeSource
     from inference_models.transport.http import HttpClient
+    from inference_models.transport.stream import FileStream, RangeSource
 
 _log = logging.getLogger("inference-models")
 PARTIALS = ".partials"

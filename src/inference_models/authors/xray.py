@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from inference_models.resolve.environment import probe_environment
-from inference_models.resolve.probe_system import is_jetson
+from inference_models.machine.environment import probe_environment
+from inference_models.machine.system import is_jetson
 
 if TYPE_CHECKING:
     from packaging.version import Version
 
-    from inference_models.resolve.environment import Environment
+    from inference_models.machine.environment import Environment
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from inference_models.errors import EnvironmentConfigurationError, MissingDependencyError
-from inference_models.resolve.probe_child import SHELL
-from inference_models.resolve.probe_libraries import LIBRARIES
+from inference_models.machine.libraries import LIBRARIES
+from inference_models.machine.probe_child import SHELL
 
 if TYPE_CHECKING:
     from packaging.version import Version

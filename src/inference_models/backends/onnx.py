@@ -28,7 +28,7 @@ from inference_models.errors import (
     EnvironmentConfigurationError,
     ModelRuntimeError,
 )
-from inference_models.resolve.hardware import usable_cpus
+from inference_models.machine.hardware import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

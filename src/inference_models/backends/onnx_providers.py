@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from inference_models.config import requested_execution_providers
 from inference_models.errors import EnvironmentConfigurationError
-from inference_models.resolve.hardware import cuda_device_visible
+from inference_models.machine.hardware import cuda_device_visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

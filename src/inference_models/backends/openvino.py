@@ -37,9 +37,9 @@ from inference_models.backends.onnx_graph import WEIGHTS as ONNX_WEIGHTS
 from inference_models.backends.onnx_graph import guarded_graph, weights_file
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.machine.hardware import usable_cpus
 from inference_models.package.onnx_shapes import check_free_input_dims
 from inference_models.package.text_files import removed
-from inference_models.resolve.hardware import usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -28,7 +28,7 @@ from inference_models.errors import (
     EnvironmentConfigurationError,
     ModelRuntimeError,
 )
-from inference_models.resolve.hardware import cuda_device_visible, usable_cpus
+from inference_models.machine.hardware import cuda_device_visible, usable_cpus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference_models.cache.durable import write_hint
-from inference_models.cache.names import is_portable_handle
+from inference_models.files.durable import write_hint
+from inference_models.files.names import is_portable_handle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

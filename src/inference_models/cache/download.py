@@ -9,22 +9,22 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from inference_models.cache.digest import CHUNK, RunningDigest
-from inference_models.cache.durable import refuse_when_full
 from inference_models.cache.pace import WORTH_COUNTING, Clock, Limits
 from inference_models.cache.partial import Partial, PartialClosedError, Plan, continued_partial, new_partial
 from inference_models.cache.progress import Progress
 from inference_models.cache.source import next_chunk, opened
 from inference_models.cache.workspace import own_name
 from inference_models.errors import FileHashSumMissmatch, RetryError
+from inference_models.files.digest import CHUNK, RunningDigest
+from inference_models.files.durable import refuse_when_full
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from inference_models.cache.progress import ProgressCallback
-    from inference_models.cache.stream import FileStream, RangeSource
     from inference_models.entities import FileDownloadSpecs
+    from inference_models.transport.stream import FileStream, RangeSource
 
 PARALLEL_FROM = 32 << 20
 """Bytes; below, a second connection costs more than it brings."""

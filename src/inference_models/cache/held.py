@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from inference_models.cache.blobs import BlobIndex
 from inference_models.cache.manifest import Damage, Manifest, find_difference, read_manifest, regular_file
-from inference_models.cache.names import is_portable_handle
 from inference_models.entities import FileDownloadSpecs
+from inference_models.files.names import is_portable_handle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.cache import inventory
-from inference_models.cache.digest import CHUNK, RunningDigest, file_digest, open_quietly, text_sha256
 from inference_models.cache.download import Wanted, download
-from inference_models.cache.durable import make_private_folder, refuse_when_full, sync_folder, write_file
 from inference_models.cache.locks import claimed
 from inference_models.cache.manifest import (
     FORMAT,
@@ -23,7 +21,6 @@ from inference_models.cache.manifest import (
     read_manifest,
     regular_file,
 )
-from inference_models.cache.names import MANIFEST_NAME
 from inference_models.cache.partial import new_partial, stored_bytes
 from inference_models.cache.progress import Progress, shown_progress
 from inference_models.cache.source import as_range_source
@@ -31,6 +28,9 @@ from inference_models.cache.stamps import Stamps
 from inference_models.cache.termination import ended_by_exception
 from inference_models.cache.workspace import own_name, private_folder, sweep
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
+from inference_models.files.digest import CHUNK, RunningDigest, file_digest, open_quietly, text_sha256
+from inference_models.files.durable import make_private_folder, refuse_when_full, sync_folder, write_file
+from inference_models.files.names import MANIFEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from inference_models.cache.partial import Partial
     from inference_models.cache.progress import ProgressCallback
     from inference_models.cache.source import AnySource
-    from inference_models.cache.stream import RangeSource
     from inference_models.entities import ArtefactSpecs
+    from inference_models.transport.stream import RangeSource
 
 
 @dataclass(frozen=True)

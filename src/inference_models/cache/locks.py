@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from inference_models.cache.durable import make_private_folder
+from inference_models.files.durable import make_private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

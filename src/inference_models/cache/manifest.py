@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inference_models.cache.digest import file_digest, text_sha256
-from inference_models.cache.names import MANIFEST_NAME, is_portable_handle
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
+from inference_models.files.digest import file_digest, text_sha256
+from inference_models.files.names import MANIFEST_NAME, is_portable_handle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from inference_models.cache.names import check_model_id, check_package_id
+from inference_models.files.names import check_model_id, check_package_id
 
 
 @dataclass(frozen=True)

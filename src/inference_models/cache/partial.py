@@ -16,8 +16,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference_models.cache.durable import make_private_folder, write_atomic
 from inference_models.cache.workspace import is_abandoned, is_of_this_machine
+from inference_models.files.durable import make_private_folder, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

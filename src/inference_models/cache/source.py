@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from inference_models.cache.stream import FileStream, RangeSource
 from inference_models.errors import ModelRetrievalError, RetryError
+from inference_models.transport.stream import FileStream, RangeSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

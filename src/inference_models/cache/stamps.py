@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference_models.cache.durable import write_hint
+from inference_models.files.durable import write_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from inference_models.cache import inventory
 from inference_models.cache.blobs import BlobIndex
-from inference_models.cache.durable import disk_errors_named, make_private_folder
 from inference_models.cache.install import Installation
 from inference_models.cache.manifest import Damage, find_damage, find_difference, read_manifest
-from inference_models.cache.names import MANIFEST_NAME, check_handles, model_slug
 from inference_models.cache.package_key import PackageKey
 from inference_models.cache.stamps import Stamps
 from inference_models.config import cache_directory
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError, RetryError
+from inference_models.files.durable import disk_errors_named, make_private_folder
+from inference_models.files.names import MANIFEST_NAME, check_handles, model_slug
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference_models.cache.durable import make_private_folder
+from inference_models.files.durable import make_private_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,8 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from inference_models.entities import BackendType, Quantization
-from inference_models.errors import ModelNotFoundError
-from inference_models.naming import nearest_hint
+from inference_models.errors import ModelNotFoundError, nearest_hint
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ModelId = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]

@@ -20,7 +20,7 @@ from inference_models.cli.pull import (
     pull_all,
 )
 from inference_models.cli.sizes import megabytes
-from inference_models.terminal import plain
+from inference_models.text import plain
 
 bundle = typer.Typer(help="Carry models to machines without a network.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -37,9 +37,9 @@ def export(
     allow_untrusted: AllowUntrusted = False,
 ) -> None:
     """Write MODELS, with what they depend on, their licences and a lock, to one file."""
-    from inference_models.bundle import export_bundle  # noqa: PLC0415 - not needed for --help
-    from inference_models.cache.digest import file_sha256  # noqa: PLC0415
-    from inference_models.lockfile import refuse_bad_target  # noqa: PLC0415
+    from inference_models.files.digest import file_sha256  # noqa: PLC0415
+    from inference_models.freeze.bundle import export_bundle  # noqa: PLC0415 - not needed for --help
+    from inference_models.freeze.lockfile import refuse_bad_target  # noqa: PLC0415
 
     refuse_bad_target(target)
     selection = Selection(
@@ -69,7 +69,7 @@ def import_(
     ] = None,
 ) -> None:
     """Verify FILE and put its models into the cache; they load without a network from then on."""
-    from inference_models.bundle import import_bundle  # noqa: PLC0415 - not needed for --help
+    from inference_models.freeze.bundle import import_bundle  # noqa: PLC0415 - not needed for --help
 
     for package in import_bundle(file, sha256=sha256):
         text = f"{package.provider}:{package.asked_for}  package {package.package_id}"

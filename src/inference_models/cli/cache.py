@@ -8,9 +8,8 @@ import typer
 
 from inference_models.cli.console import messages, output
 from inference_models.cli.sizes import day, megabytes, parse_size
-from inference_models.errors import ModelNotFoundError
-from inference_models.naming import nearest_hint
-from inference_models.terminal import plain
+from inference_models.errors import ModelNotFoundError, nearest_hint
+from inference_models.text import plain
 
 if TYPE_CHECKING:
     from inference_models.cache.inventory import StoredPackage
@@ -100,7 +99,7 @@ def gc(
     ] = None,
 ) -> None:
     """Remove what no model needs: broken downloads, damaged files that were put aside, old decisions."""
-    from inference_models.resolution_files import FileResolutionCache  # noqa: PLC0415 - not needed for --help
+    from inference_models.cache.resolution_files import FileResolutionCache  # noqa: PLC0415 - not needed for --help
 
     store = _store()
     done = store.gc(quota=None if max_size is None else parse_size(max_size))
@@ -125,8 +124,8 @@ def rm(
     for package in store.packages() if model is None else _find(store, model):
         removed += package.size if store.remove(package.key) else 0
     if everything:
+        from inference_models.cache.resolution_files import FileResolutionCache  # noqa: PLC0415
         from inference_models.measure.store import MeasurementStore  # noqa: PLC0415 - not needed for --help
-        from inference_models.resolution_files import FileResolutionCache  # noqa: PLC0415
 
         FileResolutionCache(store.root).clear()
         MeasurementStore(store.root).clear()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from inference_models.terminal import plain
+from inference_models.text import plain
 
 if TYPE_CHECKING:
     from inference_models.errors import BaseInferenceModelsError

@@ -23,7 +23,7 @@ def describe(
 ) -> None:
     """Say what MODEL is, its licence and source, and which of its packages run here."""
     from inference_models.auto import AutoModel  # noqa: PLC0415 - not needed for --help
-    from inference_models.load_options import LoadOptions  # noqa: PLC0415
+    from inference_models.options import LoadOptions  # noqa: PLC0415
 
     options = LoadOptions(labels=labels, model_type=family, task_type=task)
     report = AutoModel.explain(model, None, api_key, options=options)

@@ -16,7 +16,7 @@ def doctor(
     import json  # noqa: PLC0415 - not needed for --help
     from dataclasses import asdict  # noqa: PLC0415
 
-    from inference_models.resolve.doctor import BAD, examine, render  # noqa: PLC0415
+    from inference_models.doctor.examine import BAD, examine, render  # noqa: PLC0415
 
     findings = examine()
     if as_json:

@@ -40,7 +40,7 @@ def explain(
     Downloads, opens and measures nothing.
     """
     from inference_models.auto import AutoModel  # noqa: PLC0415 - not needed for --help
-    from inference_models.load_options import LoadOptions  # noqa: PLC0415
+    from inference_models.options import LoadOptions  # noqa: PLC0415
 
     report = AutoModel.explain(
         model,

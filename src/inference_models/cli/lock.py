@@ -18,7 +18,7 @@ from inference_models.cli.pull import (
     Selection,
     pull_all,
 )
-from inference_models.terminal import plain
+from inference_models.text import plain
 
 DEFAULT = Path("models.lock")
 
@@ -33,7 +33,7 @@ def lock(
     allow_untrusted: AllowUntrusted = False,
 ) -> None:
     """Write a lock file for MODELS: provider, id, revision, package, and size and hash of every file."""
-    from inference_models.lockfile import make_lock, refuse_bad_target, write_lock  # noqa: PLC0415 - not for --help
+    from inference_models.freeze.lockfile import make_lock, refuse_bad_target, write_lock  # noqa: PLC0415 - not for --help
 
     refuse_bad_target(target)
     selection = Selection(

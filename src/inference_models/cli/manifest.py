@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from inference_models.cli.console import messages
-from inference_models.terminal import plain
+from inference_models.text import plain
 
 
 def manifest(

@@ -12,7 +12,7 @@ from inference_models.cli.console import messages, output
 from inference_models.cli.inputs import find_images
 from inference_models.cli.pull import AllowUntrusted, ApiKey, Backend
 from inference_models.errors import EnvironmentConfigurationError
-from inference_models.terminal import plain
+from inference_models.text import plain
 
 if TYPE_CHECKING:
     from inference_models.parity.pictures import ImageSet
@@ -43,10 +43,10 @@ def parity(
 
     Exits with 1 when one differs by more than it may, or does not run.
     """
-    from inference_models.load_options import LoadOptions  # noqa: PLC0415 - not needed for --help
+    from inference_models.negotiate.request import PackageRequest, parse_backends, parse_device  # noqa: PLC0415
+    from inference_models.options import LoadOptions  # noqa: PLC0415 - not needed for --help
     from inference_models.parity.check import ParityOptions, check_parity  # noqa: PLC0415
     from inference_models.parity.report import render  # noqa: PLC0415
-    from inference_models.resolve.request import PackageRequest, parse_backends, parse_device  # noqa: PLC0415
 
     request = PackageRequest(
         backends=parse_backends(backend or None), device=parse_device(device), allow_untrusted=allow_untrusted

@@ -17,7 +17,7 @@ from inference_models.errors import (
     ModelInputError,
     UnknownOptionError,
 )
-from inference_models.terminal import json_text, plain
+from inference_models.text import json_text, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,13 +10,13 @@ import typer
 from inference_models.cli.console import messages, output, report_error
 from inference_models.cli.sizes import megabytes
 from inference_models.errors import BaseInferenceModelsError
-from inference_models.terminal import plain
+from inference_models.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inference_models.cache.package_key import PackageKey
-    from inference_models.pull import Pulled, PullOptions
+    from inference_models.freeze.pull import Pulled, PullOptions
 
 KEY_VARIABLE = "INFERENCE_MODELS_API_KEY"
 Models = Annotated[list[str], typer.Argument(help="Model ids, or provider:id.")]
@@ -53,8 +53,8 @@ class Selection:
 
     def options(self) -> PullOptions:
         """The same for the library."""
-        from inference_models.pull import PullOptions  # noqa: PLC0415 - not needed for --help
-        from inference_models.resolve.request import (  # noqa: PLC0415
+        from inference_models.freeze.pull import PullOptions  # noqa: PLC0415 - not needed for --help
+        from inference_models.negotiate.request import (  # noqa: PLC0415
             PackageRequest,
             parse_backends,
             parse_quantizations,
@@ -120,8 +120,8 @@ def pull_all(
         on_failure: Gets the id, without what must not be shown, and the error of each model that cannot be had; None:
             the first such error is raised.
     """
-    from inference_models.pull import pull_model  # noqa: PLC0415 - not needed for --help
-    from inference_models.resolutions import without_query  # noqa: PLC0415
+    from inference_models.freeze.pull import pull_model  # noqa: PLC0415 - not needed for --help
+    from inference_models.loading.resolutions import without_query  # noqa: PLC0415
 
     options = selection.options()
     pulled: dict[PackageKey, Pulled] = {}

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from inference_models.cli.console import messages
-from inference_models.terminal import plain
+from inference_models.text import plain
 
 KEYS_VARIABLE = "INFERENCE_MODELS_REGISTRY_KEYS"
 registry = typer.Typer(help="Host models for others.", no_args_is_help=True, rich_markup_mode=None)

@@ -11,7 +11,7 @@ from rich.table import Table
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
 from inference_models.predictions.container import Prediction
 from inference_models.predictions.detections import Detections
-from inference_models.terminal import plain
+from inference_models.text import plain
 
 if TYPE_CHECKING:
     from rich.console import Console

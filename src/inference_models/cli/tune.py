@@ -9,7 +9,7 @@ import typer
 
 from inference_models.cli.console import output
 from inference_models.cli.pull import AllowUntrusted, ApiKey, Backend, Package, Quantization
-from inference_models.terminal import json_text
+from inference_models.text import json_text
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "ms": 0.001}
 LONGEST_S = 86_400
@@ -38,11 +38,11 @@ def tune(
     Each runs in a process of its own; their answers are compared. A load with the same options takes the winner from
     then on. Exits with 1 when nothing could be measured.
     """
-    from inference_models.load_options import LoadOptions  # noqa: PLC0415 - not needed for --help
     from inference_models.measure.progress import shown_progress  # noqa: PLC0415
     from inference_models.measure.tune import TuneOptions, tune_model  # noqa: PLC0415
+    from inference_models.negotiate.request import build_request  # noqa: PLC0415
+    from inference_models.options import LoadOptions  # noqa: PLC0415 - not needed for --help
     from inference_models.preprocess.decode import read_image  # noqa: PLC0415
-    from inference_models.resolve.request import build_request  # noqa: PLC0415
 
     seconds = parse_seconds(budget)
     options = LoadOptions(

@@ -10,16 +10,15 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
-from inference_models.errors import ModelImplementationNotFoundError
-from inference_models.naming import nearest_hint
-from inference_models.preprocess.spec import ResizeMode
+from inference_models.errors import ModelImplementationNotFoundError, nearest_hint
+from inference_models.package.preprocess_spec import ResizeMode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from inference_models.backends.session import ModuleBuilder
     from inference_models.decoders.types import BoxDecoder, ClassDecoder
-    from inference_models.preprocess.spec import PreprocessSpec
+    from inference_models.package.preprocess_spec import PreprocessSpec
 
 ENTRY_POINT_GROUP = "inference_models.families"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from inference_models.config import DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import heatmap
 from inference_models.families import DetectionGraph, Family
-from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, ResizeMode
+from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode
 
 PREPROCESS = PreprocessSpec(
     size=None, resize=ResizeMode.LETTERBOX, pad_value=0, pad_at="end", dynamic=DynamicSize(multiple=32)

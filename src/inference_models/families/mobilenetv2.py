@@ -14,7 +14,7 @@ from inference_models.decoders import classes
 from inference_models.families import ClassificationGraph, Family
 from inference_models.families.resnet import IMAGENET_EVALUATION
 
-MODULE = "inference_models.modules.mobilenet_v2:build"
+MODULE = "inference_models.networks.mobilenet_v2:build"
 
 FAMILY = Family(
     architecture="mobilenetv2",

@@ -11,7 +11,7 @@ from __future__ import annotations
 from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import distribution
 from inference_models.families import DetectionGraph, Family
-from inference_models.preprocess.spec import PreprocessSpec, ResizeMode
+from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 
 PREPROCESS = PreprocessSpec(
     size=None,

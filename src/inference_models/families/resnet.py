@@ -10,7 +10,7 @@ from __future__ import annotations
 from inference_models.config import DEFAULT_CONFIDENCE
 from inference_models.decoders import classes
 from inference_models.families import ClassificationGraph, Family
-from inference_models.preprocess.spec import PreprocessSpec, ResizeMode
+from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 
 IMAGENET_EVALUATION = PreprocessSpec(
     size=(224, 224),

@@ -11,7 +11,7 @@ from __future__ import annotations
 from inference_models.config import DEFAULT_CONFIDENCE
 from inference_models.decoders import classes
 from inference_models.families import ClassificationGraph, Family
-from inference_models.preprocess.spec import PreprocessSpec
+from inference_models.package.preprocess_spec import PreprocessSpec
 
 PREPROCESS = PreprocessSpec(size=None, scaling_factor=255, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))
 

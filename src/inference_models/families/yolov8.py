@@ -10,7 +10,7 @@ from __future__ import annotations
 from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import boxes, classes
 from inference_models.families import ClassificationGraph, DetectionGraph, Family
-from inference_models.preprocess.spec import PreprocessSpec, ResizeMode
+from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 
 LETTERBOX = PreprocessSpec(size=None, resize=ResizeMode.LETTERBOX, pad_value=114, scaling_factor=255)
 """Also of other architectures trained with this recipe."""

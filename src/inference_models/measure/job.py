@@ -8,18 +8,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, LocalFileArtefactSpecs
-from inference_models.load import LoadRequest, load_package
-from inference_models.load_options import LoadOptions
-from inference_models.metadata_json import metadata_from_json, metadata_to_json
+from inference_models.loading.open import LoadRequest, load_package
+from inference_models.loading.resolutions import without_query
+from inference_models.negotiate.candidate import Candidate
+from inference_models.options import LoadOptions
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import read_package, read_package_folder
-from inference_models.resolutions import without_query
-from inference_models.resolve.candidate import Candidate
+from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.negotiate.plan import Plan
     from inference_models.package.folder import PackageFolder
-    from inference_models.selection import Plan
     from inference_models.tasks.any_model import AnyModel
 
 HANDED_ON = ("allow_fallback", "allow_local_code_packages", "arrays", "force", "threads")
@@ -46,7 +46,7 @@ class Job:
         Raises:
             CannotBeHandedOnError: an option is an object that cannot be written down.
         """
-        load = self.plan.applied_to(self.load)
+        load = self.load.with_plan(self.plan)
         package = self.plan.candidate.package
         if package.backend is BackendType.CUSTOM and self.model.model_dependencies:
             raise CannotBeHandedOnError("it needs other models, which only this process has loaded")

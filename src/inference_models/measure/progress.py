@@ -27,7 +27,7 @@ def shown_progress() -> Iterator[Callable[[str, float], None]]:
     from rich.console import Console  # noqa: PLC0415 - only needed on a terminal
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
-    from inference_models.terminal import printable  # noqa: PLC0415
+    from inference_models.text import printable  # noqa: PLC0415
 
     columns = TextColumn("measuring"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)
     # Without a thread of its own, in which nobody could catch what writing to a lost terminal raises.

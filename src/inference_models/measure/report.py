@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from inference_models.terminal import plain, printable
+from inference_models.text import plain, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from inference_models.config import requested_execution_providers
 from inference_models.entities import BackendType
-from inference_models.resolve.hardware import usable_cpus
-from inference_models.selection import Plan
+from inference_models.machine.hardware import usable_cpus
+from inference_models.negotiate.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from inference_models.load import LoadRequest
-    from inference_models.resolve.candidate import Candidate
-    from inference_models.resolve.choose import Choice
-    from inference_models.resolve.environment import Environment
+    from inference_models.loading.open import LoadRequest
+    from inference_models.machine.environment import Environment
+    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.choose import Choice
 
 CPU_PROVIDER = "CPUExecutionProvider"
 NOT_LOCAL = frozenset({"AzureExecutionProvider"})

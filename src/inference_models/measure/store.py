@@ -18,19 +18,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference_models import config
-from inference_models.cache.checked_file import put_aside_folder, read_checked_file, write_checked_file
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
-from inference_models.resolutions import machine_fingerprint, without_query
+from inference_models.files.checked_file import put_aside_folder, read_checked_file, write_checked_file
+from inference_models.loading.resolutions import machine_fingerprint, without_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
     from inference_models.entities import ArtefactSpecs, ModelMetadata, ModelPackageMetadata
-    from inference_models.load import LoadRequest
-    from inference_models.remembered import LoadMemory
-    from inference_models.resolve.candidate import Candidate
-    from inference_models.selection import Plan
+    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.remember import LoadMemory
+    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.plan import Plan
 
 _log = logging.getLogger("inference-models")
 FORMAT = 1

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from inference_models.measure.contender import Contender
     from inference_models.measure.contest import Contest
-    from inference_models.selection import Plan
+    from inference_models.negotiate.plan import Plan
 
 _MS = 1e3
 _UNCERTAIN = 0.05

@@ -14,7 +14,6 @@ import numpy as np
 
 from inference_models import config
 from inference_models.cache.workspace import private_folder, sweep
-from inference_models.described import described
 from inference_models.errors import (
     BaseInferenceModelsError,
     EnvironmentConfigurationError,
@@ -22,8 +21,12 @@ from inference_models.errors import (
     ModelRetrievalError,
     RetryError,
 )
-from inference_models.fetch import fetch_package
-from inference_models.load import LoadRequest
+from inference_models.loading.describe import described
+from inference_models.loading.fetch import fetch_package
+from inference_models.loading.open import LoadRequest
+from inference_models.loading.remember import LoadMemory
+from inference_models.loading.resolutions import RememberedProvider
+from inference_models.machine.environment import probe_environment
 from inference_models.measure.child import can_start_children
 from inference_models.measure.contender import Contender
 from inference_models.measure.contest import Arena, Contest
@@ -32,11 +35,8 @@ from inference_models.measure.report import NOT_FETCHED, NOT_REACHED, TuneReport
 from inference_models.measure.settings import default_first, plans_to_measure
 from inference_models.measure.store import Measurement, MeasurementStore, covers, name_candidate, name_plan, subject_of
 from inference_models.measure.summary import notes_on, row_of, summarised
+from inference_models.negotiate.choose import choose_packages
 from inference_models.parity.images import probe_images
-from inference_models.remembered import LoadMemory
-from inference_models.resolutions import RememberedProvider
-from inference_models.resolve.choose import choose_packages
-from inference_models.resolve.environment import probe_environment
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
@@ -44,13 +44,13 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import NumpyArray
     from inference_models.entities import ModelMetadata
-    from inference_models.fetch import Source
-    from inference_models.load_options import LoadOptions
+    from inference_models.loading.fetch import Source
     from inference_models.measure.report import TuneRow
+    from inference_models.negotiate.choose import Choice
+    from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.request import PackageRequest
+    from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
-    from inference_models.resolve.choose import Choice
-    from inference_models.resolve.request import PackageRequest
-    from inference_models.selection import Plan
 
 _log = logging.getLogger("inference-models")
 DEFAULT_BUDGET_S = 60.0

@@ -6,8 +6,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, NoReturn
 
-from inference_models.cache.names import is_portable_handle
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.files.names import is_portable_handle
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,14 +13,14 @@ from inference_models.package.inference_schema import (
     WireNms,
     WirePadToBeDivisible,
 )
+from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, StaticCrop
 from inference_models.package.text_files import parse_json_object, validate
-from inference_models.preprocess.spec import DynamicSize, PreprocessSpec, StaticCrop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from inference_models.arrays import Shape
-    from inference_models.preprocess.spec import Size
+    from inference_models.package.preprocess_spec import Size
 
 FILE_NAME = "inference_config.json"
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self  # noqa: TC002 - pydantic reads the annotations of validators
 
-from inference_models.preprocess.spec import MAX_SIDE, Contrast, Interpolation, ResizeMode
+from inference_models.package.preprocess_spec import MAX_SIDE, Contrast, Interpolation, ResizeMode
 
 Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
 Percent = Annotated[int, Field(ge=0, le=100)]

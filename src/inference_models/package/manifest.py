@@ -18,8 +18,7 @@ from inference_models.entities import (
     RecommendedParameters,
     SkippedPackage,
 )
-from inference_models.errors import CorruptedModelPackageError, ModelNotFoundError
-from inference_models.naming import nearest_hint
+from inference_models.errors import CorruptedModelPackageError, ModelNotFoundError, nearest_hint
 from inference_models.package.text_files import decode_text, parse_json_object, validate
 
 FILE_NAME = "manifest.json"

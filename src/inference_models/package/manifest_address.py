@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from inference_models.cache.names import check_model_id
 from inference_models.config import manifest_hosts
 from inference_models.errors import InvalidParameterError, ModelRetrievalError
+from inference_models.files.names import check_model_id
 from inference_models.package.manifest import FILE_NAME
 from inference_models.transport.redaction import shown_url
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.json_text import JsonRefusedError, shown, strict_object
+from inference_models.text import JsonRefusedError, shown, strict_object
 
 if TYPE_CHECKING:
     from pathlib import Path

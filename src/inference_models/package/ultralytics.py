@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from inference_models.arrays import Shape
     from inference_models.package.onnx_file import OnnxFile
-    from inference_models.preprocess.spec import Size
+    from inference_models.package.preprocess_spec import Size
 
 MAX_LITERAL = 1 << 20
 """Characters. The names of the largest public data set take about 400 000."""

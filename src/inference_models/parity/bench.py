@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import Quantization
 from inference_models.errors import BaseInferenceModelsError, ModelInputError
-from inference_models.fetch import fetch_package
-from inference_models.load import load_package
+from inference_models.loading.fetch import fetch_package
+from inference_models.loading.open import load_package
+from inference_models.loading.resolutions import machine_fingerprint, without_query
 from inference_models.parity.answers import ask_other, ask_reference
 from inference_models.parity.certificate import (
     Certificate,
@@ -25,7 +26,6 @@ from inference_models.parity.report import ParityReport, ParityRow
 from inference_models.parity.require import device_kind, options_digest, provider_names
 from inference_models.parity.store import CertificateStore
 from inference_models.parity.verdict import deviation_of, notes_on, violations
-from inference_models.resolutions import machine_fingerprint, without_query
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.entities import ModelMetadata
-    from inference_models.fetch import Source
-    from inference_models.load import LoadRequest
+    from inference_models.loading.fetch import Source
+    from inference_models.loading.open import LoadRequest
+    from inference_models.machine.environment import Environment
+    from inference_models.negotiate.candidate import Candidate
     from inference_models.package.folder import PackageFolder
     from inference_models.parity.answers import ReferenceAnswers
     from inference_models.parity.pictures import ImageSet
     from inference_models.parity.raw import RawDeviation
-    from inference_models.resolve.candidate import Candidate
-    from inference_models.resolve.environment import Environment
 
 
 @dataclass(frozen=True)

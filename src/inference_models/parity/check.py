@@ -5,24 +5,24 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from inference_models.described import described
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import InvalidParameterError
-from inference_models.load import LoadRequest
-from inference_models.load_options import LoadOptions
+from inference_models.loading.describe import described
+from inference_models.loading.open import LoadRequest
+from inference_models.loading.remember import LoadMemory
+from inference_models.machine.environment import probe_environment
+from inference_models.negotiate.choose import choose_packages
+from inference_models.negotiate.request import PackageRequest
+from inference_models.options import LoadOptions
 from inference_models.parity.bench import Bench, Reference
 from inference_models.parity.pictures import ImageSet, probe_set
-from inference_models.remembered import LoadMemory
-from inference_models.resolve.choose import choose_packages
-from inference_models.resolve.environment import probe_environment
-from inference_models.resolve.request import PackageRequest
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
+    from inference_models.negotiate.candidate import Candidate
     from inference_models.parity.report import ParityReport
-    from inference_models.resolve.candidate import Candidate
 
 ANY_PACKAGE = PackageRequest()
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from inference_models.cache.digest import file_digest
 from inference_models.errors import InvalidParameterError, ModelInputError
+from inference_models.files.digest import file_digest
 from inference_models.parity.images import probe_images
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference_models.parity.certificate import SCHEMA_VERSION, certificate_json
-from inference_models.terminal import plain
+from inference_models.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

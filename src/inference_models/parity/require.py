@@ -9,17 +9,17 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from inference_models.errors import MissingParityCertificateError
-from inference_models.locate import LOCAL
+from inference_models.loading.address import LOCAL
+from inference_models.loading.resolutions import machine_fingerprint, without_query
+from inference_models.machine.environment import probe_environment
 from inference_models.parity.store import CertificateStore
-from inference_models.resolutions import machine_fingerprint, without_query
-from inference_models.resolve.environment import probe_environment
 
 if TYPE_CHECKING:
-    from inference_models.load import LoadRequest
+    from inference_models.loading.open import LoadRequest
+    from inference_models.machine.environment import Environment
+    from inference_models.negotiate.candidate import Candidate
     from inference_models.package.folder import PackageFolder
     from inference_models.parity.certificate import Certificate, Subject
-    from inference_models.resolve.candidate import Candidate
-    from inference_models.resolve.environment import Environment
 
 _OTHER_MACHINE = "one of another machine, or from before something was installed or removed here"
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference_models.arrays import to_numpy
-from inference_models.dependencies import DependencyModelParameters, close_models
 from inference_models.errors import ModelPipelineInitializationError
+from inference_models.loading.dependencies import DependencyModelParameters, close_models
 from inference_models.pipeline import Pipeline
 from inference_models.preprocess.inputs import list_images
 

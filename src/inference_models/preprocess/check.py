@@ -6,12 +6,12 @@ import math
 from typing import TYPE_CHECKING, get_args
 
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
-from inference_models.preprocess.spec import Interpolation, ResizeMode
+from inference_models.package.preprocess_spec import Interpolation, ResizeMode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from inference_models.preprocess.spec import PreprocessSpec, StaticCrop
+    from inference_models.package.preprocess_spec import PreprocessSpec, StaticCrop
 
 DTYPES = ("float32", "float16", "uint8")
 _FIX = "correct the package's pre-processing configuration"

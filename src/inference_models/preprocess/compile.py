@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference_models.entities import PreProcessingOverrides
+from inference_models.package.preprocess_spec import ResizeMode
 from inference_models.preprocess import ops
 from inference_models.preprocess.buffers import BufferPool
 from inference_models.preprocess.check import check_spec
 from inference_models.preprocess.geometry import ImageTransform
 from inference_models.preprocess.placement import place, requested_size, target_size
-from inference_models.preprocess.spec import ResizeMode
 from inference_models.preprocess.values import PixelWriter
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from inference_models.arrays import NumpyArray
+    from inference_models.package.preprocess_spec import PreprocessSpec, Size
     from inference_models.preprocess.pixels import SourceImage
     from inference_models.preprocess.placement import Placement
-    from inference_models.preprocess.spec import PreprocessSpec, Size
 
 _NOTHING_DISABLED = PreProcessingOverrides()
 

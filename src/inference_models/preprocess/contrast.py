@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inference_models.preprocess.spec import Contrast
+from inference_models.package.preprocess_spec import Contrast
 
 if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray

@@ -9,7 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
-    from inference_models.preprocess.spec import Size
+    from inference_models.package.preprocess_spec import Size
 
 
 @dataclass(frozen=True)

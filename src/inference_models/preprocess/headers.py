@@ -17,7 +17,7 @@ from inference_models.preprocess.orientation import UPRIGHT, exif_orientation, f
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from inference_models.preprocess.spec import Size
+    from inference_models.package.preprocess_spec import Size
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}

@@ -11,7 +11,7 @@ from inference_models.preprocess.contrast import enhance
 if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
     from inference_models.entities import ColorFormat
-    from inference_models.preprocess.spec import Contrast, Size, StaticCrop
+    from inference_models.package.preprocess_spec import Contrast, Size, StaticCrop
 
 CropWindow = tuple[int, int, int, int]
 """(left, top, right, bottom) in whole pixels, right and bottom exclusive."""

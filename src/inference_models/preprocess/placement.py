@@ -7,10 +7,10 @@ from numbers import Integral
 from typing import TYPE_CHECKING
 
 from inference_models.errors import InvalidParameterError
-from inference_models.preprocess.spec import MAX_PIXELS, MAX_SIDE, DynamicSize, ResizeMode
+from inference_models.package.preprocess_spec import MAX_PIXELS, MAX_SIDE, DynamicSize, ResizeMode
 
 if TYPE_CHECKING:
-    from inference_models.preprocess.spec import PreprocessSpec, Size
+    from inference_models.package.preprocess_spec import PreprocessSpec, Size
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from inference_models.preprocess.ops import to_uint8
 if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
     from inference_models.entities import ColorFormat
+    from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.preprocess.buffers import BufferPool
-    from inference_models.preprocess.spec import PreprocessSpec
 
 UINT8, FLOAT16, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float16), np.dtype(np.float32)
 

@@ -12,16 +12,15 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.entities import InlineFileSpecs, ModelMetadata
-from inference_models.errors import ModelRetrievalError
-from inference_models.naming import nearest_hint
+from inference_models.errors import ModelRetrievalError, nearest_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
 
-    from inference_models.cache.stream import FileStream
     from inference_models.entities import FileDownloadSpecs, ModelPackageMetadata
     from inference_models.transport.http import HttpClient
+    from inference_models.transport.stream import FileStream
 
 _CONFIG = "model_config.json"
 ENTRY_POINT_GROUP = "inference_models.providers"

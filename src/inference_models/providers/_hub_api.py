@@ -19,8 +19,8 @@ from inference_models.errors import (
     ModelNotFoundError,
     ModelRetrievalError,
     RetryError,
+    nearest_hint,
 )
-from inference_models.naming import nearest_hint
 from inference_models.transport.answers import HttpAnswer, error_for
 from inference_models.transport.quiet import hide_addresses_in_logs, quiet_logs
 from inference_models.transport.redaction import HIDDEN, scrub, shown_url

@@ -25,11 +25,11 @@ from inference_models.transport.retry import RetryRules, call_with_retries
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from inference_models.cache.stream import FileStream
     from inference_models.entities import ArtefactSpecs
     from inference_models.package.manifest import AnnouncedModel, AnnouncedPackage, ReadModel
     from inference_models.package.manifest_address import ManifestAddress
     from inference_models.providers._storage import Storage
+    from inference_models.transport.stream import FileStream
 
 
 class ManifestProvider:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from inference_models.cache.stream import FileStream
 from inference_models.config import network_forbidden_by
 from inference_models.errors import (
     BaseInferenceModelsError,
@@ -23,10 +22,11 @@ from inference_models.errors import (
     ModelRetrievalError,
     RetryError,
     UnauthorizedModelAccessError,
+    nearest_hint,
 )
-from inference_models.naming import nearest_hint
 from inference_models.transport.http import HttpClient
 from inference_models.transport.redaction import scrub
+from inference_models.transport.stream import FileStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
 from pydantic.alias_generators import to_camel
 
-from inference_models.cache.names import check_handles, check_package_id
 from inference_models.entities import (
     BackendType,
     FileDownloadSpecs,
@@ -19,9 +18,10 @@ from inference_models.entities import (
     SkippedPackage,
 )
 from inference_models.errors import BaseInferenceModelsError, CorruptedModelPackageError, ModelRetrievalError
-from inference_models.json_text import too_deep
+from inference_models.files.names import check_handles, check_package_id
 from inference_models.providers._wire_json import load_json, reason
 from inference_models.providers._wire_manifests import MANIFESTS, OTHER_RUNTIMES, Manifest
+from inference_models.text import too_deep
 from inference_models.transport.redirects import check_url
 
 METADATA_TYPE = "external-model-metadata-v1"

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from inference_models.cache.names import check_model_id
 from inference_models.config import NETWORK_BUDGET, api_calls_max_tries
 from inference_models.entities import (
     BackendType,
@@ -33,6 +32,7 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
     UntrustedFileError,
 )
+from inference_models.files.names import check_model_id
 from inference_models.package import class_names, inference_config, model_config
 from inference_models.package.hf_config import CONFIG, PREPROCESSOR_CONFIG, inference_config_of, parse_hub_config
 from inference_models.package.text_files import decode_text
@@ -47,10 +47,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from inference_models.cache.stream import FileStream
     from inference_models.entities import ArtefactSpecs
     from inference_models.package.hf_config import HubConfig
     from inference_models.providers._hub_files import HubPackage
+    from inference_models.transport.stream import FileStream
 
 T = TypeVar("T")
 PREFIX = "huggingface:"

@@ -22,8 +22,8 @@ from inference_models.errors import (
     MissingModelInitParameterError,
     ModelNotFoundError,
     ModelRetrievalError,
+    nearest_hint,
 )
-from inference_models.naming import nearest_hint
 from inference_models.package import class_names, inference_config, model_config
 from inference_models.package.class_names import read_labels
 from inference_models.package.external_data import check_external_data

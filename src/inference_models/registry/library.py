@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from inference_models.cache.digest import CHUNK
-from inference_models.cache.names import check_handles, is_portable_handle
-from inference_models.errors import BaseInferenceModelsError, ModelNotFoundError
-from inference_models.naming import nearest_names
+from inference_models.errors import BaseInferenceModelsError, ModelNotFoundError, nearest_names
+from inference_models.files.digest import CHUNK
+from inference_models.files.names import check_handles, is_portable_handle
 from inference_models.package import model_config
 from inference_models.package.folder import list_package_files
 from inference_models.registry.model_names import PlacedPackage, models_of

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from inference_models.cache.durable import write_atomic
 from inference_models.entities import Quantization
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.files.durable import write_atomic
 from inference_models.package.manifest import FILE_NAME, FORMAT, ModelManifest
 from inference_models.package.text_files import parse_json_object, read_text, validate
 from inference_models.providers.local import LocalProvider

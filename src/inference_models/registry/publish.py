@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
-from inference_models.cache.names import check_package_id
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.files.names import check_package_id
 from inference_models.package import model_config
 from inference_models.package.model_config import parse_model_config
 from inference_models.package.text_files import parse_json_object, read_text

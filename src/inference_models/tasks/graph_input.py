@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, cast
 
 from inference_models.backends.session import InputHint
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.preprocess.spec import DynamicSize, ResizeMode
+from inference_models.package.preprocess_spec import DynamicSize, ResizeMode
 
 if TYPE_CHECKING:
     from inference_models.arrays import TensorSpec
     from inference_models.backends.session import Session
-    from inference_models.preprocess.spec import PreprocessSpec, Size
+    from inference_models.package.preprocess_spec import PreprocessSpec, Size
 
 SUBSTITUTE_PAD_VALUE = 127
 """Grey of the letterbox that takes the place of `fit-longer-edge`."""

@@ -11,8 +11,7 @@ import numpy as np
 
 from inference_models.decoders.types import BoxLimits
 from inference_models.entities import PreProcessingOverrides
-from inference_models.errors import InvalidParameterError
-from inference_models.naming import refuse_unknown_options
+from inference_models.errors import InvalidParameterError, refuse_unknown_options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from inference_models.backends.session import Session
     from inference_models.decoders.types import Frame, Outputs, Shapes
     from inference_models.entities import RecommendedParameters
+    from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.preprocess.compile import Prepared
     from inference_models.preprocess.geometry import ImageTransform
     from inference_models.preprocess.inputs import ImageList
-    from inference_models.preprocess.spec import PreprocessSpec
     from inference_models.tasks.graph_options import ImageRequest
 
 NetworkInputs: TypeAlias = "Array | list[Array]"

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from inference_models import config
-from inference_models.cache.stream import FileStream
 from inference_models.errors import ModelRetrievalError, RangeRequestNotSupportedError, RetryError
 from inference_models.transport import redirects
 from inference_models.transport.answers import MAX_ERROR_BODY, HttpAnswer, error_for
@@ -31,6 +30,7 @@ from inference_models.transport.proxies import check_proxies, unusable_settings
 from inference_models.transport.quiet import hide_addresses_in_logs, quiet_logs
 from inference_models.transport.ranges import ByteRange, Part, ranged_part, whole_part
 from inference_models.transport.redaction import scrub, shown_url
+from inference_models.transport.stream import FileStream
 from inference_models.version import __version__
 
 if TYPE_CHECKING:

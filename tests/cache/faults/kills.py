@@ -64,7 +64,7 @@ def hook(point: str, size: int, act: Callable[[], None]) -> None:
     elif point == "after stamps":
         after(stamps.Stamps, "save", act, only=lambda self: self.changed is False and self.path.exists())
     else:
-        from inference_models import attempt
+        from inference_models.loading import attempt
 
         original = attempt.load_package
 

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from cache.faults.network import fresh
 from cache.faults.oracle import judge
 from cache.faults.world import NoSource, run
-from inference_models import attempt
 from inference_models.cache import inventory
 from inference_models.cache.manifest import FORMAT, MANIFEST_NAME
+from inference_models.loading import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -136,7 +136,7 @@ def target(world: World, name: str, entry: str) -> Path:
 
 def measured(world: World, name: str) -> None:
     """Remember that the model is fastest with one thread, as a measurement would, and that a load believes it."""
-    from inference_models import selection
+    from inference_models.measure import select as selection
     from inference_models.measure import store
 
     kept: list[object] = []

@@ -8,8 +8,8 @@ import urllib.request
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 
-from inference_models.cache.stream import FileStream
 from inference_models.errors import ModelRetrievalError, RetryError
+from inference_models.transport.stream import FileStream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

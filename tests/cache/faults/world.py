@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cache.faults.source import UrlSource
-from inference_models import auto, described
+from inference_models import auto
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import (
     BackendType,
@@ -37,11 +37,12 @@ from inference_models.entities import (
     Quantization,
 )
 from inference_models.errors import BaseInferenceModelsError, ModelRetrievalError
+from inference_models.loading import describe as described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inference_models.cache.stream import FileStream
+    from inference_models.transport.stream import FileStream
 
 SECRET = "canary-3f9c-do-not-show"
 PACKAGE = "p1"

@@ -1,0 +1,151 @@
+"""The files that remembered decisions are kept in: small, replaced in one step, each with its own checksum."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from inference_models import config
+from inference_models.files.checked_file import (
+    put_aside_folder,
+    read_checked_file,
+    read_regular_file,
+    write_checked_file,
+)
+from inference_models.files.durable import make_private_folder, write_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = logging.getLogger("inference-models")
+FORMAT = 1
+FOLDER = "resolutions"
+LIFETIME_VARIABLE = "AUTO_LOADER_CACHE_EXPIRATION_MINUTES"
+DEFAULT_LIFETIME_MINUTES = 1440
+CLOCK_TOLERANCE_S = 300
+"""Clocks of machines that share a cache may differ by so much."""
+
+
+class AutoResolutionCacheEntry(BaseModel):
+    """One remembered answer."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), from_attributes=True)
+
+    format: int = FORMAT
+    provider: str
+    model_id: str
+    """As it was asked for; `canonical_model_id` is what the provider calls it."""
+    canonical_model_id: str
+    model_package_id: str | None = None
+    """None: the provider's description only."""
+    created_at: datetime
+    description: dict[str, Any]
+    """`metadata_to_json` of the model, without what signs its URLs."""
+
+
+class AutoResolutionCache(Protocol):
+    """Where answers are kept; pass an object of your own as `auto_resolution_cache=`."""
+
+    def register(self, auto_negotiation_hash: str, cache_entry: AutoResolutionCacheEntry) -> None:
+        """Keep an entry; replaces the one that was there."""
+
+    def retrieve(self, auto_negotiation_hash: str) -> AutoResolutionCacheEntry | None:
+        """The entry, or None."""
+
+    def invalidate(self, auto_negotiation_hash: str) -> None:
+        """Drop the entry, if there is one."""
+
+
+class FileResolutionCache:
+    """Entries as small files below a cache folder, each with its own checksum, replaced in one step."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.folder = (root or config.cache_directory()) / FOLDER
+
+    def register(self, auto_negotiation_hash: str, cache_entry: AutoResolutionCacheEntry) -> None:
+        """Keep an entry. A cache that must not be written to stays as it is."""
+        if not self.is_writable():
+            return
+        body = cache_entry.model_dump_json(exclude_none=True).encode()
+        path = self._path(auto_negotiation_hash)
+        try:
+            write_checked_file(path, body)
+        except OSError as exc:
+            _log.info("the decision for %r was not remembered: %s", cache_entry.model_id, exc)
+
+    def retrieve(self, auto_negotiation_hash: str) -> AutoResolutionCacheEntry | None:
+        """The entry; None when there is none or when it is damaged, which is said on the log."""
+        path = self._path(auto_negotiation_hash)
+        try:
+            return AutoResolutionCacheEntry.model_validate_json(read_checked_file(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as exc:
+            _log.warning("%s: remembered decision ignored: %s", path, _reason(exc))
+            return None
+
+    def invalidate(self, auto_negotiation_hash: str) -> None:
+        """Drop the entry."""
+        path = self._path(auto_negotiation_hash)
+        try:
+            put_aside_folder(path)
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            _log.info("%s: the remembered decision stays: %s", auto_negotiation_hash, exc)
+
+    def is_writable(self) -> bool:
+        """Whether an answer could be replaced by a newer one. Finds out without writing."""
+        try:
+            existing = next(path for path in (self.folder, *self.folder.parents) if path.exists())
+        except OSError:  # below a folder this user may not look into
+            return False
+        return os.access(existing, os.W_OK)
+
+    def salt(self, *, create: bool = False) -> bytes | None:
+        """What credentials are hashed with in this cache; None when nothing was ever hashed here."""
+        path = self.folder / "salt"
+        try:
+            if create and not path.is_file() and self.is_writable():
+                make_private_folder(self.folder)
+                put_aside_folder(path)
+                write_atomic(path, os.urandom(32))
+            return read_regular_file(path)
+        except (OSError, ValueError) as exc:
+            _log.debug("answers to a key are not remembered: %s", exc)
+            return None
+
+    def clear(self, *, damaged_only: bool = False) -> int:
+        """Remove the entries, or only those nobody can read; says how many.
+
+        Those past their lifetime stay: without a network they are all there is.
+        """
+        keys = [path.stem for path in self.folder.glob("??/*.json")]
+        gone = [key for key in keys if not damaged_only or self.retrieve(key) is None]
+        for key in gone:
+            self.invalidate(key)
+        return len(gone)
+
+    def _path(self, key: str) -> Path:
+        if not key.isalnum():
+            raise ValueError(f"{key!r} is no key of this cache")
+        return self.folder / key[:2] / f"{key}.json"
+
+
+def is_fresh(entry: AutoResolutionCacheEntry | None) -> bool:
+    """Whether an entry is within its lifetime; one from the future is not, whichever clock was wrong."""
+    if entry is None:
+        return False
+    created = entry.created_at if entry.created_at.tzinfo else entry.created_at.replace(tzinfo=timezone.utc)
+    lifetime = config.read_int(LIFETIME_VARIABLE, default=DEFAULT_LIFETIME_MINUTES)
+    return -CLOCK_TOLERANCE_S <= time.time() - created.timestamp() <= lifetime * 60
+
+
+def _reason(exc: Exception) -> str:
+    if isinstance(exc, ValidationError):
+        return "it is not an entry of this format"
+    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc)

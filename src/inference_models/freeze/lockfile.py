@@ -1,0 +1,380 @@
+"""Lock files: one TOML file that pins models to the byte, and loading exactly what it pins."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from inference_models import config
+from inference_models.cache.manifest import Damage, read_manifest
+from inference_models.cache.package_key import PackageKey
+from inference_models.cache.store import PackageStore
+from inference_models.entities import FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    InvalidParameterError,
+    ModelRetrievalError,
+    nearest_hint,
+)
+from inference_models.files.digest import CHUNK, file_sha256, text_sha256
+from inference_models.files.durable import write_atomic
+from inference_models.freeze.toml_text import toml_text
+from inference_models.loading.address import LOCAL, locate_model
+from inference_models.loading.resolutions import without_query, without_signatures
+from inference_models.machine.environment import probe_environment
+from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
+from inference_models.package.text_files import read_text
+from inference_models.providers import DescribeOptions, open_provider
+from inference_models.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from inference_models.entities import ModelDependency, ModelMetadata
+    from inference_models.freeze.pull import Pulled
+
+_log = logging.getLogger("inference-models")
+FORMAT = 1
+HEADER = "# Written by `inference-models lock`. AutoModel.from_lock loads exactly these bytes.\n"
+NO_NETWORK = frozenset({LOCAL, "file", "wheel"})
+"""Providers whose files lie on this machine, or come with a wheel that pip may have at hand."""
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class _Stated(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+
+class LockedFile(_Stated):
+    """One file, by its content."""
+
+    handle: str
+    size: int = Field(ge=0)
+    sha256: Sha256
+    md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
+    """By which a mirror that knows no SHA-256 is asked for it."""
+    text: str | None = None
+    """The content, where the provider's description holds it: no other source need have such a file."""
+
+
+class LockedModel(_Stated):
+    """One package of one model."""
+
+    provider: str
+    id: str
+    """What the provider calls the model."""
+    asked_for: str
+    revision: str | None = None
+    package: str
+    license: str | None = None
+    direct: bool = True
+    """False: it is there because another one needs it."""
+    description: dict[str, Any]
+    """`metadata_to_json` with this package only and without its files."""
+    files: list[LockedFile] = Field(min_length=1)
+
+    def is_called(self, name: str) -> bool:
+        """Whether this is one of the names of the model."""
+        return without_query(name) in {self.id, self.asked_for, f"{self.provider}:{self.id}"}
+
+    @property
+    def key(self) -> PackageKey:
+        """Where the package is in the cache."""
+        return PackageKey(self.provider, self.metadata().model_packages[0].cache_model_id or self.id, self.package)
+
+    def metadata(self) -> ModelMetadata:
+        """The model with this package.
+
+        Raises:
+            CorruptedModelPackageError: the description contradicts the pins.
+        """
+        try:
+            model = metadata_from_json(self.description)
+        except ValueError as exc:
+            raise _contradiction(self.id, "a description this release can read", str(exc)) from exc
+        packages = [package.package_id for package in model.model_packages]
+        if (model.model_id, packages) != (self.id, [self.package]):
+            raise _contradiction(
+                self.id, f"a description of {self.id!r}, package {self.package}", f"{model.model_id!r}, {packages}"
+            )
+        return model
+
+
+class Lock(_Stated):
+    """Everything a lock file pins."""
+
+    format: int = Field(ge=FORMAT, le=FORMAT)
+    created_with: str
+    runtimes: dict[str, str] = {}
+    """Backend -> version of its runtime where the lock was made."""
+    models: list[LockedModel] = Field(min_length=1)
+
+    def find(self, model_id: str | None) -> LockedModel:
+        """The model with this id, or the only one that was asked for.
+
+        Raises:
+            InvalidParameterError: there is none of that name, or there are several and no name was given.
+        """
+        direct = [model for model in self.models if model.direct]
+        if model_id is None and len(direct) == 1:
+            return direct[0]
+        for model in self.models:
+            if model_id is not None and model.is_called(model_id):
+                return model
+        ids = [model.asked_for for model in direct]
+        if model_id is None:
+            raise InvalidParameterError(
+                "the lock file pins more than one model.", needs="model_id=, one of them", found=", ".join(ids)
+            )
+        name = without_query(model_id)
+        raise InvalidParameterError(f"the lock file pins no model {name!r}; {nearest_hint(name, ids)}.")
+
+    def find_needed(self, outer: LockedModel, dependency: ModelDependency) -> LockedModel:
+        """The package that `outer` needs under this name, which its provider was asked for when the lock was made.
+
+        Raises:
+            CorruptedModelPackageError: it is not in the lock.
+        """
+        package = dependency.model_package_id
+        found = [
+            model
+            for model in self.models
+            if model.provider == outer.provider
+            and model.is_called(dependency.model_id)
+            and package in {None, model.package}
+        ]
+        if found:
+            # Of a model that was also asked for itself, another package may be pinned: that one is not meant.
+            return min(found, key=lambda model: model.direct)
+        wanted = without_query(dependency.model_id) + (f", package {package}" if package else "")
+        raise CorruptedModelPackageError(
+            f"the lock of {outer.id!r} does not pin the models it needs.",
+            needs=wanted,
+            found=", ".join(f"{model.id}, package {model.package}" for model in self.models),
+            fix="write the lock file again",
+        )
+
+
+def make_lock(pulled: Iterable[Pulled]) -> Lock:
+    """What is in the cache for these packages, pinned.
+
+    Raises:
+        CorruptedModelPackageError: a package is not complete.
+    """
+    installed = probe_environment().runtimes
+    return Lock(
+        format=FORMAT,
+        created_with=f"inference-models {__version__}",
+        runtimes={kind.value: str(version) for kind, version in installed.items() if version is not None},
+        models=[_locked(item) for item in pulled],
+    )
+
+
+def lock_text(lock: Lock) -> str:
+    """`lock` as TOML."""
+    return HEADER + "\n" + toml_text(lock.model_dump(mode="json", exclude_none=True))
+
+
+def write_lock(lock: Lock, path: Path) -> None:
+    """Write `lock` to a file, in one step.
+
+    Raises:
+        EnvironmentConfigurationError: it cannot be written there.
+    """
+    refuse_bad_target(path)
+    try:
+        write_atomic(path, lock_text(lock).encode())
+    except OSError as exc:
+        raise bad_target(path, exc.strerror or type(exc).__name__) from exc
+
+
+def refuse_bad_target(path: Path) -> None:
+    """Raise where no file can be written, before hours are spent on what goes into it.
+
+    Raises:
+        EnvironmentConfigurationError: its folder is missing, or must not be written to.
+    """
+    if not path.parent.is_dir():
+        raise bad_target(path, "no such folder")
+    if path.is_dir():
+        raise bad_target(path, "a folder of this name")
+    if not os.access(path.parent, os.W_OK):
+        raise bad_target(path, "a folder that must not be written to")
+
+
+def bad_target(path: Path, found: str) -> EnvironmentConfigurationError:
+    """The error for a file that cannot be written."""
+    return EnvironmentConfigurationError(
+        f"'{path}' cannot be written.", needs="a name in a folder that exists and may be written to", found=found
+    )
+
+
+def read_lock(path: str | Path) -> Lock:
+    """The lock in a file.
+
+    Raises:
+        CorruptedModelPackageError: the file cannot be read, or is no lock file of this format.
+    """
+    path = Path(path)
+    return parse_lock(read_text(path, where=path.name), where=path.name)
+
+
+def parse_lock(text: str, *, where: str) -> Lock:
+    """The lock in `text`.
+
+    Raises:
+        CorruptedModelPackageError: it is no lock file of this format.
+    """
+    toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        return Lock.model_validate(toml.loads(text))
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        found = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
+    except (ValueError, RecursionError) as exc:  # TOMLDecodeError is a ValueError
+        found = str(exc)
+    raise CorruptedModelPackageError(
+        f"{where} is no lock file.", needs="a file that `inference-models lock` wrote", found=found
+    )
+
+
+def fetch_locked(
+    locked: LockedModel, *, mirror: str | None = None, api_key: str | None = None, store: PackageStore | None = None
+) -> Path:
+    """The folder with exactly the pinned files; nobody is asked when they are in the cache.
+
+    Args:
+        locked: What is pinned.
+        mirror: `provider:id` of a model with the same files; None: the model's own provider.
+        api_key: Passed to the provider.
+        store: None: the usual cache.
+
+    Raises:
+        ModelRetrievalError: the files are not in the cache, and the network is forbidden, or the source does not
+            offer these bytes.
+    """
+    store = store or PackageStore()
+    pinned = [_pin(file, "") for file in locked.files]
+    stored = store.open(locked.key, pinned)
+    if stored is not None:
+        return stored
+    provider, model_id = locate_model(mirror) if mirror else (locked.provider, locked.asked_for)
+    switch = config.network_forbidden_by()
+    if switch is not None and provider not in NO_NETWORK:
+        raise ModelRetrievalError(
+            f"{locked.id!r} is not in the cache as it is locked.", needs="network access", found=f"{switch} is set"
+        )
+    with closing(open_provider(provider)) as opened:
+        offered = opened.describe(model_id, DescribeOptions(api_key=api_key))
+        artefacts = [_carried(locked, file) or _offer(file, offered, provider) for file in locked.files]
+        return store.ensure(locked.key, artefacts, _LocalFiles() if provider == LOCAL else opened)
+
+
+def warn_about_runtimes(lock: Lock) -> None:
+    """Say on the log which runtimes are not those the lock was made with."""
+    installed = {kind.value: str(version) for kind, version in probe_environment().runtimes.items() if version}
+    for name, version in lock.runtimes.items():
+        if installed.get(name) != version:
+            _log.warning("the lock was made with the %s runtime %s; here is %s", name, version, installed.get(name))
+
+
+def _locked(pulled: Pulled) -> LockedModel:
+    manifest = read_manifest(pulled.folder)
+    if isinstance(manifest, Damage):
+        raise CorruptedModelPackageError(
+            f"package folder '{pulled.folder}' is not complete.", needs=manifest.handle, found=manifest.reason
+        )
+    bare = replace(pulled.package, package_artefacts=[])
+    kept = without_signatures(replace(pulled.model, model_packages=[bare]))
+    texts = {item.file_handle: item.text for item in pulled.package.package_artefacts if _is_text(item)}
+    _, _, revision = kept.model_id.partition("@")
+    return LockedModel(
+        provider=pulled.key.provider,
+        id=kept.model_id,
+        asked_for=without_query(pulled.asked_for),
+        revision=revision or None,
+        package=pulled.package.package_id,
+        license=pulled.model.license,
+        direct=pulled.direct,
+        description=metadata_to_json(kept),
+        files=[LockedFile(**file.model_dump(), text=texts.get(file.handle)) for file in manifest.files],
+    )
+
+
+def _pin(file: LockedFile, url: str) -> FileDownloadSpecs:
+    return FileDownloadSpecs(url, file.handle, md5_hash=file.md5, sha256_hash=file.sha256, size=file.size)
+
+
+class _LocalFiles:
+    """Files of this machine, as the cache asks for them."""
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        try:
+            with Path(file.download_url).open("rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    yield chunk
+        except OSError as exc:
+            raise ModelRetrievalError(
+                f"'{file.download_url}' cannot be read.",
+                needs="a file this process may read",
+                found=exc.strerror or type(exc).__name__,
+            ) from exc
+
+
+def _is_text(item: object) -> TypeGuard[InlineFileSpecs]:
+    return isinstance(item, InlineFileSpecs)
+
+
+def _carried(locked: LockedModel, file: LockedFile) -> InlineFileSpecs | None:
+    if file.text is None:
+        return None
+    found = text_sha256(file.text)
+    if found != file.sha256:
+        raise _contradiction(locked.id, f"a text of {file.handle} with sha256 {file.sha256}", f"sha256 {found}")
+    return InlineFileSpecs(file.handle, file.text)
+
+
+def _offer(file: LockedFile, model: ModelMetadata, provider: str) -> FileDownloadSpecs | InlineFileSpecs:
+    artefacts: Sequence[Any] = [item for package in model.model_packages for item in package.package_artefacts]
+    for item in artefacts:
+        if isinstance(item, InlineFileSpecs) and text_sha256(item.text) == file.sha256:
+            return replace(item, file_handle=file.handle)
+        if isinstance(item, FileDownloadSpecs) and _is_same(item, file):
+            # The pin decides what may arrive, whatever the source announces.
+            return replace(_pin(file, item.download_url), md5_hash=item.md5_hash or file.md5)
+        if isinstance(item, LocalFileArtefactSpecs) and _holds(item.path, file):
+            return _pin(file, str(item.path))
+    raise ModelRetrievalError(
+        f"{provider!r} does not offer {file.handle} of {model.model_id!r} as it is locked.",
+        needs=f"a file with sha256 {file.sha256}",
+        found=f"{len(artefacts)} files with other content",
+        fix='name a source that has it: mirror="provider:id"',
+    )
+
+
+def _holds(path: Path, file: LockedFile) -> bool:
+    try:
+        return path.stat().st_size == file.size and file_sha256(path) == file.sha256
+    except OSError:
+        return False
+
+
+def _is_same(item: FileDownloadSpecs, file: LockedFile) -> bool:
+    if item.sha256_hash is not None:
+        return item.sha256_hash.lower() == file.sha256
+    if item.md5_hash is not None and file.md5 is not None:
+        return item.md5_hash.lower() == file.md5
+    return False
+
+
+def _contradiction(model_id: str, needs: str, found: str) -> CorruptedModelPackageError:
+    return CorruptedModelPackageError(f"the lock of {model_id!r} contradicts itself.", needs=needs, found=found)

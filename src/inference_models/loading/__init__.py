@@ -1,0 +1,1 @@
+"""One load: address, describe, negotiate, fetch, open."""

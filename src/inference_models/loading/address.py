@@ -1,0 +1,77 @@
+"""Which provider a model id belongs to. Never a guess: what could be two things is an error that names both."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from inference_models import config
+from inference_models.catalogue import open_catalogue
+from inference_models.errors import InvalidParameterError, ModelNotFoundError, nearest_hint
+from inference_models.providers import known_providers
+
+LOCAL = "local"
+OPEN_CATALOGUE = "wheel"
+HOSTED_API = "roboflow"
+ANY_STORAGE = "fsspec"
+_SCHEME = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9+.-]+)://")
+_PATH_START = re.compile(r"^(?:[./~]|[\\/]|[A-Za-z]:[\\/])")
+_FILE_SUFFIXES = frozenset({".engine", ".onnx", ".pt", ".pth", ".safetensors", ".tflite", ".torchscript"})
+
+
+def locate_model(
+    model: str | os.PathLike[str], provider: str | None = None, *, api_key: str | None = None
+) -> tuple[str, str]:
+    r"""(provider, model id) for what the caller wrote.
+
+    A `PathLike`, `./x`, `/x`, `~/x`, `x/`, `C:\x`, `local:x` and names of weight files are paths; `provider:id` and
+    `scheme://...` name their provider; everything else is an id of the open catalogue, else of the hosted API where a
+    key or a host for it is known. Nobody is asked over the network because of a misspelt id alone.
+
+    Raises:
+        InvalidParameterError: the id is empty, or means both a catalogue model and a folder.
+        ModelNotFoundError: none of these; the text names the nearest ids.
+    """
+    if isinstance(model, os.PathLike):
+        return LOCAL, os.fspath(model)
+    if not isinstance(model, str) or not model.strip() or "\0" in model:
+        raise InvalidParameterError(f"{model!r} is no model id.", needs="a model id or a path", found=repr(model))
+    if provider is not None:
+        return provider, model.removeprefix(f"{provider}:")
+    scheme = _SCHEME.match(model)
+    if scheme is not None:
+        name = scheme["name"].lower()
+        return (name if name in known_providers() else ANY_STORAGE), model
+    prefix, separator, rest = model.partition(":")
+    if separator and len(prefix) > 1 and prefix in known_providers():
+        return prefix, rest
+    if _looks_like_path(model):
+        return LOCAL, model
+    return _by_name(model, hosted=api_key is not None or config.hosted_api_known())
+
+
+def _looks_like_path(text: str) -> bool:
+    return bool(_PATH_START.match(text)) or text.endswith(("/", "\\")) or Path(text).suffix.lower() in _FILE_SUFFIXES
+
+
+def _by_name(text: str, *, hosted: bool) -> tuple[str, str]:
+    ids = open_catalogue().models
+    known = text in ids
+    exists = Path(text).exists()
+    if known and exists:
+        raise InvalidParameterError(
+            f"{text!r} is a model of the open catalogue and also a path here; "
+            f"write '{OPEN_CATALOGUE}:{text}' or '{LOCAL}:{text}'."
+        )
+    if known:
+        return OPEN_CATALOGUE, text
+    if exists:
+        raise InvalidParameterError(f"{text!r} is no model id but a path here; write '{LOCAL}:{text}'.")
+    if hosted:
+        return HOSTED_API, text
+    raise ModelNotFoundError(
+        f"no model {text!r} in the open catalogue; {nearest_hint(text, ids)}.",
+        fix=f"inference-models list shows them all; for a file or folder write '{LOCAL}:{text}', "
+        f"for the hosted API '{HOSTED_API}:{text}'",
+    )

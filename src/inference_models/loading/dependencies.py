@@ -1,0 +1,184 @@
+"""Models that a model needs: loaded with it, one level deep, or supplied by the caller."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
+
+from inference_models.entities import BackendType, Quantization
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    DependencyModelParametersValidationError,
+    PreloadedDependencyMismatchError,
+    nearest_hint,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from inference_models.entities import ModelDependency, ModelMetadata
+
+    LoadModel = Callable[..., Any]
+    """`AutoModel.from_pretrained`."""
+
+FORWARDED = (
+    "owlv2_class_embeddings_cache",
+    "owlv2_enforce_model_compilation",
+    "owlv2_images_embeddings_cache",
+)
+"""Options of the model that its dependencies get too, unless `forwarded_kwargs=` names others."""
+
+
+@dataclass(frozen=True)
+class SuppliedDependency:
+    """A model the caller has loaded already; its ids must be exactly those the provider states."""
+
+    model_id: str
+    model_package_id: str | None
+    instance: Any
+
+
+class DependencyModelParameters(BaseModel):
+    """How to load one model among several. Names that are not listed go to the model's class."""
+
+    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True, protected_namespaces=())
+
+    model_id_or_path: StrictStr | None = None
+    weights_provider: StrictStr | None = None
+    model_package_id: StrictStr | None = None
+    backend: StrictStr | BackendType | list[StrictStr | BackendType] | None = None
+    batch_size: int | tuple[int, int] | None = None
+    quantization: StrictStr | Quantization | list[StrictStr | Quantization] | None = None
+    onnx_execution_providers: list[StrictStr | tuple[StrictStr, dict[str, Any]]] | None = None
+    device: Any = None
+    """Its own: that of the model which needs it is not taken over."""
+    default_onnx_trt_options: StrictBool = True
+    nms_fusion_preferences: StrictBool | dict[str, Any] | None = Field(default=None)
+    model_type: StrictStr | None = None
+    task_type: StrictStr | None = None
+
+    def stated(self) -> dict[str, Any]:
+        """What was given, by the names of `AutoModel.from_pretrained`."""
+        return {name: getattr(self, name) for name in self.model_fields_set}
+
+
+@dataclass(frozen=True, kw_only=True)
+class DependencyRequest:
+    """What the caller of the outer model said about the inner ones, and what they share with it."""
+
+    allowed: bool = True
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Name of a dependency -> `DependencyModelParameters`, or their fields as a mapping."""
+    preloaded: Mapping[str, SuppliedDependency] = field(default_factory=dict)
+    shared: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments every dependency is loaded with: provider, key, security switches."""
+    outer: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """Options of the outer model; those named in `forwarded` are passed on."""
+    forwarded: Iterable[str] = FORWARDED
+
+
+def load_dependencies(model: ModelMetadata, request: DependencyRequest, load: LoadModel) -> dict[str, Any]:
+    """The models that `model` needs, by the names it knows them by; {} when it needs none.
+
+    When one of them cannot be loaded, those that were loaded before are closed.
+
+    Raises:
+        CorruptedModelPackageError: it needs models, and loading them was forbidden.
+        DependencyModelParametersValidationError: parameters for a name it does not need, or that make no sense.
+        PreloadedDependencyMismatchError: a supplied model is not the one it needs.
+    """
+    needed = {dependency.name: dependency for dependency in model.model_dependencies or ()}
+    _refuse_unknown(model, needed, request)
+    for name, supplied in request.preloaded.items():
+        _check_supplied(model, needed[name], supplied)
+    to_load = [dependency for name, dependency in needed.items() if name not in request.preloaded]
+    if to_load and not request.allowed:
+        raise CorruptedModelPackageError(
+            f"model {model.model_id!r} needs other models, and loading them was not allowed.",
+            needs=", ".join(f"{item.name} ({item.model_id})" for item in to_load),
+            found="allow_loading_dependency_models=False, or a model that is itself a dependency",
+            fix="pass them as preloaded_model_dependencies",
+        )
+    loaded: dict[str, Any] = {}
+    try:
+        for dependency in to_load:
+            loaded[dependency.name] = load(**_arguments(dependency, request))
+    except BaseException:
+        close_models(loaded.values())
+        raise
+    return {name: loaded[name] if name in loaded else request.preloaded[name].instance for name in needed}
+
+
+def close_models(models: Iterable[Any]) -> None:
+    """Close what can be closed."""
+    for model in models:
+        close = getattr(model, "close", None)
+        if callable(close):
+            with suppress(RuntimeError):
+                close()
+
+
+def parse_model_parameters(value: object, *, where: str) -> DependencyModelParameters:
+    """`value`, a mapping or such parameters already, checked.
+
+    Raises:
+        DependencyModelParametersValidationError: a field has a value that makes no sense.
+    """
+    if isinstance(value, DependencyModelParameters):
+        return value
+    try:
+        return DependencyModelParameters.model_validate(value)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][:1]) or "the whole"
+        raise DependencyModelParametersValidationError(
+            f"{where}: {name} cannot be used.", needs=first["msg"], found=repr(first["input"])
+        ) from exc
+
+
+def _arguments(dependency: ModelDependency, request: DependencyRequest) -> dict[str, Any]:
+    where = f"dependency_models_params[{dependency.name!r}]"
+    own = parse_model_parameters(request.params.get(dependency.name, {}), where=where).stated()
+    forwarded = {name: request.outer[name] for name in request.forwarded if name in request.outer}
+    return {
+        **request.shared,
+        **forwarded,
+        **own,
+        # What the provider states wins over what the caller says.
+        "model_id_or_path": dependency.model_id,
+        "model_package_id": dependency.model_package_id,
+        "allow_loading_dependency_models": False,
+    }
+
+
+def _refuse_unknown(model: ModelMetadata, needed: Mapping[str, ModelDependency], request: DependencyRequest) -> None:
+    for name in request.params:
+        if name not in needed:
+            raise DependencyModelParametersValidationError(
+                f"dependency_models_params: model {model.model_id!r} needs no {name!r}; {nearest_hint(name, needed)}."
+            )
+    for name in request.preloaded:
+        if name not in needed:
+            raise PreloadedDependencyMismatchError(
+                f"preloaded_model_dependencies: model {model.model_id!r} needs no {name!r}; "
+                f"{nearest_hint(name, needed)}."
+            )
+
+
+def _check_supplied(model: ModelMetadata, dependency: ModelDependency, supplied: object) -> None:
+    if not isinstance(supplied, SuppliedDependency):
+        found = f"a {type(supplied).__name__}"
+        needs = "SuppliedDependency(model_id, model_package_id, instance)"
+    elif (supplied.model_id, supplied.model_package_id) != (dependency.model_id, dependency.model_package_id):
+        found = f"{supplied.model_id!r}, package {supplied.model_package_id!r}"
+        needs = f"{dependency.model_id!r}, package {dependency.model_package_id!r}"
+    else:
+        return
+    raise PreloadedDependencyMismatchError(
+        f"the model supplied as {dependency.name!r} is not the one that {model.model_id!r} needs.",
+        needs=needs,
+        found=found,
+    )

@@ -1,0 +1,47 @@
+"""From a described package to its files: in place where they are local, else through the verified store."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from inference_models.cache.store import PackageKey, PackageStore
+from inference_models.entities import LocalFileArtefactSpecs
+from inference_models.loading.resolutions import without_query
+from inference_models.package.folder import read_package, read_package_folder
+from inference_models.providers import NO_OPTIONS
+
+if TYPE_CHECKING:
+    from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.package.folder import PackageFolder
+    from inference_models.providers import DescribeOptions, Provider
+
+
+@dataclass(frozen=True)
+class Source:
+    """A provider under the name it was asked for."""
+
+    name: str
+    provider: Provider
+    model_id: str = ""
+    """As the caller wrote it, without the provider."""
+    stated: DescribeOptions = NO_OPTIONS
+    """What the provider was told."""
+
+
+def fetch_package(
+    model: ModelMetadata, package: ModelPackageMetadata, source: Source, *, store: PackageStore | None = None
+) -> PackageFolder:
+    """The package with all its files on this machine; a complete cached one costs no network and no writes.
+
+    Raises:
+        ModelRetrievalError: the provider cannot hand a file over, or what it handed over is not what it announced.
+        CorruptedModelPackageError: the files contradict each other.
+        EnvironmentConfigurationError: the cache folder cannot be written to.
+    """
+    artefacts = package.package_artefacts
+    if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
+        return read_package(artefacts)
+    model_id = package.cache_model_id or without_query(model.model_id)
+    key = PackageKey(source.name, model_id, package.package_id)
+    return read_package_folder((store or PackageStore()).ensure(key, artefacts, source.provider))

@@ -1,0 +1,281 @@
+"""From a package whose files are here to the object the caller holds."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import sys
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from inference_models.backends import find_backend
+from inference_models.backends.session import SessionRequest
+from inference_models.entities import BackendType, ResolvedModelMetadata
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    MissingModelInitParameterError,
+    ModelImplementationNotFoundError,
+    refuse_unknown_options,
+)
+from inference_models.families import DetectionGraph, find_graph, module_builder
+from inference_models.machine.hardware import usable_cpus
+from inference_models.machine.verdicts import LIBRARY_OF_RUNTIME, ensure_importable
+from inference_models.package.class_names import read_labels
+from inference_models.package.code import load_model_class
+from inference_models.providers.local import FUSED, HINTS
+from inference_models.tasks.graph_classification import GraphClassifier, GraphMultiLabelClassifier
+from inference_models.tasks.graph_detection import GraphDetector
+from inference_models.tasks.graph_input import (
+    InputHints,
+    fit_default_spec,
+    fit_stated_spec,
+    hint_of_default_spec,
+    hint_of_stated_spec,
+)
+from inference_models.tasks.graph_runner import OpenedGraph
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from inference_models.backends.session import InputHint, Session
+    from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.families import Graph
+    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.plan import Plan
+    from inference_models.options import LoadOptions
+    from inference_models.package.folder import PackageFolder
+    from inference_models.package.inference_config import InferenceConfig
+    from inference_models.tasks.any_model import AnyModel
+
+_log = logging.getLogger("inference-models")
+_ACTIVATION = {"classification": "softmax", "multi-label-classification": "sigmoid", "object-detection": "nms"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadRequest:
+    """How to open a package."""
+
+    options: LoadOptions
+    device: str | None = None
+    execution_providers: tuple[Any, ...] | None = None
+    extra: Mapping[str, Any] | None = None
+    """Options for a package that brings its own code."""
+    dependencies: Mapping[str, Any] | None = None
+    """Models such a package needs, by its names for them."""
+
+    def with_plan(self, plan: Plan) -> LoadRequest:
+        """The same, with the settings of `plan`."""
+        options = self.options if plan.threads is None else replace(self.options, threads=plan.threads)
+        providers = self.execution_providers if plan.execution_providers is None else plan.execution_providers
+        return replace(self, options=options, execution_providers=providers)
+
+
+def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFolder, request: LoadRequest) -> AnyModel:
+    """The model in `folder`, opened by the runtime of `candidate` and ready to be called.
+
+    Raises:
+        ModelLoadingError: the package is damaged, contradicts itself, or brings code that was not allowed.
+        EnvironmentConfigurationError: the device that was asked for cannot be used.
+    """
+    package = candidate.package
+    if package.backend is BackendType.CUSTOM:
+        return _load_code(model, package, folder, request)
+    graph = find_graph(model.model_architecture, model.task_type or "")
+    session = _open(candidate.runtime, folder, graph, request)
+    try:
+        loaded = _bind(_opened(model, package, folder, graph, session, request), graph, model.task_type)
+    except BaseException:
+        session.close()
+        raise
+    loaded.resolved_model = _of_session(_resolved(model, package, session.running_on), candidate, session, request)
+    return loaded
+
+
+def _load_code(
+    model: ModelMetadata, package: ModelPackageMetadata, folder: PackageFolder, request: LoadRequest
+) -> AnyModel:
+    consent = request.options.allow_local_code_packages
+    model_class = cast("Any", load_model_class(folder.directory, folder.model, consent))
+    device = request.device or "cpu"
+    providers = request.execution_providers
+    offered = {
+        "onnx_execution_providers": None if providers is None else list(providers),
+        "device": _device_for_code(device),
+        "default_onnx_trt_options": True,
+        "engine_host_code_allowed": request.options.trt_engine_host_code_allowed,
+        **_stated_by_provider(model, package, request),
+    }
+    keywords = _keywords_taken(model_class.from_pretrained, offered, request.extra or {})
+    loaded = model_class.from_pretrained(str(folder.directory), **keywords)
+    if loaded is None:
+        raise CorruptedModelPackageError(
+            f"{folder.model.model_class}.from_pretrained returned nothing.", needs="the model", found="None"
+        )
+    # A class without a base of ours may refuse new attributes; the model works without it.
+    with suppress(AttributeError):
+        loaded.resolved_model = _resolved(model, package, device)
+    return cast("AnyModel", loaded)
+
+
+def _stated_by_provider(model: ModelMetadata, package: ModelPackageMetadata, request: LoadRequest) -> dict[str, object]:
+    """What a code package gets only where there is some."""
+    recommended = package.recommended_parameters or model.recommended_parameters
+    facts = {"recommended_parameters": recommended, "model_dependencies": request.dependencies}
+    return {name: value for name, value in facts.items() if value}
+
+
+def _keywords_taken(
+    function: Callable[..., object], offered: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """`given` with those of `offered` that `function` takes; a name in `given` that it does not take is refused."""
+    parameters = inspect.signature(function).parameters
+    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
+        return {**offered, **given}
+    refuse_unknown_options(given, parameters, where="from_pretrained of the package")
+    return {**{name: value for name, value in offered.items() if name in parameters}, **given}
+
+
+def _device_for_code(device: str) -> object:
+    """A torch device for code that imports torch, which expects one; else the name."""
+    torch = sys.modules.get("torch")
+    return device if torch is None else torch.device(device)
+
+
+def _open(runtime: BackendType, folder: PackageFolder, graph: Graph, request: LoadRequest) -> Session:
+    backend = find_backend(runtime)
+    if backend is None:
+        raise ModelImplementationNotFoundError(f"no backend runs {runtime.value} packages in this release.")
+    library = LIBRARY_OF_RUNTIME.get(runtime)
+    if library is not None:
+        ensure_importable(library)
+    session = backend.open_session(
+        SessionRequest(
+            directory=folder.directory,
+            files=folder.files,
+            device=request.device,
+            threads=request.options.threads,
+            execution_providers=request.execution_providers,
+            allow_fallback=request.options.allow_fallback,
+            free_input_dims=folder.inference.free_input_dims if folder.inference else {},
+            input_hint=_input_hint(folder, graph),
+            module=module_builder(graph),
+        )
+    )
+    try:
+        _check_device(request, session)
+    except EnvironmentConfigurationError:
+        session.close()
+        raise
+    return session
+
+
+def _input_hint(folder: PackageFolder, graph: Graph) -> InputHint:
+    config = folder.inference
+    if config is None:
+        return hint_of_default_spec(graph.preprocess, _hints(folder))
+    return hint_of_stated_spec(config.preprocess, config.forward_pass.static_batch_size)
+
+
+def _check_device(request: LoadRequest, session: Session) -> None:
+    """Compare where the session runs with what was asked for: nothing runs elsewhere unless that was allowed."""
+    wanted, used = request.device, session.running_on
+    # A device named without a number is any of its kind; explicit execution providers decide by themselves.
+    if wanted is None or used == wanted or used.partition(":")[0] == wanted or request.execution_providers is not None:
+        return
+    if request.options.allow_fallback:
+        _log.warning("device %r was chosen; the model runs on %r, as allow_fallback permits", wanted, used)
+        return
+    raise EnvironmentConfigurationError(
+        f"device {wanted!r} was chosen, but the model was opened on {used!r}.",
+        needs=wanted,
+        found=used,
+        fix="pass allow_fallback=True to run it there, or check the driver of the device: inference-models doctor",
+    )
+
+
+def _opened(
+    model: ModelMetadata,
+    package: ModelPackageMetadata,
+    folder: PackageFolder,
+    graph: Graph,
+    session: Session,
+    request: LoadRequest,
+) -> OpenedGraph:
+    config = folder.inference
+    if config is None:
+        preprocess = fit_default_spec(graph.preprocess, session, _hints(folder))
+    else:
+        preprocess = fit_stated_spec(config.preprocess, session, graph.instead_of_fit_longer_edge)
+    return OpenedGraph(
+        session=session,
+        preprocess=preprocess,
+        class_names=_class_names(model, folder, request.options),
+        fused=_is_fused(package, config, model.task_type),
+        max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
+        recommended=package.recommended_parameters or model.recommended_parameters,
+        arrays=request.options.arrays,
+        label=f"model {model.model_id!r}",
+    )
+
+
+def _hints(folder: PackageFolder) -> InputHints:
+    stated = json.loads(folder.texts.get(HINTS, "{}"))
+    size = stated.get("input_size")
+    return InputHints(input_size=tuple(size) if size else None, stride=stated.get("stride"))
+
+
+def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptions) -> tuple[str, ...]:
+    if options.labels is not None:
+        return read_labels(options.labels)
+    if folder.class_names is not None:
+        return folder.class_names
+    raise MissingModelInitParameterError(
+        f"model {model.model_id!r} does not say what its classes are called.",
+        needs="class_names.txt in the package, or labels=",
+        found="neither",
+        fix='pass labels="labels.txt" (one name per line), a list of names, or labels="coco"',
+    )
+
+
+def _is_fused(package: ModelPackageMetadata, config: InferenceConfig | None, task: str | None) -> bool:
+    stated = config.post_processing if config else None
+    wanted = _ACTIVATION.get(task or "")
+    if stated is not None and stated.type != wanted:
+        raise CorruptedModelPackageError(
+            f"inference_config.json: post_processing.type does not suit {task}.",
+            needs=repr(wanted),
+            found=repr(stated.type),
+        )
+    return bool(stated and stated.fused) or FUSED in (package.model_features or {})
+
+
+def _bind(opened: OpenedGraph, graph: Graph, task: str | None) -> AnyModel:
+    if isinstance(graph, DetectionGraph):
+        return GraphDetector(opened, graph)
+    return (GraphMultiLabelClassifier if task == "multi-label-classification" else GraphClassifier)(opened, graph)
+
+
+def _resolved(model: ModelMetadata, package: ModelPackageMetadata, device: str) -> ResolvedModelMetadata:
+    return ResolvedModelMetadata(
+        model_id=model.model_id,
+        model_package_id=package.package_id,
+        backend=package.backend.value,
+        quantization=package.quantization.value if package.quantization else "unknown",
+        device=device,
+        package_format=package.backend.value,
+        license=model.license,
+    )
+
+
+def _of_session(
+    resolved: ResolvedModelMetadata, candidate: Candidate, session: Session, request: LoadRequest
+) -> ResolvedModelMetadata:
+    return replace(
+        resolved,
+        backend=candidate.runtime.value,
+        execution_providers=session.execution_providers,
+        threads=(request.options.threads or usable_cpus()) if session.running_on == "cpu" else None,
+    )

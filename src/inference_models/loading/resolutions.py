@@ -1,0 +1,281 @@
+"""Remembered decisions: what a provider said about a model, and which of its packages was loaded here.
+
+Two entries are kept for each load. The *description* depends on the provider, the id and the credential; the
+*decision* also on the request and on this machine, so that it is not found any more once a runtime is installed,
+updated or removed. Neither holds a key or a signed URL.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from hashlib import sha256
+from hmac import new as keyed_digest
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from inference_models import config
+from inference_models.cache.resolution_files import FORMAT, AutoResolutionCacheEntry, FileResolutionCache, is_fresh
+from inference_models.entities import FileDownloadSpecs, LocalFileArtefactSpecs
+from inference_models.errors import ModelRetrievalError
+from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
+from inference_models.providers import NO_OPTIONS
+from inference_models.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from inference_models.cache.resolution_files import AutoResolutionCache
+    from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.machine.environment import Environment
+    from inference_models.negotiate.request import PackageRequest
+    from inference_models.providers import DescribeOptions
+
+_log = logging.getLogger("inference-models")
+ASK_NOBODY = frozenset({"local", "wheel"})
+"""Providers that know everything without being asked over a network: remembering them could only be wrong."""
+_KEY_VARIABLES = {
+    "huggingface": ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
+    "roboflow": ("ROBOFLOW_API_KEY",),
+}
+_HOST_VARIABLES = {
+    "huggingface": ("HF_ENDPOINT",),
+    "roboflow": ("ROBOFLOW_API_HOST", "ROBOFLOW_ENVIRONMENT", "ROBOFLOW_REGION"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """Everything an answer depends on."""
+
+    provider: str
+    model_id: str
+    request: PackageRequest
+    machine: str
+    """`machine_fingerprint`."""
+    options: DescribeOptions = NO_OPTIONS
+    execution_providers: tuple[Any, ...] | None = None
+    select: str = "auto"
+    """As in `LoadOptions`: what the declared order chose is no answer to `measured`, and the other way round."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A remembered answer."""
+
+    model: ModelMetadata
+    package_id: str | None
+    """None: only the description is known; which package fits has to be decided."""
+
+
+def machine_fingerprint(environment: Environment) -> str:
+    """Changes whenever this library, or a fact that decides what runs here or how fast, changes."""
+    return _digest([__version__, environment.fingerprint(), config.requested_execution_providers()])
+
+
+class Resolutions:
+    """Asks and fills a cache of answers."""
+
+    def __init__(self, cache: AutoResolutionCache | None = None, *, root: Path | None = None) -> None:
+        self._files = FileResolutionCache(root)
+        self._cache: AutoResolutionCache = self._files if cache is None else cache
+
+    def recall(self, question: Question, *, any_age: bool = False) -> Decision | None:
+        """The answer to the same question, else a description of the same model; None when neither is known.
+
+        Args:
+            question: What is to be loaded, where and by whom.
+            any_age: Also take answers past their lifetime: without a network there are no newer ones. An answer in
+                a cache that must not be written to never ages, since nothing could replace it.
+        """
+        if question.provider in ASK_NOBODY:
+            return None
+        any_age = any_age or not self._files.is_writable()
+        keys = self._keys(question, self._files.salt())
+        for key, decides in zip(keys, (True, False, False), strict=True):
+            if key is None or (decides and question.select == "measured"):
+                continue
+            entry = self._entry(key, question)
+            if entry is None or not (any_age or is_fresh(entry)):
+                continue
+            model = self._model(key, entry)
+            if model is not None:
+                return Decision(model, entry.model_package_id if decides else None)
+        return None
+
+    def remember(self, question: Question, model: ModelMetadata, package_id: str | None) -> None:
+        """Keep what the provider said, and the package that was loaded (None: nothing was loaded)."""
+        asked = question.provider not in ASK_NOBODY
+        entry = _entry_of(question.provider, question.model_id, model) if asked else None
+        if entry is None:
+            return
+        decision, description, _ = self._keys(question, self._files.salt(create=_credential(question) is not None))
+        if description is not None:
+            self._cache.register(description, entry)
+        if decision is not None and package_id is not None:
+            self._cache.register(decision, entry.model_copy(update={"model_package_id": package_id}))
+
+    def decide(self, question: Question, package_id: str) -> None:
+        """Answer the same question with this package from now on; where no answer is known, there is none to change."""
+        decision, description, shared = self._keys(question, self._files.salt())
+        if decision is None or question.provider in ASK_NOBODY:
+            return
+        found = (self._entry(key, question) for key in (description, shared) if key is not None)
+        entry = next((entry for entry in found if entry is not None), None)
+        if entry is not None:
+            self._cache.register(decision, entry.model_copy(update={"model_package_id": package_id}))
+
+    def remember_for_everyone(self, provider: str, model_id: str, model: ModelMetadata) -> None:
+        """Keep a description that came with the files themselves, for any credential."""
+        if provider not in ASK_NOBODY and (entry := _entry_of(provider, model_id, model)) is not None:
+            self._cache.register(_shared_key(provider, model_id), entry)
+
+    def forget(self, question: Question) -> None:
+        """Drop the answer and the description."""
+        for key in self._keys(question, self._files.salt()):
+            if key is not None:
+                self._cache.invalidate(key)
+
+    def _keys(self, question: Question, salt: bytes | None) -> tuple[str | None, str | None, str]:
+        """Of the decision, of the description, and of the description for everyone."""
+        shared = _shared_key(question.provider, question.model_id)
+        secret = _credential(question)
+        if secret is not None and salt is None:
+            return None, None, shared
+        who = None if secret is None else keyed_digest(salt or b"", secret, "sha256").hexdigest()
+        stated = question.options
+        hosts = [os.environ.get(name, "") for name in _HOST_VARIABLES.get(question.provider, ())]
+        description = _digest([shared, who, hosts, stated.architecture, stated.task_type, repr(stated.labels)])
+        wishes = repr(replace(question.request, backends=None, quantizations=None))
+        kinds = [_sorted_values(question.request.backends), _sorted_values(question.request.quantizations)]
+        providers = repr(question.execution_providers)
+        order = ["order"] if question.select == "order" else []
+        return _digest([description, wishes, kinds, providers, question.machine, *order]), description, shared
+
+    def _entry(self, key: str, question: Question) -> AutoResolutionCacheEntry | None:
+        found = self._cache.retrieve(key)
+        if found is None:
+            return None
+        try:
+            entry = AutoResolutionCacheEntry.model_validate(found)
+        except ValidationError:
+            return None
+        asked = question.provider, without_query(question.model_id)
+        same = (entry.format, entry.provider, entry.model_id) == (FORMAT, *asked)
+        return entry if same else None
+
+    def _model(self, key: str, entry: AutoResolutionCacheEntry) -> ModelMetadata | None:
+        try:
+            return metadata_from_json(entry.description)
+        except ValueError as exc:
+            _log.warning("the remembered description of %r was ignored: %s", entry.model_id, exc)
+            self._cache.invalidate(key)
+            return None
+
+
+class RememberedProvider:
+    """Stands in for a provider that is not asked: every file of the model is already here."""
+
+    def __init__(self, model: ModelMetadata) -> None:
+        self._model = model
+
+    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:  # noqa: ARG002
+        """What was remembered."""
+        return self._model
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        """Never possible: URLs are not remembered.
+
+        Raises:
+            ModelRetrievalError: always; the file went away after it had been seen.
+        """
+        raise ModelRetrievalError(
+            f"{file.file_handle} of {self._model.model_id!r} left the cache while it was loaded.",
+            needs="a package that stays in the cache",
+            found="a file that was removed or damaged in this moment",
+            fix="load the model again",
+        )
+
+    def close(self) -> None:
+        """Nothing to free."""
+
+
+def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolutionCacheEntry | None:
+    """None for a description that could not be given back exactly, or whose files belong to the user."""
+    artefacts = [item for package in model.model_packages for item in package.package_artefacts]
+    if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
+        return None
+    kept = without_signatures(model)
+    try:
+        description = json.loads(json.dumps(metadata_to_json(kept), allow_nan=False))
+        if metadata_from_json(description) != kept:
+            return None
+    except (TypeError, ValueError):
+        return None
+    return AutoResolutionCacheEntry(
+        provider=provider,
+        model_id=without_query(model_id),
+        canonical_model_id=kept.model_id,
+        created_at=datetime.now(timezone.utc),
+        description=description,
+    )
+
+
+def without_signatures(model: ModelMetadata) -> ModelMetadata:
+    """`model` with URLs that give no access: without query and user; those of files without fragment, too."""
+    needed = model.model_dependencies
+    return replace(
+        model,
+        model_id=without_query(model.model_id),
+        model_packages=[_unsigned(package) for package in model.model_packages],
+        model_dependencies=needed
+        and [item.model_copy(update={"model_id": without_query(item.model_id)}) for item in needed],
+    )
+
+
+def without_query(model_id: str) -> str:
+    """`model_id`; where it is a URL, without its query, which may be a signature, and with its fragment."""
+    place, mark, fragment = model_id.partition("#")
+    if "//" not in place.partition("?")[0]:
+        return model_id
+    return place.partition("?")[0] + mark + fragment
+
+
+def _unsigned(package: ModelPackageMetadata) -> ModelPackageMetadata:
+    return replace(package, package_artefacts=[_unsigned_file(item) for item in package.package_artefacts])
+
+
+def _unsigned_file(item: Any) -> Any:
+    if not isinstance(item, FileDownloadSpecs) or "://" not in item.download_url:
+        return item
+    scheme, _, rest = item.download_url.partition("://")
+    host, slash, path = rest.split("?", 1)[0].split("#", 1)[0].partition("/")
+    return replace(item, download_url=f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
+
+
+def _credential(question: Question) -> bytes | None:
+    """Everything secret that decides what a provider shows; None when there is nothing."""
+    stated = question.options
+    names = _KEY_VARIABLES.get(question.provider, ())
+    key = None if stated.api_key == "local" else stated.api_key
+    key = key or next((value for name in names if (value := os.environ.get(name, "").strip())), None)
+    if not (key or stated.extra_query_params or stated.extra_headers):
+        return None
+    return json.dumps([key, sorted(stated.extra_query_params), sorted(stated.extra_headers)]).encode()
+
+
+def _shared_key(provider: str, model_id: str) -> str:
+    return _digest([FORMAT, provider, without_query(model_id)])
+
+
+def _sorted_values(kinds: Sequence[Any] | frozenset[Any] | None) -> list[str] | None:
+    return None if kinds is None else sorted(kind.value for kind in kinds)
+
+
+def _digest(facts: Sequence[Any]) -> str:
+    return sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,0 +1,1 @@
+"""Facts of this computer, and child processes that find them out."""

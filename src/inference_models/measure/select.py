@@ -1,0 +1,77 @@
+"""Which admissible candidate is opened first, and with which settings."""
+
+from __future__ import annotations
+
+import logging
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from inference_models.negotiate.plan import Plan, Selection
+
+if TYPE_CHECKING:
+    from inference_models.entities import ModelMetadata
+    from inference_models.loading.fetch import Source
+    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.remember import LoadMemory
+    from inference_models.negotiate.choose import Choice
+
+_log = logging.getLogger("inference-models")
+
+
+_ONE_AT_A_TIME = Lock()
+"""Two measurements in one process would each measure the noise of the other."""
+
+
+def select_plans(
+    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: LoadMemory
+) -> Selection:
+    """The admissible candidates, best first: what was measured to be fastest here, then the declared order.
+
+    With `select="measured"` and nothing remembered, they are measured now, which takes up to a minute.
+    """
+    plans = tuple(Plan(candidate) for candidate in choice.admissible)
+    in_order = Selection(plans, "order" if memory.request.package_id is None else "package id")
+    if load.options.select == "order":
+        return in_order
+    fastest = remembered_plan(model, source, choice, load, memory)
+    if fastest is None and load.options.select == "measured":
+        with _ONE_AT_A_TIME:
+            fastest = remembered_plan(model, source, choice, load, memory)
+            fastest = fastest or _measured_plan(model, source, choice, load, memory)
+    if fastest is None:
+        return in_order
+    # Where its settings do not open any more, the candidate may still open without them.
+    return Selection((fastest, *(plan for plan in plans if plan != fastest)), "measured")
+
+
+def remembered_plan(
+    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: LoadMemory
+) -> Plan | None:
+    """What an earlier measurement found fastest for the same request on this machine, if it can still be loaded.
+
+    It holds only where all that fits now was looked at then. Only looks: nothing is measured, fetched or written. None
+    with `select="order"`.
+    """
+    from inference_models.measure.settings import plans_to_measure  # noqa: PLC0415 - makes plans
+    from inference_models.measure.store import MeasurementStore, covers, find_plan, subject_of  # noqa: PLC0415
+
+    if load.options.select == "order":
+        return None
+    found = MeasurementStore().read(subject_of(model, source.name, load, memory))
+    if found is None:
+        return None
+    if not covers(found.looked_at, memory.candidates(source, choice)):
+        _log.info("what was measured for %r is not used: there are packages it did not look at", model.model_id)
+        return None
+    return find_plan(plans_to_measure(choice, load, memory.environment), found.winner)
+
+
+def _measured_plan(
+    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: LoadMemory
+) -> Plan | None:
+    """The fastest, measured now; None where that cannot be found out, which the log says."""
+    from inference_models.measure.progress import shown_progress  # noqa: PLC0415 - only needed to measure
+    from inference_models.measure.tune import Asking, TuneOptions, fastest_plan  # noqa: PLC0415
+
+    with shown_progress() as progress:
+        return fastest_plan(Asking(model, source, choice, load, memory), TuneOptions(progress=progress))

@@ -1,0 +1,198 @@
+"""Checks of the machine: its platform, what is installed, its devices and their memory."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+
+from inference_models.backends import find_backend
+from inference_models.backends.onnx_providers import COREML, CUDA, DIRECTML, TENSORRT
+from inference_models.entities import BackendType
+from inference_models.machine.mends import DOCTOR, mend_of
+from inference_models.negotiate.checks_onnx import PLATFORM_OF_DEVICE, install_for, providers_used
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+    from inference_models.errors import Rejection
+    from inference_models.machine.environment import Environment, Gpu
+    from inference_models.negotiate.checks import Case
+    from inference_models.negotiate.request import PackageRequest
+
+LIBRARIES: dict[BackendType, tuple[str, str]] = {
+    BackendType.COREML: ("coremltools", "coremltools"),
+    BackendType.HF: ("transformers", "transformers"),
+    BackendType.LITERT: ("litert", "ai-edge-litert"),
+    BackendType.ONNX: ("onnxruntime", "onnxruntime"),
+    BackendType.OPENVINO: ("openvino", "openvino"),
+    BackendType.TORCH: ("torch", "torch"),
+    BackendType.TORCH_SCRIPT: ("torch", "torch"),
+    BackendType.TRT: ("tensorrt", "tensorrt"),
+}
+"""Runtime to library, as in `Environment.installed`, and the distribution that brings it."""
+DEVICES: dict[BackendType, tuple[str, ...]] = {
+    BackendType.COREML: ("mps", "cpu"),
+    BackendType.HF: ("cpu", "cuda", "mps"),
+    BackendType.LITERT: ("cpu",),
+    BackendType.NULL: ("cpu",),
+    BackendType.ONNX: ("cpu", "cuda", "mps", "coreml", "directml"),
+    BackendType.OPENVINO: ("cpu", "gpu", "npu"),
+    BackendType.TORCH: ("cpu", "cuda", "mps"),
+    BackendType.TORCH_SCRIPT: ("cpu", "cuda", "mps"),
+    BackendType.TRT: ("cuda",),
+}
+"""Kinds of device a runtime computes on, for those that are known."""
+PLATFORMS: dict[BackendType, tuple[tuple[str, ...], str]] = {
+    BackendType.COREML: (("darwin arm64",), "macOS on Apple silicon"),
+    BackendType.TRT: (("linux", "win32"), "Linux or Windows"),
+}
+"""Where a runtime exists, as `Environment.system` begins, and in words; those that are not listed: everywhere."""
+_KIND_OF_PROVIDER = {CUDA: "cuda", COREML: "coreml", DIRECTML: "directml", TENSORRT: "cuda"}
+_GB = 1e9
+_MB = 1_000_000
+_NODES = {"gpu": "a GPU (/dev/dri/renderD*)", "npu": "an NPU (/dev/accel/accel*)"}
+"""Kinds of device that Linux shows as nodes."""
+
+
+def check_platform(case: Case) -> Rejection | None:
+    """Refuses runtimes that do not exist for this operating system."""
+    platform = PLATFORMS.get(case.runtime)
+    if platform is None or case.environment.system.startswith(platform[0]):
+        return None
+    return case.refuse("platform", platform[1], case.environment.system)
+
+
+def check_runtime(case: Case) -> Rejection | None:
+    """Refuses runtimes that are not installed, are too old, or cannot be imported."""
+    library, distribution = LIBRARIES.get(case.runtime, (None, None))
+    if library is not None and library in case.environment.broken:
+        needs = f"{'an' if library[0] in 'aeiou' else 'a'} {library} that can be imported"
+        problem = case.environment.broken[library]
+        return case.refuse("runtime", needs, problem, _mend(case, library, distribution, problem))
+    backend = find_backend(case.runtime)
+    if backend is None:
+        return _check_library(case, library, distribution)
+    installed = case.environment.runtimes.get(case.runtime)
+    if installed is not None:
+        if _satisfies(backend.REQUIRES, installed):
+            return None
+        requirement = Requirement(backend.REQUIRES)
+        newer = f"{_build(case, distribution or requirement.name)}{requirement.specifier}"
+        return case.refuse("runtime", backend.REQUIRES, str(installed), f'pip install -U "{newer}"')
+    if library is None and case.runtime not in case.environment.runtimes:
+        return None  # a plug-in that was registered after this machine was looked at
+    return case.refuse("runtime", backend.REQUIRES, "not installed", install_for(case, backend.INSTALL))
+
+
+def _mend(case: Case, library: str, distribution: str | None, problem: str) -> str | None:
+    """The command that most likely makes a library importable; None where only looking closer helps."""
+    version = case.environment.installed.get(library)
+    known = None if version is None else f"{_build(case, distribution)} {version}"
+    label = case.environment.builds.get(library, known)
+    if label is None:
+        return f"pip install --force-reinstall {_build(case, distribution)}"
+    mend = mend_of(label, problem)
+    return None if mend == DOCTOR else mend
+
+
+def check_device(case: Case) -> Rejection | None:
+    """Refuses devices that this machine does not show, or that the runtime does not compute on."""
+    device = case.request.device or ("cuda" if case.runtime is BackendType.TRT else None)
+    kinds = DEVICES.get(case.runtime)
+    if device is None or (case.request.allow_fallback and (kinds is None or "cpu" in kinds)):
+        return None
+    kind = device.partition(":")[0]
+    if kinds is not None and kind not in kinds:
+        usable = "cuda" if kind == "gpu" and case.environment.gpus and "cuda" in kinds else kinds[0]
+        found = f"{case.runtime.value}, which runs on {' or '.join(kinds)}"
+        return case.refuse("device", f"a backend for {kind}", found, change={"device": usable})
+    if kind == "cuda":
+        return _check_cuda_device(case, device)
+    shown = case.environment.accelerators
+    if kind in _NODES and shown is not None and kind not in shown:
+        return case.refuse("device", f"{_NODES[kind]} for OpenVINO", "no such device", change={"device": "cpu"})
+    platform = PLATFORM_OF_DEVICE.get(kind)
+    if platform is None or case.environment.system.startswith(platform[0]):
+        return None
+    return case.refuse("device", platform[1], case.environment.system, change={"device": "cpu"})
+
+
+def _check_library(case: Case, library: str | None, distribution: str | None) -> Rejection | None:
+    """Of a runtime that this release does not drive, so that nothing states which version it needs."""
+    # TensorRT has a check of its own, which knows the version.
+    if library is None or case.runtime is BackendType.TRT or library in case.environment.installed:
+        return None
+    return case.refuse("runtime", library, "not installed", f"pip install {distribution}")
+
+
+def _check_cuda_device(case: Case, device: str) -> Rejection | None:
+    count = len(case.environment.gpus)
+    if count == 0:
+        return case.refuse("device", "a CUDA device", "no CUDA device", change={"device": "cpu"})
+    if int(device.partition(":")[2] or 0) < count:
+        return None
+    found = "one CUDA device, cuda:0" if count == 1 else f"{count} CUDA devices, cuda:0 to cuda:{count - 1}"
+    return case.refuse("device", f"device {device}", found, change={"device": "cuda:0"})
+
+
+def check_memory(case: Case) -> Rejection | None:
+    """Refuses packages that measured memory, or their mere size, says cannot fit."""
+    if device_kind(case) == "cuda":
+        return _check_gpu_memory(case)
+    available = case.environment.memory
+    if available is None:
+        return None
+    size = sum(getattr(item, "size", None) or 0 for item in case.package.package_artefacts)
+    if size <= available:
+        return None
+    return case.refuse("memory", f"{size / _GB:.1f} GB of memory for the files alone", f"{available / _GB:.1f} GB")
+
+
+def device_kind(case: Case) -> str:
+    """Where the candidate would compute: `cpu`, `cuda`, `mps`, ..."""
+    if case.runtime is BackendType.ONNX:
+        return _KIND_OF_PROVIDER.get(next(iter(providers_used(case)), ""), "cpu")
+    if case.request.device is not None:
+        return case.request.device.partition(":")[0]
+    kinds = DEVICES.get(case.runtime, ())
+    return "cuda" if case.environment.gpus and "cuda" in kinds else "cpu"
+
+
+def selected_gpus(request: PackageRequest, environment: Environment) -> tuple[Gpu, ...]:
+    """The NVIDIA devices a candidate may run on: the one that was asked for, or all; none for another device."""
+    if request.device is None:
+        return environment.gpus
+    kind, _, index = request.device.partition(":")
+    if kind != "cuda":
+        return ()
+    first = int(index or 0)
+    return environment.gpus[first : first + 1]
+
+
+def _check_gpu_memory(case: Case) -> Rejection | None:
+    gpus = selected_gpus(case.request, case.environment)[:1]
+    memory = gpus[0].memory if gpus else None
+    if memory is None:
+        return None
+    batch = case.request.batch_size[1] if case.request.batch_size else case.package.static_batch_size or 1
+    needed = case.package.memory_profile.vram_for_batch(batch)
+    if needed is None or needed * _MB <= memory:
+        return None
+    known = case.package.memory_profile.peak_vram_mb
+    fitting = [size for size, peak in known.items() if peak * _MB <= memory and size < batch]
+    change = {"batch_size": (max(fitting), max(fitting))} if fitting else {"device": "cpu"}
+    found = f"{memory // _MB} MB on {gpus[0].name}"
+    return case.refuse("memory", f"{needed} MB of GPU memory for batch {batch}", found, change=change)
+
+
+def _build(case: Case, distribution: str | None) -> str:
+    """The distribution to install: that of ONNX Runtime for CUDA where it is the one that is here."""
+    is_gpu_build = distribution == "onnxruntime" and CUDA in case.environment.execution_providers
+    return "onnxruntime-gpu" if is_gpu_build else distribution or ""
+
+
+@lru_cache(maxsize=64)
+def _satisfies(requirement: str, version: Version) -> bool:
+    return Requirement(requirement).specifier.contains(version, prereleases=True)

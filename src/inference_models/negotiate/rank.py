@@ -1,0 +1,231 @@
+"""The declared order of what can run: one list of keys, compared one after the other, the smaller value first."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from packaging.version import Version
+
+from inference_models.entities import BackendType, JetsonEnvironmentRequirements, Quantization
+from inference_models.negotiate.checks_machine import device_kind, selected_gpus
+from inference_models.negotiate.checks_tensorrt import normalized
+from inference_models.negotiate.nms_fusion import FEATURE, FusionWish, read_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from inference_models.entities import ServerEnvironmentRequirements
+    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.checks import Case
+
+    BuiltOn = ServerEnvironmentRequirements | JetsonEnvironmentRequirements | None
+
+RUNTIME_ORDER = (
+    BackendType.TRT,
+    BackendType.ONNX,
+    BackendType.TORCH,
+    BackendType.TORCH_SCRIPT,
+    BackendType.HF,
+    BackendType.OPENVINO,
+    BackendType.LITERT,
+    BackendType.COREML,
+    BackendType.ULTRALYTICS,
+    BackendType.VLLM,
+    BackendType.CUSTOM,
+    BackendType.NULL,
+)
+"""Best first. An engine built for this very GPU leads; then what gives the same answers everywhere, the lighter runtime
+before the heavier one; then what is made for one kind of hardware and may round differently, the one on more machines
+first; then code of others; and last what runs nothing. Which of them is fastest here is a matter of measuring."""
+QUANTIZATION_ORDER_CPU = (
+    Quantization.INT8,
+    Quantization.FP32,
+    Quantization.UNKNOWN,
+    Quantization.BF16,
+    Quantization.FP16,
+)
+"""Best first. INT8 is there only if the caller asked for it; CPUs convert the 16-bit formats to 32 bits and back."""
+QUANTIZATION_ORDER_GPU = (
+    Quantization.INT8,
+    Quantization.FP16,
+    Quantization.FP32,
+    Quantization.UNKNOWN,
+    Quantization.BF16,
+)
+_RUNTIME = {kind: place for place, kind in enumerate(RUNTIME_ORDER)}
+_ON_CPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_CPU)}
+_ON_GPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_GPU)}
+_LAST = (True, Version("0"))
+"""Where something states no version."""
+
+
+@dataclass(frozen=True)
+class RankKey:
+    """One line of the ranking."""
+
+    name: str
+    first: str
+    """What comes first, for the documentation."""
+    value: Callable[[Case], Any]
+    """The smaller, the better; comparable with that of every other candidate of the same runtime."""
+    only: BackendType | None = None
+    """The runtime whose candidates differ in it; None: any."""
+
+
+def _quantization(case: Case) -> int:
+    order = _ON_CPU if device_kind(case) == "cpu" else _ON_GPU
+    return order[case.package.quantization or Quantization.UNKNOWN]
+
+
+def _opset(case: Case) -> int:
+    details = case.package.onnx_package_details
+    return 0 if details is None else -details.opset
+
+
+def _any_tensorrt(case: Case) -> bool:
+    details = case.package.trt_package_details
+    return details is not None and details.trt_forward_compatible
+
+
+def _any_of_its_capability(case: Case) -> bool:
+    details = case.package.trt_package_details
+    return details is not None and details.same_cc_compatible
+
+
+def _same_gpus(case: Case) -> int:
+    built_on = case.package.environment_requirements
+    if built_on is None:
+        return 0
+    wanted = normalized(built_on.cuda_device_name)
+    return -sum(normalized(gpu.name) == wanted for gpu in selected_gpus(case.request, case.environment))
+
+
+def _version(version: Version | None) -> tuple[bool, Version]:
+    return _LAST if version is None else (False, version)
+
+
+def _cuda(case: Case) -> tuple[bool, Version]:
+    built_on = case.package.environment_requirements
+    return _LAST if built_on is None else _version(built_on.cuda_version)
+
+
+def _tensorrt(case: Case) -> tuple[bool, Version]:
+    built_on = case.package.environment_requirements
+    return _LAST if built_on is None else _version(built_on.trt_version)
+
+
+def _incompatible(case: Case) -> int:
+    details = case.package.onnx_package_details
+    if details is None or not details.incompatible_providers:
+        return 0
+    return len(set(details.incompatible_providers).intersection(case.environment.execution_providers))
+
+
+def _batch_span(case: Case) -> int:
+    if not case.package.specifies_dynamic_batch_boundaries():
+        return 0
+    low, high = case.package.get_dynamic_batch_boundaries()
+    return low - high
+
+
+def _fusion(case: Case) -> float:
+    features, wish = case.package.model_features, case.request.nms_fusion
+    if not wish or not features or FEATURE not in features:
+        return 0
+    settings = read_settings(features[FEATURE])
+    if settings is None or not isinstance(wish, FusionWish):
+        return -1
+    return -wish.score(settings)
+
+
+def _no_lean_runtime(case: Case) -> bool:
+    details = case.package.trt_package_details
+    return details is not None and details.trt_lean_runtime_excluded
+
+
+def _same(stated: object, here: object) -> bool:
+    return stated is not None and stated == here
+
+
+def _other_jetson(case: Case) -> bool:
+    built_on = case.package.environment_requirements
+    if not isinstance(built_on, JetsonEnvironmentRequirements):
+        return True
+    return not _same(built_on.jetson_product_name, case.environment.jetson)
+
+
+def _other_system(case: Case) -> bool:
+    built_on = case.package.environment_requirements
+    return not _same(getattr(built_on, "os_version", None), case.environment.os_version)
+
+
+def _other_l4t(case: Case) -> bool:
+    built_on = case.package.environment_requirements
+    return not _same(getattr(built_on, "l4t_version", None), case.environment.l4t_version)
+
+
+def _other_driver(case: Case) -> bool:
+    built_on = case.package.environment_requirements
+    return not _same(getattr(built_on, "driver_version", None), case.environment.driver_version)
+
+
+_TRT = BackendType.TRT
+
+RANKING: tuple[RankKey, ...] = (
+    RankKey("runtime", ", ".join(kind.value for kind in RUNTIME_ORDER), lambda case: _RUNTIME[case.runtime]),
+    RankKey("native", "a package made for the runtime", lambda case: not case.candidate.is_native),
+    RankKey(
+        "quantization",
+        f"on a CPU {', '.join(kind.value for kind in QUANTIZATION_ORDER_CPU)}; "
+        f"elsewhere {', '.join(kind.value for kind in QUANTIZATION_ORDER_GPU)}",
+        _quantization,
+    ),
+    RankKey("trust", "a source its provider vouches for", lambda case: not case.package.trusted_source),
+    RankKey("batch mode", "any batch size", lambda case: not case.package.dynamic_batch_size_supported),
+    RankKey("static batch", "the smaller batch", lambda case: case.package.static_batch_size or 0),
+    RankKey("opset", "the newer operator set of ONNX", _opset),
+    RankKey("engine version", "an engine bound to its version of TensorRT", _any_tensorrt, _TRT),
+    RankKey("engine GPU", "an engine bound to its model of GPU", _any_of_its_capability, _TRT),
+    RankKey("GPUs", "an engine built on the model of more of the GPUs here", _same_gpus, _TRT),
+    RankKey("CUDA", "an engine built with the older CUDA", _cuda, _TRT),
+    RankKey("TensorRT", "an engine built with the older TensorRT", _tensorrt, _TRT),
+    RankKey("providers", "fewer execution providers here that it does not work with", _incompatible),
+    RankKey("batch span", "an engine for more batch sizes", _batch_span, _TRT),
+    RankKey("fused NMS", "settings nearer to `nms_fusion_preferences`; then an export without it", _fusion),
+    RankKey("lean runtime", "an engine with its lean runtime inside", _no_lean_runtime, _TRT),
+    RankKey("Jetson", "an engine built on the same Jetson module", _other_jetson, _TRT),
+    RankKey("system", "an engine built on the same operating system", _other_system, _TRT),
+    RankKey("L4T", "an engine built with exactly this L4T", _other_l4t, _TRT),
+    RankKey("driver", "an engine built with the same driver", _other_driver, _TRT),
+    RankKey("package id", "the id that sorts first", lambda case: case.package.package_id),
+)
+"""All keys, the most important first. Ids differ within a model, so the order is total."""
+
+
+def rank(case: Case) -> tuple[Any, ...]:
+    """The place of a candidate among those that can run; sorts before those that are worse."""
+    return tuple([value(case) for value in _values_of(case.runtime)])
+
+
+@cache
+def _values_of(runtime: BackendType) -> tuple[Callable[[Case], Any], ...]:
+    # The runtime is the first key, so tuples of different runtimes are never compared beyond it.
+    return tuple(key.value for key in RANKING if key.only is None or key.only is runtime)
+
+
+def ranked(cases: Iterable[Case]) -> list[Candidate]:
+    """The candidates, best first, whatever order they come in."""
+    cases = list(cases)
+    seen = Counter((case.package.package_id, case.runtime) for case in cases)
+    if len(seen) < len(cases):
+        # Two packages of one id: a provider's mistake, and yet no reason for the order of its list to decide.
+        cases.sort(key=_content)
+    return [case.candidate for case in sorted(cases, key=rank)]
+
+
+def _content(case: Case) -> list[tuple[str, ...]]:
+    names = ("file_handle", "sha256_hash", "md5_hash", "download_url", "path", "text")
+    return sorted(tuple(str(getattr(item, name, "")) for name in names) for item in case.package.package_artefacts)

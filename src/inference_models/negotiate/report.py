@@ -1,0 +1,259 @@
+"""What negotiation found, as one frozen value: the model, the machine, every package with every reason."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from inference_models.errors import NoModelPackagesAvailableError, nearest_hint
+from inference_models.negotiate.plain_data import as_plain
+from inference_models.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.console import Console
+
+    from inference_models.entities import BackendType, ModelDependency, Quantization, SkippedPackage
+    from inference_models.errors import Rejection
+    from inference_models.machine.environment import Environment
+    from inference_models.negotiate.plain_data import Plain
+    from inference_models.negotiate.request import PackageRequest
+
+SCHEMA_VERSION = 1
+"""Of `to_dict`: grows when a key goes or gets another meaning; keys may be added."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelFacts:
+    """What a provider says about a model."""
+
+    model_id: str
+    provider: str | None
+    architecture: str
+    task: str | None
+    variant: str | None
+    license: str | None
+    """Of the weights, as their source states it."""
+    source: str | None
+    description: str | None
+    dependencies: tuple[ModelDependency, ...] = ()
+    """Other models that it needs; they are fetched with it and not counted here."""
+
+
+@dataclass(frozen=True)
+class PackageFile:
+    """One file of a package."""
+
+    handle: str
+    size: int | None
+    """Bytes; None: the provider does not state it."""
+    place: str
+    """`remote`: to be fetched; `cache`: stored already; `local`: a file of the user; `description`: the text is part of
+    what the provider said."""
+    sha256: str | None = None
+
+
+@dataclass(frozen=True)
+class Download:
+    """What loading a package would fetch."""
+
+    files: int
+    """Files that would be fetched."""
+    bytes: int
+    """Their announced sizes together."""
+    unsized_files: int
+    """How many of them are of a size that the provider does not state."""
+    stored_bytes: int
+    """Bytes of the package that are on this machine already."""
+
+
+@dataclass(frozen=True)
+class CandidateReport:
+    """One runtime that reads a package."""
+
+    package_id: str
+    backend: BackendType
+    """The runtime."""
+    native: bool
+    """Whether the package is made for this runtime."""
+    rejections: tuple[Rejection, ...]
+    """Every reason against it; empty when it would run, but for those that `force=True` overrides."""
+    rank: int | None
+    """Position among the candidates that would run, counted from 1; None: it would not."""
+
+    @property
+    def admissible(self) -> bool:
+        """Whether it would run."""
+        return self.rank is not None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PackageReport:
+    """One package with every runtime that reads it."""
+
+    package_id: str
+    format: BackendType
+    """What the package is made for."""
+    quantization: Quantization | None
+    dynamic_batch: bool | None
+    static_batch: int | None
+    trusted: bool
+    """Whether the provider vouches for it."""
+    details: Mapping[str, Any]
+    """What the provider says about its making, by name; only what is stated."""
+    files: tuple[PackageFile, ...]
+    candidates: tuple[CandidateReport, ...]
+
+    @property
+    def admissible(self) -> bool:
+        """Whether at least one runtime would run it."""
+        return any(candidate.admissible for candidate in self.candidates)
+
+    @property
+    def label(self) -> str:
+        """For reports: `onnx fp32`."""
+        return f"{self.format.value} {self.quantization.value if self.quantization else 'unknown'}"
+
+    @property
+    def download(self) -> Download:
+        """What loading it would fetch."""
+        remote = [file for file in self.files if file.place == "remote"]
+        return Download(
+            files=len(remote),
+            bytes=sum(file.size or 0 for file in remote),
+            unsized_files=sum(file.size is None for file in remote),
+            stored_bytes=sum(file.size or 0 for file in self.files if file.place in {"cache", "local"}),
+        )
+
+
+@dataclass(frozen=True)
+class WouldRun:
+    """What `AutoModel.from_pretrained` would open with the same arguments."""
+
+    package_id: str
+    backend: BackendType
+    reason: str
+    """`order`, `measured`, `package id`, `remembered`; or `unmeasured`: a load would measure first, and this is the
+    first in the declared order."""
+    threads: int | None = None
+    """None: what the caller says, else the runtime's default."""
+    execution_providers: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Step:
+    """Commands and arguments that together would make candidates run which do not run now."""
+
+    fixes: tuple[str, ...]
+    """In the order in which to follow them."""
+    makes_run: tuple[tuple[str, BackendType], ...]
+    """(package id, runtime) of each such candidate, best first."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NegotiationReport:
+    """What would run, why, and why not the rest. `print(report)` shows it, `report.to_dict()` is for JSON."""
+
+    model: ModelFacts
+    machine: Environment
+    request: PackageRequest
+    would_run: WouldRun | None
+    """None: nothing would."""
+    packages: tuple[PackageReport, ...]
+    """Best first; those that would not run come last."""
+    skipped_packages: tuple[SkippedPackage, ...]
+    """Announced packages that this release cannot make sense of."""
+    steps: tuple[Step, ...]
+    """Fewest first, then best first."""
+
+    @property
+    def candidates(self) -> Iterator[CandidateReport]:
+        """Those of every package."""
+        return (candidate for package in self.packages for candidate in package.candidates)
+
+    @property
+    def rejections(self) -> tuple[Rejection, ...]:
+        """Every reason against every candidate."""
+        return tuple(reason for candidate in self.candidates for reason in candidate.rejections)
+
+    @property
+    def download(self) -> Download | None:
+        """What loading the model would fetch; None when nothing would run."""
+        return None if self.would_run is None else self.package(self.would_run.package_id).download
+
+    def package(self, package_id: str) -> PackageReport:
+        """The package with this id.
+
+        Raises:
+            NoModelPackagesAvailableError: there is none; the text names the nearest.
+        """
+        for package in self.packages:
+            if package.package_id == package_id:
+                return package
+        hint = nearest_hint(package_id, [package.package_id for package in self.packages])
+        raise NoModelPackagesAvailableError(f"model {self.model.model_id!r} has no package {package_id!r}; {hint}.")
+
+    def to_dict(self) -> dict[str, Plain]:
+        """All of it for JSON, with the keys that the documentation lists."""
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "library_version": __version__,
+            "model": as_plain(self.model),
+            "machine": as_plain(self.machine),
+            "request": as_plain(self.request),
+            "would_run": as_plain(self.would_run),
+            "download": as_plain(self.download),
+            "packages": [_package_dict(package) for package in self.packages],
+            "skipped_packages": as_plain(self.skipped_packages),
+            "steps": [_step_dict(step) for step in self.steps],
+        }
+
+    def render(self, console: Console) -> None:
+        """Print it, as wide as `console` is."""
+        from inference_models.negotiate.layout import print_lines  # noqa: PLC0415 - only needed to print
+        from inference_models.negotiate.report_text import report_lines  # noqa: PLC0415
+
+        print_lines(report_lines(self, width=console.width), console)
+
+    def render_package(self, package_id: str, console: Console) -> None:
+        """Print one package with its files, as wide as `console` is.
+
+        Raises:
+            NoModelPackagesAvailableError: there is no such package; the text names the nearest.
+        """
+        from inference_models.negotiate.layout import print_lines  # noqa: PLC0415 - only needed to print
+        from inference_models.negotiate.report_text import package_report_lines  # noqa: PLC0415
+
+        print_lines(package_report_lines(self, package_id, width=console.width), console)
+
+    def __str__(self) -> str:
+        from inference_models.negotiate.report_text import report_lines  # noqa: PLC0415 - only needed to print
+
+        return "\n".join(report_lines(self))
+
+
+def _package_dict(package: PackageReport) -> dict[str, Plain]:
+    plain: dict[str, Plain] = as_plain(package)
+    plain["admissible"] = package.admissible
+    plain["download"] = as_plain(package.download)
+    plain["candidates"] = [_candidate_dict(candidate) for candidate in package.candidates]
+    return plain
+
+
+def _candidate_dict(candidate: CandidateReport) -> dict[str, Plain]:
+    return {
+        "backend": candidate.backend.value,
+        "native": candidate.native,
+        "admissible": candidate.admissible,
+        "rank": candidate.rank,
+        "rejections": [
+            {"check": item.check, "needs": item.needs, "found": item.found, "fix": item.fix}
+            for item in candidate.rejections
+        ],
+    }
+
+
+def _step_dict(step: Step) -> dict[str, Plain]:
+    makes_run = [{"package_id": package_id, "backend": backend.value} for package_id, backend in step.makes_run]
+    return {"fixes": list(step.fixes), "makes_run": makes_run}

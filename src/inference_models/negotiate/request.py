@@ -1,0 +1,307 @@
+"""What the caller asks of negotiation."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from inference_models import config
+from inference_models.entities import BackendType, Quantization
+from inference_models.errors import (
+    InvalidParameterError,
+    InvalidRequestedBatchSizeError,
+    UnknownBackendTypeError,
+    UnknownQuantizationError,
+    nearest_hint,
+)
+from inference_models.negotiate.checks_features import CAPABILITIES
+from inference_models.negotiate.nms_fusion import FusionWish, parse_nms_fusion
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from inference_models.options import LoadOptions
+
+Kind = TypeVar("Kind", BackendType, Quantization)
+
+
+@dataclass(frozen=True)
+class PackageRequest:
+    """The caller's wishes; None means no wish. Its text is the same in every process: remembered answers hang on it."""
+
+    package_id: str | None = None
+    backends: frozenset[BackendType] | None = None
+    quantizations: frozenset[Quantization] | None = None
+    batch_size: tuple[int, int] | None = None
+    """(smallest, largest)."""
+    device: str | None = None
+    allow_untrusted: bool = False
+    disabled_backends: tuple[BackendType, ...] = ()
+    """Sorted; nothing where `backends` is given."""
+    execution_providers: tuple[str, ...] | None = None
+    """Of ONNX Runtime, by name, in order; all of them are needed."""
+    preferred_providers: tuple[str, ...] | None = None
+    """Of ONNX Runtime, in order, for callers who name neither providers nor a device; one of them is enough."""
+    nms_fusion: bool | FusionWish | None = None
+    """Exports that hold non-maximum suppression: none, those with the usual settings, or those with these settings."""
+    required_capabilities: tuple[str, ...] = ()
+    """Sorted."""
+    allow_engine_host_code: bool = False
+    """Whether code for the host inside a TensorRT engine may run."""
+    allow_fallback: bool = False
+    """Whether the CPU may stand in for the device, so that its absence is no reason to refuse."""
+    force: bool = False
+    """Open the package that `package_id` names even where checks refuse it that can be overridden."""
+
+    def describe(self) -> str:
+        """One line for error texts and reports."""
+        parts = [
+            "package " + self.package_id if self.package_id else _listed(self.backends, "backend"),
+            _listed(self.quantizations, "quantization"),
+            f"device={self.device or 'auto'}",
+        ]
+        if self.disabled_backends:
+            parts.append("without " + " and ".join(kind.value for kind in self.disabled_backends))
+        if self.batch_size is not None:
+            low, high = self.batch_size
+            parts.append(f"batch {low}" if low == high else f"batch {low}..{high}")
+        if self.execution_providers is not None:
+            parts.append("with " + " and ".join(self.execution_providers))
+        parts += self.required_capabilities
+        return ", ".join(parts)
+
+
+def build_request(
+    options: LoadOptions,
+    *,
+    model_package_id: str | None = None,
+    backend: object = None,
+    batch_size: object = None,
+    quantization: object = None,
+    device: object = None,
+    onnx_execution_providers: object = None,
+) -> PackageRequest:
+    """The wishes in the arguments of `AutoModel.from_pretrained`, with those in the environment variables.
+
+    Raises:
+        UnknownBackendTypeError: a name is no backend.
+        UnknownQuantizationError: a name is no quantization.
+        InvalidRequestedBatchSizeError: `batch_size` is no batch size.
+        InvalidParameterError: another value makes no sense.
+    """
+    if options.force and model_package_id is None:
+        raise InvalidParameterError(
+            "force=True makes no sense here.",
+            needs="model_package_id, the package to load in spite of what the checks say",
+            found="no package named",
+        )
+    backends = parse_backends(backend)
+    providers = parse_execution_providers(onnx_execution_providers)
+    disabled = parse_backends(options.disabled_backends, argument="disabled_backends") if backends is None else None
+    return PackageRequest(
+        package_id=model_package_id,
+        backends=backends,
+        quantizations=parse_quantizations(quantization),
+        batch_size=parse_batch_size(batch_size),
+        device=parse_device(device if device is not None else config.default_device()),
+        allow_untrusted=options.allow_untrusted_packages,
+        disabled_backends=tuple(sorted(disabled or (), key=lambda kind: kind.value)),
+        execution_providers=None if providers is None else provider_names(providers),
+        preferred_providers=config.requested_execution_providers(),
+        nms_fusion=parse_nms_fusion(options.nms_fusion_preferences),
+        required_capabilities=parse_capabilities(options.required_capabilities),
+        allow_engine_host_code=options.trt_engine_host_code_allowed,
+        allow_fallback=options.allow_fallback,
+        force=options.force,
+    )
+
+
+ARGUMENTS = {
+    "allow_engine_host_code": "trt_engine_host_code_allowed",
+    "allow_untrusted": "allow_untrusted_packages",
+    "backends": "backend",
+    "batch_size": "batch_size",
+    "device": "device",
+    "execution_providers": "onnx_execution_providers",
+    "nms_fusion": "nms_fusion_preferences",
+    "package_id": "model_package_id",
+    "quantizations": "quantization",
+}
+"""Field of `PackageRequest` to the argument of `AutoModel.from_pretrained` that sets it."""
+
+
+def as_arguments(change: Mapping[str, Any]) -> str:
+    """Fields of a request as a caller writes them: `device="cpu", quantization="fp16"`."""
+    return _written(tuple(change.items()))
+
+
+@lru_cache(maxsize=256)
+def _written(change: tuple[tuple[str, Any], ...]) -> str:
+    return ", ".join(f"{ARGUMENTS[name]}={_literal(value)}" for name, value in change)
+
+
+def parse_backends(value: object, *, argument: str = "backend") -> frozenset[BackendType] | None:
+    """`backend=` as a set: a name, a `BackendType`, or several of them.
+
+    Raises:
+        UnknownBackendTypeError: a name is no backend.
+        InvalidParameterError: no backend at all is allowed.
+    """
+    if value is None or (argument == "disabled_backends" and not value):
+        return None
+    known = {kind.value: kind for kind in BackendType}
+    found = frozenset(_lookup(item, known, "backend", UnknownBackendTypeError) for item in _several(value))
+    return _not_empty(found, argument, value)
+
+
+def parse_quantizations(value: object) -> frozenset[Quantization] | None:
+    """`quantization=` as a set: a name, a `Quantization`, or several of them.
+
+    Raises:
+        UnknownQuantizationError: a name is no quantization.
+        InvalidParameterError: no quantization at all is allowed.
+    """
+    if value is None:
+        return None
+    known = {kind.value: kind for kind in Quantization}
+    found = frozenset(_lookup(item, known, "quantization", UnknownQuantizationError) for item in _several(value))
+    return _not_empty(found, "quantization", value)
+
+
+def parse_batch_size(value: object) -> tuple[int, int] | None:
+    """`batch_size=` as (smallest, largest): a number or such a pair.
+
+    Raises:
+        InvalidRequestedBatchSizeError: neither of them, or not positive, or in the wrong order.
+    """
+    if value is None:
+        return None
+    pair = (value, value) if isinstance(value, int) else value
+    if (
+        isinstance(pair, tuple)
+        and len(pair) == 2
+        and all(isinstance(item, int) and not isinstance(item, bool) for item in pair)
+        and 0 < pair[0] <= pair[1]
+    ):
+        return pair[0], pair[1]
+    raise InvalidRequestedBatchSizeError(
+        f"batch_size={value!r} makes no sense.",
+        needs="a positive whole number, or (smallest, largest)",
+        found=repr(value),
+    )
+
+
+DEVICES = ("cpu", "cuda", "mps", "coreml", "directml", "gpu", "npu")
+"""Kinds of device that can be asked for; `gpu` and `npu` are those of OpenVINO."""
+_NUMBERED = frozenset({"cuda", "directml", "gpu"})
+
+
+def parse_device(value: object) -> str | None:
+    """`device=` as a name such as `cpu` or `cuda:0`; torch devices are taken by their text.
+
+    Raises:
+        InvalidParameterError: the text is no device.
+    """
+    if value is None:
+        return None
+    text = str(value).strip().lower()
+    kind, colon, index = text.partition(":")
+    if text == "auto":
+        return None
+    # PyTorch writes `cpu:0` and `mps:0`, and there is no other of them.
+    if kind in DEVICES and (not colon or (index.isdecimal() and (kind in _NUMBERED or int(index) == 0))):
+        return text if kind in _NUMBERED else kind
+    raise InvalidParameterError(
+        f"device={value!r} makes no sense.",
+        needs=f"'auto', {', '.join(map(repr, DEVICES))}, or with a number such as 'cuda:1'",
+        found=repr(value),
+    )
+
+
+def parse_execution_providers(value: object) -> tuple[Any, ...] | None:
+    """`onnx_execution_providers=` as names or (name, options) pairs.
+
+    Raises:
+        InvalidParameterError: something else, or an empty list.
+    """
+    if value is None:
+        return None
+    if isinstance(value, list | tuple) and value and all(_is_provider(item) for item in value):
+        return tuple(value)
+    raise InvalidParameterError(
+        f"onnx_execution_providers={value!r} makes no sense.",
+        needs="a list of names, or of (name, options) pairs",
+        found=repr(value),
+        fix='onnx_execution_providers=["CPUExecutionProvider"]',
+    )
+
+
+def provider_names(providers: Iterable[Any]) -> tuple[str, ...]:
+    """The names of execution providers, whose options are not a matter of choosing a package."""
+    return tuple(item if isinstance(item, str) else item[0] for item in providers)
+
+
+def parse_capabilities(value: object) -> tuple[str, ...]:
+    """`required_capabilities=` as names, sorted, each once.
+
+    Raises:
+        InvalidParameterError: a name is no capability.
+    """
+    if value is None:
+        return ()
+    names = list(_several(value))
+    for name in names:
+        if name not in CAPABILITIES:
+            raise InvalidParameterError(
+                f"{name!r} is no capability; {nearest_hint(str(name), CAPABILITIES)}.",
+                needs=" or ".join(repr(known) for known in CAPABILITIES),
+                found=repr(name),
+            )
+    return tuple(sorted({str(name) for name in names}))
+
+
+def _is_provider(item: object) -> bool:
+    if isinstance(item, str):
+        return True
+    return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) and isinstance(item[1], dict)
+
+
+def _not_empty(found: frozenset[Kind], argument: str, value: object) -> frozenset[Kind]:
+    if found:
+        return found
+    raise InvalidParameterError(
+        f"{argument}={value!r} leaves nothing to choose from.",
+        needs="at least one name, or None for no wish",
+        found=repr(value),
+        fix=f"leave {argument} out",
+    )
+
+
+def _several(value: object) -> Iterable[object]:
+    return value if isinstance(value, (list, tuple, set, frozenset)) else [value]
+
+
+def _lookup(item: object, known: Mapping[str, Kind], what: str, error: type[Exception]) -> Kind:
+    name = str(getattr(item, "value", item)).lower()
+    if name in known:
+        return known[name]
+    raise error(f"{item!r} is no {what}; {nearest_hint(name, known)}.")
+
+
+def _listed(kinds: Iterable[BackendType] | Iterable[Quantization] | None, what: str) -> str:
+    if kinds is None:
+        return f"any {what}"
+    return f"{what} " + " or ".join(sorted(kind.value for kind in kinds))
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, FusionWish):
+        return "{" + ", ".join(f"{json.dumps(name)}: {setting}" for name, setting in value.stated().items()) + "}"
+    if isinstance(value, frozenset):
+        names = sorted(kind.value for kind in value)
+        return json.dumps(names[0] if len(names) == 1 else names)
+    if isinstance(value, tuple) and len(value) == 2 and all(isinstance(item, int) for item in value):
+        return str(value[0]) if value[0] == value[1] else repr(value)
+    return repr(value) if isinstance(value, bool) else json.dumps(value)

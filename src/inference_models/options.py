@@ -1,0 +1,173 @@
+"""The rarer options of `AutoModel.from_pretrained`, in one frozen value."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+from inference_models.errors import InvalidParameterError, MissingDependencyError, refuse_unknown_options
+
+if TYPE_CHECKING:
+    from typing import Literal
+
+    from inference_models.arrays import ArrayKind
+    from inference_models.cache.resolution_files import AutoResolutionCache
+    from inference_models.entities import BackendType
+
+    SelectBy = Literal["auto", "order", "measured"]
+
+NO_EFFECT = {
+    "default_onnx_trt_options": "the TensorRT execution provider gets the options you name, and no others",
+    "download_files_without_hash": "files without a hash are never fetched",
+    "model_download_file_lock_acquire_timeout": "no lock is ever waited for",
+    "verify_hash_while_download": "hashes are always verified",
+}
+"""Options of the public library that are accepted so that existing calls run, and why they change nothing."""
+
+
+MOST_THREADS = max(64, 4 * (os.cpu_count() or 1))
+"""Runtimes start as many threads as they are told to; many more than there are processors would only hang the load."""
+
+
+SWITCHES = (
+    "allow_direct_local_storage_loading",
+    "allow_fallback",
+    "allow_loading_dependency_models",
+    "allow_untrusted_packages",
+    "force",
+    "require_parity",
+    "trt_engine_host_code_allowed",
+    "use_auto_resolution_cache",
+    "verbose",
+)
+"""Options that are True or False. A text such as "no" would count as True and switch a protection off."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadOptions:
+    """What `AutoModel.from_pretrained` takes besides its ten common arguments; each can also be passed by name."""
+
+    labels: Sequence[str] | str | PathLike[str] | None = None
+    """Class names of a bare file: a list, the path of a text file with one per line, or "coco"."""
+    model_type: str | None = None
+    """Architecture of a bare file, for example "yolov8"."""
+    task_type: str | None = None
+    """Task of a bare file, for example "object-detection"."""
+    arrays: ArrayKind | None = None
+    """Kind of array predictions hold, "numpy" or "torch"; None: the kind the package computes in."""
+    threads: int | None = None
+    """Threads of one run on the CPU; None: all this process may use."""
+    verbose: bool = False
+    """Say on the log what was chosen, and why not the rest."""
+    max_package_loading_attempts: int | None = None
+    """Packages tried at most, best first; None: all that fit."""
+    select: SelectBy = "auto"
+    """"order": the declared order of runtimes; "measured": what is fastest here, measured now if that is not known
+    yet; "auto": what an earlier measurement found, else the declared order."""
+    allow_fallback: bool = False
+    """Whether the CPU, or the next execution provider, may stand in for the device that was chosen."""
+    require_parity: bool = False
+    """Load only what a parity certificate on this machine vouches for."""
+    nms_fusion_preferences: bool | Mapping[str, Any] | None = None
+    """Also take exports that hold non-maximum suppression: True for the usual settings, or the settings wanted."""
+    disabled_backends: Sequence[str | BackendType] | None = None
+    """Backends left out where `backend` is not given."""
+    force: bool = False
+    """With `model_package_id`: load it even where the checks refuse it; the reasons are told as warnings."""
+    required_capabilities: Sequence[str] | str | None = None
+    """What the model must be able to do besides its task: "image_embeddings"."""
+    trt_engine_host_code_allowed: bool = False
+    """Whether a TensorRT engine may run the code for the host that it brings to work with newer versions."""
+    allow_untrusted_packages: bool = False
+    """Also take packages their provider does not vouch for."""
+    allow_local_code_packages: bool | str = False
+    """`sha256:...` of the code of a local package that may run; True is not enough, for it binds to nothing."""
+    allow_direct_local_storage_loading: bool = True
+    """Whether a path may be loaded at all; servers that take model ids from strangers say no."""
+    use_auto_resolution_cache: bool = True
+    """Whether to remember which package was loaded, and not to ask the provider again while that holds."""
+    auto_resolution_cache: AutoResolutionCache | None = None
+    """Where to remember it; None: in files of the cache folder."""
+    allow_loading_dependency_models: bool = True
+    """Whether models that the model needs may be loaded with it."""
+    dependency_models_params: Mapping[str, Any] | None = None
+    """Name of such a model -> `DependencyModelParameters`, or their fields as a mapping."""
+    preloaded_model_dependencies: Mapping[str, Any] | None = None
+    """Name of such a model -> `SuppliedDependency`, for models that are loaded already."""
+    weights_provider_extra_query_params: Sequence[tuple[str, str]] | None = None
+    """Sent along with every question to the provider."""
+    weights_provider_extra_headers: Mapping[str, str] | None = None
+    """Sent along with every question to the provider; never to the hosts of files."""
+    forwarded_kwargs: Sequence[str] | None = None
+    """Names of options that such models get too; None: the caches of OWLv2."""
+
+    def __post_init__(self) -> None:
+        """Refuse values that make no sense, before anything is loaded."""
+        for name, most in (("threads", MOST_THREADS), ("max_package_loading_attempts", None)):
+            value = getattr(self, name)
+            if value is None:
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= (most or value):
+                raise InvalidParameterError(
+                    f"{name}={value!r} makes no sense.",
+                    needs=f"a whole number from 1 {f'to {most}' if most else 'on'}, or None",
+                    found=repr(value),
+                )
+        for name in SWITCHES:
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise InvalidParameterError(
+                    f"{name}={value!r} makes no sense.", needs="True or False", found=repr(value)
+                )
+        if self.select not in {"auto", "order", "measured"}:
+            raise InvalidParameterError(
+                f"select={self.select!r} makes no sense.",
+                needs="'auto', 'order' or 'measured'",
+                found=repr(self.select),
+            )
+        if self.arrays not in {None, "numpy", "torch"}:
+            raise InvalidParameterError(
+                f"arrays={self.arrays!r} makes no sense.", needs="'numpy', 'torch' or None", found=repr(self.arrays)
+            )
+        if self.arrays == "torch" and importlib.util.find_spec("torch") is None:
+            raise MissingDependencyError(
+                "predictions cannot be torch tensors.",
+                needs="torch",
+                found="not installed",
+                fix='pip install "inference-models[torch]"',
+            )
+
+
+OPTION_NAMES = frozenset(field.name for field in fields(LoadOptions))
+
+
+def merge_options(options: LoadOptions | None, given: Mapping[str, Any]) -> tuple[LoadOptions, dict[str, Any]]:
+    """`options` with those of `given` that it knows, and the rest of `given`; options without effect are dropped."""
+    known = {name: value for name, value in given.items() if name in OPTION_NAMES}
+    rest = {name: value for name, value in given.items() if name not in OPTION_NAMES and name not in NO_EFFECT}
+    return replace(options or LoadOptions(), **known), rest
+
+
+def refuse_unknown_load_options(rest: Mapping[str, Any]) -> None:
+    """Raise for an option nobody knows; only a package with code of its own takes options we do not know.
+
+    Raises:
+        UnknownOptionError: names the nearest option.
+    """
+    common = {
+        "api_key",
+        "backend",
+        "batch_size",
+        "device",
+        "model_id_or_path",
+        "model_package_id",
+        "onnx_execution_providers",
+        "options",
+        "quantization",
+        "weights_provider",
+    }
+    refuse_unknown_options(rest, OPTION_NAMES | NO_EFFECT.keys() | common, where="AutoModel.from_pretrained")

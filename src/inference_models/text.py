@@ -1,0 +1,142 @@
+"""Text that others wrote: control characters escaped before it is shown, JSON read within bounds."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+MAX_VALUES = 300_000
+"""Values of one text. The largest real ones have some ten thousands; each costs about 200 bytes of memory."""
+MAX_DEPTH = 32
+"""Levels. Real descriptions have eight; deeper ones are made to exhaust whoever walks them."""
+
+
+class JsonRefusedError(ValueError):
+    """Why a text is not taken, in words. Never leaves this library."""
+
+
+class Misfit:
+    """Stands where a value is none that JSON has, so that only what needs this value fails."""
+
+    def __init__(self, found: str) -> None:
+        self._found = found
+
+    def __repr__(self) -> str:
+        return self._found
+
+
+def strict_object(text: str) -> dict[str, object]:
+    """The JSON object in `text`, in which everything is as it must be.
+
+    Raises:
+        JsonRefusedError: `text` is something else, or has a key twice, NaN, an infinity, or too many levels.
+    """
+    value, misfits = _parsed(text)
+    if misfits:
+        raise JsonRefusedError(repr(misfits[0]))
+    if too_deep(value):
+        raise JsonRefusedError("values nested too deeply")
+    return _object(value)
+
+
+def tolerant_object(text: str) -> dict[str, object]:
+    """The JSON object in `text`, with a `Misfit` where an object has a key twice and where a number is none.
+
+    How deep a part is nested is for the caller to ask: one part is no reason to refuse the others.
+
+    Raises:
+        JsonRefusedError: the text as a whole is something else.
+    """
+    value, _ = _parsed(text)
+    return _object(value)
+
+
+def too_deep(value: object) -> bool:
+    """Whether `value` is nested more than `MAX_DEPTH` levels deep."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for item in level
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def shown(value: object) -> str:
+    """`value` as it is shown in an error: one line, at most 80 characters."""
+    text = repr(value) if isinstance(value, Misfit) else json.dumps(value, ensure_ascii=True, default=repr)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _parsed(text: str) -> tuple[object, list[Misfit]]:
+    if sum(text.count(mark) for mark in ",[{") > MAX_VALUES:
+        raise JsonRefusedError(f"more than {MAX_VALUES} values")
+    misfits: list[Misfit] = []
+
+    def misfit(found: str) -> Misfit:
+        misfits.append(Misfit(found))
+        return misfits[-1]
+
+    def read_object(pairs: list[tuple[str, object]]) -> object:
+        result = dict(pairs)
+        return result if len(result) == len(pairs) else misfit(f"the key {shown(_twice(pairs))} twice")
+
+    def read_float(digits: str) -> object:
+        number = float(digits)
+        return number if math.isfinite(number) else misfit(f"{digits[:40]}, which is too large a number")
+
+    def read_constant(name: str) -> object:
+        return misfit(f"{name}, which is not JSON")
+
+    try:
+        value = json.loads(text, object_pairs_hook=read_object, parse_float=read_float, parse_constant=read_constant)
+    except json.JSONDecodeError as exc:
+        raise JsonRefusedError(f"{exc.msg} at line {exc.lineno}, column {exc.colno}") from None
+    except RecursionError:
+        raise JsonRefusedError("values nested too deeply") from None
+    except ValueError:
+        raise JsonRefusedError("a number of too many digits") from None
+    return value, misfits
+
+
+def _object(value: object) -> dict[str, object]:
+    if not isinstance(value, dict):
+        raise JsonRefusedError(shown(value))
+    return value
+
+
+def _twice(pairs: list[tuple[str, object]]) -> str:
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            return key
+        seen.add(key)
+    raise ValueError("no key is there twice")
+
+
+def printable(text: str) -> str:
+    """`text` with characters that could steer a terminal written out; line feeds stay."""
+    return "".join(
+        character if character == "\n" or character.isprintable() else ascii(character)[1:-1] for character in text
+    )
+
+
+def json_text(value: object) -> str:
+    """`value` as JSON in one line, letters as they are and characters that could steer a terminal escaped."""
+    text = json.dumps(value, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
+
+
+def plain(text: object) -> Text:
+    """`text` as a line or table cell: no markup is read in it, and nothing in it steers the terminal."""
+    from rich.text import Text  # noqa: PLC0415 - only needed to print
+
+    return Text(printable("" if text is None else str(text)))

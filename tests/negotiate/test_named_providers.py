@@ -1,0 +1,42 @@
+"""Execution providers that the caller names on a machine without ONNX Runtime: no advice that would not help."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from inference_models.entities import BackendType
+from inference_models.negotiate.choose import judge
+from inference_models.negotiate.request import PackageRequest
+from negotiate.packages import MACHINE, SERVER, model, package
+
+WITHOUT = {"runtimes": {**MACHINE.runtimes, BackendType.ONNX: None}, "execution_providers": ()}
+
+
+def reasons(environment, *providers):
+    (_, found), *_ = judge(
+        model(package()), PackageRequest(execution_providers=providers), replace(environment, **WITHOUT)
+    )
+    return [(reason.check, reason.needs, reason.found, reason.fix) for reason in found]
+
+
+@pytest.mark.parametrize(
+    ("environment", "name", "fix"),
+    [
+        (MACHINE, "CPUExecutionProvider", 'pip install "inference-models[onnx-cpu]"'),
+        (MACHINE, "CUDAExecutionProvider", None),
+        (SERVER, "CUDAExecutionProvider", 'pip install "inference-models[onnx-gpu]"'),
+        (SERVER, "TensorrtExecutionProvider", 'pip install "inference-models[onnx-gpu]"'),
+        (MACHINE, "OpenVINOExecutionProvider", "pip install onnxruntime-openvino"),
+        (MACHINE, "CoreMLExecutionProvider", None),
+    ],
+)
+def test_the_build_that_has_them_is_the_one_to_install(environment, name, fix):
+    assert reasons(environment, name) == [("runtime", "onnxruntime>=1.19", "not installed", fix)]
+
+
+def test_a_name_that_no_build_has_is_told_with_the_nearest():
+    unknown = [reason for reason in reasons(MACHINE, "CPUExecutionProvidr") if reason[0] == "execution_providers"]
+    found = "'CPUExecutionProvidr', which no build of it has; nearest: 'CPUExecutionProvider', 'CUDAExecutionProvider'"
+    assert unknown == [("execution_providers", "execution providers of ONNX Runtime", found, None)]

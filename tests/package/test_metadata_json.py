@@ -1,0 +1,168 @@
+"""Descriptions of models survive JSON exactly."""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from packaging.version import Version
+
+from inference_models.entities import (
+    BackendType,
+    FileDownloadSpecs,
+    InlineFileSpecs,
+    JetsonEnvironmentRequirements,
+    LocalFileArtefactSpecs,
+    MemoryProfile,
+    ModelDependency,
+    ModelMetadata,
+    ModelPackageMetadata,
+    ONNXPackageDetails,
+    PackageSourceType,
+    Quantization,
+    RecommendedParameters,
+    ServerEnvironmentRequirements,
+    SkippedPackage,
+    TorchScriptPackageDetails,
+    TRTPackageDetails,
+)
+from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
+
+texts = st.text(max_size=12)
+names = st.text(string.ascii_letters + "-/", min_size=1, max_size=12)
+numbers = st.integers(0, 2**40)
+scores = st.floats(0, 1)
+versions = st.builds(
+    Version, st.lists(st.integers(0, 99).map(str), min_size=1, max_size=3).map(".".join) | st.just("2.8.0rc1+cu128")
+)
+plain = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts
+json_values = st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
+artefacts = st.one_of(
+    st.builds(FileDownloadSpecs, texts, names, st.none() | texts, st.none() | texts, st.none() | numbers),
+    st.builds(LocalFileArtefactSpecs, names, st.builds(Path, names)),
+    st.builds(InlineFileSpecs, names, texts),
+)
+machines = st.builds(
+    ServerEnvironmentRequirements,
+    versions,
+    texts,
+    st.none() | versions,
+    st.none() | versions,
+    st.none() | versions,
+    st.none() | texts,
+) | st.builds(
+    JetsonEnvironmentRequirements,
+    versions,
+    texts,
+    versions,
+    st.none() | texts,
+    st.none() | versions,
+    st.none() | versions,
+    st.none() | versions,
+)
+recommended = st.builds(
+    RecommendedParameters,
+    confidence=st.none() | scores,
+    per_class_confidence=st.none() | st.dictionaries(texts, scores, max_size=3),
+)
+optional_numbers = st.none() | numbers
+packages = st.builds(
+    ModelPackageMetadata,
+    names,
+    st.sampled_from(BackendType),
+    st.lists(artefacts, max_size=3),
+    st.sampled_from(PackageSourceType),
+    quantization=st.none() | st.sampled_from(Quantization),
+    dynamic_batch_size_supported=st.none() | st.booleans(),
+    static_batch_size=optional_numbers,
+    trt_package_details=st.none() | st.builds(TRTPackageDetails, optional_numbers, optional_numbers),
+    onnx_package_details=st.none() | st.builds(ONNXPackageDetails, numbers, st.none() | st.lists(texts, max_size=2)),
+    torch_script_package_details=st.none()
+    | st.builds(TorchScriptPackageDetails, st.sets(texts, max_size=3), versions, st.none() | versions),
+    trusted_source=st.booleans(),
+    environment_requirements=st.none() | machines,
+    model_features=st.none() | st.dictionaries(texts, json_values, max_size=3),
+    recommended_parameters=st.none() | recommended,
+    cache_model_id=st.none() | texts,
+    memory_profile=st.builds(MemoryProfile, peak_vram_mb=st.dictionaries(numbers, numbers, max_size=2)),
+)
+dependencies = st.builds(ModelDependency, name=texts, model_id=texts, model_package_id=st.none() | texts)
+models = st.builds(
+    ModelMetadata,
+    names,
+    texts,
+    st.lists(packages, max_size=2),
+    task_type=st.none() | texts,
+    model_variant=st.none() | texts,
+    model_dependencies=st.none() | st.lists(dependencies, max_size=2),
+    recommended_parameters=st.none() | recommended,
+    license=st.none() | texts,
+    source=st.none() | texts,
+    description=st.none() | texts,
+    skipped_packages=st.lists(st.builds(SkippedPackage, texts, texts), max_size=2).map(tuple),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(models)
+def test_every_description_reads_back_equal(model: ModelMetadata) -> None:
+    text = json.dumps(metadata_to_json(model), allow_nan=False)
+    assert metadata_from_json(json.loads(text)) == model
+
+
+MODEL = ModelMetadata("m", "yolov8", [ModelPackageMetadata("p", BackendType.ONNX, [InlineFileSpecs("a.txt", "x")])])
+
+
+def test_what_is_not_stated_is_not_written() -> None:
+    assert metadata_to_json(MODEL) == {
+        "model_id": "m",
+        "model_architecture": "yolov8",
+        "model_packages": [
+            {
+                "package_id": "p",
+                "backend": "onnx",
+                "package_artefacts": [{"kind": "inline", "file_handle": "a.txt", "text": "x"}],
+                "package_source": "platform",
+                "trusted_source": False,
+                "memory_profile": {"peak_vram_mb": {}},
+            }
+        ],
+        "skipped_packages": [],
+    }
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda data: [], "dict expected, list found"),
+        (lambda data: {**data, "model_id": 7}, "str expected, int found"),
+        (lambda data: {**data, "modelId": "x"}, "ModelMetadata has no field 'modelId'"),
+        (lambda data: {key: data[key] for key in data if key != "model_id"}, "field 'model_id' is missing"),
+        (lambda data: _with_package(data, static_batch_size=True), "int expected, bool found"),
+        (lambda data: _with_package(data, trusted_source="yes"), "bool expected, str found"),
+        (lambda data: _with_package(data, backend="abacus"), "'abacus' is not a valid BackendType"),
+        (
+            lambda data: _with_package(data, package_artefacts=[{"kind": "server"}]),
+            "kind 'server' is none of ['FileDownloadSpecs', 'LocalFileArtefactSpecs', 'InlineFileSpecs']",
+        ),
+    ],
+)
+def test_anything_else_is_refused(damage, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)):
+        metadata_from_json(damage(metadata_to_json(MODEL)))
+
+
+def _with_package(data: dict, **changes: object) -> dict:
+    return {**data, "model_packages": [{**data["model_packages"][0], **changes}]}
+
+
+def test_a_new_optional_field_of_a_later_release_does_not_break_what_was_written_before() -> None:
+    written = metadata_to_json(replace(MODEL, license="MIT"))
+    del written["license"]
+    assert metadata_from_json(written) == MODEL

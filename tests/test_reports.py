@@ -27,7 +27,8 @@ from inference_models.errors import (
     RetryError,
     UnknownOptionError,
 )
-from inference_models.machine.environment import Environment, probe_environment
+from inference_models.backends.environment import probe_environment
+from inference_models.machine.environment import Environment
 from inference_models.negotiate.choose import Choice
 from inference_models.negotiate.plan import Plan
 from inference_models.negotiate.request import PackageRequest
@@ -133,7 +134,7 @@ class TestWhatWouldRun:
         report = explained()
         assert report.would_run is None
         assert report.download is None
-        assert 'pip install "inference-models[onnx-cpu]"' in report.steps[0].fixes
+        assert 'pip install "onnxruntime>=1.19"' in report.steps[0].fixes
 
     def test_a_model_without_packages_is_told_too(self, host: hosted.Hosted) -> None:
         host.models["cats"] = replace(host.models["cats"], model_packages=[])

@@ -24,7 +24,7 @@ def test_a_backend_is_found_by_its_kind_and_states_what_it_reads_and_needs(kind:
     assert backend is not None
     assert backend.TYPE is kind
     assert list(backend.READS) == [kind]
-    assert (backend.REQUIRES, backend.INSTALL) == ("torch>=2.6", 'pip install "inference-models[torch]"')
+    assert (backend.REQUIRES, backend.INSTALL) == ("torch>=2.6", 'pip install "torch>=2.6" safetensors')
 
 
 @pytest.mark.parametrize(("kind", "name"), KINDS.items())
@@ -40,7 +40,7 @@ def test_without_pytorch_it_says_what_to_install(
     assert str(caught.value) == (
         f"{name} packages cannot run here.\n"
         "needs torch>=2.6; found: not installed\n"
-        'pip install "inference-models[torch]"'
+        'pip install "torch>=2.6" safetensors'
     )
 
 

@@ -14,7 +14,8 @@ from inference_models import config
 from inference_models.entities import BackendType
 from inference_models.errors import InvalidEnvVariable
 from inference_models.machine import verdicts as probe_verdicts
-from inference_models.machine.environment import Environment, Gpu, probe_environment
+from inference_models.backends.environment import probe_environment
+from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.probe import Place, read_environment
 from machines import install, put
 

@@ -12,18 +12,20 @@ import numpy as np
 import pytest
 
 import graphs
-from inference_models import AutoModel, Detections, LoadOptions
+from inference_models import AutoModel, ClassificationModel, Detections, LoadOptions, ObjectDetectionModel
 from inference_models.errors import (
     CorruptedModelPackageError,
     DirectLocalStorageAccessError,
     InvalidParameterError,
     MissingModelInitParameterError,
+    ModelLoadingError,
     ModelNotFoundError,
     ModelRuntimeError,
     NoCompatiblePackageError,
     UnknownOptionError,
 )
 from inference_models.options import MOST_THREADS, SWITCHES
+from inference_models.package.code import code_digest
 from inference_models.tasks.graph_detection import GraphDetector
 
 PHOTO = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
@@ -240,9 +242,17 @@ class TestWhatIsLoaded:
         model = AutoModel.from_pretrained(f"local:{package_folder(tmp_path / 'p')}")
         np.testing.assert_allclose(model(PHOTO)[0].xyxy, EXPECTED, atol=1e-3)
 
-    def test_the_class_itself_loads_a_folder(self, tmp_path: Path) -> None:
-        model = GraphDetector.from_pretrained(str(package_folder(tmp_path / "p")))
-        assert model.class_names == NAMES
+    def test_the_class_of_a_task_loads_its_models_and_no_others(self, tmp_path: Path) -> None:
+        folder = str(package_folder(tmp_path / "p"))
+        assert ObjectDetectionModel.from_pretrained(folder).class_names == NAMES
+        with pytest.raises(InvalidParameterError, match="needs ClassificationModel; found: GraphDetector"):
+            ClassificationModel.from_pretrained(folder)
+
+    def test_a_code_package_without_a_way_to_make_its_model_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / "model.py").write_text("from inference_models import ObjectDetectionModel as Mine\n")
+        (tmp_path / "model_config.json").write_text('{"model_module": "model.py", "model_class": "Mine"}')
+        with pytest.raises(ModelLoadingError, match="needs a class method from_pretrained of its own"):
+            AutoModel.from_pretrained(f"local:{tmp_path}", allow_local_code_packages=code_digest(tmp_path))
 
     def test_ultralytics_metadata_is_enough(self, tmp_path: Path) -> None:
         metadata = {

@@ -16,6 +16,7 @@ import graphs
 import hosted
 from inference_models import AutoModel, NegotiationReport
 from inference_models.backends import find_backend
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, ModelDependency
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
@@ -27,7 +28,6 @@ from inference_models.errors import (
     RetryError,
     UnknownOptionError,
 )
-from inference_models.backends.environment import probe_environment
 from inference_models.machine.environment import Environment
 from inference_models.negotiate.choose import Choice
 from inference_models.negotiate.plan import Plan
@@ -224,7 +224,7 @@ class TestCode:
 
 
 class TestParity:
-    VERSION = find_backend(BackendType.ONNX).installed_version()
+    VERSION = find_backend(BackendType.ONNX).RUNTIME.installed_version()
 
     @pytest.fixture(autouse=True)
     def _on_this_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -137,7 +137,16 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
+    if _MODULES[name].startswith("inference_models.tasks."):
+        importlib.import_module("inference_models.tasks.stages").LoadedModel.load_as = _load_as
     return value
+
+
+def _load_as(kind: type, model: str, **kwargs: object) -> object:
+    """Loads models for the task classes until `inference_models.auto` is imported, which this does."""
+    from inference_models.auto import load_as  # noqa: PLC0415 - only when something is loaded
+
+    return load_as(kind, model, **kwargs)
 
 
 def __dir__() -> list[str]:

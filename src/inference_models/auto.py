@@ -16,6 +16,7 @@ from inference_models.loading.remember import LoadMemory
 from inference_models.loading.resolutions import Resolutions
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
+from inference_models.tasks.stages import LoadedModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -302,3 +303,6 @@ def load_as(kind: type[Loaded], model: str, **kwargs: Any) -> Loaded:
     raise InvalidParameterError(
         f"{model!r} is another kind of model.", needs=kind.__name__, found=type(loaded).__name__
     )
+
+
+LoadedModel.load_as = load_as

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from enum import Enum
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from packaging.version import Version
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, PlainSerializer
 from pydantic.alias_generators import to_camel
+from pydantic_core import core_schema
 
 ColorFormat = Literal["rgb", "bgr"]
 Confidence: TypeAlias = float | Literal["best", "default"]
@@ -19,6 +20,16 @@ InstanceSegmentationMaskFormat = Literal["dense", "rle"]
 BACKEND_PLUGINS = "inference_models.backends"
 """Group of the entry points under which other distributions register backends, by the name of their runtime."""
 ImageDimensions = namedtuple("ImageDimensions", ["height", "width"])
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+_Version = Annotated[
+    Version,
+    GetPydanticSchema(
+        lambda _source, _handler: core_schema.no_info_plain_validator_function(
+            lambda value: Version(str(value)), serialization=core_schema.to_string_ser_schema()
+        )
+    ),
+]
 
 
 class BackendType(str, Enum):
@@ -147,6 +158,24 @@ class FileDownloadSpecs:
     """Bytes."""
 
 
+class FileFacts(BaseModel):
+    """What one file of a package holds: the same in the cache, in a lock, in a bundle and in a registry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    handle: str
+    """Name of the file inside the package folder, with forward slashes."""
+    size: int = Field(ge=0)
+    """Bytes."""
+    sha256: Sha256
+    md5: Md5 | None = None
+    """Where one is known: sources that state no SHA-256 are compared by it."""
+
+    def at(self, url: str) -> FileDownloadSpecs:
+        """The same file, to be fetched from `url`."""
+        return FileDownloadSpecs(url, self.handle, md5_hash=self.md5, sha256_hash=self.sha256, size=self.size)
+
+
 @dataclass(frozen=True)
 class LocalFileArtefactSpecs:
     """One file of a package that already lies in a folder of the user; it is used in place."""
@@ -164,6 +193,8 @@ class InlineFileSpecs:
 
 
 ArtefactSpecs: TypeAlias = FileDownloadSpecs | LocalFileArtefactSpecs | InlineFileSpecs
+# The lists of callers may hold one kind only, which `list[ArtefactSpecs]` would not take.
+_Artefacts = Annotated[list[Any], GetPydanticSchema(lambda _source, handler: handler(list[ArtefactSpecs]))]
 
 
 @dataclass(frozen=True)
@@ -190,34 +221,34 @@ class TRTPackageDetails:
 class TorchScriptPackageDetails:
     """Facts about a TorchScript archive."""
 
-    supported_device_types: set[str]
-    torch_version: Version
-    torch_vision_version: Version | None = None
+    supported_device_types: Annotated[set[str], PlainSerializer(lambda types: [*sorted(types)])]
+    torch_version: _Version
+    torch_vision_version: _Version | None = None
 
 
 @dataclass(frozen=True)
 class ServerEnvironmentRequirements:
     """The GPU server an engine was built on."""
 
-    cuda_device_cc: Version
+    cuda_device_cc: _Version
     cuda_device_name: str
-    driver_version: Version | None
-    cuda_version: Version | None
-    trt_version: Version | None
-    os_version: str | None
+    driver_version: _Version | None = None
+    cuda_version: _Version | None = None
+    trt_version: _Version | None = None
+    os_version: str | None = None
 
 
 @dataclass(frozen=True)
 class JetsonEnvironmentRequirements:
     """The Jetson an engine was built on."""
 
-    cuda_device_cc: Version
+    cuda_device_cc: _Version
     cuda_device_name: str
-    l4t_version: Version
-    jetson_product_name: str | None
-    cuda_version: Version | None
-    trt_version: Version | None
-    driver_version: Version | None
+    l4t_version: _Version
+    jetson_product_name: str | None = None
+    cuda_version: _Version | None = None
+    trt_version: _Version | None = None
+    driver_version: _Version | None = None
 
 
 class PackageSourceType(str, Enum):
@@ -233,7 +264,7 @@ class ModelPackageMetadata:
 
     package_id: str
     backend: BackendType
-    package_artefacts: list[Any]
+    package_artefacts: _Artefacts
     """`FileDownloadSpecs`, `LocalFileArtefactSpecs` or `InlineFileSpecs`."""
     package_source: PackageSourceType = PackageSourceType.PLATFORM
     quantization: Quantization | None = None

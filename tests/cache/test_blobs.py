@@ -5,13 +5,12 @@ import json
 import pytest
 
 from inference_models.cache.blobs import MAX_PLACES, BlobIndex
-from inference_models.cache.manifest import ManifestFile
-from inference_models.entities import FileDownloadSpecs
+from inference_models.entities import FileDownloadSpecs, FileFacts
 
 SHA256, MD5 = "ab" * 32, "cd" * 16
 BY_SHA256 = FileDownloadSpecs("x", "w.bin", sha256_hash=SHA256.upper())
 BY_MD5 = FileDownloadSpecs("x", "w.bin", md5_hash=MD5)
-FILE = ManifestFile(handle="w.bin", size=1, sha256=SHA256, md5=MD5)
+FILE = FileFacts(handle="w.bin", size=1, sha256=SHA256, md5=MD5)
 
 
 @pytest.fixture

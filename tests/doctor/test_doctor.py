@@ -411,8 +411,7 @@ class TestWhole:
         facts = [Finding(GOOD, f"{label}: {text}") for label, text in SERVER.facts()]
         assert found[: len(facts)] == facts
         assert any(
-            finding.fix == 'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"'
-            for finding in found
+            finding.fix == 'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"' for finding in found
         )
 
     def test_every_problem_has_a_command(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,7 +233,7 @@ class TestHostileBundles:
                 edit_index(lambda index: index["packages"][0].update(package_id="other")),
                 "[('team/cats/1', 'p1')]",
             ),
-            (edit_index(lambda index: index["packages"][0].update(description={})), "field 'model_id' is missing"),
+            (edit_index(lambda index: index["packages"][0].update(description={})), "model_id: Field required"),
         ],
     )
     def test_nothing_is_written_and_the_reason_is_said(

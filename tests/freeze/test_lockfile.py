@@ -16,6 +16,7 @@ import pytest
 
 import hosted
 from inference_models import AutoModel
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import ModelDependency
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -27,7 +28,6 @@ from inference_models.errors import (
 from inference_models.freeze.locked import mirror_of_needed
 from inference_models.freeze.lockfile import Lock, fetch_locked, lock_text, make_lock, parse_lock, read_lock, write_lock
 from inference_models.freeze.pull import pull_model
-from inference_models.backends.environment import probe_environment
 from inference_models.negotiate.request import PackageRequest
 from providers.published import published
 from registry.packages import serving
@@ -218,7 +218,7 @@ def test_what_is_no_lock_file_is_refused(lock: Lock, change: Any, found: str) ->
             {"model_id": 3},
             (
                 "the lock of 'team/cats/1' contradicts itself.\n"
-                "needs a description this release can read; found: str expected, int found"
+                "needs a description this release can read; found: model_id: Input should be a valid string"
             ),
         ),
     ],

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, ONNXPackageDetails, PackageSourceType, Quantization
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
@@ -11,7 +12,6 @@ from inference_models.errors import (
     NoModelPackagesAvailableError,
     Rejection,
 )
-from inference_models.backends.environment import probe_environment
 from inference_models.negotiate.checks import CAN_FORCE, CHECKS
 from inference_models.negotiate.choose import choose_packages, judge
 from inference_models.negotiate.request import PackageRequest

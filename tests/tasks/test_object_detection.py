@@ -115,7 +115,7 @@ def test_annotate_draws_the_whole_answer_to_one_image(model: BrightestPixel) -> 
     assert (drawn != image()).any()
 
 
-@pytest.mark.parametrize("missing", ["from_pretrained", "class_names", "pre_process", "forward", "post_process"])
+@pytest.mark.parametrize("missing", ["class_names", "pre_process", "forward", "post_process"])
 def test_a_model_without_one_of_its_methods_cannot_be_made(missing: str) -> None:
     members = {name: member for name, member in vars(BrightestPixel).items() if name != missing}
     members.pop("__dict__", None)

@@ -131,7 +131,6 @@ def test_the_skeleton_of_the_model_is_drawn() -> None:
         (StructuredOCRModel, "class_names"),
         (DepthEstimationModel, "post_process"),
         (TextOnlyOCRModel, "forward"),
-        (OpenVocabularyObjectDetectionModel, "from_pretrained"),
     ],
 )
 def test_a_model_without_one_of_its_members_cannot_be_made(base: type, missing: str) -> None:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from inference_models.cache.manifest import ManifestFile
-    from inference_models.entities import FileDownloadSpecs
+    from inference_models.entities import FileDownloadSpecs, FileFacts
 
 MAX_PLACES = 16
 _MAX_BYTES = 1 << 20
@@ -35,7 +34,7 @@ class BlobIndex:
                 yield from self._existing(self._path(algorithm, digest.lower()))
                 return
 
-    def record(self, file: ManifestFile, place: Path) -> None:
+    def record(self, file: FileFacts, place: Path) -> None:
         """Remember that `place` holds the content of `file`."""
         relative = place.relative_to(self.root).as_posix()
         for algorithm, digest in (("sha256", file.sha256), ("md5", file.md5)):

@@ -15,7 +15,6 @@ from inference_models.cache.manifest import (
     FORMAT,
     Damage,
     Manifest,
-    ManifestFile,
     find_difference,
     manifest_text,
     read_manifest,
@@ -27,7 +26,7 @@ from inference_models.cache.source import as_range_source
 from inference_models.cache.stamps import Stamps
 from inference_models.cache.termination import ended_by_exception
 from inference_models.cache.workspace import own_name, private_folder, sweep
-from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
+from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs
 from inference_models.files.digest import CHUNK, RunningDigest, file_digest, open_quietly, text_sha256
 from inference_models.files.durable import make_private_folder, refuse_when_full, sync_folder, write_file
 from inference_models.files.names import MANIFEST_NAME
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 class _Staged:
     """A verified file that waits for its place."""
 
-    file: ManifestFile
+    file: FileFacts
     data: Path
 
 
@@ -148,7 +147,7 @@ class Installation:
         partial, digest = download(wanted, self._partials(item)) if found is None else found
         partial.close()  # some systems do not move a file that is open
         leave_to_others.callback(partial.release)
-        file = ManifestFile(handle=item.file_handle, size=digest.size, sha256=digest.sha256, md5=digest.md5)
+        file = FileFacts(handle=item.file_handle, size=digest.size, sha256=digest.sha256, md5=digest.md5)
         return _Staged(file, partial.data)
 
     def _copied(self, item: FileDownloadSpecs) -> tuple[Partial, RunningDigest] | None:
@@ -186,7 +185,7 @@ class Installation:
             make_private_folder(target.parent)
             item.data.replace(target)
 
-    def _commit(self, files: list[ManifestFile], desk: Path) -> None:
+    def _commit(self, files: list[FileFacts], desk: Path) -> None:
         key = self.key
         manifest = Manifest(
             format=FORMAT,
@@ -205,7 +204,7 @@ class Installation:
         self._stamp(files)
         self._clear()
 
-    def _stamp(self, files: Sequence[ManifestFile]) -> None:
+    def _stamp(self, files: Sequence[FileFacts]) -> None:
         stamps = Stamps.read(inventory.stamps_path(self.root, self.folder), self.folder)
         for file in files:
             stamps.add(file.handle, os.lstat(self.folder / file.handle), file.sha256)
@@ -225,7 +224,7 @@ class Installation:
         there = sum(stored_bytes(self._partials(item)) for item in downloads)
         refuse_when_full(self.root, sum(item.size or 0 for item in downloads) - there)
 
-    def _in_place(self, item: ArtefactSpecs) -> ManifestFile | None:
+    def _in_place(self, item: ArtefactSpecs) -> FileFacts | None:
         """The file as it is in the folder, when its content is the announced one."""
         if isinstance(regular_file(self.folder, item.file_handle), Damage):
             return None
@@ -240,7 +239,7 @@ class Installation:
             right = isinstance(item, FileDownloadSpecs) and digest.mismatch(item) is None
         if not right:
             return None
-        return ManifestFile(handle=item.file_handle, size=digest.size, sha256=digest.sha256, md5=digest.md5)
+        return FileFacts(handle=item.file_handle, size=digest.size, sha256=digest.sha256, md5=digest.md5)
 
     def _downloads(self) -> list[FileDownloadSpecs]:
         return [item for item in self.files if isinstance(item, FileDownloadSpecs)]
@@ -262,7 +261,7 @@ def _stage_text(item: ArtefactSpecs, desk: Path) -> _Staged:
     data = desk / text_sha256(f"{item.file_handle}\0{item.text}")
     digest = RunningDigest()
     write_file(data, [item.text.encode()], digest)
-    return _Staged(ManifestFile(handle=item.file_handle, size=digest.size, sha256=digest.sha256), data)
+    return _Staged(FileFacts(handle=item.file_handle, size=digest.size, sha256=digest.sha256), data)
 
 
 def _copy(place: Path, target: Path, digest: RunningDigest) -> None:

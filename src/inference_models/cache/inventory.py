@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from inference_models.cache.manifest import ManifestFile
+    from inference_models.entities import FileFacts
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class StoredPackage:
     folder: Path
     size: int
     """Bytes of all files."""
-    files: tuple[ManifestFile, ...]
+    files: tuple[FileFacts, ...]
     stored_at: float
     """Seconds since the epoch."""
     last_used: float

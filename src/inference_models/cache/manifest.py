@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
+from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs, Sha256
 from inference_models.files.digest import file_digest, text_sha256
 from inference_models.files.names import MANIFEST_NAME, is_portable_handle
 
@@ -28,18 +28,6 @@ _CHECKED_SINCE = 3
 MAX_MANIFEST_BYTES = 4 << 20
 
 
-class ManifestFile(BaseModel):
-    """One file of a package as it was written."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    handle: str
-    size: int = Field(ge=0)
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
-    """Where the provider announced one."""
-
-
 class Manifest(BaseModel):
     """Everything a complete package folder holds. Written last, so a folder without it is not complete."""
 
@@ -49,8 +37,8 @@ class Manifest(BaseModel):
     provider: str
     model_id: str
     package_id: str
-    files: list[ManifestFile]
-    checksum: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    files: list[FileFacts]
+    checksum: Sha256 | None = None
     """SHA-256 of the rest, so that damage to a hash in here is not taken for damage to the file it belongs to."""
 
 
@@ -109,7 +97,7 @@ def not_listed(directory: Path, manifest: Manifest) -> list[str]:
     return [handle for handle in _names(directory) if handle not in listed]
 
 
-def file_damage(directory: Path, file: ManifestFile, stamps: Stamps) -> Damage | None:
+def file_damage(directory: Path, file: FileFacts, stamps: Stamps) -> Damage | None:
     """Why one file of the package is not what the manifest says; None when it is."""
     if not is_portable_handle(file.handle):
         return Damage(MANIFEST_NAME, f"lists the unsafe name {file.handle!a}")
@@ -126,7 +114,7 @@ def file_damage(directory: Path, file: ManifestFile, stamps: Stamps) -> Damage |
     return damage
 
 
-def _content_damage(path: Path, file: ManifestFile) -> Damage | None:
+def _content_damage(path: Path, file: FileFacts) -> Damage | None:
     try:
         right = file_digest(path).sha256 == file.sha256
     except OSError as exc:
@@ -172,7 +160,7 @@ def find_difference(manifest: Manifest, announced: Sequence[ArtefactSpecs]) -> D
     return None
 
 
-def _is_same(stored: ManifestFile, announced: ArtefactSpecs) -> bool:
+def _is_same(stored: FileFacts, announced: ArtefactSpecs) -> bool:
     if isinstance(announced, InlineFileSpecs):
         return stored.sha256 == text_sha256(announced.text)
     if not isinstance(announced, FileDownloadSpecs):

@@ -15,13 +15,13 @@ import uuid
 import zipfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference_models.cache.package_key import PackageKey
 from inference_models.cache.store import PackageStore
-from inference_models.entities import FileDownloadSpecs
+from inference_models.entities import FileFacts
 from inference_models.errors import CorruptedModelPackageError, FileHashSumMissmatch, ModelRetrievalError
 from inference_models.files.digest import CHUNK
 from inference_models.files.durable import sync_folder
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from inference_models.entities import ModelMetadata
+    from inference_models.entities import FileDownloadSpecs, ModelMetadata
     from inference_models.freeze.lockfile import Lock
     from inference_models.freeze.pull import Pulled
 
@@ -53,15 +53,8 @@ _UNREADABLE = (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, Unico
 """What the standard library raises for archives that are none, or that are damaged."""
 
 
-class BundledFile(BaseModel):
+class BundledFile(FileFacts):
     """One file of a package, by its content."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    handle: str
-    size: int = Field(ge=0)
-    sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
 
     @property
     def member(self) -> str:
@@ -149,7 +142,7 @@ def import_bundle(path: Path, *, sha256: str | None = None, store: PackageStore 
         models = [_model(path, package) for package in index.packages]
         source = _Members(archive, path.name)
         for package in index.packages:
-            store.ensure(package.key, [_announced(file) for file in package.files], source)
+            store.ensure(package.key, [file.at(file.member) for file in package.files], source)
     memory = Resolutions(root=store.root)
     for (provider, model_id), model in _merged(index, models).items():
         memory.remember_for_everyone(provider, model_id, model if sha256 is not None else _untrusted(model))
@@ -341,10 +334,6 @@ def _merged(index: BundleIndex, models: Sequence[ModelMetadata]) -> dict[tuple[s
             packages = [*(known.model_packages if known else ()), *model.model_packages]
             merged[package.provider, name] = replace(model, model_packages=packages)
     return merged
-
-
-def _announced(file: BundledFile) -> FileDownloadSpecs:
-    return FileDownloadSpecs(file.member, file.handle, md5_hash=file.md5, sha256_hash=file.sha256, size=file.size)
 
 
 def _write_archive(path: Path, texts: dict[str, str], blobs: dict[str, Path]) -> None:

@@ -9,7 +9,7 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -18,7 +18,7 @@ from inference_models.backends.environment import probe_environment
 from inference_models.cache.manifest import Damage, read_manifest
 from inference_models.cache.package_key import PackageKey
 from inference_models.cache.store import PackageStore
-from inference_models.entities import FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
+from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
@@ -47,21 +47,15 @@ FORMAT = 1
 HEADER = "# Written by `inference-models lock`. AutoModel.from_lock loads exactly these bytes.\n"
 NO_NETWORK = frozenset({LOCAL, "file", "wheel"})
 """Providers whose files lie on this machine, or come with a wheel that pip may have at hand."""
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class _Stated(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
-class LockedFile(_Stated):
+class LockedFile(FileFacts):
     """One file, by its content."""
 
-    handle: str
-    size: int = Field(ge=0)
-    sha256: Sha256
-    md5: str | None = Field(default=None, pattern=r"^[0-9a-f]{32}$")
-    """By which a mirror that knows no SHA-256 is asked for it."""
     text: str | None = None
     """The content, where the provider's description holds it: no other source need have such a file."""
 
@@ -263,7 +257,7 @@ def fetch_locked(
             offer these bytes.
     """
     store = store or PackageStore()
-    pinned = [_pin(file, "") for file in locked.files]
+    pinned = [file.at("") for file in locked.files]
     stored = store.open(locked.key, pinned)
     if stored is not None:
         return stored
@@ -310,10 +304,6 @@ def _locked(pulled: Pulled) -> LockedModel:
     )
 
 
-def _pin(file: LockedFile, url: str) -> FileDownloadSpecs:
-    return FileDownloadSpecs(url, file.handle, md5_hash=file.md5, sha256_hash=file.sha256, size=file.size)
-
-
 class _LocalFiles:
     """Files of this machine, as the cache asks for them."""
 
@@ -350,9 +340,9 @@ def _offer(file: LockedFile, model: ModelMetadata, provider: str) -> FileDownloa
             return replace(item, file_handle=file.handle)
         if isinstance(item, FileDownloadSpecs) and _is_same(item, file):
             # The pin decides what may arrive, whatever the source announces.
-            return replace(_pin(file, item.download_url), md5_hash=item.md5_hash or file.md5)
+            return replace(file.at(item.download_url), md5_hash=item.md5_hash or file.md5)
         if isinstance(item, LocalFileArtefactSpecs) and _holds(item.path, file):
-            return _pin(file, str(item.path))
+            return file.at(str(item.path))
     raise ModelRetrievalError(
         f"{provider!r} does not offer {file.handle} of {model.model_id!r} as it is locked.",
         needs=f"a file with sha256 {file.sha256}",

@@ -36,6 +36,7 @@ from inference_models.tasks.graph_input import (
     hint_of_stated_spec,
 )
 from inference_models.tasks.graph_runner import OpenedGraph
+from inference_models.tasks.stages import LoadedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -99,6 +100,13 @@ def _load_code(
 ) -> AnyModel:
     consent = request.options.allow_local_code_packages
     model_class = cast("Any", load_model_class(folder.directory, folder.model, consent))
+    # One of a base of ours would load this package again, and again.
+    if getattr(model_class.from_pretrained, "__func__", None) is LoadedModel.from_pretrained.__func__:  # type: ignore[attr-defined]
+        raise CorruptedModelPackageError(
+            f"class {folder.model.model_class} does not say how it is made.",
+            needs="a class method from_pretrained of its own",
+            found="that of its base class",
+        )
     device = request.device or "cpu"
     providers = request.execution_providers
     offered = {

@@ -216,7 +216,10 @@ def _new_filesystem(url: str) -> Any:
         )
     except ImportError as exc:
         raise MissingDependencyError(
-            f"{scheme}:// cannot be read.", needs=f"the fsspec implementation of {scheme}", found=str(exc), fix=_install(scheme)
+            f"{scheme}:// cannot be read.",
+            needs=f"the fsspec implementation of {scheme}",
+            found=str(exc),
+            fix=_install(scheme),
         ) from exc
     except (TypeError, ValueError) as exc:
         raise InvalidParameterError(

@@ -15,8 +15,6 @@ from inference_models.tasks.graph_options import check_option_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from typing_extensions import Self
-
     from inference_models.arrays import Array, ArrayKind
     from inference_models.backends.session import Session
     from inference_models.decoders.types import Frame, Outputs, Shapes
@@ -141,17 +139,6 @@ class OneGraph:
         resolved = getattr(self, "resolved_model", None)
         runs = f": package {resolved.model_package_id}, {resolved.backend} on {resolved.device}" if resolved else ""
         return f"<{self._label}{runs}>"
-
-    @classmethod
-    def from_pretrained(cls, model_name_or_path: str, **kwargs: Any) -> Self:
-        """The model in a package folder; takes the options of `AutoModel.from_pretrained`.
-
-        Raises:
-            InvalidParameterError: the folder holds another kind of model.
-        """
-        from inference_models.auto import load_as  # noqa: PLC0415 - auto builds on this module
-
-        return load_as(cls, model_name_or_path, **kwargs)
 
     @property
     def class_names(self) -> list[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
+from inference_models.errors import AssumptionError
 from inference_models.tasks.lifecycle import ModelLifecycle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Self
 
 Images: TypeAlias = Any
@@ -22,12 +25,23 @@ Answer = TypeVar("Answer", default=Any)
 
 
 class LoadedModel(ModelLifecycle):
-    """A model that is made from a folder."""
+    """A model that is made from a package."""
+
+    load_as: ClassVar[Callable[..., Any] | None] = None
+    """What loads models, `load_as` of `inference_models.auto`: that module lies above this one and puts it here."""
 
     @classmethod
-    @abstractmethod
     def from_pretrained(cls, model_name_or_path: str, **kwargs: Any) -> Self:
-        """The model in the package folder `model_name_or_path`."""
+        """The model in the package `model_name_or_path`; takes the options of `AutoModel.from_pretrained`.
+
+        The classes of packages that bring their own code have their own: it makes the model of a package folder.
+
+        Raises:
+            InvalidParameterError: the package holds another kind of model.
+        """
+        if LoadedModel.load_as is None:
+            raise AssumptionError("models cannot be loaded yet.", needs="inference_models.auto", found="not imported")
+        return cast("Self", LoadedModel.load_as(cls, model_name_or_path, **kwargs))
 
 
 class StagedModel(LoadedModel, Generic[PreprocessedInputs, PreprocessingMetadata, RawPrediction, Answer]):

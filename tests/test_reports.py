@@ -34,7 +34,7 @@ from inference_models.negotiate.plan import Plan
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity.check import ParityOptions, check_parity
-from inference_models.parity.pictures import probe_set
+from inference_models.parity.images import probe_set
 
 NOTHING = Environment(
     system="linux x86_64", python="3.11", runtimes={kind: None for kind in BackendType if kind is not BackendType.NULL}

@@ -13,9 +13,11 @@ Names are loaded when they are first used, so that importing the package costs n
 from __future__ import annotations
 
 import importlib
+import os
+import warnings
 from typing import TYPE_CHECKING
 
-from inference_models.version import __version__
+from inference_models.version import DISTRIBUTION, NAMESAKE, SEPARATE, __version__
 
 if TYPE_CHECKING:
     from inference_models.auto import AutoModel
@@ -151,3 +153,15 @@ def _load_as(kind: type, model: str, **kwargs: object) -> object:
 
 def __dir__() -> list[str]:
     return sorted(__all__)
+
+
+def _warn_about_namesake() -> None:
+    """Say so where the other product with this import name is installed in the same folder: files are then mixed."""
+    with os.scandir(os.path.dirname(os.path.dirname(__file__))) as folder:  # noqa: PTH120 - pathlib costs as much as all
+        mixed = any(item.name.startswith("inference_models-") and item.name.endswith(".dist-info") for item in folder)
+    if mixed:
+        text = f"{NAMESAKE!r} and {DISTRIBUTION!r} are two products with one import name, and both are installed here: "
+        warnings.warn(f"{text}their files overwrite each other. {SEPARATE}", RuntimeWarning, stacklevel=2)
+
+
+_warn_about_namesake()

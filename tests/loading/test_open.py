@@ -32,6 +32,8 @@ CONFIG = {"model_architecture": "resnet", "task_type": "classification", "backen
 class AlwaysOnTheCpu:
     """A runtime that takes the CPU without saying so."""
 
+    RUNTIME = null.RUNTIME
+
     @staticmethod
     def open_session(request: object) -> null.NullSession:
         return null.NullSession(null._Graph.model_validate(GRAPH))
@@ -83,7 +85,7 @@ def test_a_runtime_that_cannot_be_imported_is_not_imported(
         raise EnvironmentConfigurationError(f"{library.name} cannot be used here.")
 
     library = Library("odd", "odd", ("odd",), deadline=1.0)
-    monkeypatch.setattr(null, "RUNTIME", replace(null.RUNTIME, libraries=(library,)))
+    monkeypatch.setattr(AlwaysOnTheCpu, "RUNTIME", replace(null.RUNTIME, libraries=(library,)))
     monkeypatch.setattr(load, "ensure_importable", refuse)
     with pytest.raises(EnvironmentConfigurationError, match=r"^odd cannot be used here\.$"):
         opened("cpu")

@@ -1,19 +1,12 @@
 from __future__ import annotations
 
-import hashlib
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from inference_models.errors import InvalidParameterError, ModelInputError
-from inference_models.parity.images import probe_images
-from inference_models.parity.pictures import file_set, probe_set
-
-SOURCES = Path(__file__).parents[2] / "src"
+from inference_models.parity.images import file_set, probe_images, probe_set
 
 
 @pytest.fixture(scope="module")
@@ -42,14 +35,8 @@ def test_no_two_pictures_are_alike(images: list[np.ndarray]) -> None:
     assert len({image.tobytes() for image in images}) == len(images)
 
 
-def test_another_process_makes_the_same_pixels(images: list[np.ndarray]) -> None:
-    program = (
-        "import hashlib; from inference_models.parity.images import probe_images\n"
-        "print(hashlib.sha256(b''.join(image.tobytes() for image in probe_images())).hexdigest())"
-    )
-    environment = {**os.environ, "PYTHONPATH": str(SOURCES), "PYTHONHASHSEED": "7"}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == hashlib.sha256(b"".join(image.tobytes() for image in images)).hexdigest()
+def test_the_pixels_are_those_that_certificates_name() -> None:
+    assert probe_set().digest.startswith("0d947ffaea9e")
 
 
 def test_a_detector_a_layout_model_and_a_classifier_of_the_catalogue_see_something(

@@ -24,7 +24,7 @@ from inference_models.options import LoadOptions
 from inference_models.parity import require
 from inference_models.parity.certificate import CHECKSUM, certificate_json, parse_certificate
 from inference_models.parity.check import ParityOptions, check_parity
-from inference_models.parity.pictures import probe_set
+from inference_models.parity.images import probe_set
 from parity import packages
 
 if TYPE_CHECKING:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import io
 import sys
 
-from inference_models.errors import BaseInferenceModelsError
+import inference_models
 
 FAILED = 1
 INTERRUPTED = 130
+_OVERWRITTEN = (
+    "this command belongs to inference-models-lean, and the product inference-models was installed over it.\n"
+    "pip uninstall -y inference-models inference-models-lean, then install the one you want again\n"
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    if getattr(inference_models, "DISTRIBUTION", None) is None:
+        sys.stderr.write(_OVERWRITTEN)
+        return FAILED
     from inference_models.cli.app import app  # noqa: PLC0415 - typer is loaded when a command runs
     from inference_models.cli.console import report_error  # noqa: PLC0415
+    from inference_models.errors import BaseInferenceModelsError  # noqa: PLC0415 - may be of another product
 
     for stream in (sys.stdout, sys.stderr):
         # File names and class names may hold letters that the terminal's encoding does not know.

@@ -15,7 +15,7 @@ from inference_models.errors import EnvironmentConfigurationError
 from inference_models.text import plain
 
 if TYPE_CHECKING:
-    from inference_models.parity.pictures import ImageSet
+    from inference_models.parity.images import ImageSet
     from inference_models.parity.report import ParityReport
 
 
@@ -26,7 +26,7 @@ def parity(
         typer.Option(help="PACKAGE or PACKAGE/BACKEND. Default: the first fp32 package on ONNX Runtime, on the CPU."),
     ] = None,
     images: Annotated[
-        str | None, typer.Option(help="Folder of images, or a pattern. Default: pictures made by code.")
+        str | None, typer.Option(help="Folder of images, or a pattern. Default: those that come with the library.")
     ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Images at most. Default: 200 of a folder.")] = None,
     backend: Backend = None,
@@ -70,7 +70,7 @@ def parity(
 
 
 def _image_set(images: str | None, count: int | None) -> ImageSet:
-    from inference_models.parity.pictures import file_set, probe_set  # noqa: PLC0415 - not needed for --help
+    from inference_models.parity.images import file_set, probe_set  # noqa: PLC0415 - not needed for --help
 
     return probe_set(count) if images is None else file_set(find_images([images]), count)
 

@@ -12,6 +12,7 @@ from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.doctor.libraries import (
     examine_broken,
     examine_index_client,
+    examine_namesake,
     examine_onnx_runtimes,
     examine_opencv,
 )
@@ -86,6 +87,7 @@ def examine_limits(environment: Environment, shown: int) -> Iterable[Finding]:
 
 def _everywhere(distributions: Mapping[str, Distribution]) -> Iterable[Finding]:
     """What needs no knowledge of the machine."""
+    yield from examine_namesake(distributions)
     yield from examine_onnx_runtimes(distributions)
     yield from examine_opencv(distributions)
     yield from examine_index_client()

@@ -13,6 +13,7 @@ from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.entities import BackendType
 from inference_models.machine.mends import mend_of
 from inference_models.machine.probe_child import CUDA
+from inference_models.version import DISTRIBUTION, NAMESAKE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -41,6 +42,14 @@ def examine_onnx_runtimes(distributions: Mapping[str, Distribution]) -> Iterable
 def _is_installed(kind: BackendType, distributions: Mapping[str, Distribution]) -> bool:
     record = find_runtime(kind)
     return record is not None and any(name in distributions for item in record.libraries for name in item.distributions)
+
+
+def examine_namesake(distributions: Mapping[str, Distribution]) -> Iterable[Finding]:
+    """Whether the other product with this import name is installed, too."""
+    if NAMESAKE in distributions:
+        what = f"{NAMESAKE} {distributions[NAMESAKE].version} is another product with the import name of {DISTRIBUTION}"
+        mend = f"pip uninstall -y {NAMESAKE} {DISTRIBUTION}"
+        yield Finding(BAD, f"{what}: their files overwrite each other; after this, install the one you want", mend)
 
 
 def examine_opencv(distributions: Mapping[str, Distribution]) -> Iterable[Finding]:

@@ -63,7 +63,7 @@ class TuneOptions:
     budget: float = DEFAULT_BUDGET_S
     """Seconds; fetching comes before."""
     images: Sequence[NumpyArray] = ()
-    """(H, W, 3) uint8 BGR pictures of the kind the model will see; none: pictures made by arithmetic."""
+    """(H, W, 3) uint8 BGR pictures of the kind the model will see; none: those that come with the library."""
     progress: Callable[[str, float], None] | None = None
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from inference_models.arrays import NumpyArray
-    from inference_models.parity.pictures import Image
+    from inference_models.parity.images import Image
     from inference_models.predictions.container import Prediction
 
 THRESHOLD = 0.2

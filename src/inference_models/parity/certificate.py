@@ -68,7 +68,7 @@ class ImageFacts(_Record):
     """The images that answers were compared on."""
 
     kind: str
-    """`probe`: made by code; `files`: the user's."""
+    """`probe`: those of the library; `files`: the user's."""
     count: int
     digest: str
     """SHA-256 over the SHA-256 of each, in their order."""

@@ -15,7 +15,7 @@ from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity.bench import Bench, Reference
-from inference_models.parity.pictures import ImageSet, probe_set
+from inference_models.parity.images import ImageSet, probe_set
 
 if TYPE_CHECKING:
     import os
@@ -34,7 +34,7 @@ class ParityOptions:
     reference: str | None = None
     """`PACKAGE` or `PACKAGE/BACKEND`; None: the first fp32 package on ONNX Runtime, on the CPU."""
     images: ImageSet | None = None
-    """None: the pictures that are made by code."""
+    """None: those that come with the library."""
     request: PackageRequest = ANY_PACKAGE
     """Which packages are compared with the reference. The reference itself need not be one of them."""
     execution_providers: tuple[Any, ...] | None = None

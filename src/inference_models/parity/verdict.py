@@ -11,7 +11,7 @@ from inference_models.parity.gates import FP32
 
 if TYPE_CHECKING:
     from inference_models.parity.gates import Gate
-    from inference_models.parity.pictures import ImageSet
+    from inference_models.parity.images import ImageSet
     from inference_models.parity.raw import RawDeviation
     from inference_models.predictions.container import Prediction
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
-from backends.contract import SessionContract
 from inference_models import AutoModel, backends
 from inference_models.backends.environment import probe_environment
-from inference_models.backends.session import SessionRequest
 from inference_models.entities import BackendType
 from inference_models.errors import NoCompatiblePackageError
 from machines import install, put
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from inference_models.backends.session import Session
 
 TOY = '''
 """The mean of every image, by a library called toylib."""
@@ -76,6 +74,8 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     put(metadata, "entry_points.txt", "[inference_models.backends]\ntoy = toy_plugin\n")
     put(folder, "toy_plugin.py", TOY)
     monkeypatch.syspath_prepend(folder)
+    for name in ("toy_plugin", "toylib"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
     backends.forget_backends()
     probe_environment.cache_clear()
     yield folder
@@ -96,7 +96,7 @@ def test_it_is_negotiated_opened_and_runs(site: Path, package: str) -> None:
     install(site, "toylib", "2.1", toylib="")
     model = AutoModel.from_pretrained(package)
     assert model.resolved_model.backend == "toy"
-    assert model(np.full((8, 8, 3), 200, np.uint8))[0].class_name == "bright"
+    assert model(np.full((8, 8, 3), 200, np.uint8)).top(1)[0][0][0] == "bright"
     assert AutoModel.from_pretrained(package, backend="toy", device="toy-card:1").resolved_model.device == "toy-card:1"
 
 
@@ -120,16 +120,6 @@ def test_what_runs_it_is_explained_and_probed(site: Path, package: str) -> None:
     assert AutoModel.explain(package).would_run.backend is BackendType("toy")
     assert str(probe_environment().runtimes[BackendType("toy")]) == "2.1"
     assert BackendType("toy") in backends.known_runtimes()
-
-
-@pytest.mark.usefixtures("site")
-class TestToySession(SessionContract):
-    @pytest.fixture
-    def session(self, site: Path, tmp_path: Path) -> Session:
-        install(site, "toylib", "2.1", toylib="")
-        backend = backends.find_backend(BackendType("toy"))
-        assert backend is not None
-        return backend.open_session(SessionRequest(directory=tmp_path, files={}))
 
 
 def test_a_plug_in_that_cannot_be_imported_takes_nothing_else_away(

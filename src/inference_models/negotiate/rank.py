@@ -165,7 +165,7 @@ _TRT = BackendType.TRT
 
 RANKING: tuple[RankKey, ...] = (
     RankKey(
-        "runtime", "an engine built for this very GPU, then the same answers everywhere, see `Runtime.order`", _runtime
+        "runtime", "the runtime with the smallest `order` in its record", _runtime
     ),
     RankKey("native", "a package made for the runtime", lambda case: not case.candidate.is_native),
     RankKey(

@@ -16,7 +16,7 @@ from inference_models.errors import InvalidEnvVariable, ModelNotFoundError
 from inference_models.providers.roboflow import PATH, open_provider
 from providers.api_answers import metadata, package
 from registry.packages import serving, write_detector
-from transport.scripted import answer, scripted
+from scripted_server import answer, scripted
 
 IMAGE = np.zeros((64, 64, 3), np.uint8)
 VARIABLES = (
@@ -51,7 +51,7 @@ def described(*packages, **facts):
 @contextmanager
 def behind_a_path(prefix, server):
     """The address of a proxy that hands what it is asked below `prefix` to a registry, without the prefix."""
-    port = server.server_address[1]
+    port = server.port
 
     class Proxy(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_arguments):
@@ -69,11 +69,11 @@ def behind_a_path(prefix, server):
                 self.wfile.write(response.read())
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
-        server.public_url = f"http://127.0.0.1:{proxy.server_port}{prefix}"
+        server.answers.public_url = f"http://127.0.0.1:{proxy.server_port}{prefix}"
         thread = threading.Thread(target=proxy.serve_forever, args=(0.02,))
         thread.start()
         try:
-            yield server.public_url
+            yield server.answers.public_url
         finally:
             proxy.shutdown()
             thread.join()
@@ -133,7 +133,7 @@ class TestPath:
         assert asked == [f"{self.PREFIX}{PATH}?modelId=m", f"{self.PREFIX}{PATH}?modelId=m&startAfter=n+1"]
 
     def test_a_question_is_repeated_below_it(self, provider, prefixed, monkeypatch):
-        monkeypatch.setattr("inference_models.transport.retry.FIRST_PAUSE", 0.01)
+        monkeypatch.setattr("inference_models.transport.limits.FIRST_PAUSE", 0.01)
         answers = iter([answer(503), described(package())])
         server = prefixed(lambda request: next(answers))
         provider.describe("m")

@@ -28,14 +28,15 @@ from inference_models.errors import (
 )
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
+from inference_models.package.onnx_shapes import with_free_input_dims
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from inference_models.arrays import Array, NumpyArray
-    from inference_models.backends.onnx_graph import OnnxGraph
     from inference_models.backends.onnx_providers import Provider
     from inference_models.backends.session import SessionRequest
+    from inference_models.package.onnx_file import OnnxFile
 
 RUNTIME = Runtime(
     type=BackendType.ONNX,
@@ -127,14 +128,14 @@ def open_session(request: SessionRequest) -> OnnxSession:
 class _Opening:
     """One graph on its way into ONNX Runtime."""
 
-    def __init__(self, runtime: Any, graph: OnnxGraph, request: SessionRequest) -> None:
+    def __init__(self, runtime: Any, graph: OnnxFile, request: SessionRequest) -> None:
         self._runtime = runtime
         self._graph = graph
         self._request = request
         dims = request.free_input_dims
         self._any_errors: tuple[type[Exception], ...] = (*_errors(_OPEN_ERRORS), RuntimeError, ValueError)
         self._graph_errors: tuple[type[Exception], ...] = (*_errors(_OPEN_ERRORS), UnicodeDecodeError)
-        self._source = graph.with_free_input_dims(dims) if dims else str(graph.path)
+        self._source = with_free_input_dims(graph, dims) if dims else str(graph.path)
 
     def with_providers(self, providers: Sequence[Provider]) -> Any:
         """A session whose first provider is the first of `providers`, or with `allow_fallback` another one."""

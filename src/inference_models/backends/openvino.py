@@ -250,7 +250,7 @@ def _read_onnx(core: Any, request: SessionRequest) -> tuple[Path, Any, Names]:
         model = core.read_model(str(graph.path))
     except (RuntimeError, UnicodeDecodeError) as exc:
         raise graph.removed() or _unreadable(graph.path.name, exc) from exc
-    names = [spec.name for spec in graph.file.inputs], [spec.name for spec in graph.file.outputs]
+    names = [spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs]
     return graph.path, model, names
 
 

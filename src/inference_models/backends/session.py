@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, Shape, TensorSpec
     from inference_models.backends.runtime import Runtime
+    from inference_models.package.onnx_file import OnnxFile
 
 
 class Session(Protocol):
@@ -75,6 +76,8 @@ class SessionRequest:
     """Take another device or execution provider where the one that was chosen cannot be used."""
     free_input_dims: Mapping[str, Shape] = field(default_factory=dict)
     """Input shapes that replace those stored in the graph, for graphs exported with a wrong static shape."""
+    graph: OnnxFile | None = None
+    """What was read of `weights.onnx` earlier in this load; None: a backend that needs it reads it."""
     input_hint: InputHint | None = None
     """For runtimes whose files hold no shapes; the others ignore it."""
     module: ModuleBuilder | None = None

@@ -164,9 +164,7 @@ def _other_driver(case: Case) -> bool:
 _TRT = BackendType.TRT
 
 RANKING: tuple[RankKey, ...] = (
-    RankKey(
-        "runtime", "the runtime with the smallest `order` in its record", _runtime
-    ),
+    RankKey("runtime", "the runtime with the smallest `order` in its record", _runtime),
     RankKey("native", "a package made for the runtime", lambda case: not case.candidate.is_native),
     RankKey(
         "quantization",

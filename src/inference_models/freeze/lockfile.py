@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference_models import config
+from inference_models.backends.environment import probe_environment
 from inference_models.cache.manifest import Damage, read_manifest
 from inference_models.cache.package_key import PackageKey
 from inference_models.cache.store import PackageStore
@@ -35,7 +36,6 @@ from inference_models.files.digest import CHUNK, file_sha256, text_sha256
 from inference_models.files.durable import write_atomic
 from inference_models.freeze.toml_text import toml_text
 from inference_models.loading.address import LOCAL, locate_model
-from inference_models.machine.environment import probe_environment
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.package.text_files import read_text
 from inference_models.providers import DescribeOptions, find_record, open_provider

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import inference_models
 from inference_models import config
+from inference_models.backends.environment import probe_environment
 from inference_models.catalogue import open_catalogue
 from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import parse_address
@@ -16,7 +17,6 @@ from inference_models.loading.attempt import LoadSteps, load_model
 from inference_models.loading.dependencies import close_models
 from inference_models.loading.open import LoadRequest
 from inference_models.loading.remember import RememberedModels
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
 from inference_models.tasks.stages import LoadedModel

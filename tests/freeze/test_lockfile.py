@@ -16,6 +16,7 @@ import pytest
 
 import hosted
 from inference_models import AutoModel
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import ModelDependency
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -27,7 +28,6 @@ from inference_models.errors import (
 from inference_models.freeze.locked import mirror_of_needed
 from inference_models.freeze.lockfile import Lock, fetch_locked, lock_text, make_lock, parse_lock, read_lock, write_lock
 from inference_models.freeze.pull import pull_model
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.request import PackageRequest
 from providers.published import published
 from registry.packages import serving
@@ -257,8 +257,7 @@ class TestOtherSources:
         stated = {"model_architecture": "classifier", "task_type": "classification", "backend_type": "onnx"}
         (library / "model_config.json").write_text(json.dumps(stated))
         with serving(tmp_path / "library") as server:
-            host, port = server.server_address[:2]
-            monkeypatch.setenv("ROBOFLOW_API_HOST", f"http://{host}:{port}")
+            monkeypatch.setenv("ROBOFLOW_API_HOST", server.url)
             made = make_lock(pull_model("roboflow:day-night"))
         empty_cache()
         return made

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, ModelDependency
 from inference_models.errors import InvalidParameterError, NoCompatiblePackageError
 from inference_models.freeze.lockfile import fetch_locked
 from inference_models.loading.address import parse_address
 from inference_models.loading.dependencies import load_dependencies
 from inference_models.loading.open import LoadRequest, load_package
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.candidate import Candidate
 from inference_models.negotiate.checks import Case
 from inference_models.negotiate.checks_request import check_trust

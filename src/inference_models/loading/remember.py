@@ -10,7 +10,7 @@ from inference_models.cache.package_key import PackageKey
 from inference_models.cache.store import PackageStore
 from inference_models.errors import NoModelPackagesAvailableError
 from inference_models.loading.address import ModelAddress
-from inference_models.loading.resolutions import ASK_NOBODY, Question, Resolutions, machine_fingerprint
+from inference_models.loading.resolutions import Question, Resolutions, can_be_remembered, machine_fingerprint
 from inference_models.negotiate.choose import choose_packages
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class RememberedModels:
             unreachable: The provider was asked and does not answer now, so that any package that is here will do.
         """
         alone = unreachable or _no_network()
-        if address.provider in ASK_NOBODY or not (alone or (self._enabled and not self._read_only)):
+        if not can_be_remembered(address.provider) or not (alone or (self._enabled and not self._read_only)):
             return None
         decision = self._resolutions.recall(self._question(address, options), any_age=alone)
         if decision is None or self._read_only:
@@ -79,7 +79,7 @@ class RememberedModels:
 
     def remember(self, source: Source, model: ModelMetadata, package_id: str | None) -> None:
         """Keep the description, and the choice where a package was loaded."""
-        if self._enabled and source.name not in ASK_NOBODY:
+        if self._enabled and can_be_remembered(source.name):
             self._resolutions.remember(self._question_of(source), model, package_id)
 
     def remember_choice(self, source: Source, package_id: str) -> None:
@@ -94,7 +94,7 @@ class RememberedModels:
     def chosen_package(self, source: Source) -> str | None:
         """Id of the package that a load would take without asking the provider."""
         alone = _no_network()
-        if source.name in ASK_NOBODY or not (self._enabled or alone):
+        if not can_be_remembered(source.name) or not (self._enabled or alone):
             return None
         decision = self._resolutions.recall(self._question_of(source), any_age=alone)
         return None if decision is None else decision.package_id

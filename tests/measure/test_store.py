@@ -28,7 +28,7 @@ from inference_models.measure.store import (
 from inference_models.negotiate.plan import Plan
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
-from measure.packages import asking, classifier
+from measure.packages import ENVIRONMENT, asking, classifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,11 +106,12 @@ class TestRemembered:
             lambda asked: replace(asked, source=replace(asked.source, name="others")),
             lambda asked: replace(asked, model=replace(asked.model, model_id="team/n")),
             lambda asked: replace(
-                asked, memory=replace(asked.memory, request=PackageRequest(backends=frozenset({BackendType.ONNX})))
+                asked,
+                memory=RememberedModels(
+                    replace(asked.load, wanted=PackageRequest(backends=frozenset({BackendType.ONNX}))), ENVIRONMENT
+                ),
             ),
-            lambda asked: replace(
-                asked, memory=replace(asked.memory, environment=replace(asked.memory.environment, cpus=64))
-            ),
+            lambda asked: replace(asked, memory=RememberedModels(asked.load, replace(ENVIRONMENT, cpus=64))),
         ],
         ids=["threads", "fallback", "code", "device", "providers", "provider", "model", "request", "machine"],
     )

@@ -16,6 +16,7 @@ import pytest
 
 import hosted
 from inference_models import AutoModel
+from inference_models.backends.environment import probe_environment
 from inference_models.cli import main
 from inference_models.entities import ModelDependency
 from inference_models.errors import (
@@ -27,7 +28,6 @@ from inference_models.errors import (
 from inference_models.freeze.from_lock import fetch_locked, mirror_of_needed
 from inference_models.freeze.lockfile import Lock, lock_text, make_lock, parse_lock, read_lock, write_lock
 from inference_models.freeze.pull import pull_model
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.request import PackageRequest
 from providers.published import published
 from registry.packages import serving

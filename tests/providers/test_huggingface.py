@@ -468,5 +468,5 @@ def test_without_the_library_the_extra_is_named(monkeypatch):
     provider = importlib.import_module("inference_models.providers.huggingface").open_provider()
     assert refused(provider, MissingDependencyError) == (
         "models of the Hugging Face Hub cannot be looked up.\n"
-        'needs huggingface_hub>=1.0; found: not installed\npip install "inference-models[hub]"'
+        'needs huggingface_hub>=1.0; found: not installed\npip install "huggingface_hub>=1.0"'
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
+from inference_models.backends.environment import probe_environment
 from inference_models.cache.store import PackageStore
 from inference_models.entities import (
     BackendType,
@@ -22,7 +23,6 @@ from inference_models.freeze.lockfile import contradiction
 from inference_models.loading.address import LOCAL, locate_model
 from inference_models.loading.dependencies import FORWARDED, DependencyRequest, load_dependencies
 from inference_models.loading.open import LoadRequest, load_package
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.candidate import Candidate
 from inference_models.negotiate.checks import Case
 from inference_models.negotiate.checks_request import check_trust

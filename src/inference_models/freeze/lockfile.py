@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from inference_models.backends.environment import probe_environment
 from inference_models.cache.manifest import Damage, read_manifest
 from inference_models.cache.package_key import PackageKey
 from inference_models.entities import FileFacts, InlineFileSpecs, without_signatures
@@ -23,7 +24,6 @@ from inference_models.errors import (
     nearest_hint,
 )
 from inference_models.files.durable import write_atomic
-from inference_models.machine.environment import probe_environment
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.package.text_files import read_text
 from inference_models.text import without_query

@@ -229,5 +229,5 @@ def _library() -> Any:
             "models of the Hugging Face Hub cannot be looked up.",
             needs="huggingface_hub>=1.0",
             found="not installed",
-            fix='pip install "inference-models[hub]"',
+            fix='pip install "huggingface_hub>=1.0"',
         ) from exc

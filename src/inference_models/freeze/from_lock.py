@@ -30,10 +30,8 @@ from inference_models.negotiate.explain import explain_refusals
 from inference_models.negotiate.request import PackageRequest, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options, refuse_unknown_load_options
 from inference_models.package.folder import read_package_folder
-from inference_models.providers import DescribeOptions, open_provider
+from inference_models.providers import DescribeOptions, find_record, open_provider
 
-NO_NETWORK = frozenset({LOCAL, "file", "wheel"})
-"""Providers whose files lie on this machine, or come with a wheel that pip may have at hand."""
 _CHOICES = frozenset(
     {"backend", "batch_size", "model_package_id", "nms_fusion_preferences", "quantization", "weights_provider"}
 )
@@ -107,7 +105,8 @@ def fetch_locked(
         return stored
     provider, model_id = locate_model(mirror) if mirror else (locked.provider, locked.asked_for)
     switch = config.network_forbidden_by()
-    if switch is not None and provider not in NO_NETWORK:
+    record = find_record(provider)
+    if switch is not None and not (record is not None and record.offline):
         raise ModelRetrievalError(
             f"{locked.id!r} is not in the cache as it is locked.", needs="network access", found=f"{switch} is set"
         )

@@ -22,7 +22,7 @@ from inference_models.errors import (
 )
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
-from inference_models.machine.verdicts import LIBRARY_OF_RUNTIME, ensure_importable
+from inference_models.machine.verdicts import ensure_importable
 from inference_models.package.class_names import read_labels
 from inference_models.package.code import load_model_class
 from inference_models.providers.local import FUSED, HINTS
@@ -168,8 +168,7 @@ def _open(runtime: BackendType, folder: PackageFolder, graph: Graph, request: Lo
     backend = find_backend(runtime)
     if backend is None:
         raise ModelImplementationNotFoundError(f"no backend runs {runtime.value} packages in this release.")
-    library = LIBRARY_OF_RUNTIME.get(runtime)
-    if library is not None:
+    for library in backend.RUNTIME.libraries:
         ensure_importable(library)
     session = backend.open_session(
         SessionRequest(

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
+from inference_models.backends.environment import probe_environment
 from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import LOCAL
 from inference_models.loading.attempt import Asked, RememberedUnusableError, load_model
 from inference_models.loading.open import LoadRequest
 from inference_models.loading.remember import LoadMemory
 from inference_models.loading.resolutions import Resolutions
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
 from inference_models.tasks.stages import LoadedModel

@@ -256,8 +256,7 @@ class TestOtherSources:
         stated = {"model_architecture": "classifier", "task_type": "classification", "backend_type": "onnx"}
         (library / "model_config.json").write_text(json.dumps(stated))
         with serving(tmp_path / "library") as server:
-            host, port = server.server_address[:2]
-            monkeypatch.setenv("ROBOFLOW_API_HOST", f"http://{host}:{port}")
+            monkeypatch.setenv("ROBOFLOW_API_HOST", server.url)
             made = make_lock(pull_model("roboflow:day-night"))
         empty_cache()
         return made

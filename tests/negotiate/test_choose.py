@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, ONNXPackageDetails, PackageSourceType, Quantization
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
@@ -12,7 +13,6 @@ from inference_models.errors import (
     NoModelPackagesAvailableError,
     Rejection,
 )
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.checks import CAN_FORCE, CHECKS
 from inference_models.negotiate.choose import choose_packages, negotiate
 from inference_models.negotiate.request import PackageRequest
@@ -54,7 +54,7 @@ def test_the_text_of_a_failed_negotiation_lists_every_reason_and_the_fewest_step
     lines = str(caught.value).splitlines()
     assert lines[0] == "m: none of 2 packages can run here."
     assert "  you asked for  backend onnx, any quantization, device=auto" in lines
-    assert '  fewest steps   1. pip install "inference-models[onnx-cpu]"' in lines
+    assert '  fewest steps   1. pip install "onnxruntime>=1.19"' in lines
     native = [(item.package_id, item.check) for item in caught.value.rejections if item.runtime is None]
     assert native == [("7c20", "runtime"), ("9d11", "trust"), ("9d11", "runtime")]
 

@@ -100,11 +100,11 @@ class TestError:
             "                 needs torch>=2.6; found: not installed",
             "  f00d           left out: its backend 'abacus' is unknown to this release",
             "",
-            '  fewest steps   1. pip install "inference-models[onnx-cpu]"',
+            '  fewest steps   1. pip install "onnxruntime>=1.19"',
             "                    then 7c20 onnx fp32 and 1 more would run",
-            '                 2. pip install "inference-models[torch]"',
+            '                 2. pip install "torch>=2.6"',
             "                    then e055 torch-script fp32 would run",
-            '                 3. pip install "inference-models[openvino]"',
+            '                 3. pip install "openvino>=2025.0"',
             "                    then 7c20 onnx fp32 through openvino and 1 more would run",
         ]
         whole = report_lines(report_of("nothing-installed"))

@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, ModelDependency
 from inference_models.errors import InvalidParameterError, NoCompatiblePackageError
 from inference_models.freeze.lockfile import fetch_locked
 from inference_models.loading.address import locate_model
 from inference_models.loading.dependencies import FORWARDED, DependencyRequest, load_dependencies
 from inference_models.loading.open import LoadRequest, load_package
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.case import Candidate, Case
 from inference_models.negotiate.checks_package import check_trust
 from inference_models.negotiate.choose import Choice, Verdict

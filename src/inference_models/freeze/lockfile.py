@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeGuard
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference_models import config
+from inference_models.backends.environment import probe_environment
 from inference_models.cache.manifest import Damage, read_manifest
 from inference_models.cache.package_key import PackageKey
 from inference_models.cache.store import PackageStore
@@ -35,10 +36,9 @@ from inference_models.files.digest import CHUNK, file_sha256, text_sha256
 from inference_models.files.durable import write_atomic
 from inference_models.freeze.toml_text import toml_text
 from inference_models.loading.address import LOCAL, locate_model
-from inference_models.machine.environment import probe_environment
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.package.text_files import read_text
-from inference_models.providers import DescribeOptions, open_provider
+from inference_models.providers import DescribeOptions, find_record, open_provider
 from inference_models.text import without_query
 from inference_models.version import __version__
 
@@ -51,8 +51,6 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inference-models")
 FORMAT = 1
 HEADER = "# Written by `inference-models lock`. AutoModel.from_lock loads exactly these bytes.\n"
-NO_NETWORK = frozenset({LOCAL, "file", "wheel"})
-"""Providers whose files lie on this machine, or come with a wheel that pip may have at hand."""
 
 
 class _Stated(BaseModel):
@@ -269,7 +267,8 @@ def fetch_locked(
         return stored
     provider, model_id = locate_model(mirror) if mirror else (locked.provider, locked.asked_for)
     switch = config.network_forbidden_by()
-    if switch is not None and provider not in NO_NETWORK:
+    record = find_record(provider)
+    if switch is not None and not (record is not None and record.offline):
         raise ModelRetrievalError(
             f"{locked.id!r} is not in the cache as it is locked.", needs="network access", found=f"{switch} is set"
         )

@@ -102,7 +102,7 @@ class TestError:
             "",
             '  fewest steps   1. pip install "onnxruntime>=1.19"',
             "                    then 7c20 onnx fp32 and 1 more would run",
-            '                 2. pip install "torch>=2.6"',
+            '                 2. pip install "torch>=2.6" safetensors',
             "                    then e055 torch-script fp32 would run",
             '                 3. pip install "openvino>=2025.0"',
             "                    then 7c20 onnx fp32 through openvino and 1 more would run",

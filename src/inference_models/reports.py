@@ -12,9 +12,10 @@ from inference_models.cache.manifest import Damage, find_difference, read_manife
 from inference_models.cache.package_key import PackageKey
 from inference_models.catalogue import open_catalogue
 from inference_models.entities import LocalFileArtefactSpecs
-from inference_models.errors import BaseInferenceModelsError, Rejection
+from inference_models.errors import BaseInferenceModelsError
 from inference_models.loading.describe import describe_model
 from inference_models.measure.select import remembered_plan
+from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.make_report import PARITY, Circumstances, make_report
 from inference_models.package.folder import read_package, read_package_folder
 from inference_models.text import without_query
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.errors import Rejection
     from inference_models.loading.address import ModelAddress
     from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
@@ -47,6 +49,7 @@ def explain_model(address: ModelAddress, memory: RememberedModels, api_key: str 
     """
     load = memory.load
     with describe_model(address, load, api_key=api_key, memory=memory) as (model, source):
+        choice = negotiate(model, load.wanted, memory.environment)
         circumstances = Circumstances(
             provider=source.name,
             stored={
@@ -55,11 +58,11 @@ def explain_model(address: ModelAddress, memory: RememberedModels, api_key: str 
             network_forbidden_by=config.network_forbidden_by(),
             code_consent=isinstance(load.options.allow_local_code_packages, str),
             loaded_before=memory.chosen_package(source),
-            fastest=lambda choice: remembered_plan(model, source, choice, load, memory),
+            fastest=remembered_plan(model, source, choice, load, memory) if choice.admissible else None,
             to_be_measured=load.options.select == "measured",
             unproven=lambda plan: _unproven(model, source, load, plan, memory.store),
         )
-    return make_report(model, load.wanted, memory.environment, circumstances)
+    return make_report(choice, circumstances)
 
 
 def _unproven(
@@ -76,10 +79,7 @@ def _unproven(
     refusal = parity_refusal(candidate, folder, load.with_plan(plan), asked_for)
     if refusal is None:
         return None
-    runtime = None if candidate.is_native else candidate.runtime
-    return Rejection(
-        candidate.package.package_id, PARITY, refusal.needs or "", refusal.found or "", refusal.fix, runtime
-    )
+    return candidate.rejection(PARITY, refusal.needs or "", refusal.found or "", refusal.fix)
 
 
 def _stored_folder(

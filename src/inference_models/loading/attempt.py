@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
     from inference_models.loading.remember import RememberedModels
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
     from inference_models.negotiate.plan import Selection
     from inference_models.package.folder import PackageFolder
@@ -104,7 +104,7 @@ def _load_described(model: ModelMetadata, source: Source, memory: RememberedMode
         selection = steps.select(model, source, choice, load, memory)
     if source.is_remembered and selection.reason == "order":
         selection = replace(selection, reason="remembered")
-    _log_negotiation(model, choice, selection, memory)
+    _log_negotiation(choice, selection, load)
     return _load_first(model, source, selection, load, steps)
 
 
@@ -161,13 +161,13 @@ def _with_dependencies(
     return replace(load, dependencies=load_dependencies(model, load, steps.load_dependency, shared=shared))
 
 
-def _log_negotiation(model: ModelMetadata, choice: Choice, selection: Selection, memory: RememberedModels) -> None:
+def _log_negotiation(choice: Choice, selection: Selection, load: LoadRequest) -> None:
     """One message with the whole negotiation, made only where somebody reads it."""
-    level = _level(memory.load)
+    level = _level(load)
     if _log.isEnabledFor(level):
-        from inference_models.negotiate.explain import explain_choice  # noqa: PLC0415 - made where it is read
+        from inference_models.negotiate.text import choice_text  # noqa: PLC0415 - made where it is read
 
-        _log.log(level, "%s", explain_choice(model, choice, selection, memory.load.wanted, memory.environment))
+        _log.log(level, "%s", choice_text(choice, selection))
 
 
 def _level(load: LoadRequest) -> int:

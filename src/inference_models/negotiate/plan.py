@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
     from inference_models.negotiate.request import PackageRequest
 

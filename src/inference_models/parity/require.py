@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
     from inference_models.machine.environment import Environment
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.package.folder import PackageFolder
     from inference_models.parity.certificate import Certificate, Subject
 

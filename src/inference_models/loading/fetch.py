@@ -31,7 +31,7 @@ def fetch_package(
 
         known = source.provider.folder(model.model_id) if isinstance(source.provider, LocalProvider) else None
         return known or read_package(artefacts)
-    from inference_models.cache.package_key import PackageKey  # noqa: PLC0415 - local packages need no store
+    from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - local packages need no store
     from inference_models.cache.store import PackageStore  # noqa: PLC0415
 
     model_id = package.cache_model_id or without_query(model.model_id)

@@ -24,7 +24,7 @@ from inference_models.providers import (
     provider_of_scheme,
     register_model_provider,
 )
-from inference_models.transport.quiet import shown_url
+from inference_models.text import shown_url
 from providers.file_server import served_files
 from providers.published import SIDE, expected_scores, package_files
 

@@ -22,6 +22,7 @@ from inference_models.negotiate.report import (
     WouldRun,
 )
 from inference_models.negotiate.steps import find_steps
+from inference_models.package.formats import needs_consent
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
@@ -181,7 +182,7 @@ def _facts(model: ModelMetadata, known: Circumstances) -> ModelFacts:
 def _later_refusals(candidate: Candidate, files: Sequence[PackageFile], known: Circumstances) -> Iterable[Rejection]:
     """What a load would stumble over after the negotiation."""
     name, runtime = candidate.package.package_id, None if candidate.is_native else candidate.runtime
-    if candidate.package.backend is BackendType.CUSTOM and not known.code_consent:
+    if needs_consent(candidate.package) and not known.code_consent:
         fix = 'allow_local_code_packages="sha256:..." (a load names it)'
         yield Rejection(name, CONSENT, "your consent to the code it brings", "none", fix, runtime)
     switch = known.network_forbidden_by

@@ -6,14 +6,13 @@ import io
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
 import graphs
 from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError, MissingModelInitParameterError, ModelInputError
-from inference_models.tasks.graph_detection import GraphDetector
+from inference_models.tasks.object_detection import GraphDetector
 
 PHOTO = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
 GOOD = np.full((50, 60, 3), 90, np.uint8)
@@ -158,9 +157,8 @@ def test_a_graph_without_names_asks_for_labels(tmp_path: Path) -> None:
         AutoModel.from_pretrained(path, model_type="yolov8")
 
 
-def test_opencv_writes_nothing_to_the_terminal(model: GraphDetector, capfd: pytest.CaptureFixture[str]) -> None:
+def test_bad_pictures_write_nothing_to_the_terminal(model: GraphDetector, capfd: pytest.CaptureFixture[str]) -> None:
     for data in (truncated_jpeg(), b"\xff\xd8\xff\xe0 no jpeg", png_header_of_a_bomb()):
         with pytest.raises(ModelInputError):
             model(data)
-    assert cv2.imread(str(PHOTO)) is not None
     assert capfd.readouterr() == ("", "")

@@ -16,6 +16,7 @@ import graphs
 import hosted
 from inference_models import AutoModel, NegotiationReport
 from inference_models.backends import find_backend
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, ModelDependency
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
@@ -27,7 +28,7 @@ from inference_models.errors import (
     RetryError,
     UnknownOptionError,
 )
-from inference_models.machine.environment import Environment, probe_environment
+from inference_models.machine.environment import Environment
 from inference_models.negotiate.choose import Choice
 from inference_models.negotiate.plan import Plan
 from inference_models.negotiate.request import PackageRequest
@@ -133,7 +134,7 @@ class TestWhatWouldRun:
         report = explained()
         assert report.would_run is None
         assert report.download is None
-        assert 'pip install "inference-models[onnx-cpu]"' in report.steps[0].fixes
+        assert 'pip install "onnxruntime>=1.19"' in report.steps[0].fixes
 
     def test_a_model_without_packages_is_told_too(self, host: hosted.Hosted) -> None:
         host.models["cats"] = replace(host.models["cats"], model_packages=[])
@@ -223,7 +224,7 @@ class TestCode:
 
 
 class TestParity:
-    VERSION = find_backend(BackendType.ONNX).installed_version()
+    VERSION = find_backend(BackendType.ONNX).RUNTIME.installed_version()
 
     @pytest.fixture(autouse=True)
     def _on_this_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -96,6 +96,6 @@ def _import_torch() -> Any:
             "predictions cannot be turned into torch tensors.",
             needs="torch",
             found="not installed",
-            fix='pip install "inference-models[torch]"',
+            fix="pip install torch",
         ) from exc
     return torch

@@ -187,7 +187,8 @@ def test_a_file_that_vanishes_before_its_shapes_are_freed_is_called_so(tmp_path:
 
 
 @pytest.mark.skipif(
-    backend.installed_version() < Version("1.22"), reason="before, a graph in memory could have no external data"
+    backend.RUNTIME.installed_version() < Version("1.22"),
+    reason="before, a graph in memory could have no external data",
 )
 def test_external_data_is_found_from_any_folder_also_with_freed_shapes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

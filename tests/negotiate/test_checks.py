@@ -263,7 +263,7 @@ REFUSALS = [
         ask(),
         "onnxruntime>=1.19",
         "not installed",
-        'pip install "inference-models[onnx-cpu]"',
+        'pip install "onnxruntime>=1.19"',
     ),
     (
         "runtime",
@@ -272,7 +272,7 @@ REFUSALS = [
         ask(device="cuda"),
         "onnxruntime>=1.19",
         "not installed",
-        'pip install "inference-models[onnx-gpu]"',
+        'pip install "onnxruntime-gpu>=1.19"',
     ),
     (
         "runtime",
@@ -421,7 +421,7 @@ REFUSALS = [
         ask(device="cuda"),
         "CUDAExecutionProvider",
         "AzureExecutionProvider, CPUExecutionProvider",
-        'pip uninstall -y onnxruntime && pip install "inference-models[onnx-gpu]"',
+        'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"',
     ),
     (
         "execution_providers",

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, ONNXPackageDetails, PackageSourceType, Quantization
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
@@ -11,7 +12,6 @@ from inference_models.errors import (
     NoModelPackagesAvailableError,
     Rejection,
 )
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.checks import CAN_FORCE, CHECKS
 from inference_models.negotiate.choose import choose_packages, judge
 from inference_models.negotiate.request import PackageRequest
@@ -53,7 +53,7 @@ def test_the_text_of_a_failed_negotiation_lists_every_reason_and_the_fewest_step
     lines = str(caught.value).splitlines()
     assert lines[0] == "no package of 'm' can run here (2 packages, 2 rejected)."
     assert "  you asked for  backend onnx, any quantization, device=auto" in lines
-    assert lines[-1] == '  fewest steps   7c20: pip install "inference-models[onnx-cpu]"'
+    assert lines[-1] == '  fewest steps   7c20: pip install "onnxruntime>=1.19"'
     native = [(item.package_id, item.check) for item in caught.value.rejections if item.runtime is None]
     assert native == [("7c20", "runtime"), ("9d11", "trust"), ("9d11", "runtime")]
 

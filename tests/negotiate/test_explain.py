@@ -50,12 +50,12 @@ def test_a_refusal_lists_every_reason_with_the_other_runtimes_as_alternatives() 
         "                           or openvino>=2025.0; found: not installed",
         "  e055  torch-script fp32  needs torch>=2.6; found: not installed",
         "",
-        '  fewest steps   7c20: pip install "inference-models[onnx-cpu]"',
+        '  fewest steps   7c20: pip install "onnxruntime>=1.19"',
     ]
 
 
 def test_the_best_of_equally_short_ways_is_told_whatever_the_order_of_the_packages() -> None:
-    last = '  fewest steps   7c20: pip install "inference-models[onnx-cpu]"'
+    last = '  fewest steps   7c20: pip install "onnxruntime>=1.19"'
     assert refusal(alone(SCRIPT, HALF, GRAPH))[-1] == last
     assert refusal(alone(GRAPH, HALF, SCRIPT))[-1] == last
 
@@ -65,7 +65,7 @@ def test_the_way_through_another_runtime_says_so() -> None:
     assert refusal(alone(GRAPH), NOTHING, request)[-3:] == [
         "  7c20  onnx fp32  needs openvino>=2025.0; found: not installed",
         "",
-        '  fewest steps   7c20 through openvino: pip install "inference-models[openvino]"',
+        '  fewest steps   7c20 through openvino: pip install "openvino>=2025.0"',
     ]
 
 
@@ -90,7 +90,7 @@ def test_packages_that_say_the_same_are_told_as_one() -> None:
         f"                              {ENGINE_REASONS[1]}",
         f"                              {ENGINE_REASONS[2]}",
         "",
-        '  fewest steps   7c20: pip install "inference-models[onnx-cpu]"',
+        '  fewest steps   7c20: pip install "onnxruntime>=1.19"',
     ]
 
 

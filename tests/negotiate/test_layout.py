@@ -30,7 +30,7 @@ def test_a_text_of_a_stranger_stays_on_its_line_and_steers_nothing() -> None:
 
 
 def test_words_are_never_broken() -> None:
-    command = 'pip install "inference-models[onnx-cpu]"'
+    command = 'pip install "onnxruntime>=1.19"'
     path = "/a-very/long-folder/" + "x" * 80
     assert wrapped(f"{command} {path}", width=60, indent=4, hanging=2) == [f"    {command}", f"      {path}"]
 

@@ -24,10 +24,10 @@ def reasons(environment, *providers):
 @pytest.mark.parametrize(
     ("environment", "name", "fix"),
     [
-        (MACHINE, "CPUExecutionProvider", 'pip install "inference-models[onnx-cpu]"'),
+        (MACHINE, "CPUExecutionProvider", 'pip install "onnxruntime>=1.19"'),
         (MACHINE, "CUDAExecutionProvider", None),
-        (SERVER, "CUDAExecutionProvider", 'pip install "inference-models[onnx-gpu]"'),
-        (SERVER, "TensorrtExecutionProvider", 'pip install "inference-models[onnx-gpu]"'),
+        (SERVER, "CUDAExecutionProvider", 'pip install "onnxruntime-gpu>=1.19"'),
+        (SERVER, "TensorrtExecutionProvider", 'pip install "onnxruntime-gpu>=1.19"'),
         (MACHINE, "OpenVINOExecutionProvider", "pip install onnxruntime-openvino"),
         (MACHINE, "CoreMLExecutionProvider", None),
     ],

@@ -8,13 +8,14 @@ from dataclasses import replace
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from inference_models.backends import known_runtimes
 from inference_models.entities import BackendType, InlineFileSpecs, Quantization
 from inference_models.errors import ModelPackageNegotiationError
 from inference_models.negotiate.candidate import Candidate, candidates_of
 from inference_models.negotiate.checks import CHECKS, Case, examine
 from inference_models.negotiate.choose import choose_packages, judge
 from inference_models.negotiate.nms_fusion import parse_nms_fusion
-from inference_models.negotiate.rank import RANKING, RUNTIME_ORDER, rank, ranked
+from inference_models.negotiate.rank import RANKING, rank, ranked
 from inference_models.negotiate.request import ARGUMENTS, PackageRequest
 from negotiate.packages import (
     ENVIRONMENTS,
@@ -179,7 +180,7 @@ def test_a_check_for_some_runtimes_has_its_name_and_its_keys(package, request_, 
 
 
 def test_every_runtime_has_a_place_and_every_line_of_the_tables_a_name_of_its_own() -> None:
-    assert set(RUNTIME_ORDER) == set(BackendType)
+    assert set(known_runtimes()) == set(BackendType)
     assert len({key.name for key in RANKING}) == len(RANKING)
     assert len({check.name for check in CHECKS}) == len(CHECKS)
     assert all(check.refuses for check in CHECKS)

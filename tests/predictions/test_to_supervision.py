@@ -125,7 +125,7 @@ def test_without_supervision_the_error_says_how_to_get_it(monkeypatch: pytest.Mo
     assert str(caught.value) == (
         "predictions cannot be turned into objects of Supervision.\n"
         "needs supervision; found: not installed\n"
-        'pip install "inference-models[supervision]"'
+        'pip install "supervision>=0.29"'
     )
     assert isinstance(caught.value, ImportError)
 

@@ -305,7 +305,7 @@ def refusal(images: object, **options: str) -> str:
         (
             Image.fromarray(np.full((2, 2), 70000, np.int32)),
             (
-                "image: the PIL image of mode I holds values that are not 16-bit grey.\n"
+                "image: the image of mode I holds values that are not 16-bit grey.\n"
                 "needs values from 0 to 65535; found: values from 70000 to 70000\n"
                 "scale it to 8 bits: image.point(...).convert('L')"
             ),
@@ -341,9 +341,11 @@ def test_values_outside_the_stated_range_are_refused() -> None:
 def test_a_damaged_pil_file_is_refused() -> None:
     whole = png(Image.fromarray(RGB))
     image = Image.open(io.BytesIO(whole[: len(whole) // 2]))
-    text = refusal([image])
-    assert text.startswith("image 1 of 1: the PIL image of mode RGB cannot be read: ")
-    assert text.endswith(".\npass the path of the file, or image.convert('RGB')")
+    assert refusal([image]) == (
+        "image 1 of 1: the image cannot be read.\nneeds an undamaged image that Pillow can open; "
+        "found: OSError: image file is truncated, mode RGB\n"
+        "copy or download the file again, or save it as PNG or JPEG in an image viewer"
+    )
 
 
 def test_options_with_unknown_values_are_refused() -> None:

@@ -12,16 +12,14 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-
-from packaging.version import Version
 
 from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
 from inference_models.backends.imports import first_line, import_runtime
 from inference_models.backends.onnx_graph import guarded_graph
 from inference_models.backends.onnx_providers import CPU, choose_providers, device_of
+from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS, Runtime
 from inference_models.entities import BackendType
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -29,6 +27,7 @@ from inference_models.errors import (
     ModelRuntimeError,
 )
 from inference_models.machine.hardware import usable_cpus
+from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import with_free_input_dims
 
 if TYPE_CHECKING:
@@ -39,20 +38,40 @@ if TYPE_CHECKING:
     from inference_models.backends.session import SessionRequest
     from inference_models.package.onnx_file import OnnxFile
 
-TYPE = BackendType.ONNX
-READS = (BackendType.ONNX,)
-REQUIRES = "onnxruntime>=1.19"
-INSTALL = 'pip install "inference-models[onnx-cpu]"'
+RUNTIME = Runtime(
+    type=BackendType.ONNX,
+    order=20,
+    libraries=(
+        Library(
+            "onnxruntime",
+            "onnxruntime",
+            (
+                "onnxruntime",
+                "onnxruntime-gpu",
+                "onnxruntime-openvino",
+                "onnxruntime-directml",
+                "onnxruntime-silicon",
+                "onnxruntime-rocm",
+                "onnxruntime-migraphx",
+                "onnxruntime-qnn",
+                "onnxruntime-cann",
+                "onnxruntime-training",
+                "ort-nightly",
+                "ort-nightly-gpu",
+            ),
+            deadline=20.0,
+            attribute="get_available_providers",
+        ),
+    ),
+    requires="onnxruntime>=1.19",
+    install='pip install "onnxruntime>=1.19"',
+    devices=("cpu", "cuda", "mps", "coreml", "directml"),
+    settings=frozenset({EXECUTION_PROVIDERS, THREADS}),
+)
+"""The distributions all put their files into the same package, `onnxruntime`."""
 NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Variable that ONNX Runtime reads when it is loaded."""
 
-DISTRIBUTIONS = (
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-directml",
-    "onnxruntime-silicon",
-)
 _DTYPES = {
     "tensor(bfloat16)": "bfloat16",
     "tensor(bool)": "bool",
@@ -86,16 +105,6 @@ _ERRORS_ONLY = 3
 """Log severity: graphs of older exporters draw hundreds of warnings that no user can act on."""
 _EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 _log = logging.getLogger("inference-models")
-
-
-def installed_version() -> Version | None:
-    """Version of whichever ONNX Runtime distribution is installed; None when there is none."""
-    for name in DISTRIBUTIONS:
-        try:
-            return Version(version(name))
-        except PackageNotFoundError:
-            continue
-    return None
 
 
 def open_session(request: SessionRequest) -> OnnxSession:
@@ -181,7 +190,7 @@ class _Opening:
             f"{self._graph.path.name}: ONNX Runtime {self._runtime.__version__} cannot open the graph.",
             needs="a graph this runtime supports",
             found=first_line(exc),
-            fix="export the model again, or update the runtime: " + f'pip install -U "{REQUIRES}"',
+            fix="export the model again, or update the runtime: " + f'pip install -U "{RUNTIME.requires}"',
         )
 
 
@@ -246,7 +255,7 @@ class OnnxSession:
 def _import_runtime() -> Any:
     # Recent official builds send telemetry unless they are told not to before they are loaded. Who wants it sets 0.
     os.environ.setdefault(NO_TELEMETRY, "1")
-    return import_runtime("onnxruntime", "ONNX", installed=installed_version(), requires=REQUIRES, install=INSTALL)
+    return import_runtime(RUNTIME, "ONNX")
 
 
 def _tensor_spec(node: Any) -> TensorSpec:

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from packaging.version import Version
-
     from inference_models.arrays import Array, Shape, TensorSpec
-    from inference_models.entities import BackendType
+    from inference_models.backends.runtime import Runtime
     from inference_models.package.onnx_file import OnnxFile
 
 
@@ -89,16 +87,8 @@ class SessionRequest:
 class Backend(Protocol):
     """A module of `inference_models.backends`, or one that another distribution registers."""
 
-    TYPE: BackendType
-    READS: tuple[BackendType, ...]
-    """Formats of packages this runtime opens, its own first."""
-    REQUIRES: str
-    """Requirement on the runtime's distribution, for example `onnxruntime>=1.19`."""
-    INSTALL: str
-    """The command that installs it."""
-
-    def installed_version(self) -> Version | None:
-        """Version of the runtime, read from metadata without importing it; None when absent."""
+    RUNTIME: Runtime
+    """What is known of it without importing anything."""
 
     def open_session(self, request: SessionRequest) -> Session:
         """An opened graph.

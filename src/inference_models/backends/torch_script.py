@@ -14,10 +14,14 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from inference_models.backends import torch_session
 from inference_models.backends.imports import import_runtime
 from inference_models.backends.onnx_graph import weights_file
+from inference_models.backends.runtime import THREADS, Runtime
 from inference_models.backends.torch_session import (
+    DEVICES,
+    INSTALL,
+    REQUIRES,
+    TORCH,
     Network,
     TorchSession,
     choose_device,
@@ -27,20 +31,24 @@ from inference_models.backends.torch_session import (
 )
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, MissingDependencyError
+from inference_models.machine.libraries import Library
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.backends.session import SessionRequest
 
-TYPE = BackendType.TORCH_SCRIPT
-READS = (BackendType.TORCH_SCRIPT,)
-REQUIRES = torch_session.REQUIRES
-INSTALL = torch_session.INSTALL
+RUNTIME = Runtime(
+    type=BackendType.TORCH_SCRIPT,
+    order=40,
+    libraries=(TORCH, Library("torchvision", "torchvision", ("torchvision",))),
+    requires=REQUIRES,
+    install=INSTALL,
+    devices=DEVICES,
+    settings=frozenset({THREADS}),
+)
 WEIGHTS = "weights.torchscript"
 _DTYPES = {"torch.bfloat16": "bfloat16", "torch.float16": "float16"}
-
-installed_version = torch_session.installed_version
 
 
 def open_session(request: SessionRequest) -> TorchSession:
@@ -53,7 +61,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         CorruptedModelPackageError: the file is no archive, or does not run on what the package states.
         EnvironmentConfigurationError: the device that was asked for cannot be used.
     """
-    torch = import_runtime("torch", "TorchScript", installed=installed_version(), requires=REQUIRES, install=INSTALL)
+    torch = import_runtime(RUNTIME, "TorchScript")
     path = weights_file(request, WEIGHTS)
     device = choose_device(request, torch)
     if device == "cpu":

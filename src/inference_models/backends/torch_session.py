@@ -17,10 +17,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-
-from packaging.version import Version
 
 from inference_models.arrays import TensorSpec, is_torch, to_torch
 from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
@@ -30,6 +27,7 @@ from inference_models.errors import (
     ModelRuntimeError,
 )
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
+from inference_models.machine.libraries import Library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,21 +35,16 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array, Shape
     from inference_models.backends.session import InputHint, SessionRequest
 
+TORCH = Library("torch", "torch", ("torch",), deadline=60.0, attribute="Tensor")
+"""From a cold disk or over a network, reading PyTorch's libraries alone takes longer than all others need."""
 REQUIRES = "torch>=2.6"
-INSTALL = 'pip install "inference-models[torch]"'
+INSTALL = 'pip install "torch>=2.6" safetensors'
+DEVICES = ("cpu", "cuda", "mps")
 BFLOAT16 = "bfloat16"
 _TRIED_BATCH = 2
 _LONGEST_REASON = 300
 _OUT_OF_MEMORY = "out of memory"
 _log = logging.getLogger("inference-models")
-
-
-def installed_version() -> Version | None:
-    """Version of PyTorch from its metadata; None when it is not installed."""
-    try:
-        return Version(version("torch"))
-    except PackageNotFoundError:
-        return None
 
 
 def choose_device(request: SessionRequest, torch: Any) -> str:

@@ -43,7 +43,7 @@ def tune(
     from inference_models.measure.tune import TuneOptions, tune_model  # noqa: PLC0415
     from inference_models.negotiate.request import build_request  # noqa: PLC0415
     from inference_models.options import LoadOptions  # noqa: PLC0415 - not needed for --help
-    from inference_models.preprocess.decode import read_image  # noqa: PLC0415
+    from inference_models.preprocess.inputs import load_images  # noqa: PLC0415
 
     seconds = parse_seconds(budget)
     options = LoadOptions(
@@ -55,7 +55,7 @@ def tune(
         allow_untrusted_packages=allow_untrusted,
         allow_local_code_packages=allow_code or False,
     )
-    pictures = [read_image(path) for path in image or ()]
+    pictures = [picture.pixels[..., ::-1] for picture in load_images(image)] if image else []
     request = build_request(
         options,
         model_package_id=package,

@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference_models.parity.compare import GATES, compare_predictions, gate_between, predictions_in
 from inference_models.parity.deviation import LEAST_SCORE
-from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
-from inference_models.predictions.detections import Detections
-from inference_models.predictions.instances import InstanceDetections
-from inference_models.predictions.key_points import KeyPoints
-from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
+from inference_models.tasks import painters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,17 +17,6 @@ if TYPE_CHECKING:
     from inference_models.entities import Quantization
     from inference_models.predictions.container import Prediction
 
-_KINDS: dict[str, type[Prediction]] = {
-    kind.__name__: kind
-    for kind in (
-        ClassificationPrediction,
-        Detections,
-        InstanceDetections,
-        KeyPoints,
-        MultiLabelClassificationPrediction,
-        SemanticSegmentationResult,
-    )
-}
 _BELOW_THE_BORDER = LEAST_SCORE - 0.1
 """Objects near the score from which they are compared must not be missing on one side."""
 SURE_SCORE = 0.5
@@ -69,7 +54,8 @@ def read_answers(stated: list[list[dict[str, Any]]]) -> list[Prediction]:
     Raises:
         InvalidParameterError: a dictionary is not what it says.
     """
-    return [_KINDS[item["type"]].from_dict(item) for answer in stated for item in answer if item["type"] in _KINDS]
+    kinds = {kind.__name__: kind for kind in painters()}
+    return [kinds[item["type"]].from_dict(item) for answer in stated for item in answer if item["type"] in kinds]
 
 
 def judge_answers(

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from inference_models.backends.environment import probe_environment
 from inference_models.errors import MissingParityCertificateError
 from inference_models.loading.address import LOCAL
 from inference_models.loading.resolutions import machine_fingerprint
-from inference_models.machine.environment import probe_environment
 from inference_models.parity.store import CertificateStore
 from inference_models.text import without_query
 

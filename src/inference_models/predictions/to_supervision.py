@@ -39,7 +39,7 @@ def import_supervision() -> Any:  # a module
             "predictions cannot be turned into objects of Supervision.",
             needs="supervision",
             found="not installed",
-            fix='pip install "inference-models[supervision]"',
+            fix='pip install "supervision>=0.29"',
         ) from exc
     return supervision
 

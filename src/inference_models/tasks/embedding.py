@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 
 from inference_models.arrays import is_torch, namespace, to_torch
 from inference_models.errors import InvalidParameterError
+from inference_models.tasks import Task
 from inference_models.tasks.lifecycle import ModelLifecycle
 from inference_models.tasks.stages import LoadedModel, PreprocessedInputs
 
@@ -106,3 +107,6 @@ def _unit_rows(vectors: Array) -> Array:
 def _check_kind(name: str, value: str) -> None:
     if value not in ("image", "text"):
         raise InvalidParameterError(f"{name} cannot be {value!r}.", needs="'image' or 'text'", found=repr(value))
+
+
+TASK = Task(name="embedding", model=TextImageEmbeddingModel, has_classes=False)

@@ -2,76 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.files.names import check_package_id
-from inference_models.package import model_config
-from inference_models.package.model_config import parse_model_config
 from inference_models.package.text_files import parse_json_object, read_text
-from inference_models.providers._wire import PACKAGE_TYPE
 from inference_models.providers._wire_manifests import MANIFESTS
-from inference_models.providers.local import LocalProvider
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
 
 MANIFEST_FILE = "package_manifest.json"
 """Optional: the `packageManifest` of a folder, for what its other files do not say, such as the GPU of an engine."""
-_TYPES = {
-    BackendType.COREML: ("coreml-model-package-v1", "coreml"),
-    BackendType.HF: ("hf-model-package-v1", "hf"),
-    BackendType.LITERT: ("litert-model-package-v1", "litert"),
-    BackendType.ONNX: ("onnx-model-package-v1", "onnx"),
-    BackendType.OPENVINO: ("openvino-model-package-v1", "openvino"),
-    BackendType.TORCH: ("torch-model-package-v1", "torch"),
+_BACKENDS = {
+    BackendType.COREML: "coreml",
+    BackendType.HF: "hf",
+    BackendType.LITERT: "litert",
+    BackendType.ONNX: "onnx",
+    BackendType.OPENVINO: "openvino",
+    BackendType.TORCH: "torch",
 }
+"""Of packages whose other files say everything a manifest needs."""
 
 
-def describe_folder(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The facts about the model, and about the package, in a package folder.
-
-    Raises:
-        CorruptedModelPackageError: a file of the package is damaged, or does not say enough.
-    """
-    metadata = LocalProvider().describe(str(folder))
-    package = metadata.model_packages[0]
-    manifest = _stated_manifest(folder) or _derived_manifest(package)
-    entry: dict[str, Any] = {
-        "type": PACKAGE_TYPE,
-        "packageManifest": manifest,
-        "modelFeatures": package.model_features,
-        # Whoever starts a registry vouches for what lies in its folder.
-        "trustedSource": True,
-    }
-    if package.recommended_parameters is not None:
-        entry["recommendedParameters"] = package.recommended_parameters.model_dump(by_alias=True)
-    return _model_facts(metadata), entry
-
-
-def stated_model_id(folder: Path) -> str | None:
-    """The `model_id` in the `model_config.json` of a package folder.
-
-    Raises:
-        CorruptedModelPackageError: the file is damaged.
-    """
-    return parse_model_config(read_text(folder / model_config.FILE_NAME, where=model_config.FILE_NAME)).model_id
-
-
-def published_package_id(name: str | None, content: Sequence[tuple[str, str]]) -> str:
-    """The folder's name where that can be an id, else one made of the hashes of its files."""
-    if name is not None and name.isascii() and name.isalnum():
-        return check_package_id(name)
-    text = "\n".join(f"{handle}\0{digest}" for handle, digest in sorted(content))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def _model_facts(metadata: ModelMetadata) -> dict[str, Any]:
+def model_facts(metadata: ModelMetadata) -> dict[str, Any]:
+    """What an answer says about the model: the same for all its packages."""
     dependencies = [
         {"type": "model-dependency-v1", **dependency.model_dump(by_alias=True)}
         for dependency in metadata.model_dependencies or []
@@ -84,10 +41,15 @@ def _model_facts(metadata: ModelMetadata) -> dict[str, Any]:
     }
 
 
-def _stated_manifest(folder: Path) -> dict[str, Any] | None:
+def package_manifest(folder: Path, package: ModelPackageMetadata) -> dict[str, Any]:
+    """The `packageManifest` that lies in the folder of a package, else the one that follows from its other files.
+
+    Raises:
+        CorruptedModelPackageError: the file is wrong, or the others do not say enough.
+    """
     path = folder / MANIFEST_FILE
     if not path.is_file():
-        return None
+        return _derived_manifest(package)
     manifest = parse_json_object(read_text(path, where=MANIFEST_FILE), where=MANIFEST_FILE)
     kind = str(manifest.get("type"))
     if kind not in MANIFESTS:
@@ -100,14 +62,14 @@ def _stated_manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def _derived_manifest(package: ModelPackageMetadata) -> dict[str, Any]:
-    if package.backend not in _TYPES:
+    backend = _BACKENDS.get(package.backend)
+    if backend is None:
         raise _incomplete(
             f"a {package.backend.value} package without {MANIFEST_FILE}",
-            needs=f"{MANIFEST_FILE}, or a package of kind {', '.join(sorted(kind.value for kind in _TYPES))}",
+            needs=f"{MANIFEST_FILE}, or a package of kind {', '.join(sorted(kind.value for kind in _BACKENDS))}",
         )
-    kind, backend = _TYPES[package.backend]
     manifest: dict[str, Any] = {
-        "type": kind,
+        "type": f"{backend}-model-package-v1",
         "backendType": backend,
         "quantization": (package.quantization or Quantization.UNKNOWN).value,
     }

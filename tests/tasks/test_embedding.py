@@ -6,7 +6,7 @@ import pytest
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.tasks.classification import ClassificationModel
-from inference_models.tasks.embeddings import ImageEmbeddingModel, TextImageEmbeddingModel, cosine_matrix
+from inference_models.tasks.embedding import ImageEmbeddingModel, TextImageEmbeddingModel, cosine_matrix
 from optional import torch
 
 

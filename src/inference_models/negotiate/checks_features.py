@@ -81,7 +81,7 @@ def check_nms_fusion(case: Case) -> Rejection | None:
 
 def known_features(graph: Graph) -> tuple[str, ...]:
     """Names of the features of packages that the decoders of `graph` can deal with."""
-    return () if graph.fused is None else (FEATURE,)
+    return () if getattr(graph, "fused", None) is None else (FEATURE,)
 
 
 def _refuse_fusion(case: Case, wish: bool | FusionWish | None, feature: object) -> Rejection | None:

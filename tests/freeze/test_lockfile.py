@@ -16,7 +16,6 @@ import pytest
 
 import hosted
 from inference_models import AutoModel
-from inference_models.backends.environment import probe_environment
 from inference_models.cli import main
 from inference_models.entities import ModelDependency
 from inference_models.errors import (
@@ -335,14 +334,11 @@ class TestTrust:
         write_lock(lock.model_copy(update={"models": [doubtful]}), tmp_path / "models.lock")
         with pytest.raises(NoCompatiblePackageError) as caught:
             AutoModel.from_lock(tmp_path / "models.lock", device="cpu")
-        environment = probe_environment().describe()
-        assert str(caught.value) == (
-            "no package of 'team/cats/1' can run here (1 package, 1 rejected).\n\n"
-            f"  this machine   {environment}\n"
-            f"  you asked for  {PackageRequest(device='cpu').describe()}\n\n"
-            "  p1  onnx fp32  needs a trusted source; found: an untrusted one\n\n"
-            "  fewest steps   p1: allow_untrusted_packages=True"
-        )
+        lines = str(caught.value).splitlines()
+        assert lines[0] == "team/cats/1: cannot run here."
+        assert f"  you asked for  {PackageRequest(device='cpu').describe()}" in lines
+        assert "                 needs a trusted source; found: an untrusted one" in lines
+        assert "  fewest steps   1. pass allow_untrusted_packages=True" in lines
         AutoModel.from_lock(tmp_path / "models.lock", allow_untrusted_packages=True).close()
 
 

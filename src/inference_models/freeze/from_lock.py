@@ -23,10 +23,9 @@ from inference_models.freeze.lockfile import contradiction
 from inference_models.loading.address import LOCAL, locate_model
 from inference_models.loading.dependencies import FORWARDED, DependencyRequest, load_dependencies
 from inference_models.loading.open import LoadRequest, load_package
-from inference_models.negotiate.candidate import Candidate
-from inference_models.negotiate.checks import Case
-from inference_models.negotiate.checks_request import check_trust
-from inference_models.negotiate.explain import explain_refusals
+from inference_models.negotiate.case import Candidate, Case
+from inference_models.negotiate.checks_package import check_trust
+from inference_models.negotiate.choose import Choice, Verdict
 from inference_models.negotiate.request import PackageRequest, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options, refuse_unknown_load_options
 from inference_models.package.folder import read_package_folder
@@ -81,7 +80,7 @@ def load_locked(
         from inference_models.parity.require import name_of, require_certificate  # noqa: PLC0415 - rare
 
         require_certificate(candidate, folder, load, name_of(locked.provider, locked.asked_for))
-    return load_package(model, candidate, folder, load)
+    return load_package(model, candidate, folder, replace(load, is_pinned=True))
 
 
 def fetch_locked(
@@ -231,7 +230,8 @@ def _refuse_untrusted(model: ModelMetadata, load: LoadRequest) -> None:
     request = PackageRequest(device=load.device, allow_untrusted=load.options.allow_untrusted_packages)
     environment = probe_environment()
     package = model.model_packages[0]
-    refusal = check_trust(Case(model, Candidate(package, package.backend), request, environment))
+    candidate = Candidate(package, package.backend)
+    refusal = check_trust(Case(model, candidate, request, environment))
     if refusal is not None:
-        text = explain_refusals(model, [refusal], request, environment)
-        raise NoCompatiblePackageError(text, rejections=(refusal,))
+        choice = Choice(model, request, environment, (Verdict(candidate, (refusal,), runs=False),))
+        raise NoCompatiblePackageError(choice, rejections=choice.rejections)

@@ -24,8 +24,8 @@ from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
 from inference_models.package.class_names import read_labels
-from inference_models.package.code import load_model_class
-from inference_models.package.formats import bare_files
+from inference_models.package.code import check_archive_consent, load_model_class
+from inference_models.package.formats import FORMATS, bare_files, needs_consent
 from inference_models.package.roles import files_by_role, is_graph
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import InputHint, Session
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.plan import Plan
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
@@ -68,6 +68,8 @@ class LoadRequest:
     """Options for a package that brings its own code."""
     dependencies: Mapping[str, Any] | None = None
     """Models such a package needs, by its names for them."""
+    is_pinned: bool = False
+    """Whether a lock pins the content of every file, so that the word of its provider is not needed."""
 
     def with_plan(self, plan: Plan) -> LoadRequest:
         """The same, with the settings of `plan`."""
@@ -88,9 +90,13 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
         return _load_code(model, package, folder, request)
     task, graph = _task_and_graph(model)
     files = files_by_role(folder.files, graph.files, package.backend, label=f"model {model.model_id!r}")
+    graphs = _session_requests(folder, graph, package.backend, files, request)
+    if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
+        archives = [wanted.files[FORMATS[package.backend].weights[0]] for wanted in graphs.values()]
+        check_archive_consent(archives, request.options.allow_local_code_packages)
     with ExitStack() as unfinished:
         sessions: dict[str, Session] = {}
-        for role, wanted in _session_requests(folder, graph, package.backend, files, request).items():
+        for role, wanted in graphs.items():
             sessions[role] = _open(candidate.runtime, wanted, request)
             unfinished.callback(sessions[role].close)
         loaded: Any = cast("Any", task.bind)(_opened(model, package, folder, request, sessions, files), graph)
@@ -187,6 +193,7 @@ def _session_requests(
         module=module_builder(graph),
     )
     if not files:
+        _check_complete(folder, kind)
         return {"graph": images}
     further = replace(images, graph=None, input_hint=None, free_input_dims={})
     requests: dict[str, SessionRequest] = {}
@@ -194,6 +201,17 @@ def _session_requests(
         start = further if requests else replace(images, graph=None)
         requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
     return requests
+
+
+def _check_complete(folder: PackageFolder, kind: BackendType) -> None:
+    missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []
+    if missing:
+        raise CorruptedModelPackageError(
+            f"package folder '{folder.directory}' is not complete.",
+            needs=" and ".join(missing),
+            found=", ".join(sorted(folder.files)),
+            fix="fetch the package again, or add the missing file",
+        )
 
 
 def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) -> Session:

@@ -12,8 +12,9 @@ from inference_models.drawing.style import PALETTE
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
 from inference_models.predictions.detections import Detections
-from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.key_points import KeyPoints
+from inference_models.predictions.masks import InstancesRLEMasks
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
 from inference_models.tasks import painters
 from optional import torch

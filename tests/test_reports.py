@@ -332,9 +332,7 @@ class TestOneObject:
             load()
         report = explained()
         assert set(report.rejections) == set(caught.value.rejections)
-        for line in str(caught.value).splitlines():
-            if line.startswith(("  this machine", "  you asked for")):
-                assert line in str(report)
+        assert set(str(caught.value).splitlines()) <= set(str(report).splitlines())
 
     def test_verbose_is_one_message_on_the_log(
         self, host: hosted.Hosted, caplog: pytest.LogCaptureFixture, tmp_path: Path
@@ -348,14 +346,14 @@ class TestOneObject:
         )
         with caplog.at_level(logging.INFO, logger="inference-models"):
             load(verbose=True, backend="onnx")
-        first = next(record.getMessage() for record in caplog.records if "tried first" in record.getMessage())
+        first = next(record.getMessage() for record in caplog.records if "would run" in record.getMessage())
         assert first.splitlines()[:6] == [
-            "'team/cats/1': p1 onnx fp32 is tried first, the best in the declared order (1 of 2 packages can run).",
+            "team/cats/1: 1 of 2 packages can run here.",
             "",
             f"  this machine   {ONLY_ONNX.describe()}",
             "  you asked for  backend onnx, any quantization, device=auto",
+            "  would run      p1 onnx fp32: the best in the declared order",
             "",
-            "  p1  onnx fp32  runs with onnx, choice 1",
         ]
 
     def test_nothing_is_said_unless_asked(self, host: hosted.Hosted, caplog: pytest.LogCaptureFixture) -> None:

@@ -39,8 +39,9 @@ if TYPE_CHECKING:
         MultiLabelClassificationPrediction,
     )
     from inference_models.predictions.detections import Detections
-    from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+    from inference_models.predictions.instances import InstanceDetections
     from inference_models.predictions.key_points import KeyPoints
+    from inference_models.predictions.masks import InstancesRLEMasks
     from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
     from inference_models.tasks.action_recognition import ActionRecognitionModel, VideoSampling
     from inference_models.tasks.any_model import AnyModel
@@ -74,7 +75,7 @@ _MODULES = {
     "InstanceDetections": "inference_models.predictions.instances",
     "InstanceSegmentationMaskFormat": "inference_models.entities",
     "InstanceSegmentationModel": "inference_models.tasks.instance_segmentation",
-    "InstancesRLEMasks": "inference_models.predictions.instances",
+    "InstancesRLEMasks": "inference_models.predictions.masks",
     "KeyPoints": "inference_models.predictions.key_points",
     "KeyPointsDetectionModel": "inference_models.tasks.keypoint_detection",
     "LoadOptions": "inference_models.options",

@@ -113,7 +113,7 @@ class AutoModel:
             CorruptedModelPackageError: it is no lock file.
             ModelRetrievalError: the pinned bytes cannot be had.
         """
-        from inference_models.freeze.locked import load_locked  # noqa: PLC0415 - rarely needed
+        from inference_models.freeze.from_lock import load_locked  # noqa: PLC0415 - rarely needed
         from inference_models.freeze.lockfile import read_lock, warn_about_runtimes  # noqa: PLC0415
 
         merged, extra = merge_options(options, kwargs)

@@ -11,7 +11,7 @@ from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.loading import open as load
 from inference_models.machine.libraries import Library
-from inference_models.negotiate.candidate import Candidate
+from inference_models.negotiate.case import Candidate
 from inference_models.options import LoadOptions
 from inference_models.package.folder import read_package_folder
 from inference_models.providers.local import LocalProvider

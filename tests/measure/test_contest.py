@@ -15,7 +15,7 @@ from inference_models.measure.contest import Arena, Contest
 from inference_models.measure.job import Job
 from inference_models.measure.report import SLOWER
 from inference_models.measure.summary import notes_on
-from inference_models.negotiate.candidate import Candidate
+from inference_models.negotiate.case import Candidate
 from inference_models.negotiate.plan import Plan
 from measure.packages import asking, classifier
 

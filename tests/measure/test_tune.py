@@ -25,7 +25,7 @@ from inference_models.measure.job import Job
 from inference_models.measure.select import remembered_plan, select_plans
 from inference_models.measure.store import MeasurementStore, subject_of
 from inference_models.measure.tune import TuneOptions
-from inference_models.negotiate.candidate import Candidate
+from inference_models.negotiate.case import Candidate
 from inference_models.package.folder import read_package_folder
 from measure.packages import asking, asking_detector, classifier, code, detector
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from inference_models.entities import BackendType
-from inference_models.negotiate.choose import judge
+from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.request import PackageRequest
 from negotiate.packages import MACHINE, SERVER, model, package
 
@@ -15,10 +15,9 @@ WITHOUT = {"runtimes": {**MACHINE.runtimes, BackendType.ONNX: None}, "execution_
 
 
 def reasons(environment, *providers):
-    (_, found), *_ = judge(
-        model(package()), PackageRequest(execution_providers=providers), replace(environment, **WITHOUT)
-    )
-    return [(reason.check, reason.needs, reason.found, reason.fix) for reason in found]
+    request = PackageRequest(execution_providers=providers)
+    refused = negotiate(model(package()), request, replace(environment, **WITHOUT)).verdicts[0]
+    return [(reason.check, reason.needs, reason.found, reason.fix) for reason in refused.rejections]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,7 @@ import pytest
 
 from inference_models.backends import known_runtimes
 from inference_models.entities import BackendType, ONNXPackageDetails, Quantization, TRTPackageDetails
-from inference_models.negotiate.candidate import Candidate, candidates_of
-from inference_models.negotiate.checks import Case
+from inference_models.negotiate.case import Candidate, Case, candidates_of
 from inference_models.negotiate.nms_fusion import FusionWish
 from inference_models.negotiate.rank import RANKING, rank, ranked
 from inference_models.negotiate.request import PackageRequest

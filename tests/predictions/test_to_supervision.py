@@ -12,8 +12,9 @@ import pytest
 
 from inference_models.errors import MissingDependencyError
 from inference_models.predictions.detections import Detections
-from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.key_points import KeyPoints
+from inference_models.predictions.masks import InstancesRLEMasks
 from optional import torch
 
 supervision = pytest.importorskip("supervision")

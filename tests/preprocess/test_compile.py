@@ -11,7 +11,7 @@ import pytest
 import skimage.data
 
 from inference_models.entities import PreProcessingOverrides
-from inference_models.errors import InvalidParameterError
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.package.preprocess_spec import Contrast, DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
 from inference_models.preprocess.compile import compile_spec
 from inference_models.preprocess.contrast import enhance
@@ -182,6 +182,26 @@ def test_half_precision_is_the_rounded_single_precision() -> None:
 def test_a_uint8_graph_gets_the_pixels() -> None:
     spec = replace(SPEC, scaling_factor=None, color="bgr")
     np.testing.assert_array_equal(one(spec, BGR, dtype="uint8"), letterboxed(BGR, SPEC.size, 114).transpose(2, 0, 1))
+
+
+def test_a_uint8_graph_cannot_be_scaled_for() -> None:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        compile_spec(PreprocessSpec(size=(8, 8), scaling_factor=255), dtype="uint8")
+    assert str(caught.value) == (
+        "the graph takes uint8 pixels, the configuration scales or normalises them.\n"
+        "needs no scaling_factor, mean or std with a uint8 graph; found: scaling_factor=255, mean=None, std=None\n"
+        "correct the package's pre-processing configuration"
+    )
+    compile_spec(PreprocessSpec(size=(8, 8), scaling_factor=1), dtype="uint8")
+
+
+def test_a_dtype_that_holds_no_pixels_is_refused() -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        compile_spec(PreprocessSpec(size=(8, 8)), dtype="int64")
+    assert str(caught.value) == (
+        "a network input of dtype 'int64' cannot be filled with images.\n"
+        "needs float32, float16, uint8; found: 'int64'\nexport the graph with a float32 input"
+    )
 
 
 def test_steps_come_in_order_and_one_call_can_leave_them_out() -> None:

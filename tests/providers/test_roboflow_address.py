@@ -13,7 +13,7 @@ import pytest
 
 from inference_models import AutoModel
 from inference_models.errors import InvalidEnvVariable, ModelNotFoundError
-from inference_models.providers.roboflow import PATH, open_provider
+from inference_models.providers.roboflow import PATH, RoboflowProvider
 from providers.api_answers import metadata, package
 from registry.packages import serving, write_detector
 from scripted_server import answer, scripted
@@ -33,7 +33,7 @@ def _plain_environment(monkeypatch):
 
 @pytest.fixture
 def provider():
-    with closing(open_provider()) as opened:
+    with closing(RoboflowProvider()) as opened:
         yield opened
 
 

@@ -11,10 +11,8 @@ import numpy.typing as npt
 from inference_models.arrays import to_numpy
 from inference_models.drawing.style import MASK_OPACITY, Style, color_of
 from inference_models.drawing.text import measure, place, write
-from inference_models.predictions.indexing import entry
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.labels import name_or_number
-from inference_models.predictions.mask_grid import boxes_on_image, canvas_of, masks_on_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -63,9 +61,9 @@ class DrawnObjects:
         order = np.arange(len(prediction))[::-1] if sure is None else np.argsort(-to_numpy(sure), kind="stable")[::-1]
         prediction = replace(prediction[order], class_names=class_names)
         instances = prediction if isinstance(prediction, InstanceDetections) else None
-        boxes = to_numpy(prediction.xyxy) if instances is None else boxes_on_image(instances)
+        boxes = to_numpy(prediction.xyxy) if instances is None else instances.boxes_on_image()
         ids = np.zeros(len(order)) if prediction.class_id is None else to_numpy(prediction.class_id)
-        fits = instances is not None and instances.mask is not None and canvas_of(instances) == tuple(size[:2])
+        fits = instances is not None and instances.mask is not None and instances.canvas() == tuple(size[:2])
         return cls(
             xyxy=_whole_pixels(boxes, size),
             class_ids=ids.astype(np.int64),
@@ -75,7 +73,7 @@ class DrawnObjects:
 
     def masks(self) -> Iterator[npt.NDArray[np.bool_]]:
         """One (H, W) bool mask per object; none where there are no masks."""
-        return iter(()) if self.source is None else masks_on_image(self.source)
+        return iter(()) if self.source is None else self.source.masks_on_image()
 
 
 def draw_box(picture: Picture, box: npt.NDArray[np.int64], color: Color, style: Style) -> None:
@@ -122,7 +120,7 @@ def _whole_pixels(xyxy: NumpyArray, size: tuple[int, ...]) -> npt.NDArray[np.int
 
 
 def _label(prediction: Detections | InstanceDetections, row: int) -> str:
-    metadata: dict[str, Any] = entry(prediction.bboxes_metadata, row)
+    metadata: dict[str, Any] = (prediction.bboxes_metadata or {row: None})[row] or {}
     if metadata.get("text"):
         return str(metadata["text"])
     tracker = metadata.get("tracker_id")

@@ -42,10 +42,6 @@ class Pulled:
     direct: bool = True
     """Whether the caller named it; False: another model depends on it."""
 
-    def description(self) -> ModelMetadata:
-        """The model with this package only."""
-        return replace(self.model, model_packages=[self.package])
-
 
 @dataclass(frozen=True, kw_only=True)
 class PullOptions:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from inference_models.loading.fetch import Source
     from inference_models.loading.resolutions import Decision
     from inference_models.machine.environment import Environment
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
     from inference_models.negotiate.request import PackageRequest
     from inference_models.providers import DescribeOptions

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from inference_models.loading.open import LoadRequest
     from inference_models.machine.environment import Environment
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
 
 _PROVIDERS_OF_DEVICE = {"cpu": (CPU,), "cuda": ON_NVIDIA}

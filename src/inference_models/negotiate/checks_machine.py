@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from inference_models.errors import Rejection
     from inference_models.machine.environment import Environment, Gpu
     from inference_models.machine.libraries import Library
-    from inference_models.negotiate.checks import Case
+    from inference_models.negotiate.case import Case
     from inference_models.negotiate.request import PackageRequest
 
 _GB = 1e9
@@ -85,11 +85,18 @@ def check_device(case: Case) -> Rejection | None:
         return _check_cuda_device(case, device)
     shown = case.environment.accelerators
     if kind in _NODES and shown is not None and kind not in shown:
-        return case.refuse("device", f"{_NODES[kind]} for OpenVINO", "no such device", change={"device": "cpu"})
+        return case.refuse("device", f"{_NODES[kind]} for OpenVINO", "no such device", change=_on(case, "cpu"))
     platform = PLATFORM_OF_DEVICE.get(kind)
     if platform is None or case.environment.system.startswith(platform[0]):
         return None
-    return case.refuse("device", platform[1], case.environment.system, change={"device": "cpu"})
+    return case.refuse("device", platform[1], case.environment.system, change=_on(case, "cpu"))
+
+
+def _on(case: Case, device: str) -> dict[str, Any] | None:
+    """The change to another device; None where the runtime does not compute on it."""
+    record = find_runtime(case.runtime)
+    kinds = None if record is None else record.devices
+    return {"device": device} if kinds is None or device in kinds else None
 
 
 def _check_library(case: Case, record: Runtime, library: Library) -> Rejection | None:
@@ -103,7 +110,7 @@ def _check_library(case: Case, record: Runtime, library: Library) -> Rejection |
 def _check_cuda_device(case: Case, device: str) -> Rejection | None:
     count = len(case.environment.gpus)
     if count == 0:
-        return case.refuse("device", "a CUDA device", "no CUDA device", change={"device": "cpu"})
+        return case.refuse("device", "a CUDA device", "no CUDA device", change=_on(case, "cpu"))
     if int(device.partition(":")[2] or 0) < count:
         return None
     found = "one CUDA device, cuda:0" if count == 1 else f"{count} CUDA devices, cuda:0 to cuda:{count - 1}"
@@ -156,7 +163,7 @@ def _check_gpu_memory(case: Case) -> Rejection | None:
         return None
     known = case.package.memory_profile.peak_vram_mb
     fitting = [size for size, peak in known.items() if peak * _MB <= memory and size < batch]
-    change = {"batch_size": (max(fitting), max(fitting))} if fitting else {"device": "cpu"}
+    change = {"batch_size": (max(fitting), max(fitting))} if fitting else _on(case, "cpu")
     found = f"{memory // _MB} MB on {gpus[0].name}"
     return case.refuse("memory", f"{needed} MB of GPU memory for batch {batch}", found, change=change)
 

@@ -18,7 +18,7 @@ from inference_models.errors import nearest_hint
 
 if TYPE_CHECKING:
     from inference_models.errors import Rejection
-    from inference_models.negotiate.checks import Case
+    from inference_models.negotiate.case import Case
 
 NEWEST_OPSET = {
     (1, 19): 21,
@@ -160,7 +160,12 @@ def _build_with(case: Case, missing: list[str]) -> str | None:
     return install if not builds and case.environment.system.startswith(systems) else None
 
 
-def _on_cpu(case: Case) -> dict[str, object]:
+def _on_cpu(case: Case) -> dict[str, object] | None:
+    """The change to the provider for the processor; None where this build lacks it, or the graph does not take it."""
+    details = case.package.onnx_package_details
+    incompatible = details is not None and CPU in (details.incompatible_providers or ())
+    if incompatible or CPU not in case.environment.execution_providers:
+        return None
     return {"device": "cpu"} if case.request.execution_providers is None else {"execution_providers": (CPU,)}
 
 

@@ -11,16 +11,15 @@ from packaging.version import Version
 
 from inference_models.backends import find_runtime
 from inference_models.entities import BackendType, JetsonEnvironmentRequirements, Quantization
+from inference_models.negotiate.checks_compiled import normalized
 from inference_models.negotiate.checks_machine import device_kind, selected_gpus
-from inference_models.negotiate.checks_tensorrt import normalized
 from inference_models.negotiate.nms_fusion import FEATURE, FusionWish, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from inference_models.entities import ServerEnvironmentRequirements
-    from inference_models.negotiate.candidate import Candidate
-    from inference_models.negotiate.checks import Case
+    from inference_models.negotiate.case import Candidate, Case
 
     BuiltOn = ServerEnvironmentRequirements | JetsonEnvironmentRequirements | None
 

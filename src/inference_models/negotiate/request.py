@@ -17,7 +17,6 @@ from inference_models.errors import (
     UnknownQuantizationError,
     nearest_hint,
 )
-from inference_models.negotiate.checks_features import CAPABILITIES
 from inference_models.negotiate.nms_fusion import FusionWish, parse_nms_fusion
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
     from inference_models.options import LoadOptions
 
 Kind = TypeVar("Kind", BackendType, Quantization)
+CAPABILITIES: Mapping[str, frozenset[tuple[str, BackendType]]] = {"image_embeddings": frozenset()}
+"""What `required_capabilities` may name, with the architectures and runtimes of this release that give it."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from inference_models.text import without_query
 if TYPE_CHECKING:
     from inference_models.loading.open import LoadRequest
     from inference_models.machine.environment import Environment
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.package.folder import PackageFolder
     from inference_models.parity.certificate import Certificate, Subject
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference_models.entities import PreProcessingOverrides
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.package.preprocess_spec import ResizeMode
 from inference_models.preprocess import ops
 from inference_models.preprocess.buffers import BufferPool
-from inference_models.preprocess.check import check_spec
 from inference_models.preprocess.geometry import ImageTransform
 from inference_models.preprocess.placement import place, requested_size, target_size
 from inference_models.preprocess.values import PixelWriter
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from inference_models.preprocess.pixels import SourceImage
     from inference_models.preprocess.placement import Placement
 
+DTYPES = ("float32", "float16", "uint8")
 _NOTHING_DISABLED = PreProcessingOverrides()
 
 
@@ -209,10 +210,23 @@ def compile_spec(spec: PreprocessSpec, *, dtype: str = "float32") -> Preprocesso
     """The function that `spec` describes, for a graph that takes `dtype`: float32, float16 or uint8.
 
     Raises:
-        CorruptedModelPackageError: `spec` contradicts itself, or the graph's dtype.
+        CorruptedModelPackageError: `spec` contradicts the graph's dtype.
         InvalidParameterError: `dtype` is none that a network input can have.
     """
-    check_spec(spec, dtype=dtype)
+    if dtype not in DTYPES:
+        raise InvalidParameterError(
+            f"a network input of dtype {dtype!r} cannot be filled with images.",
+            needs=", ".join(DTYPES),
+            found=repr(dtype),
+            fix="export the graph with a float32 input",
+        )
+    if dtype == "uint8" and (spec.scaling_factor not in (None, 1) or spec.mean or spec.std):
+        raise CorruptedModelPackageError(
+            "the graph takes uint8 pixels, the configuration scales or normalises them.",
+            needs="no scaling_factor, mean or std with a uint8 graph",
+            found=f"scaling_factor={spec.scaling_factor}, mean={spec.mean}, std={spec.std}",
+            fix="correct the package's pre-processing configuration",
+        )
     return Preprocessor(spec, np.dtype(dtype))
 
 

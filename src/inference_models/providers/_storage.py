@@ -24,7 +24,6 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
     nearest_hint,
 )
-from inference_models.transport.client import HttpClient
 from inference_models.transport.quiet import scrub
 from inference_models.transport.stream import FileStream
 
@@ -101,6 +100,8 @@ class HttpStorage:
     """Web servers. `headers_for(url)` says what is sent with a request."""
 
     def __init__(self, headers_for: Callable[[str], Mapping[str, str]]) -> None:
+        from inference_models.transport.client import HttpClient  # noqa: PLC0415 - not loaded for other storages
+
         self._client = HttpClient()
         self._headers_for = headers_for
 

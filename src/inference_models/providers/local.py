@@ -32,7 +32,7 @@ from inference_models.package.formats import FORMATS, bare_files, format_of_file
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import read_onnx_file
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
-from inference_models.providers import NO_OPTIONS, DescribeOptions
+from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,11 +55,6 @@ _EXAMPLES = {
     "labels": 'labels="coco", a list or a text file (on the command line --labels)',
     "model_type": 'model_type="yolov8" or another architecture (on the command line --family)',
 }
-
-
-def open_provider() -> LocalProvider:
-    """A provider for paths on this machine."""
-    return LocalProvider()
 
 
 class LocalProvider:
@@ -227,3 +222,6 @@ def _completed(path: Path, hints: GraphHints, options: DescribeOptions) -> tuple
         found=" and ".join(name for name in said if name not in missing) or "nothing in its metadata",
         fix=f"pass {' and '.join(_EXAMPLES[name] for name in missing)}",
     )
+
+
+RECORD = ProviderRecord(open=LocalProvider, offline=True, remembered=False)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference_models.predictions.indexing import rows_of, single_row, take
+from inference_models.predictions.rows import rows_of, single_row, take
 from optional import torch
 
 

@@ -1,31 +1,28 @@
-"""Models that a `manifest.json` behind a URL announces; the providers of single schemes are names for this one."""
+"""Providers `file`, `http`, `https`, `s3`, `gs`, `az`, `fsspec`: models that a `manifest.json` at a URL announces."""
 
 from __future__ import annotations
 
-import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 from inference_models.entities import (
     FileDownloadSpecs,
-    InlineFileSpecs,
     ModelMetadata,
     ModelPackageMetadata,
     ONNXPackageDetails,
 )
 from inference_models.errors import CorruptedModelPackageError, ModelNotFoundError, ModelRetrievalError
-from inference_models.package import model_config
 from inference_models.package.formats import holds_no_code
 from inference_models.package.manifest import FILE_NAME, MAX_BYTES, read_model
 from inference_models.package.manifest_address import WEB, file_url, parse_address, same_origin
-from inference_models.providers import NO_OPTIONS, DescribeOptions
+from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
 from inference_models.providers._storage import FileStorage, FsspecStorage, HttpStorage
 from inference_models.transport.limits import call_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from inference_models.entities import ArtefactSpecs
-    from inference_models.package.manifest import AnnouncedModel, AnnouncedPackage, ReadModel
+    from inference_models.package.manifest import AnnouncedPackage, ReadModel
     from inference_models.package.manifest_address import ManifestAddress
     from inference_models.providers._storage import Storage
     from inference_models.transport.stream import FileStream
@@ -112,7 +109,7 @@ def _headers(options: DescribeOptions) -> dict[str, str]:
 def _metadata(address: ManifestAddress, read: ReadModel) -> ModelMetadata:
     model = read.model
     cache_id = address.cache_id(read.model_id)
-    return ModelMetadata(
+    metadata = ModelMetadata(
         model_id=address.given,
         model_architecture=model.architecture,
         model_variant=model.variant,
@@ -122,18 +119,20 @@ def _metadata(address: ManifestAddress, read: ReadModel) -> ModelMetadata:
         description=model.description,
         recommended_parameters=model.recommended_parameters,
         model_dependencies=model.dependencies,
-        model_packages=[_package(address, model, package, cache_id) for package in model.packages],
+        model_packages=[_package(address, package, cache_id) for package in model.packages],
         skipped_packages=read.skipped,
     )
+    return with_model_config(metadata)
 
 
-def _package(
-    address: ManifestAddress, model: AnnouncedModel, package: AnnouncedPackage, cache_id: str
-) -> ModelPackageMetadata:
+def _package(address: ManifestAddress, package: AnnouncedPackage, cache_id: str) -> ModelPackageMetadata:
     return ModelPackageMetadata(
         package_id=package.package_id,
         backend=package.backend,
-        package_artefacts=[*_downloads(address, package), *_texts(model, package)],
+        package_artefacts=[
+            FileDownloadSpecs(file_url(address, file), file.handle, sha256_hash=file.sha256, size=file.size)
+            for file in package.files
+        ],
         quantization=package.quantization,
         dynamic_batch_size_supported=package.dynamic_batch_size_supported,
         static_batch_size=package.static_batch_size,
@@ -145,25 +144,8 @@ def _package(
     )
 
 
-def _downloads(address: ManifestAddress, package: AnnouncedPackage) -> list[ArtefactSpecs]:
-    return [
-        FileDownloadSpecs(file_url(address, file), file.handle, sha256_hash=file.sha256, size=file.size)
-        for file in package.files
-    ]
-
-
-def _texts(model: AnnouncedModel, package: AnnouncedPackage) -> list[ArtefactSpecs]:
-    """The file that makes the stored folder a package the `local` provider can load too, unless it is announced."""
-    if any(file.handle == model_config.FILE_NAME for file in package.files):
-        return []
-    stated = {
-        "model_architecture": model.architecture,
-        "task_type": model.task_type,
-        "backend_type": package.backend.value,
-        "quantization": package.quantization.value,
-        "dynamic_batch_size_supported": package.dynamic_batch_size_supported,
-        "static_batch_size": package.static_batch_size,
-        "model_features": package.model_features,
-    }
-    kept = {key: value for key, value in stated.items() if value is not None}
-    return [InlineFileSpecs(model_config.FILE_NAME, json.dumps(kept, indent=2) + "\n")]
+RECORDS = {
+    scheme: ProviderRecord(open=partial(ManifestProvider, scheme), schemes=(scheme,), offline=scheme == "file")
+    for scheme in ("az", "file", "gs", "http", "https", "s3")
+} | {"fsspec": ProviderRecord(open=ManifestProvider)}
+"""By provider name; `fsspec` takes whatever scheme that library knows."""

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from inference_models import config
-from inference_models.cache.held import held_files
-from inference_models.cache.manifest import Damage, find_difference, read_manifest
-from inference_models.cache.package_key import PackageKey
+from inference_models.cache.manifest import Damage, PackageKey, find_difference, read_manifest
 from inference_models.cache.resolution_files import FileResolutionCache
 from inference_models.catalogue import open_catalogue
 from inference_models.entities import LocalFileArtefactSpecs
@@ -120,7 +118,7 @@ def _held(model: ModelMetadata, package: ModelPackageMetadata, source: Source, s
         key = PackageKey(source.name, model_id, package.package_id)
     except BaseInferenceModelsError:  # an id that cannot be part of a folder name: nothing is stored under it
         return frozenset()
-    return held_files(store, key, package.package_artefacts)
+    return store.held(key, package.package_artefacts)
 
 
 @dataclass(frozen=True, kw_only=True)

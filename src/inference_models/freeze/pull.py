@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from inference_models import config
 from inference_models.backends.environment import probe_environment
-from inference_models.cache.package_key import PackageKey
+from inference_models.cache.manifest import PackageKey
 from inference_models.cache.store import PackageStore
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import InvalidParameterError

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
-from inference_models.cache.package_key import PackageKey
+from inference_models.cache.manifest import PackageKey
 from inference_models.cache.store import PackageStore
 from inference_models.errors import NoModelPackagesAvailableError
 from inference_models.loading.resolutions import Question, RememberedProvider, Resolutions, machine_fingerprint

@@ -15,6 +15,7 @@ until then `outputs` is empty.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -147,10 +148,13 @@ class TorchSession(BaseSession):
         self._torch = torch
         self._device = torch.device(network.device)
         self._dtype = getattr(torch, network.dtype)
+        self._process = os.getpid()
         if hint is not None and hint.example is not None and len(self.inputs) == 1:
             self._learn(network, hint.example)
 
     def _run(self, opened: Network, arrays: Sequence[Array]) -> list[Array]:
+        if self._process != os.getpid():
+            self._start_in_fork()
         with self._torch.no_grad():
             tensors = [self._placed(feed) for feed in arrays]
             answers = list(_flat(opened.call(*tensors)))
@@ -167,6 +171,12 @@ class TorchSession(BaseSession):
 
     def _reason(self, exc: Exception) -> str:
         return self._words(exc)
+
+    def _start_in_fork(self) -> None:
+        # A fork has none of the threads that PyTorch believes to have, and a run that hands them work never ends.
+        self._torch.set_num_threads(1)
+        self._process = os.getpid()
+        _log.warning("The model was loaded before this process was forked: it runs with one thread here.")
 
     def _placed(self, feed: Array) -> Array:
         tensor = feed if is_torch(feed) else to_torch(feed)

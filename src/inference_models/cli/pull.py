@@ -38,6 +38,10 @@ ApiKey = Annotated[
 AllowUntrusted = Annotated[
     bool, typer.Option("--allow-untrusted", help="Also packages their provider does not vouch for.")
 ]
+AllowCode = Annotated[
+    str | None,
+    typer.Option("--allow-code", help="SHA-256 of code that may run: Python of a package, or a TorchScript archive."),
+]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,7 +80,7 @@ def load_locked(
         from inference_models.parity.require import name_of, require_certificate  # noqa: PLC0415 - rare
 
         require_certificate(candidate, folder, load, name_of(locked.provider, locked.asked_for))
-    return load_package(model, candidate, folder, load)
+    return load_package(model, candidate, folder, replace(load, is_pinned=True))
 
 
 def fetch_locked(

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from inference_models.machine.cgroups import ROOT
-from inference_models.machine.hardware import device_files
+from inference_models.machine.hardware import ROOT, device_files
 from inference_models.machine.system_files import newest_suffix, public_version, read_text
 
 if TYPE_CHECKING:

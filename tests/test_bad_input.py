@@ -1,9 +1,8 @@
-"""Bad input of every kind gets its error, quickly, and the next good call gives the same answer as before."""
+"""Bad input of every kind gets its error, and the next good call gives the same answer as before."""
 
 from __future__ import annotations
 
 import io
-import time
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +15,6 @@ from inference_models.tasks.object_detection import GraphDetector
 
 PHOTO = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
 GOOD = np.full((50, 60, 3), 90, np.uint8)
-GENEROUS = 1.0
-"""Seconds. The promise is 0.1; a shared machine may stop for longer than that, and hanging is what this looks for."""
 
 
 @pytest.fixture(scope="module")
@@ -81,10 +78,8 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_refused_and_the_next_call_works(model: GraphDetector, name: str) -> None:
     before = model(GOOD)
-    start = time.perf_counter()
     with pytest.raises(ModelInputError) as caught:
         model(BAD[name])
-    assert time.perf_counter() - start < GENEROUS
     assert str(caught.value).strip()
     assert "Traceback" not in str(caught.value)
     assert "0x" not in str(caught.value), "an address in memory is of no use to anybody"

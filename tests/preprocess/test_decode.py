@@ -238,9 +238,14 @@ def test_a_file_that_was_cut_short_is_refused(kind: str, share: float) -> None:
 def test_a_damaged_file_is_refused_with_the_reason() -> None:
     data = bytearray(encoded(PHOTO, "PNG"))
     data[len(data) // 2] ^= 1
-    assert refusal(bytes(data)) == (
-        "image: the image cannot be read.\nneeds an undamaged image that Pillow can open; "
-        f"found: OSError: broken data stream when reading image file, mode RGB\n{RESAVE}"
+    damaged = Image.open(io.BytesIO(data))
+    assert (
+        refusal(bytes(data))
+        == refusal(damaged)
+        == (
+            "image: the image cannot be read.\nneeds an undamaged image that Pillow can open; "
+            f"found: OSError: broken data stream when reading image file, mode RGB\n{RESAVE}"
+        )
     )
     assert refusal(bytes(data[:20])).startswith("image: the file cannot be read.\n")
 

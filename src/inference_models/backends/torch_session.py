@@ -15,6 +15,7 @@ until then `outputs` is empty.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -117,6 +118,7 @@ class TorchSession:
         self._device = torch.device(network.device)
         self._dtype = getattr(torch, network.dtype)
         self._running_on = network.device
+        self._process = os.getpid()
         self._inputs = network.specs(hint)
         self._outputs: tuple[TensorSpec, ...] = ()
         if hint is not None and hint.example is not None and len(self._inputs) == 1:
@@ -152,6 +154,8 @@ class TorchSession:
         if network is None:
             raise ModelRuntimeError(CLOSED)
         check_feeds(self._inputs, feeds)
+        if self._process != os.getpid():
+            self._start_in_fork()
         answers = self._answers(network, [feeds[spec.name] for spec in self._inputs])
         if not self._outputs:
             self._outputs = tuple(
@@ -162,6 +166,12 @@ class TorchSession:
     def close(self) -> None:
         """Drop the network; memory goes back when the runs under way have ended."""
         self._network = None
+
+    def _start_in_fork(self) -> None:
+        # A fork has none of the threads that PyTorch believes to have, and a run that hands them work never ends.
+        self._torch.set_num_threads(1)
+        self._process = os.getpid()
+        _log.warning("The model was loaded before this process was forked: it runs with one thread here.")
 
     def _answers(self, network: Network, feeds: Sequence[Array]) -> list[Array]:
         try:

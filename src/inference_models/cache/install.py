@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from inference_models.cache import inventory
 from inference_models.cache.download import Wanted, download
+from inference_models.cache.inventory import stamps_path
 from inference_models.cache.locks import claimed
 from inference_models.cache.manifest import (
-    FORMAT,
     Damage,
     Manifest,
     find_difference,
@@ -24,7 +25,6 @@ from inference_models.cache.partial import new_partial, stored_bytes
 from inference_models.cache.progress import Progress, shown_progress
 from inference_models.cache.source import as_range_source
 from inference_models.cache.stamps import Stamps
-from inference_models.cache.termination import ended_by_exception
 from inference_models.cache.workspace import own_name, private_folder, sweep
 from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs
 from inference_models.files.digest import CHUNK, RunningDigest, file_digest, open_quietly, text_sha256
@@ -34,9 +34,10 @@ from inference_models.files.names import MANIFEST_NAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from types import FrameType
 
     from inference_models.cache.blobs import BlobIndex
-    from inference_models.cache.package_key import PackageKey
+    from inference_models.cache.manifest import PackageKey
     from inference_models.cache.partial import Partial
     from inference_models.cache.progress import ProgressCallback
     from inference_models.cache.source import AnySource
@@ -83,7 +84,7 @@ class Installation:
         shown = shown_progress() if progress is None else nullcontext(progress)
         with (
             suppress(_StoredByOthersError),
-            ended_by_exception(),
+            _ended_by_exception(),
             shown as report,
             self._claimed(report),
             private_folder(self.root / "tmp") as desk,
@@ -117,7 +118,7 @@ class Installation:
         manifest = read_manifest(self.folder)
         if isinstance(manifest, Damage):
             return False
-        stamps = Stamps.read(inventory.stamps_path(self.root, self.folder), self.folder)
+        stamps = Stamps.read(stamps_path(self.root, self.folder), self.folder)
         for file in manifest.files:
             status = regular_file(self.folder, file.handle)
             if isinstance(status, Damage) or not stamps.holds(file.handle, status, file.sha256):
@@ -188,14 +189,13 @@ class Installation:
     def _commit(self, files: list[FileFacts], desk: Path) -> None:
         key = self.key
         manifest = Manifest(
-            format=FORMAT,
             provider=key.provider,
             model_id=key.model_id,
             package_id=key.package_id,
             files=files,
         )
         draft = desk / MANIFEST_NAME
-        write_file(draft, [manifest_text(manifest).encode()], RunningDigest())
+        write_file(draft, manifest_text(manifest).encode())
         for folder in {(self.folder / file.handle).parent for file in files} | {self.folder}:
             sync_folder(folder)
         draft.replace(self.folder / MANIFEST_NAME)
@@ -205,7 +205,7 @@ class Installation:
         self._clear()
 
     def _stamp(self, files: Sequence[FileFacts]) -> None:
-        stamps = Stamps.read(inventory.stamps_path(self.root, self.folder), self.folder)
+        stamps = Stamps.read(stamps_path(self.root, self.folder), self.folder)
         for file in files:
             stamps.add(file.handle, os.lstat(self.folder / file.handle), file.sha256)
         stamps.save()
@@ -258,10 +258,9 @@ def _content_name(item: FileDownloadSpecs) -> str:
 def _stage_text(item: ArtefactSpecs, desk: Path) -> _Staged:
     if not isinstance(item, InlineFileSpecs):
         raise TypeError(f"{item.file_handle} is a local file: it is used in place and never stored")
-    data = desk / text_sha256(f"{item.file_handle}\0{item.text}")
-    digest = RunningDigest()
-    write_file(data, [item.text.encode()], digest)
-    return _Staged(FileFacts(handle=item.file_handle, size=digest.size, sha256=digest.sha256), data)
+    data, content = desk / text_sha256(f"{item.file_handle}\0{item.text}"), item.text.encode()
+    write_file(data, content)
+    return _Staged(FileFacts(handle=item.file_handle, size=len(content), sha256=text_sha256(item.text)), data)
 
 
 def _copy(place: Path, target: Path, digest: RunningDigest) -> None:
@@ -271,3 +270,21 @@ def _copy(place: Path, target: Path, digest: RunningDigest) -> None:
             writer.write(chunk)
         writer.flush()
         os.fsync(writer.fileno())
+
+
+@contextmanager
+def _ended_by_exception() -> Iterator[None]:
+    """SIGTERM raises `SystemExit` in the block, where it would have killed the process; else nothing changes."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not ours:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
+    raise SystemExit(128 + number)

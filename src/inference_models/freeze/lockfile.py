@@ -14,8 +14,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference_models.backends.environment import probe_environment
-from inference_models.cache.manifest import Damage, read_manifest
-from inference_models.cache.package_key import PackageKey
+from inference_models.cache.manifest import Damage, PackageKey, read_manifest
 from inference_models.entities import FileFacts, InlineFileSpecs, without_signatures
 from inference_models.errors import (
     CorruptedModelPackageError,

@@ -23,8 +23,10 @@ from inference_models.errors import (
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
+from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
-from inference_models.package.code import load_model_class
+from inference_models.package.code import check_archive_consent, load_model_class
+from inference_models.package.formats import FORMATS, needs_consent
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import (
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
     from inference_models.families import Graph
     from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.request import PackageRequest
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
     from inference_models.package.inference_config import InferenceConfig
@@ -59,12 +62,16 @@ class LoadRequest:
     """How to open a package."""
 
     options: LoadOptions
+    wanted: PackageRequest = ANY_PACKAGE
+    """Which packages the caller takes."""
     device: str | None = None
     execution_providers: tuple[Any, ...] | None = None
     extra: Mapping[str, Any] | None = None
     """Options for a package that brings its own code."""
     dependencies: Mapping[str, Any] | None = None
     """Models such a package needs, by its names for them."""
+    is_pinned: bool = False
+    """Whether a lock pins the content of every file, so that the word of its provider is not needed."""
 
     def with_plan(self, plan: Plan) -> LoadRequest:
         """The same, with the settings of `plan`."""
@@ -83,6 +90,9 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     package = candidate.package
     if package.backend is BackendType.CUSTOM:
         return _load_code(model, package, folder, request)
+    if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
+        archive = folder.files[FORMATS[package.backend].weights[0]]
+        check_archive_consent(archive, request.options.allow_local_code_packages)
     task, graph = _task_and_graph(model)
     session = _open(candidate.runtime, folder, graph, request)
     try:

@@ -16,6 +16,7 @@ from inference_models.negotiate.report import (
     Step,
     WouldRun,
 )
+from inference_models.package.formats import needs_consent
 from inference_models.text import size_text, without_query
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def _best_first(
 
 def _later_refusals(candidate: Candidate, files: Sequence[PackageFile], known: Circumstances) -> Iterable[Rejection]:
     """What a load would stumble over after the negotiation."""
-    if candidate.package.backend is BackendType.CUSTOM and not known.code_consent:
+    if needs_consent(candidate.package) and not known.code_consent:
         fix = 'allow_local_code_packages="sha256:..." (a load names it)'
         yield candidate.rejection(CONSENT, "your consent to the code it brings", "none", fix)
     switch = known.network_forbidden_by

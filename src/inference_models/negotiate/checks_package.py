@@ -53,7 +53,7 @@ def check_features(case: Case) -> Rejection | None:
     graph = _graph(case.model.model_architecture, case.model.task_type or "")
     if isinstance(graph, str):
         return None
-    known = () if graph.fused is None else (FEATURE,)
+    known = () if getattr(graph, "fused", None) is None else (FEATURE,)
     unknown = sorted(name for name in features if name not in known)
     if not unknown:
         return None

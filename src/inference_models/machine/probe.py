@@ -15,6 +15,7 @@ from inference_models.backends import find_backend
 from inference_models.entities import BackendType
 from inference_models.machine import nvidia as probe_nvidia
 from inference_models.machine.cgroups import ROOT, cpu_quota, memory_limit
+from inference_models.machine.child import DECIDING
 from inference_models.machine.cpu import cpu_flags, total_memory
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
@@ -27,7 +28,6 @@ from inference_models.machine.libraries import (
 )
 from inference_models.machine.onnxruntime_files import providers_in_wheel
 from inference_models.machine.probe_child import CUDA
-from inference_models.machine.probe_process import DECIDING
 from inference_models.machine.system import (
     VARIABLES,
     accelerators,

@@ -6,12 +6,12 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from inference_models.machine.probe_process import ask_child, minimal_environment
+from inference_models.machine.child import child_environment
+from inference_models.machine.verdicts import ask_child
 from machines import put
 
 if TYPE_CHECKING:
@@ -59,10 +59,8 @@ def test_a_library_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> N
         f"open({str(pid)!r}, 'w').write(str(child.pid))\n"
         "time.sleep(60)\n"
     )
-    before = time.monotonic()
     answer = ask(tmp_path, code, 3.0)
     assert answer.problem == "importing it did not end within 3 s"
-    assert time.monotonic() - before < 20
     state = subprocess.run(["ps", "-o", "stat=", "-p", pid.read_text()], capture_output=True, text=True, check=False)
     assert state.stdout.strip() in {"", "Z", "ZN"}  # gone, or only its entry is left
 
@@ -91,7 +89,7 @@ def test_the_child_gets_what_tunes_the_loader_and_the_arithmetic(monkeypatch: py
     }
     for name, value in tunables.items():
         monkeypatch.setenv(name, value)
-    assert tunables.items() <= minimal_environment().items()
+    assert tunables.items() <= child_environment().items()
 
 
 def test_what_crashes_when_the_process_ends_works(tmp_path: Path) -> None:
@@ -106,7 +104,7 @@ def test_the_child_holds_no_secret(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert ask(tmp_path, code).problem is None
     assert CANARY not in seen.read_text()
     assert "ORT_DISABLE_TELEMETRY" in seen.read_text()
-    assert CANARY not in repr(minimal_environment())
+    assert CANARY not in repr(child_environment())
 
 
 def test_the_child_writes_nothing_beside_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,7 @@ from inference_models.cache import stamps
 from inference_models.cache.manifest import MANIFEST_NAME
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
-from inference_models.transport.http import HttpClient
+from inference_models.transport.client import HttpClient
 from inference_models.transport.stream import FileStream, RangeSource
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
@@ -12,6 +12,8 @@ from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, PlainSerializer
 from pydantic.alias_generators import to_camel
 from pydantic_core import core_schema
+
+from inference_models.text import without_query
 
 ColorFormat = Literal["rgb", "bgr"]
 Confidence: TypeAlias = float | Literal["best", "default"]
@@ -316,3 +318,27 @@ class ModelMetadata:
     description: str | None = None
     skipped_packages: tuple[SkippedPackage, ...] = ()
     """Announced packages that are left out, each with the reason."""
+
+
+def without_signatures(model: ModelMetadata) -> ModelMetadata:
+    """`model` with URLs that give no access: without query and user; those of files without fragment, too."""
+    needed = model.model_dependencies
+    return replace(
+        model,
+        model_id=without_query(model.model_id),
+        model_packages=[_unsigned(package) for package in model.model_packages],
+        model_dependencies=needed
+        and [item.model_copy(update={"model_id": without_query(item.model_id)}) for item in needed],
+    )
+
+
+def _unsigned(package: ModelPackageMetadata) -> ModelPackageMetadata:
+    return replace(package, package_artefacts=[_unsigned_file(item) for item in package.package_artefacts])
+
+
+def _unsigned_file(item: Any) -> Any:
+    if not isinstance(item, FileDownloadSpecs) or "://" not in item.download_url:
+        return item
+    scheme, _, rest = item.download_url.partition("://")
+    host, slash, path = rest.split("?", 1)[0].split("#", 1)[0].partition("/")
+    return replace(item, download_url=f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")

@@ -17,10 +17,11 @@ from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import BaseInferenceModelsError, Rejection
 from inference_models.loading.describe import described
 from inference_models.loading.remember import LoadMemory
-from inference_models.loading.resolutions import Resolutions, without_query
+from inference_models.loading.resolutions import Resolutions
 from inference_models.measure.select import remembered_plan
 from inference_models.negotiate.make_report import PARITY, Circumstances, make_report
 from inference_models.package.folder import read_package, read_package_folder
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -135,6 +135,14 @@ def json_text(value: object) -> str:
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
 
 
+def without_query(model_id: str) -> str:
+    """`model_id`; where it is a URL, without its query, which may be a signature, and with its fragment."""
+    place, mark, fragment = model_id.partition("#")
+    if "//" not in place.partition("?")[0]:
+        return model_id
+    return place.partition("?")[0] + mark + fragment
+
+
 def plain(text: object) -> Text:
     """`text` as a line or table cell: no markup is read in it, and nothing in it steers the terminal."""
     from rich.text import Text  # noqa: PLC0415 - only needed to print

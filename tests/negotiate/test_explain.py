@@ -8,7 +8,6 @@ import pytest
 
 from inference_models.entities import BackendType, ModelMetadata
 from inference_models.errors import NoCompatiblePackageError
-from inference_models.loading.remember import LoadMemory
 from inference_models.machine.environment import Environment
 from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.explain import explain_choice
@@ -114,8 +113,9 @@ def test_a_package_cannot_write_lines_of_its_own() -> None:
 
 def test_a_choice_tells_what_is_tried_first_and_every_reason_against_the_rest() -> None:
     choice = choose_packages(CATS, PackageRequest(), ONLY_ONNX)
-    memory = LoadMemory(request=PackageRequest(), environment=ONLY_ONNX)
-    text = explain_choice(CATS, choice, Selection((Plan(choice.admissible[1]),), "measured"), memory)
+    text = explain_choice(
+        CATS, choice, Selection((Plan(choice.admissible[1]),), "measured"), PackageRequest(), ONLY_ONNX
+    )
     assert text.splitlines() == [
         "'team/cats/3': 9d11 onnx fp16 is tried first, the fastest measured on this machine (2 of 4 packages can run).",
         "",
@@ -136,7 +136,6 @@ def test_a_choice_tells_what_is_tried_first_and_every_reason_against_the_rest() 
 def test_a_forced_choice_keeps_its_reasons() -> None:
     request = PackageRequest(package_id="7c20", device="cuda:0", force=True)
     choice = choose_packages(CATS, request, ONLY_ONNX)
-    memory = LoadMemory(request=request, environment=ONLY_ONNX)
-    text = explain_choice(CATS, choice, Selection((Plan(choice.admissible[0]),), "package id"), memory)
+    text = explain_choice(CATS, choice, Selection((Plan(choice.admissible[0]),), "package id"), request, ONLY_ONNX)
     assert "7c20 onnx fp32 is tried first, the package you named" in text
     assert "although it needs" in text

@@ -71,8 +71,6 @@ def test_neither_the_token_nor_a_signed_address_reaches_a_handler(hub):
     # Proof that there was something to hide.
     assert ("127.0.0.1", f"/api/models/{NAME}/revision/main?blobs=true", f"Bearer {TOKEN}") in hub.seen
     assert any("X-Amz-Signature=s1gned" in path for _, path, _ in hub.seen)
-    assert seen(lines, "huggingface_hub.utils._http: Request ")
-    assert seen(lines, f"/api/models/{NAME}/revision/main?...")
     assert seen(lines, "/cdn/")
     text = "\n".join(lines)
     assert "canary" not in text
@@ -94,7 +92,6 @@ def test_a_token_that_the_hub_sends_back_reaches_no_handler(hub, status):
         pytest.raises(BaseInferenceModelsError),
     ):
         provider.describe(NAME)
-    assert seen(lines, "huggingface_hub.utils._http: Request ")
     assert "canary" not in "\n".join(lines)
 
 

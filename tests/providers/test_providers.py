@@ -18,7 +18,7 @@ from inference_models.providers import (
     open_provider,
     register_model_provider,
 )
-from inference_models.transport.redaction import shown_url
+from inference_models.transport.quiet import shown_url
 from providers.file_server import served_files
 from providers.published import SIDE, expected_scores, package_files
 

@@ -36,7 +36,7 @@ from providers.api_answers import MANIFESTS, metadata, package
 from providers.contract import ProviderContract
 from registry.access_clock import Ticking
 from registry.packages import serving, write_detector
-from transport.scripted import answer, scripted
+from scripted_server import answer, scripted
 
 KEY = "canary-key-77b0"
 IMAGE = np.zeros((64, 64, 3), np.uint8)
@@ -550,6 +550,6 @@ class TestFiles:
         written = b"".join(path.read_bytes() for path in (tmp_path / "inference-home").rglob("*") if path.is_file())
         names = " ".join(str(path) for path in (tmp_path / "inference-home").rglob("*"))
         assert len(written) > 1_000
-        assert "HTTP Request: GET" in shown
+        assert "/models/v1/external/weights?...: 404" in shown
         assert KEY not in shown + names
         assert KEY.encode() not in written

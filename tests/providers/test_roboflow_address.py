@@ -16,7 +16,7 @@ from inference_models.errors import InvalidEnvVariable, ModelNotFoundError
 from inference_models.providers.roboflow import PATH, open_provider
 from providers.api_answers import metadata, package
 from registry.packages import serving, write_detector
-from transport.scripted import answer, scripted
+from scripted_server import answer, scripted
 
 IMAGE = np.zeros((64, 64, 3), np.uint8)
 VARIABLES = (
@@ -133,7 +133,7 @@ class TestPath:
         assert asked == [f"{self.PREFIX}{PATH}?modelId=m", f"{self.PREFIX}{PATH}?modelId=m&startAfter=n+1"]
 
     def test_a_question_is_repeated_below_it(self, provider, prefixed, monkeypatch):
-        monkeypatch.setattr("inference_models.transport.retry.FIRST_PAUSE", 0.01)
+        monkeypatch.setattr("inference_models.transport.limits.FIRST_PAUSE", 0.01)
         answers = iter([answer(503), described(package())])
         server = prefixed(lambda request: next(answers))
         provider.describe("m")

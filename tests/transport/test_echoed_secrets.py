@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 import traceback
-from contextlib import closing
 
 import pytest
 
 from inference_models.errors import BaseInferenceModelsError
-from inference_models.transport.http import HttpClient
-from transport.scripted import answer, scripted
+from scripted_server import answer, scripted
 
 KEY = "canary-key-77b0"
 SHORT = "q7"
@@ -34,18 +32,6 @@ ECHOES = {
     "Content-Length": answer(200, b"x", Content_Length=KEY),
     "Transfer-Encoding": answer(200, b"x", Transfer_Encoding=KEY),
 }
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def client():
-    with closing(HttpClient()) as opened:
-        yield opened
 
 
 def everything(error: BaseException | None) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from inference_models.cache.pace import Limits
     from inference_models.cache.progress import ProgressCallback
-    from inference_models.transport.http import HttpClient
+    from inference_models.transport.client import HttpClient
     from inference_models.transport.stream import FileStream, RangeSource
 
 _log = logging.getLogger("inference-models")
@@ -102,7 +102,7 @@ def download_files_to_directory(  # noqa: PLR0913, PLR0917 - the public interfac
 
 
 def _new_client(timeout: float | None) -> HttpClient:
-    from inference_models.transport.http import HttpClient, HttpLimits  # noqa: PLC0415
+    from inference_models.transport.client import HttpClient, HttpLimits  # noqa: PLC0415
 
     return HttpClient(HttpLimits() if timeout is None else HttpLimits(connect=timeout, read=timeout))
 

@@ -121,7 +121,7 @@ def pull_all(
             the first such error is raised.
     """
     from inference_models.freeze.pull import pull_model  # noqa: PLC0415 - not needed for --help
-    from inference_models.loading.resolutions import without_query  # noqa: PLC0415
+    from inference_models.text import without_query  # noqa: PLC0415
 
     options = selection.options()
     pulled: dict[PackageKey, Pulled] = {}

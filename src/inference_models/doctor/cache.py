@@ -11,7 +11,6 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
-import inference_models
 from inference_models import config
 from inference_models.cache.resolution_files import CLOCK_TOLERANCE_S
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
@@ -67,7 +66,7 @@ def examine_clock(now: float | None = None, files: Iterable[Path] | None = None)
         files: Files that were written in the past; None: those of this library.
     """
     now = time.time() if now is None else now
-    newest = _newest(sorted(Path(inference_models.__file__).parent.glob("*.py")) if files is None else files)
+    newest = _newest(sorted(Path(config.__file__).parent.glob("*.py")) if files is None else files)
     if newest - now > CLOCK_TOLERANCE_S:
         what = (
             f"the clock says {_date(now)}, which is before this library was installed ({_date(newest)}): "

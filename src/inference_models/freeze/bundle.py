@@ -21,13 +21,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference_models.cache.package_key import PackageKey
 from inference_models.cache.store import PackageStore
-from inference_models.entities import FileFacts
+from inference_models.entities import FileFacts, without_signatures
 from inference_models.errors import CorruptedModelPackageError, FileHashSumMissmatch, ModelRetrievalError
 from inference_models.files.digest import CHUNK
 from inference_models.files.durable import sync_folder
 from inference_models.files.names import check_handles
 from inference_models.freeze.lockfile import bad_target, lock_text, make_lock, parse_lock, refuse_bad_target
-from inference_models.loading.resolutions import Resolutions, without_signatures
+from inference_models.loading.resolutions import Resolutions
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.transport.stream import FileStream
 from inference_models.version import __version__

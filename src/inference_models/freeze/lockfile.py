@@ -17,7 +17,13 @@ from inference_models import config
 from inference_models.cache.manifest import Damage, read_manifest
 from inference_models.cache.package_key import PackageKey
 from inference_models.cache.store import PackageStore
-from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs, LocalFileArtefactSpecs
+from inference_models.entities import (
+    FileDownloadSpecs,
+    FileFacts,
+    InlineFileSpecs,
+    LocalFileArtefactSpecs,
+    without_signatures,
+)
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
@@ -29,11 +35,11 @@ from inference_models.files.digest import CHUNK, file_sha256, text_sha256
 from inference_models.files.durable import write_atomic
 from inference_models.freeze.toml_text import toml_text
 from inference_models.loading.address import LOCAL, locate_model
-from inference_models.loading.resolutions import without_query, without_signatures
 from inference_models.machine.environment import probe_environment
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.package.text_files import read_text
 from inference_models.providers import DescribeOptions, open_provider
+from inference_models.text import without_query
 from inference_models.version import __version__
 
 if TYPE_CHECKING:

@@ -12,17 +12,12 @@ from inference_models.cache.store import PackageStore
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import LOCAL, locate_model
-from inference_models.loading.resolutions import (
-    Question,
-    RememberedProvider,
-    Resolutions,
-    machine_fingerprint,
-    without_query,
-)
+from inference_models.loading.resolutions import Question, RememberedProvider, Resolutions, machine_fingerprint
 from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.providers import DescribeOptions, open_provider
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -178,7 +178,7 @@ def _switches(options: LoadOptions) -> dict[str, Any]:
 def _tell(model: ModelMetadata, choice: Choice, selection: Selection, load: LoadRequest, memory: LoadMemory) -> None:
     """One message with the whole negotiation, made only where somebody reads it."""
     if _log.isEnabledFor(logging.INFO if load.options.verbose else logging.DEBUG):
-        _say(load, "%s", explain_choice(model, choice, selection, memory))
+        _say(load, "%s", explain_choice(model, choice, selection, memory.request, memory.environment))
 
 
 def _say(load: LoadRequest, text: str, *values: object) -> None:

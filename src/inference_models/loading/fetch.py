@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import LocalFileArtefactSpecs
-from inference_models.loading.resolutions import without_query
 from inference_models.package.folder import read_package, read_package_folder
 from inference_models.providers import NO_OPTIONS
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata, ModelPackageMetadata

@@ -20,10 +20,11 @@ from pydantic import ValidationError
 
 from inference_models import config
 from inference_models.cache.resolution_files import FORMAT, AutoResolutionCacheEntry, FileResolutionCache, is_fresh
-from inference_models.entities import FileDownloadSpecs, LocalFileArtefactSpecs
+from inference_models.entities import FileDownloadSpecs, LocalFileArtefactSpecs, without_signatures
 from inference_models.errors import ModelRetrievalError
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.providers import NO_OPTIONS
+from inference_models.text import without_query
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.cache.resolution_files import AutoResolutionCache
-    from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.entities import ModelMetadata
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.request import PackageRequest
     from inference_models.providers import DescribeOptions
@@ -224,38 +225,6 @@ def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolut
         created_at=datetime.now(timezone.utc),
         description=description,
     )
-
-
-def without_signatures(model: ModelMetadata) -> ModelMetadata:
-    """`model` with URLs that give no access: without query and user; those of files without fragment, too."""
-    needed = model.model_dependencies
-    return replace(
-        model,
-        model_id=without_query(model.model_id),
-        model_packages=[_unsigned(package) for package in model.model_packages],
-        model_dependencies=needed
-        and [item.model_copy(update={"model_id": without_query(item.model_id)}) for item in needed],
-    )
-
-
-def without_query(model_id: str) -> str:
-    """`model_id`; where it is a URL, without its query, which may be a signature, and with its fragment."""
-    place, mark, fragment = model_id.partition("#")
-    if "//" not in place.partition("?")[0]:
-        return model_id
-    return place.partition("?")[0] + mark + fragment
-
-
-def _unsigned(package: ModelPackageMetadata) -> ModelPackageMetadata:
-    return replace(package, package_artefacts=[_unsigned_file(item) for item in package.package_artefacts])
-
-
-def _unsigned_file(item: Any) -> Any:
-    if not isinstance(item, FileDownloadSpecs) or "://" not in item.download_url:
-        return item
-    scheme, _, rest = item.download_url.partition("://")
-    host, slash, path = rest.split("?", 1)[0].split("#", 1)[0].partition("/")
-    return replace(item, download_url=f"{scheme}://{host.rpartition('@')[2]}{slash}{path}")
 
 
 def _credential(question: Question) -> bytes | None:

@@ -6,11 +6,8 @@ import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from inference_models.parity.compare import GATES, compare_predictions, gate_between, predictions_in
 from inference_models.parity.deviation import LEAST_SCORE
-from inference_models.predictions.boxes import BoxPrediction
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
 from inference_models.predictions.detections import Detections
 from inference_models.predictions.instances import InstanceDetections
@@ -18,7 +15,7 @@ from inference_models.predictions.key_points import KeyPoints
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from inference_models.arrays import NumpyArray
     from inference_models.entities import Quantization
@@ -101,15 +98,11 @@ def _judge_loosely(
 ) -> Judgement:
     """Two lists of answers of which one is in a number format that promises nothing."""
     format_name = next(kind.value for kind in kinds if kind is not None and kind not in GATES)
-    found = ([_found(each) for each in answers] for answers in (reference, other))
+    found = ([each.above(LEAST_SCORE) for each in answers] for answers in (reference, other))
     deviation = compare_predictions(*found, least_score=SURE_SCORE)
-    classes = list(_classes(reference, other))
     counts = {
         f"objects with a score above {SURE_SCORE}": (deviation.matched, len(deviation.unmatched_scores)),
-        f"classes with a score above {SURE_SCORE}": (
-            sum(same for same, _ in classes),
-            sum(other for _, other in classes),
-        ),
+        f"classes with a score above {SURE_SCORE}": (deviation.labels_same, deviation.labels_different),
         "pixels": (deviation.pixels - deviation.pixel_flips, deviation.pixel_flips),
     }
     if not any(map(any, counts.values())):
@@ -123,28 +116,6 @@ def _judge_loosely(
             if share < LEAST_AGREEMENT
         )
     )
-
-
-def _found(prediction: Prediction) -> Prediction:
-    """Without the objects that a call would hardly give."""
-    found: Prediction = prediction
-    if isinstance(prediction, BoxPrediction):
-        found = prediction[prediction.confidence > LEAST_SCORE]
-    elif isinstance(prediction, KeyPoints) and prediction.detection_confidence is not None:
-        found = prediction[prediction.detection_confidence > LEAST_SCORE]
-    return found
-
-
-def _classes(reference: Sequence[Prediction], other: Sequence[Prediction]) -> Iterator[tuple[int, int]]:
-    """Per pair of answers: of the classes that either side is sure of, how many both say, and how many only one."""
-    for first, second in zip(reference, other, strict=True):
-        if isinstance(first, ClassificationPrediction) and isinstance(second, ClassificationPrediction):
-            best = np.maximum(first.confidence.max(axis=-1), second.confidence.max(axis=-1))
-            sure, same = best > SURE_SCORE, first.class_id == second.class_id
-            yield int((sure & same).sum()), int((sure & ~same).sum())
-        elif isinstance(first, MultiLabelClassificationPrediction) and isinstance(second, type(first)):
-            left, right = first.confidence > SURE_SCORE, second.confidence > SURE_SCORE
-            yield int((left & right).sum()), int((left ^ right).sum())
 
 
 def _has_threshold(model: Any) -> bool:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, LocalFileArtefactSpecs
 from inference_models.loading.open import LoadRequest, load_package
-from inference_models.loading.resolutions import without_query
 from inference_models.negotiate.candidate import Candidate
 from inference_models.options import LoadOptions
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import read_package, read_package_folder
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata, ModelPackageMetadata

@@ -20,7 +20,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from inference_models import config
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
 from inference_models.files.checked_file import put_aside_folder, read_checked_file, write_checked_file
-from inference_models.loading.resolutions import machine_fingerprint, without_query
+from inference_models.loading.resolutions import machine_fingerprint
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

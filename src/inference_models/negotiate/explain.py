@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference_models.loading.resolutions import without_query
 from inference_models.negotiate.candidate import candidates_of
 from inference_models.negotiate.checks import Case
 from inference_models.negotiate.layout import one_line
@@ -12,13 +11,13 @@ from inference_models.negotiate.rank import ranked
 from inference_models.negotiate.reasons import NO_STEPS, package_lines, refusal_lines, told_together, why_text
 from inference_models.negotiate.report import CandidateReport
 from inference_models.negotiate.steps import find_steps
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from inference_models.entities import BackendType, ModelMetadata, ModelPackageMetadata
     from inference_models.errors import Rejection
-    from inference_models.loading.remember import LoadMemory
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.choose import Choice
     from inference_models.negotiate.plan import Selection
@@ -52,7 +51,9 @@ def explain_refusals(
     return "\n".join(lines)
 
 
-def explain_choice(model: ModelMetadata, choice: Choice, selection: Selection, memory: LoadMemory) -> str:
+def explain_choice(
+    model: ModelMetadata, choice: Choice, selection: Selection, request: PackageRequest, environment: Environment
+) -> str:
     """One message for the log: what is tried first and why, and every reason against the rest."""
     overridden = {(item.package_id, item.backend): item.rejections for item in _refused(model, choice.overridden)}
     candidates = []
@@ -66,7 +67,7 @@ def explain_choice(model: ModelMetadata, choice: Choice, selection: Selection, m
     first, why = one_line(selection.plans[0].candidate.label), why_text(selection.reason)
     lines = [
         f"{without_query(model.model_id)!r}: {first} is tried first, {why} ({fitting}).",
-        *_circumstances(memory.request, memory.environment),
+        *_circumstances(request, environment),
         *_table(model, candidates),
     ]
     return "\n".join(lines)

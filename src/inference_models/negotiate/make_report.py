@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import NoCompatiblePackageError, Rejection
-from inference_models.loading.resolutions import without_query
 from inference_models.negotiate.candidate import candidates_of
 from inference_models.negotiate.checks import Case
 from inference_models.negotiate.choose import choose_packages, judge
@@ -23,6 +22,7 @@ from inference_models.negotiate.report import (
     WouldRun,
 )
 from inference_models.negotiate.steps import find_steps
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

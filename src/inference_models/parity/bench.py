@@ -11,7 +11,7 @@ from inference_models.entities import Quantization
 from inference_models.errors import BaseInferenceModelsError, ModelInputError
 from inference_models.loading.fetch import fetch_package
 from inference_models.loading.open import load_package
-from inference_models.loading.resolutions import machine_fingerprint, without_query
+from inference_models.loading.resolutions import machine_fingerprint
 from inference_models.parity.answers import ask_other, ask_reference
 from inference_models.parity.certificate import (
     Certificate,
@@ -26,6 +26,7 @@ from inference_models.parity.report import ParityReport, ParityRow
 from inference_models.parity.require import device_kind, options_digest, provider_names
 from inference_models.parity.store import CertificateStore
 from inference_models.parity.verdict import deviation_of, notes_on, violations
+from inference_models.text import without_query
 from inference_models.version import __version__
 
 if TYPE_CHECKING:

@@ -42,6 +42,10 @@ class Deviation:
     """Images whose best class is another one."""
     label_flips: int = 0
     """Labels that one side gave and the other did not."""
+    labels_same: int = 0
+    """Best classes, or labels, that either side scores above `least_score`: those both sides say."""
+    labels_different: int = 0
+    """The same, those that only one side says."""
     pixels: int = 0
     """Of segmentation maps."""
     pixel_flips: int = 0

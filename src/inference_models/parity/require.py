@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from inference_models.errors import MissingParityCertificateError
 from inference_models.loading.address import LOCAL
-from inference_models.loading.resolutions import machine_fingerprint, without_query
+from inference_models.loading.resolutions import machine_fingerprint
 from inference_models.machine.environment import probe_environment
 from inference_models.parity.store import CertificateStore
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from inference_models.loading.open import LoadRequest

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+import numpy as np
+
 from inference_models.arrays import to_numpy
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.container import Prediction, check_head, head
 from inference_models.predictions.indexing import entry, rows_of, single_row
 from inference_models.predictions.labels import coordinates, known_name, name_or_number, short_list
+from inference_models.predictions.matching import Objects
 from inference_models.predictions.plain import (
     array_from_plain,
     array_to_plain,
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from inference_models.arrays import Array
+    from inference_models.predictions.comparison import Comparison
     from inference_models.predictions.indexing import Positions, RowIndex
     from inference_models.predictions.plain import Plain
 
@@ -87,6 +91,14 @@ class BoxPrediction(Prediction):
             for row, class_id in enumerate(self.class_id)
         ]
 
+    def compare(self, other: Self, found: Comparison) -> None:
+        """Add how far the boxes of `other`, their classes and scores are from these."""
+        self._compare_boxes(other, found)
+
+    def above(self, score: float) -> Self:
+        """Only the objects whose confidence is higher."""
+        return self._rows(rows_of(self.confidence > score, len(self)))
+
     def __repr__(self) -> str:
         listed = [self._describe(row) for row in range(min(len(self), _LISTED_IN_REPR))]
         return f"{type(self).__name__}({len(self)}{short_list(listed, total=len(self))})"
@@ -108,6 +120,13 @@ class BoxPrediction(Prediction):
 
     def _rows(self, rows: Positions) -> Self:
         raise NotImplementedError
+
+    def _compare_boxes(self, other: Self, found: Comparison) -> Array:
+        """The (k, 2) row numbers of the same objects."""
+        found.count_not_finite(self.xyxy, self.confidence, other.xyxy, other.confidence)
+        same, known = found.match(*(Objects.of(item.xyxy, item.class_id, item.confidence) for item in (self, other)))
+        found.widen("max_box_px", self.xyxy[known[:, 0]].astype(np.float64) - other.xyxy[known[:, 1]])
+        return same
 
     def _describe(self, row: int) -> str:
         parts = []

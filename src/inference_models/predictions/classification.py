@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from inference_models.arrays import Array, NumpyArray
+    from inference_models.predictions.comparison import Comparison
     from inference_models.predictions.plain import Plain
 
 _LISTED_IN_REPR = 3
@@ -48,6 +49,19 @@ class ClassificationPrediction(Prediction):
     def top(self, k: int = 5) -> list[list[tuple[str, float]]]:
         """Per image the `k` best (name, score) pairs, best first; `class 7` where no name is known."""
         return [best_scores(row, self.class_names, k) for row in to_numpy(self.confidence)]
+
+    def compare(self, other: Self, found: Comparison) -> None:
+        """Add how far the scores of `other` are from these, and how many images have another best class."""
+        if not found.same_shape(self.confidence, other.confidence):
+            return
+        found.count_not_finite(self.confidence, other.confidence)
+        same = self.class_id == other.class_id
+        found.count("classified", len(self.class_id))
+        found.count("top1_flips", int((~same).sum()))
+        found.widen("max_score", self.confidence.astype(np.float64) - other.confidence)
+        sure = np.maximum(self.confidence.max(axis=-1), other.confidence.max(axis=-1)) > found.least_score
+        found.count("labels_same", int((sure & same).sum()))
+        found.count("labels_different", int((sure & ~same).sum()))
 
     def __repr__(self) -> str:
         pairs = zip(to_numpy(self.class_id), to_numpy(self.confidence), strict=False)
@@ -124,6 +138,18 @@ class MultiLabelClassificationPrediction(Prediction):
         pairs = [(int(class_id), float(scores[class_id])) for class_id in to_numpy(self.class_ids)]
         pairs.sort(key=lambda pair: -pair[1])
         return [(name_or_number(class_id, self.class_names), score) for class_id, score in pairs]
+
+    def compare(self, other: Self, found: Comparison) -> None:
+        """Add how far the scores of `other` are from these, and how many labels only one of the two has."""
+        if not found.same_shape(self.confidence, other.confidence):
+            return
+        found.count_not_finite(self.confidence, other.confidence)
+        found.count("classified", 1)
+        found.count("label_flips", len(set(self.class_ids.tolist()) ^ set(other.class_ids.tolist())))
+        found.widen("max_score", self.confidence.astype(np.float64) - other.confidence)
+        first, second = self.confidence > found.least_score, other.confidence > found.least_score
+        found.count("labels_same", int((first & second).sum()))
+        found.count("labels_different", int((first ^ second).sum()))
 
     def __repr__(self) -> str:
         labels = self.labels()

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from inference_models.arrays import Array
+    from inference_models.predictions.comparison import Comparison
     from inference_models.predictions.plain import Plain
 
 SCHEMA_VERSION = 1
@@ -77,6 +78,13 @@ class Prediction(ABC):
                 found=f"text that is no JSON ({exc})",
             ) from exc
         return cls.from_dict(data)
+
+    def compare(self, other: Self, found: Comparison) -> None:  # noqa: B027 - kinds that nobody compares do nothing
+        """Add to `found` how far `other`, on the same image, is from this one; both are on the host."""
+
+    def above(self, score: float) -> Self:  # noqa: ARG002 - kinds with a score per object use it
+        """Only the objects that are scored higher; all of a kind whose objects have no score."""
+        return self
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

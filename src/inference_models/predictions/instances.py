@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from inference_models.arrays import Array, NumpyArray
+    from inference_models.predictions.comparison import Comparison
     from inference_models.predictions.indexing import Positions, RowIndex
     from inference_models.predictions.plain import Plain
     from inference_models.predictions.rle import CocoRLE
@@ -149,6 +150,12 @@ class InstanceDetections(BoxPrediction):
         if self.mask_size is None:
             self.mask_size = _grid_of(self.mask)
 
+    def compare(self, other: Self, found: Comparison) -> None:
+        """Add how far the boxes of `other` are from these, and how much the masks of the same objects overlap."""
+        same = self._compare_boxes(other, found)
+        if self.mask is not None and other.mask is not None:
+            found.overlaps += [_mask_iou(self.mask[row], other.mask[column]) for row, column in same.tolist()]
+
     def to_supervision(self) -> supervision.Detections:
         """The same objects for Supervision, boxes and (n, H, W) bool masks in pixels of the original image.
 
@@ -223,6 +230,15 @@ def _grid_of(mask: Array | InstancesRLEMasks | None) -> MaskSize | None:
         return mask.mask_size
     height, width = mask.shape[-2:]
     return int(height), int(width)
+
+
+def _mask_iou(first: Any, second: Any) -> float:
+    """Of two masks on one grid; 0 where the grids differ, 1 where both are empty."""
+    left, right = (decode_mask(mask) if isinstance(mask, dict) else to_numpy(mask) > 0 for mask in (first, second))
+    if left.shape != right.shape:
+        return 0.0
+    covered = int((left | right).sum())
+    return int((left & right).sum()) / covered if covered else 1.0
 
 
 def _as_bytes(counts: bytes | str | Sequence[int]) -> bytes:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, overload
 
+import numpy as np
+
 from inference_models.arrays import to_numpy
 from inference_models.predictions.container import Prediction, check_head, head
 from inference_models.predictions.indexing import entry, rows_of, single_row, take, take_list
 from inference_models.predictions.labels import known_name, name_or_number, short_list
+from inference_models.predictions.matching import Objects
 from inference_models.predictions.plain import (
     array_from_plain,
     array_to_plain,
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from inference_models.arrays import Array
+    from inference_models.predictions.comparison import Comparison
     from inference_models.predictions.indexing import Positions, RowIndex
     from inference_models.predictions.plain import Plain
 
@@ -91,6 +95,26 @@ class KeyPoints(Prediction):
         row = single_row(index, len(self))
         return self._rows(rows_of(index, len(self))) if row is None else self._row(row)
 
+    def compare(self, other: Self, found: Comparison) -> None:
+        """Add how far the objects of `other`, their points and scores are from these."""
+        for points in (self, other):
+            found.count_not_finite(points.xy, points.confidence, points.detection_confidence)
+        _, known = found.match(self._objects(), other._objects())
+        rows = known[:, 0], known[:, 1]
+        first, second = self.confidence[rows[0]].astype(np.float64), other.confidence[rows[1]].astype(np.float64)
+        if first.shape != second.shape:
+            found.incomparable.append(f"{second.shape[1]} key points per object, {first.shape[1]} in the reference")
+            return
+        away = np.hypot(*np.moveaxis(self.xy[rows[0]].astype(np.float64) - other.xy[rows[1]], -1, 0))
+        above = first > found.least_score, second > found.least_score
+        found.widen("max_point_px", away[above[0] & above[1]])
+        # A point that one side lost has no place there; its score tells.
+        found.widen("max_score", (first - second)[above[0] | above[1]])
+
+    def above(self, score: float) -> Self:
+        """Only the objects of which the model is surer; all where it does not say how sure it is of an object."""
+        return self if self.detection_confidence is None else self[self.detection_confidence > score]
+
     def __repr__(self) -> str:
         listed = [self._describe(row) for row in range(min(len(self), _LISTED_IN_REPR))]
         return f"KeyPoints({len(self)}{short_list(listed, total=len(self))})"
@@ -155,6 +179,20 @@ class KeyPoints(Prediction):
             image_metadata=metadata_from_plain(data["image_metadata"]),
             key_points_metadata=metadata_from_plain(data["key_points_metadata"]),
             class_names=data["class_names"],
+        )
+
+    def _objects(self) -> Objects:
+        """The box around the points of each object that were found, and how sure the model is of it."""
+        found = np.asarray(self.confidence) > 0
+        xy = np.asarray(self.xy, np.float64)
+        low = np.where(found[..., None], xy, np.inf).min(axis=1, initial=np.inf)
+        high = np.where(found[..., None], xy, -np.inf).max(axis=1, initial=-np.inf)
+        some = np.isfinite(low).all(axis=1, keepdims=True)
+        sure = self.detection_confidence
+        return Objects.of(
+            np.where(some, np.concatenate([low, high], axis=1), 0.0),
+            self.class_id,
+            np.asarray(self.confidence).max(axis=1, initial=0.0) if sure is None else sure,
         )
 
     def _row(self, row: int) -> ObjectKeyPoints:

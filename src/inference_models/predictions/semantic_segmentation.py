@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from inference_models.arrays import Array, NumpyArray
+    from inference_models.predictions.comparison import Comparison
     from inference_models.predictions.plain import Plain
 
 _LISTED_IN_REPR = 3
@@ -41,6 +42,17 @@ class SemanticSegmentationResult(Prediction):
         ids, pixels = np.unique(to_numpy(self.segmentation_map), return_counts=True)
         pairs = [(int(class_id), int(count)) for class_id, count in zip(ids, pixels, strict=True)]
         return sorted(pairs, key=lambda pair: -pair[1])
+
+    def compare(self, other: Self, found: Comparison) -> None:
+        """Add how many pixels of `other` have another class, and how far the scores of the others are from these."""
+        if not found.same_shape(self.segmentation_map, other.segmentation_map):
+            return
+        same = self.segmentation_map == other.segmentation_map
+        found.count("pixels", int(same.size))
+        found.count("pixel_flips", int(same.size - same.sum()))
+        found.count_not_finite(self.confidence, other.confidence)
+        if self.confidence is not None and other.confidence is not None:
+            found.widen("max_score", (self.confidence.astype(np.float64) - other.confidence)[same])
 
     def __repr__(self) -> str:
         height, width = self.segmentation_map.shape[-2:]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from inference_models.entities import FileDownloadSpecs, ModelPackageMetadata
-    from inference_models.transport.http import HttpClient
+    from inference_models.transport.client import HttpClient
     from inference_models.transport.stream import FileStream
 
 _CONFIG = "model_config.json"
@@ -169,8 +169,8 @@ class _HandlerProvider:
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
         """The bytes of a file from the web server its URL names, without any header of the caller."""
-        from inference_models.transport.http import HttpClient  # noqa: PLC0415 - the network is loaded when it is used
-        from inference_models.transport.redaction import shown_url  # noqa: PLC0415
+        from inference_models.transport.client import HttpClient  # noqa: PLC0415 - the network is loaded when it is used
+        from inference_models.transport.quiet import shown_url  # noqa: PLC0415
 
         url = file.download_url
         if not url.lower().startswith(("http://", "https://")):

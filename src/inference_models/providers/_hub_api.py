@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from inference_models.config import NETWORK_BUDGET, api_calls_max_tries, hub_endpoint, network_forbidden_by
+from inference_models.config import hub_endpoint, network_forbidden_by
 from inference_models.errors import (
     BaseInferenceModelsError,
     ForbiddenModelAccessError,
@@ -21,15 +21,13 @@ from inference_models.errors import (
     RetryError,
     nearest_hint,
 )
-from inference_models.transport.answers import HttpAnswer, error_for
-from inference_models.transport.quiet import hide_addresses_in_logs, quiet_logs
-from inference_models.transport.redaction import HIDDEN, scrub, shown_url
-from inference_models.transport.retry import RetryRules, call_with_retries
+from inference_models.transport.errors import HttpAnswer, error_for
+from inference_models.transport.limits import call_with_retries
+from inference_models.transport.quiet import HIDDEN, install_log_filter, scrub, shown_url, silent_libraries
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
 
 
 DEFAULT_REVISION = "main"
@@ -101,7 +99,7 @@ class Hub:
         self._library = _library()
         self._new_api = self._library.HfApi
         # After the modules that it brings, each with a logger of its own, were imported.
-        hide_addresses_in_logs()
+        install_log_filter()
         self.endpoint = hub_endpoint()
         self.token = _checked_token(api_key or self._library.get_token())
 
@@ -118,8 +116,7 @@ class Hub:
             RetryError: the Hub does not answer, or asks to wait.
             ModelRetrievalError: it refused for another reason.
         """
-        rules = RetryRules(tries=api_calls_max_tries(), budget=NETWORK_BUDGET)
-        return call_with_retries(lambda: self._asked(wanted), rules)
+        return call_with_retries(lambda: self._asked(wanted))
 
     def explain_refusal(self, repository: str) -> ForbiddenModelAccessError:
         """Why files of a repository that exists are not handed over."""
@@ -132,7 +129,7 @@ class Hub:
 
     def _asked(self, wanted: HubId) -> Any:
         try:
-            with self._quiet():
+            with silent_libraries():
                 return self._api().model_info(
                     wanted.repository, revision=wanted.revision, files_metadata=True, timeout=_TIMEOUT_S
                 )
@@ -190,23 +187,14 @@ class Hub:
 
     def _names(self, ask: Callable[[Any], list[str]]) -> list[str]:
         """What `ask` lists; nothing when the Hub does not answer, for a hint is no reason to fail otherwise."""
-        with suppress(self._library.errors.HTTPError, TypeError, KeyError, ValueError), self._quiet():
+        with suppress(self._library.errors.HTTPError, TypeError, KeyError, ValueError), silent_libraries():
             return ask(self._api())
         return []
 
     def _other(self, exc: Any) -> BaseInferenceModelsError:
         response = exc.response
-        answer = HttpAnswer(
-            status=response.status_code,
-            headers={name.lower(): value for name, value in response.headers.items()},
-            body=response.content,
-            url=str(response.url),
-        )
+        answer = HttpAnswer(response.status_code, response.headers, response.content, (str(response.url),))
         return error_for(answer, retried=_TRANSIENT, secrets=(self.token,) if self.token else ())
-
-    def _quiet(self) -> AbstractContextManager[None]:
-        """What the Hub library logs within: servers, and proxies in between, may put our token into what they say."""
-        return quiet_logs([self.token] if self.token else [])
 
     def _api(self) -> Any:
         return self._new_api(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from inference_models.config import NETWORK_BUDGET, api_calls_max_tries
 from inference_models.entities import (
     FileDownloadSpecs,
     InlineFileSpecs,
@@ -20,7 +19,7 @@ from inference_models.package.manifest import FILE_NAME, MAX_BYTES, read_model
 from inference_models.package.manifest_address import WEB, file_url, parse_address, same_origin
 from inference_models.providers import NO_OPTIONS, DescribeOptions
 from inference_models.providers._storage import FileStorage, FsspecStorage, HttpStorage
-from inference_models.transport.retry import RetryRules, call_with_retries
+from inference_models.transport.limits import call_with_retries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -53,8 +52,7 @@ class ManifestProvider:
         address = parse_address(model_id, scheme=self._scheme)
         self._address = address
         self._headers = _headers(options)
-        rules = RetryRules(tries=api_calls_max_tries(), budget=NETWORK_BUDGET)
-        data = call_with_retries(lambda: self._manifest(address), rules)
+        data = call_with_retries(lambda: self._manifest(address))
         try:
             read = read_model(data, address.model_id, where=address.shown)
         except CorruptedModelPackageError as exc:

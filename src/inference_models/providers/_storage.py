@@ -24,8 +24,8 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
     nearest_hint,
 )
-from inference_models.transport.http import HttpClient
-from inference_models.transport.redaction import scrub
+from inference_models.transport.client import HttpClient
+from inference_models.transport.quiet import scrub
 from inference_models.transport.stream import FileStream
 
 if TYPE_CHECKING:

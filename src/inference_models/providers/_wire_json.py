@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from inference_models.errors import ModelRetrievalError
 from inference_models.package.text_files import json_path
 from inference_models.text import JsonRefusedError, shown, tolerant_object
-from inference_models.transport.redaction import scrub
+from inference_models.transport.quiet import scrub
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

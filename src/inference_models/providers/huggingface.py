@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
-from inference_models.config import NETWORK_BUDGET, api_calls_max_tries
 from inference_models.entities import (
     BackendType,
     FileDownloadSpecs,
@@ -39,9 +38,9 @@ from inference_models.package.text_files import decode_text
 from inference_models.providers import NO_OPTIONS, DescribeOptions
 from inference_models.providers._hub_api import Hub, HubId, parse_hub_id, refuse_when_offline
 from inference_models.providers._hub_files import HubFile, recognise
-from inference_models.transport.http import HttpClient
-from inference_models.transport.redaction import shown_url
-from inference_models.transport.retry import RetryRules, call_with_retries
+from inference_models.transport.client import HttpClient
+from inference_models.transport.limits import call_with_retries
+from inference_models.transport.quiet import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -210,9 +209,8 @@ class HuggingFaceProvider:
             )
         url = self._url(repository, file.path)
         if url not in self._contents:
-            rules = RetryRules(tries=api_calls_max_tries(), budget=NETWORK_BUDGET)
             get = partial(self._client.get, max_bytes=file.size)
-            answer = call_with_retries(lambda: self._ask(url, get), rules)
+            answer = call_with_retries(lambda: self._ask(url, get))
             self._contents[url] = _verified(repository, file, answer.body)
         return self._contents[url]
 

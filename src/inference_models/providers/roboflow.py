@@ -26,9 +26,9 @@ from inference_models.package import model_config
 from inference_models.providers import NO_OPTIONS, DescribeOptions
 from inference_models.providers._gateway import plain_address, through_gateway
 from inference_models.providers._wire import MAX_PACKAGES, Page, parse_page
-from inference_models.transport.http import HttpClient, HttpLimits
-from inference_models.transport.redaction import shown_url
-from inference_models.transport.retry import RetryRules, call_with_retries
+from inference_models.transport.client import HttpClient, HttpLimits
+from inference_models.transport.limits import RetryRules, call_with_retries
+from inference_models.transport.quiet import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -167,7 +167,7 @@ class RoboflowProvider:
         host = api_host()
         url = through_gateway(f"{host}{PATH}?{_query(model_id, options, cursor)}")
         headers = _headers(options)
-        rules = RetryRules(tries=config.api_calls_max_tries(), budget=budget)
+        rules = RetryRules(budget=budget)
         end = time.monotonic() + budget
         try:
             answer = call_with_retries(

@@ -30,6 +30,12 @@ class Objects:
     score: NumpyArray
     """(n,) float64."""
 
+    @classmethod
+    def of(cls, xyxy: NumpyArray, class_id: NumpyArray, score: NumpyArray) -> Objects:
+        """The same values in these types."""
+        boxes = np.asarray(xyxy, np.float64).reshape(-1, 4)
+        return cls(boxes, np.asarray(class_id, np.int64), np.asarray(score, np.float64))
+
 
 @dataclass(frozen=True)
 class Matches:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import logging
 import random
+import socket
 import threading
 import time
 import traceback
@@ -14,29 +15,16 @@ from inference_models.errors import (
     ForbiddenModelAccessError,
     ModelNotFoundError,
     ModelRetrievalError,
-    PaymentRequiredModelAccessError,
+    RangeRequestNotSupportedError,
     RetryError,
-    UnauthorizedModelAccessError,
-    UsagePausedModelAccessError,
 )
-from inference_models.transport.http import HttpClient, HttpLimits
-from transport.scripted import answer, file_with_ranges, scripted, wait_until
+from inference_models.transport.body import ByteRange, ranged_part
+from inference_models.transport.client import HttpClient, HttpLimits
+from scripted_server import answer, file_with_ranges, scripted, wait_until
 
 CONTENT = random.Random(7).randbytes(300_000)
 KEY = "canary-key-5f1e"
 QUICK = HttpLimits(connect=2.0, read=0.4, total=0.6)
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-
-
-@pytest.fixture
-def client():
-    with closing(HttpClient()) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -95,20 +83,96 @@ class TestParts:
             assert (stream.start, b"".join(stream.chunks) == CONTENT) == (0, True)
 
     def test_another_version_comes_as_a_whole_when_the_old_one_is_named(self, client):
-        with scripted({"/f": file_with_ranges(CONTENT, etag='"v2"')}) as server:
+        with scripted({"/f": file_with_ranges(CONTENT, ETag='"v2"')}) as server:
             stream = client.open_url(server.url("/f"), start=10, if_range='"v1"')
             assert (stream.start, stream.version) == (0, '"v2"')
             assert server.requests[0].headers["if-range"] == '"v1"'
 
-    def test_a_part_nobody_asked_for_is_refused(self, client):
-        with (
-            scripted({"/f": answer(206, CONTENT, Content_Range="bytes 0-299999/300000")}) as server,
-            pytest.raises(ModelRetrievalError, match="sends a part that nobody asked for"),
-        ):
-            client.open_url(server.url("/f"))
+
+def _stalled(request):
+    request.send(answer(200, CONTENT)[:5_000])
+    request.pause(30)
+
+
+CHUNKED = b"HTTP/1.1 206 P\r\nContent-Range: bytes 1-3/9\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n"
+SHORT_GZIP = gzip.compress(b"x" * 1000)[:-3]
+BAD_BODIES = {
+    "breaks off": (
+        answer(200, b"abc", Content_Length="5"),
+        {},
+        RetryError,
+        (
+            "URL did not answer.\nneeds an answer; found: a connection that broke off, or an answer that is not HTTP\n"
+            "check the network and run again"
+        ),
+    ),
+    "pauses": (
+        _stalled,
+        {},
+        RetryError,
+        "URL did not answer.\nneeds an answer; found: a pause that is too long\ncheck the network and run again",
+    ),
+    "shorter than its part": (
+        CHUNKED % (2, b"bc"),
+        {"start": 1, "stop": 4},
+        RetryError,
+        "URL ended early.\nneeds 3 bytes; found: 2 bytes",
+    ),
+    "longer than its part": (
+        CHUNKED % (4, b"bcde"),
+        {"start": 1, "stop": 4},
+        ModelRetrievalError,
+        "URL sends more than it announced.\nneeds 3 bytes; found: more",
+    ),
+    "a part nobody asked for": (
+        answer(206, b"bcd", Content_Range="bytes 1-3/9"),
+        {},
+        ModelRetrievalError,
+        "URL sends a part that nobody asked for.\nneeds an answer with status 200; found: 206",
+    ),
+    "gzip that ends early": (
+        answer(200, SHORT_GZIP, Content_Encoding="gzip"),
+        {},
+        RetryError,
+        f"URL ended early.\nneeds a complete gzip body; found: {len(SHORT_GZIP)} bytes of it",
+    ),
+    "damaged gzip": (
+        answer(200, b"no gzip at all", Content_Encoding="gzip"),
+        {},
+        ModelRetrievalError,
+        "URL cannot be decoded.\nneeds a gzip body; found: damaged data",
+    ),
+    "another compression": (
+        answer(200, b"x", Content_Encoding="zstd"),
+        {},
+        ModelRetrievalError,
+        (
+            "URL sends a compressed file.\nneeds a file as it is, or gzip; found: 'zstd'\n"
+            "store the file without a Content-Encoding"
+        ),
+    ),
+}
 
 
 class TestBrokenBodies:
+    @pytest.mark.parametrize("name", BAD_BODIES)
+    def test_a_bad_body_is_an_error_that_says_what_is_wrong(self, quick, name):
+        script, options, kind, text = BAD_BODIES[name]
+        with scripted({"/f": script}) as server, pytest.raises(kind) as caught:
+            list(quick.open_url(server.url("/f"), **options).chunks)
+        assert str(caught.value).replace(server.url("/f"), "URL") == text
+
+    def test_a_gzip_bomb_is_stopped(self, client):
+        with scripted({"/f": answer(200, gzip.compress(bytes(64 << 20)), Content_Encoding="gzip")}) as server:
+            taken: list[int] = []
+            with pytest.raises(ModelRetrievalError) as caught:
+                taken.extend(map(len, client.open_url(server.url("/f")).chunks))
+        assert sum(taken) < 20 << 20
+        assert str(caught.value).startswith(
+            f"{server.url('/f')} grows out of proportion while it is decoded.\n"
+            "needs at most 100 times the bytes that arrived; found: "
+        )
+
     @pytest.mark.parametrize("kept", [0, 1, 150_000, 299_999])
     @pytest.mark.parametrize("start", [0, 5])
     def test_a_body_that_ends_early_may_be_asked_for_again(self, client, kept, start):
@@ -130,22 +194,6 @@ class TestBrokenBodies:
             stream = client.open_url(server.url("/f"))
             with pytest.raises(RetryError):
                 list(stream.chunks)
-
-    def test_a_pause_that_is_too_long_ends_the_body(self, quick):
-        def stall(request):
-            request.send(answer(200, CONTENT)[:5_000])
-            request.pause(30)
-
-        with scripted({"/f": stall}) as server:
-            stream = quick.open_url(server.url("/f"))
-            begin = time.monotonic()
-            with pytest.raises(RetryError) as caught:
-                list(stream.chunks)
-        assert time.monotonic() - begin < 4
-        assert str(caught.value) == (
-            f"{server.url('/f')} did not answer.\nneeds an answer; found: a pause that is too long\n"
-            "check the network and run again"
-        )
 
     def test_closing_the_client_wakes_a_thread_that_reads(self, client):
         def stall(request):
@@ -174,55 +222,6 @@ class TestBrokenBodies:
             assert b"".join(stream.chunks) == CONTENT
             assert server.requests[0].headers["accept-encoding"] == "identity"
         assert (stream.size, stream.ranges) == (None, False)
-
-    @pytest.mark.parametrize("damage", [lambda body: body[:-20], lambda body: body[:50] + b"xx" + body[52:]])
-    def test_a_damaged_gzip_body_is_an_error(self, client, damage):
-        body = damage(gzip.compress(CONTENT))
-        with scripted({"/f": answer(200, body, Content_Encoding="gzip")}) as server:
-            stream = client.open_url(server.url("/f"))
-            with pytest.raises((RetryError, ModelRetrievalError)):
-                list(stream.chunks)
-
-    def test_a_gzip_bomb_is_stopped(self, client):
-        with scripted({"/f": answer(200, gzip.compress(bytes(64 << 20)), Content_Encoding="gzip")}) as server:
-            stream = client.open_url(server.url("/f"))
-            taken: list[int] = []
-            with pytest.raises(ModelRetrievalError, match="grows out of proportion"):
-                taken.extend(map(len, stream.chunks))
-        assert sum(taken) < 20 << 20
-
-    def test_an_unknown_compression_is_refused(self, client):
-        with (
-            scripted({"/f": answer(200, b"x", Content_Encoding="zstd")}) as server,
-            pytest.raises(ModelRetrievalError) as caught,
-        ):
-            client.open_url(server.url("/f"))
-        assert str(caught.value) == (
-            f"{server.url('/f')} sends a compressed file.\nneeds a file as it is, or gzip; found: 'zstd'\n"
-            "store the file without a Content-Encoding"
-        )
-
-
-class TestStatuses:
-    @pytest.mark.parametrize(
-        ("status", "kind"),
-        [
-            (401, UnauthorizedModelAccessError),
-            (402, PaymentRequiredModelAccessError),
-            (403, ForbiddenModelAccessError),
-            (404, ModelNotFoundError),
-            (423, UsagePausedModelAccessError),
-            (400, ModelRetrievalError),
-            (418, ModelRetrievalError),
-            (500, ModelRetrievalError),
-            (304, ModelRetrievalError),
-        ],
-    )
-    def test_a_final_status_is_its_error(self, client, status, kind):
-        with scripted({"/a": answer(status, b'{"message": "because"}')}) as server, pytest.raises(kind) as caught:
-            client.get(server.url("/a"))
-        assert type(caught.value) is kind
-        assert caught.value.status_code == status
 
     @pytest.mark.parametrize("status", [408, 429, 502, 503, 504])
     def test_a_passing_status_may_be_asked_again(self, client, status):
@@ -281,43 +280,30 @@ class TestTime:
             request.pause(0.05)
 
     def test_a_byte_now_and_then_does_not_keep_a_question_alive(self, quick):
-        with scripted({"/a": self.drip}) as server:
-            begin = time.monotonic()
-            with pytest.raises(RetryError) as caught:
-                quick.get(server.url("/a"))
-        assert 0.6 <= time.monotonic() - begin < 3
+        with scripted({"/a": self.drip}) as server, pytest.raises(RetryError) as caught:
+            quick.get(server.url("/a"))
         assert str(caught.value) == (
             f"{server.url('/a')} did not answer.\nneeds an answer within 0.6 s; found: none, or one that is too slow\n"
             "check the network and run again"
         )
 
     def test_a_header_that_never_ends_does_not_keep_a_file_waiting(self, quick):
-        with scripted({"/a": self.drip}) as server:
-            begin = time.monotonic()
-            with pytest.raises(RetryError):
-                quick.open_url(server.url("/a"))
-        assert time.monotonic() - begin < 3
+        with scripted({"/a": self.drip}) as server, pytest.raises(RetryError):
+            quick.open_url(server.url("/a"))
 
     def test_a_name_lookup_that_hangs_ends_with_the_deadline(self, quick, monkeypatch):
         release = threading.Event()
         monkeypatch.setattr("socket.getaddrinfo", lambda *args, **kwargs: release.wait(10))
-        begin = time.monotonic()
         with pytest.raises(RetryError):
             quick.get("http://models.example/a")
-        assert time.monotonic() - begin < 3
         release.set()
 
     def test_a_handshake_that_hangs_ends_with_the_deadline(self, quick):
-        import socket
 
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            begin = time.monotonic()
-            with pytest.raises(RetryError):
-                quick.get(f"https://127.0.0.1:{silent.getsockname()[1]}/a")
-        assert time.monotonic() - begin < 3
+        with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(RetryError):
+            quick.get(f"https://127.0.0.1:{silent.getsockname()[1]}/a")
 
     def test_nobody_at_the_address_may_be_somebody_later(self, quick):
-        import socket
 
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
@@ -347,58 +333,6 @@ class TestTime:
         client.close()
         with pytest.raises(RetryError, match="was not asked: the connection to it was closed"):
             client.get("http://127.0.0.1:9/a")
-
-
-class TestRedirects:
-    def test_a_redirect_is_followed_with_the_key_on_the_same_origin(self, client):
-        with scripted({"/a": answer(302, Location="/b"), "/b": answer(200, b"there")}) as server:
-            assert client.get(server.url("/a"), {"Authorization": KEY}).body == b"there"
-            assert server.requests[1].headers["authorization"] == KEY
-
-    @pytest.mark.parametrize("name", ["Authorization", "X-Api-Key", "Cookie"])
-    def test_no_header_of_the_caller_goes_to_another_host(self, client, name):
-        with scripted({"/b": file_with_ranges(CONTENT)}) as other:
-            with scripted({"/a": answer(302, Location=other.url("/b"), Set_Cookie=f"k={KEY}")}) as server:
-                stream = client.open_url(server.url("/a"), {name: KEY}, start=5, stop=8)
-                assert b"".join(stream.chunks) == CONTENT[5:8]
-            assert KEY not in str(other.requests[0].headers)
-            assert other.requests[0].headers["range"] == "bytes=5-7"
-
-    def test_another_name_of_the_same_machine_is_another_host(self, client):
-        with scripted({"/b": answer(200)}) as server:
-            server.scripts["/a"] = answer(302, Location=server.url("/b", host="localhost"))
-            client.get(server.url("/a"), {"Authorization": KEY})
-            assert "authorization" not in server.requests[1].headers
-
-    def test_cookies_are_not_kept(self, client):
-        with scripted({"/a": answer(200, Set_Cookie="k=v")}) as server:
-            client.get(server.url("/a"))
-            client.get(server.url("/a"))
-            assert "cookie" not in server.requests[1].headers
-
-    @pytest.mark.parametrize(
-        "location", ["file:///etc/passwd", "ftp://127.0.0.1/a", "gopher://x/", "javascript:1", "http://a b/"]
-    )
-    def test_a_redirect_to_something_else_is_refused(self, client, location):
-        with scripted({"/a": answer(302, Location=location)}) as server:
-            with pytest.raises(ModelRetrievalError, match=r"leads to an address that is not followed|cannot be asked"):
-                client.get(server.url("/a"))
-            assert len(server.requests) == 1
-
-    def test_a_loop_ends(self, client):
-        with scripted({"/a": answer(302, Location="/a")}) as server:
-            with pytest.raises(ModelRetrievalError) as caught:
-                client.get(server.url("/a"))
-            assert len(server.requests) == 11
-        assert str(caught.value) == (
-            f"{server.url('/a')} is redirected too often.\nneeds at most 10 redirects; found: more\n"
-            "open the address in a browser: it may need a login"
-        )
-
-    def test_ten_redirects_are_followed(self, client):
-        hops = {f"/{number}": answer(307, Location=f"/{number + 1}") for number in range(10)}
-        with scripted({**hops, "/10": answer(200, b"there")}) as server:
-            assert client.get(server.url("/0")).body == b"there"
 
 
 class TestTheOneDoor:
@@ -456,6 +390,55 @@ class TestTheOneDoor:
                     seen += traceback.format_exception(exc)
         assert len(seen) > 2
         shown = "".join(seen) + caplog.text + repr(client)
-        assert "HTTP Request: GET" in shown
+        assert "?...: 403" in shown
         assert KEY not in shown
         assert signature not in shown
+
+
+XML = (
+    "<Error><Code>SignatureDoesNotMatch</Code><Message>It isn&apos;t the one of canary77.</Message>"
+    "<AWSAccessKeyId>AKIACANARY</AWSAccessKeyId><StringToSign>GET /x?Token=other88</StringToSign></Error>"
+)
+
+
+@pytest.mark.parametrize("begin", ["", '<?xml version="1.0"?>\n', "\ufeff<?xml version='1.0'?>"])
+def test_only_code_and_message_of_xml_are_shown(client, begin):
+    with scripted({"/f": answer(403, (begin + XML).encode())}) as server:
+        with pytest.raises(ModelRetrievalError) as caught:
+            client.get(server.url("/f?sig=canary77"))
+        assert str(caught.value) == (
+            f"{server.url('/f')}?... does not let you have this.\n"
+            "needs an answer with status 200; found: 403: SignatureDoesNotMatch: It isn't the one of [hidden].\n"
+            "check what the API key may use"
+        )
+
+
+@pytest.mark.parametrize("ask", ["get", "open_url"])
+def test_the_signature_of_an_address_that_was_redirected_to_is_not_shown(client, ask):
+    scripts = {
+        "/f": answer(302, Location="/g?sig=canary%2F77&a=b"),
+        "/g": answer(403, b"canary/77 and canary%2f77 in /g?sig=canary/77 and first88"),
+    }
+    with scripted(scripts) as server:
+        with pytest.raises(ModelRetrievalError) as caught:
+            getattr(client, ask)(server.url("/f?key=first88"))
+        assert str(caught.value) == (
+            f"{server.url('/f')}?... does not let you have this.\n"
+            "needs an answer with status 200; found: 403: [hidden] and [hidden] in /g?[hidden] and [hidden]\n"
+            "check what the API key may use"
+        )
+
+
+def test_a_part_that_is_another(client):
+    with pytest.raises(RangeRequestNotSupportedError) as caught:
+        ranged_part({"content-range": "bytes 0-4/9"}, ByteRange(2, 5))
+    assert str(caught.value) == (
+        "the server did not hand over the part of the file that it was asked for.\n"
+        "needs bytes 2-4; found: 'bytes 0-4/9'"
+    )
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, None), (5, 5), (5, 4)])
+def test_a_part_no_file_has_is_a_mistake_of_the_caller(start, stop):
+    with pytest.raises(ValueError, match=f"no file has bytes {start} to {stop}"):
+        ByteRange(start, stop)

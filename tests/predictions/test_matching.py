@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pycocotools import mask as coco
 
-from inference_models.parity.matching import LEAST_IOU, TIE_IOU, Objects, box_iou, match_objects
+from inference_models.predictions.matching import LEAST_IOU, TIE_IOU, Objects, box_iou, match_objects
 
 side = st.integers(0, 40)
 boxes = st.lists(st.tuples(side, side, side, side), max_size=7).map(

@@ -36,14 +36,43 @@ DECIDING = (
     "CUDA_VISIBLE_DEVICES",
     "DYLD_FALLBACK_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
-    "GLIBC_TUNABLES = ("BLIS_", "GOMP_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "OPENCV_FOR_", "INFERENCE_MODELS_COREML_")
+    "GLIBC_TUNABLES",
+    "INTEL_OPENVINO_DIR",
+    "KMP_DUPLICATE_LIB_OK",
+    "LD_BIND_NOW",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_NUM_THREADS",
+    *(("PATH",) if sys.platform == "win32" else ()),
+)
+"""Variables that decide which files are loaded, which devices are seen, and whether an import survives."""
+_HARMLESS = (
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "ONNXRUNTIME_EXECUTION_PROVIDERS",
+    "OPENCV_IPP",
+    "PATH",
+    "SYSTEMDRIVE",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "TZ",
+    "USERPROFILE",
+    "WINDIR",
+)
+_TUNABLES = ("BLIS_", "GOMP_", "KMP_", "MKL_", "OMP_", "OPENBLAS_", "OPENCV_FOR_", "INFERENCE_MODELS_COREML_")
 """How the variables of libraries for arithmetic begin: they hold numbers and switches, and no keys."""
 _ALWAYS = {"HF_HUB_OFFLINE": "1", "OFFLINE_MODE": "1", "ORT_DISABLE_TELEMETRY": "1"}
 _MARK = "INFERENCE_MODELS_CHILD"
 """Names the child in its environment and in that of whatever it starts."""
 _START = (
-    "import sys; sys.path[:] = sys.argv[4:]; "
-    "from inference_models.machine.child_main import main; main(*sys.argv[1:4])"
+    "import sys; sys.path[:] = sys.argv[4:]; from inference_models.machine.child_main import main; main(*sys.argv[1:4])"
 )
 _MAX_LINE = 64 << 20
 _KEPT_LINES = 12

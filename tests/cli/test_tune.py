@@ -23,7 +23,7 @@ COMMAND.command()(tune)
 def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("inference_models.measure.contest.MOST_ROUNDS", 2)
     monkeypatch.setattr("inference_models.measure.contest.WARM_S", 0.02)
-    monkeypatch.setattr("inference_models.measure.contender.BURST_S", 0.02)
+    monkeypatch.setattr("inference_models.measure.contest.BURST_S", 0.02)
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> hosted.Hosted:
     hosted.install(monkeypatch, {"host": made})
     monkeypatch.setattr("inference_models.measure.contest.MOST_ROUNDS", 4)
     monkeypatch.setattr("inference_models.measure.contest.WARM_S", 0.02)
-    monkeypatch.setattr("inference_models.measure.contender.BURST_S", 0.02)
+    monkeypatch.setattr("inference_models.measure.contest.BURST_S", 0.02)
     return made
 
 
@@ -113,22 +113,22 @@ def test_a_measurement_that_is_damaged_loses_its_settings_and_the_log_says_so(
     host: hosted.Hosted, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert loaded(select="measured") == ("b1fast", "measured")
-    (path,) = MeasurementStore().folder.iterdir()
+    (path,) = MeasurementStore().facts.folder.iterdir()
     path.write_bytes(b"")
     with caplog.at_level(logging.WARNING):
         assert loaded() == ("b1fast", "remembered")
     (message,) = caplog.messages
     assert message == (
-        f"{path}: remembered measurement ignored: its checksum does not match; "
+        f"{path}: remembered measurement ignored: it is no JSON; "
         "without it the package of an earlier load, else the declared order decides, with default settings"
     )
 
 
 def test_neither_keys_nor_signatures_are_kept(host: hosted.Hosted) -> None:
     loaded(select="measured", api_key="canary-key")
-    (path,) = MeasurementStore().folder.iterdir()
+    (path,) = MeasurementStore().facts.folder.iterdir()
     assert b"canary" not in path.read_bytes()
-    assert json.loads(path.read_bytes().partition(b"\n")[2])["model_id"] == "team/m/1"
+    assert json.loads(path.read_bytes())["subject"]["model_id"] == "team/m/1"
 
 
 def test_a_program_that_cannot_be_started_again_loads_in_the_declared_order(

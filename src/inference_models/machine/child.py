@@ -75,7 +75,7 @@ _START = (
     "import sys; sys.path[:] = sys.argv[4:]; from inference_models.machine.child_main import main; main(*sys.argv[1:4])"
 )
 _MAX_LINE = 64 << 20
-_KEPT_LINES = 12
+_KEPT_LINES = 20
 _LOOK_S = 0.1
 """Between two looks at the memory and the deadline."""
 _GONE_S = 5.0

@@ -2,38 +2,20 @@
 
 from __future__ import annotations
 
-import inspect
+import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inference_models.parity.compare import GATES, compare_predictions, gate_between, predictions_in
+from inference_models.parity.compare import GATES, compare_predictions, gate_between
 from inference_models.parity.deviation import LEAST_SCORE
-from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
-from inference_models.predictions.detections import Detections
-from inference_models.predictions.instances import InstanceDetections
-from inference_models.predictions.key_points import KeyPoints
-from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from inference_models.arrays import NumpyArray
     from inference_models.entities import Quantization
     from inference_models.predictions.container import Prediction
 
-_KINDS: dict[str, type[Prediction]] = {
-    kind.__name__: kind
-    for kind in (
-        ClassificationPrediction,
-        Detections,
-        InstanceDetections,
-        KeyPoints,
-        MultiLabelClassificationPrediction,
-        SemanticSegmentationResult,
-    )
-}
-_BELOW_THE_BORDER = LEAST_SCORE - 0.1
-"""Objects near the score from which they are compared must not be missing on one side."""
+_OURS = "inference_models.predictions."
 SURE_SCORE = 0.5
 """Of number formats without a gate, what neither side scores higher is not compared."""
 LEAST_AGREEMENT = 0.9
@@ -57,19 +39,15 @@ def has_gate(kind: Quantization | None) -> bool:
     return gate_between(kind, kind) is not None
 
 
-def answer_of(model: Any, image: NumpyArray) -> list[dict[str, Any]]:
-    """Every prediction in the model's answer to one image."""
-    options = {"confidence": _BELOW_THE_BORDER} if _has_threshold(model) else {}
-    return [prediction.numpy().to_dict() for prediction in predictions_in(model(image, **options))]
-
-
-def read_answers(stated: list[list[dict[str, Any]]]) -> list[Prediction]:
-    """The predictions of `answer_of`, of all images in one list; kinds nobody knows how to compare are left out.
+def read_answers(stated: list[dict[str, Any]]) -> list[Prediction]:
+    """The predictions of `Worker.answers`; what is no prediction of this library is left out.
 
     Raises:
         InvalidParameterError: a dictionary is not what it says.
     """
-    return [_KINDS[item["type"]].from_dict(item) for answer in stated for item in answer if item["type"] in _KINDS]
+    ours = [dict(item) for item in stated if item["module"].startswith(_OURS)]
+    kinds = [getattr(importlib.import_module(item.pop("module")), item["type"]) for item in ours]
+    return [kind.from_dict(item) for kind, item in zip(kinds, ours, strict=True)]
 
 
 def judge_answers(
@@ -116,20 +94,3 @@ def _judge_loosely(
             if share < LEAST_AGREEMENT
         )
     )
-
-
-def _has_threshold(model: Any) -> bool:
-    """Whether a call takes the score from which objects are given."""
-    stated = getattr(getattr(model, "OPTIONS", None), "__annotations__", None)
-    if stated is not None:
-        return "confidence" in stated
-    return any(
-        "confidence" in _parameters(getattr(model, name, None)) for name in ("__call__", "infer", "post_process")
-    )
-
-
-def _parameters(method: Any) -> frozenset[str]:
-    try:
-        return frozenset(inspect.signature(method).parameters)
-    except (TypeError, ValueError):  # it is none, or does not say
-        return frozenset()

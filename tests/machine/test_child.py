@@ -6,16 +6,16 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from inference_models.machine.child import child_environment
+from inference_models.machine.child import Child, ChildFailedError, Limits, child_environment
 from inference_models.machine.verdicts import ask_child
 from machines import put
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="ends processes by signals")
 CANARY = "rf_a8d1c-canary"
@@ -63,6 +63,40 @@ def test_a_library_that_hangs_is_killed_with_all_it_started(tmp_path: Path) -> N
     assert answer.problem == "importing it did not end within 3 s"
     state = subprocess.run(["ps", "-o", "stat=", "-p", pid.read_text()], capture_output=True, text=True, check=False)
     assert state.stdout.strip() in {"", "Z", "ZN"}  # gone, or only its entry is left
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_a_daemon_that_it_leaves_is_ended_and_not_waited_for(tmp_path: Path) -> None:
+    """A process in a session of its own holds the pipe of the child that crashed."""
+    pytest.importorskip("psutil")
+    pid = tmp_path / "pid"
+    code = (
+        "import os, subprocess\n"
+        "daemon = subprocess.Popen(['sleep', '60'], start_new_session=True)\n"
+        f"open({str(pid)!r}, 'w').write(str(daemon.pid))\n"
+        "os.abort()\n"
+    )
+    assert ask(tmp_path, code).problem == "importing it ended the process by SIGABRT"
+    with suppress(OSError):
+        state = (Path("/proc") / pid.read_text() / "stat").read_text().rpartition(")")[2].split()[0]
+        assert state in "ZX"
+
+
+def test_a_child_keeps_its_state_survives_errors_and_holds_no_more_than_it_may(tmp_path: Path) -> None:
+    pytest.importorskip("psutil")
+    until = time.monotonic() + 60
+    with Child("child_functions:Counter", Limits(life=120, memory=400 << 20)) as child:
+        assert child.ask("asked", {"add": 2}, deadline=until) == {"total": 2}
+        with pytest.raises(ChildFailedError) as caught:
+            child.ask("asked", {"add": "x"}, deadline=until)
+        assert (caught.value.status, caught.value.words[:30]) == ("failed", "TypeError while it was asked: ")
+        assert child.ask("asked", {"add": 3}, deadline=until) == {"total": 5}
+        with pytest.raises(ChildFailedError) as caught:
+            child.ask("filled", {"add": 1, "megabytes": 600}, deadline=until)
+        assert caught.value.status == "too much memory"
+        assert caught.value.words.endswith(" of 419 MB while it was filled")
+        assert child.peak_memory > 400 << 20
+    child.close()
 
 
 def test_what_works_says_what_only_it_can_say(tmp_path: Path) -> None:

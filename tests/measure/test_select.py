@@ -18,7 +18,7 @@ from inference_models.measure.store import MeasurementStore
 from inference_models.measure.tune import TuneOptions, tune_model
 from inference_models.negotiate.request import build_request
 from inference_models.options import LoadOptions
-from measure.packages import classifier
+from measure.packages import classifier, record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,17 +34,15 @@ ONLY = {"backend": "onnx", "threads": 1}
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> hosted.Hosted:
     """Has `team/m/1` in two packages: the first in the declared order is the slower one."""
     made = hosted.Hosted()
-    publish(made, tmp_path, "a0slow", work=2500)
-    publish(made, tmp_path, "b1fast", work=0)
+    publish(made, tmp_path, "a0slow")
+    publish(made, tmp_path, "b1fast")
     hosted.install(monkeypatch, {"host": made})
-    monkeypatch.setattr("inference_models.measure.contest.MOST_ROUNDS", 4)
-    monkeypatch.setattr("inference_models.measure.contest.WARM_S", 0.02)
-    monkeypatch.setattr("inference_models.measure.contest.BURST_S", 0.02)
+    record(monkeypatch, a0slow=0.05, b1fast=0.01, c2new=0.01)
     return made
 
 
-def publish(host: hosted.Hosted, folder: Path, name: str, *, work: int) -> None:
-    classifier(folder / name, work=work)
+def publish(host: hosted.Hosted, folder: Path, name: str) -> None:
+    classifier(folder / name)
     files = {path.name: path.read_bytes() for path in (folder / name).iterdir()}
     facts = {"model_architecture": "resnet", "task_type": "classification"}
     host.add("team/m/1", files, asked_for="m", package_id=name, **facts)
@@ -100,7 +98,7 @@ def test_a_package_that_is_published_later_is_measured_too(
     host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert loaded(select="measured") == ("b1fast", "measured")
-    publish(host, tmp_path, "c2new", work=0)
+    publish(host, tmp_path, "c2new")
     monkeypatch.setenv("AUTO_LOADER_CACHE_EXPIRATION_MINUTES", "0")
     assert loaded() == ("a0slow", "order")
     assert explained().would_run.reason == "order"

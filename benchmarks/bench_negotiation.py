@@ -24,7 +24,7 @@ from inference_models.entities import (
 )
 from inference_models.errors import NoCompatiblePackageError
 from inference_models.machine.environment import Environment, Gpu
-from inference_models.negotiate.choose import choose_packages, judge
+from inference_models.negotiate.choose import choose_packages, negotiate
 from inference_models.negotiate.request import PackageRequest
 
 COUNTS = (100, 1_000, 10_000)
@@ -77,8 +77,8 @@ def choose(model, request, environment):
     """Candidates that can run; where there are none, the text of the error is made, too."""
     try:
         return len(choose_packages(model, request, environment).admissible)
-    except NoCompatiblePackageError:
-        return 0
+    except NoCompatiblePackageError as exc:
+        return len(str(exc)) and 0
 
 
 def milliseconds(call, model, request, environment):
@@ -95,7 +95,7 @@ def main():
     cases = {
         "a server where most of them run": (choose, PackageRequest(), SERVER),
         "a laptop without a GPU": (choose, PackageRequest(), LAPTOP),
-        "a wish that nothing meets": (judge, wish, LAPTOP),
+        "a wish that nothing meets": (negotiate, wish, LAPTOP),
         "... and the text of the error": (choose, wish, LAPTOP),
     }
     models = {

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from inference_models.backends.environment import default_place
+from inference_models.machine.probe import read_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from inference_models.machine.environment import Environment
+    from inference_models.machine.probe import Place
+
+
+LIBRARIES = {library.name: library for library in default_place().libraries}
+"""Every library that is looked for, by name."""
+
+
+def read_place(place: Place, *, thorough: bool = False) -> Environment:
+    """The facts of a machine, with the libraries of all runtimes."""
+    known = default_place()
+    return read_environment(replace(place, libraries=known.libraries, runtimes=known.runtimes), thorough=thorough)
 
 
 def put(root: Path, path: str, text: str) -> Path:

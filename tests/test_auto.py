@@ -26,7 +26,7 @@ from inference_models.errors import (
 )
 from inference_models.options import MOST_THREADS, SWITCHES
 from inference_models.package.code import code_digest
-from inference_models.tasks.graph_detection import GraphDetector
+from inference_models.tasks.object_detection import GraphDetector
 
 PHOTO = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
 NAMES = ["cat", "dog"]

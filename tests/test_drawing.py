@@ -1,35 +1,28 @@
 from __future__ import annotations
 
 import io
-import sys
+from functools import partial
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from inference_models.drawing import annotate
+from inference_models import drawing
 from inference_models.drawing.style import PALETTE
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
 from inference_models.predictions.detections import Detections
-from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.key_points import KeyPoints
+from inference_models.predictions.masks import InstancesRLEMasks
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
+from inference_models.tasks import painters
 from optional import torch
 
 GREY = 100
 IMAGE = np.full((150, 200, 3), GREY, np.uint8)
 NAMES = ["face", "dog"]
-
-
-@pytest.fixture(params=["own", "supervision"])
-def painter(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Both ways to draw objects: with Supervision, and as where it is not installed."""
-    if request.param == "own":
-        monkeypatch.setitem(sys.modules, "supervision", None)
-    else:
-        pytest.importorskip("supervision")
-    return request.param
+annotate = partial(drawing.annotate, painters=painters())
 
 
 def boxes(*rows: tuple[float, ...], **more: object) -> Detections:
@@ -44,7 +37,7 @@ def changed(picture: np.ndarray) -> np.ndarray:
     return (picture != GREY).any(axis=-1)
 
 
-def test_the_image_is_not_written_to_and_the_picture_is_bgr_uint8(painter: str) -> None:
+def test_the_image_is_not_written_to_and_the_picture_is_bgr_uint8() -> None:
     image = IMAGE.copy()
     picture = annotate(image, boxes((20, 40, 120, 130)))
     assert (image == GREY).all()
@@ -53,7 +46,7 @@ def test_the_image_is_not_written_to_and_the_picture_is_bgr_uint8(painter: str) 
     assert picture.flags.c_contiguous
 
 
-def test_a_box_is_outlined_in_the_colour_of_its_class(painter: str) -> None:
+def test_a_box_is_outlined_in_the_colour_of_its_class() -> None:
     picture = annotate(IMAGE, boxes((20, 40, 120, 130))[[0]])
     assert (picture[129, 21:119] == PALETTE[0]).all()
     assert (picture[41:129, 119] == PALETTE[0]).all()
@@ -61,31 +54,31 @@ def test_a_box_is_outlined_in_the_colour_of_its_class(painter: str) -> None:
     assert (inside == GREY).all()
 
 
-def test_the_label_stands_on_the_box(painter: str) -> None:
+def test_the_label_stands_on_the_box() -> None:
     mask = changed(annotate(IMAGE, boxes((20, 40, 120, 130))))
     assert mask[30:39, 25:60].all()
     assert not mask[:20].any()
 
 
-def test_nothing_found_leaves_the_image_as_it_is(painter: str) -> None:
+def test_nothing_found_leaves_the_image_as_it_is() -> None:
     assert np.array_equal(annotate(IMAGE, boxes()), IMAGE)
     assert np.array_equal(annotate(IMAGE, [boxes()]), IMAGE)
 
 
 @pytest.mark.parametrize("size", [(150, 200), (1, 1), (3, 500), (600, 10)])
-def test_odd_boxes_are_drawn_without_an_error(painter: str, size: tuple[int, int]) -> None:
+def test_odd_boxes_are_drawn_without_an_error(size: tuple[int, int]) -> None:
     odd = boxes((0, 0, size[1], size[0]), (-50, -50, 1e9, 5), (9, 9, 2, 2), (np.nan, np.inf, -np.inf, 1), (5, 5, 5, 5))
     picture = annotate(np.full((*size, 3), GREY, np.uint8), odd)
     assert changed(picture).any()
 
 
-def test_a_box_that_fills_the_picture_is_seen_on_all_sides(painter: str) -> None:
+def test_a_box_that_fills_the_picture_is_seen_on_all_sides() -> None:
     picture = annotate(np.full((600, 800, 3), GREY, np.uint8), boxes((0, 0, 800, 600)))
     for side in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
         assert changed(side).all()
 
 
-def test_fields_that_are_missing_are_left_out_of_the_label(painter: str) -> None:
+def test_fields_that_are_missing_are_left_out_of_the_label() -> None:
     bare = Detections(np.array([[20, 40, 120, 130]], np.float32), None, None)
     assert changed(annotate(IMAGE, bare)).any()
 
@@ -105,7 +98,7 @@ def test_texts_and_trackers_are_written_in_the_label(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("form", ["dense", "torch", "rle", "coarse"])
-def test_masks_are_tinted(painter: str, form: str) -> None:
+def test_masks_are_tinted(form: str) -> None:
     mask = np.zeros((1, 150, 200), bool)
     mask[0, 60:100, 60:100] = True
     held = {
@@ -122,7 +115,7 @@ def test_masks_are_tinted(painter: str, form: str) -> None:
     assert (picture[105:, 105:] == GREY).all()
 
 
-def test_masks_that_do_not_fit_the_picture_are_left_out(painter: str) -> None:
+def test_masks_that_do_not_fit_the_picture_are_left_out() -> None:
     found = InstanceDetections(
         np.array([[60, 60, 100, 100]], np.float32),
         np.zeros(1, np.int32),

@@ -16,6 +16,7 @@ import graphs
 import hosted
 from inference_models import AutoModel, NegotiationReport
 from inference_models.backends import find_backend
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, ModelDependency
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
@@ -27,7 +28,7 @@ from inference_models.errors import (
     RetryError,
     UnknownOptionError,
 )
-from inference_models.machine.environment import Environment, probe_environment
+from inference_models.machine.environment import Environment
 from inference_models.negotiate.choose import Choice
 from inference_models.negotiate.plan import Plan
 from inference_models.negotiate.request import PackageRequest
@@ -133,7 +134,7 @@ class TestWhatWouldRun:
         report = explained()
         assert report.would_run is None
         assert report.download is None
-        assert 'pip install "inference-models[onnx-cpu]"' in report.steps[0].fixes
+        assert 'pip install "onnxruntime>=1.19"' in report.steps[0].fixes
 
     def test_a_model_without_packages_is_told_too(self, host: hosted.Hosted) -> None:
         host.models["cats"] = replace(host.models["cats"], model_packages=[])
@@ -223,7 +224,7 @@ class TestCode:
 
 
 class TestParity:
-    VERSION = find_backend(BackendType.ONNX).installed_version()
+    VERSION = find_backend(BackendType.ONNX).RUNTIME.installed_version()
 
     @pytest.fixture(autouse=True)
     def _on_this_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,9 +332,7 @@ class TestOneObject:
             load()
         report = explained()
         assert set(report.rejections) == set(caught.value.rejections)
-        for line in str(caught.value).splitlines():
-            if line.startswith(("  this machine", "  you asked for")):
-                assert line in str(report)
+        assert set(str(caught.value).splitlines()) <= set(str(report).splitlines())
 
     def test_verbose_is_one_message_on_the_log(
         self, host: hosted.Hosted, caplog: pytest.LogCaptureFixture, tmp_path: Path
@@ -347,14 +346,14 @@ class TestOneObject:
         )
         with caplog.at_level(logging.INFO, logger="inference-models"):
             load(verbose=True, backend="onnx")
-        first = next(record.getMessage() for record in caplog.records if "tried first" in record.getMessage())
+        first = next(record.getMessage() for record in caplog.records if "would run" in record.getMessage())
         assert first.splitlines()[:6] == [
-            "'team/cats/1': p1 onnx fp32 is tried first, the best in the declared order (1 of 2 packages can run).",
+            "team/cats/1: 1 of 2 packages can run here.",
             "",
             f"  this machine   {ONLY_ONNX.describe()}",
             "  you asked for  backend onnx, any quantization, device=auto",
+            "  would run      p1 onnx fp32: the best in the declared order",
             "",
-            "  p1  onnx fp32  runs with onnx, choice 1",
         ]
 
     def test_nothing_is_said_unless_asked(self, host: hosted.Hosted, caplog: pytest.LogCaptureFixture) -> None:

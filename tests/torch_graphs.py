@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -58,6 +59,13 @@ def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None
             script = torch.jit.script(module) if example is None else torch.jit.trace(module, torch.zeros(*example))
         script.save(str(path))
     return path
+
+
+def consent(folder: Path) -> dict[str, str]:
+    """The option that lets the TorchScript archive of a package run; empty where it has none."""
+    archive = folder / "weights.torchscript"
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest() if archive.is_file() else None
+    return {} if digest is None else {"allow_local_code_packages": f"sha256:{digest}"}
 
 
 def network_input(size: tuple[int, int], **changes: Any) -> dict[str, Any]:

@@ -39,16 +39,18 @@ if TYPE_CHECKING:
         MultiLabelClassificationPrediction,
     )
     from inference_models.predictions.detections import Detections
-    from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+    from inference_models.predictions.instances import InstanceDetections
     from inference_models.predictions.key_points import KeyPoints
+    from inference_models.predictions.masks import InstancesRLEMasks
     from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
     from inference_models.tasks.action_recognition import ActionRecognitionModel, VideoSampling
     from inference_models.tasks.any_model import AnyModel
-    from inference_models.tasks.classification import ClassificationModel, MultiLabelClassificationModel
+    from inference_models.tasks.classification import ClassificationModel
     from inference_models.tasks.depth_estimation import DepthEstimationModel
-    from inference_models.tasks.embeddings import ImageEmbeddingModel, TextImageEmbeddingModel
+    from inference_models.tasks.embedding import ImageEmbeddingModel, TextImageEmbeddingModel
     from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
     from inference_models.tasks.keypoint_detection import KeyPointsDetectionModel
+    from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
     from inference_models.tasks.object_detection import ObjectDetectionModel
     from inference_models.tasks.open_vocabulary_object_detection import OpenVocabularyObjectDetectionModel
     from inference_models.tasks.semantic_segmentation import SemanticSegmentationModel
@@ -69,15 +71,15 @@ _MODULES = {
     "DependencyModelParameters": "inference_models.loading.dependencies",
     "DepthEstimationModel": "inference_models.tasks.depth_estimation",
     "Detections": "inference_models.predictions.detections",
-    "ImageEmbeddingModel": "inference_models.tasks.embeddings",
+    "ImageEmbeddingModel": "inference_models.tasks.embedding",
     "InstanceDetections": "inference_models.predictions.instances",
     "InstanceSegmentationMaskFormat": "inference_models.entities",
     "InstanceSegmentationModel": "inference_models.tasks.instance_segmentation",
-    "InstancesRLEMasks": "inference_models.predictions.instances",
+    "InstancesRLEMasks": "inference_models.predictions.masks",
     "KeyPoints": "inference_models.predictions.key_points",
     "KeyPointsDetectionModel": "inference_models.tasks.keypoint_detection",
     "LoadOptions": "inference_models.options",
-    "MultiLabelClassificationModel": "inference_models.tasks.classification",
+    "MultiLabelClassificationModel": "inference_models.tasks.multi_label_classification",
     "MultiLabelClassificationPrediction": "inference_models.predictions.classification",
     "NegotiationReport": "inference_models.negotiate.report",
     "ObjectDetectionModel": "inference_models.tasks.object_detection",
@@ -88,7 +90,7 @@ _MODULES = {
     "SemanticSegmentationResult": "inference_models.predictions.semantic_segmentation",
     "StructuredOCRModel": "inference_models.tasks.structured_ocr",
     "SuppliedDependency": "inference_models.loading.dependencies",
-    "TextImageEmbeddingModel": "inference_models.tasks.embeddings",
+    "TextImageEmbeddingModel": "inference_models.tasks.embedding",
     "TextOnlyOCRModel": "inference_models.tasks.text_only_ocr",
     "VideoSampling": "inference_models.tasks.action_recognition",
 }

@@ -1,26 +1,24 @@
 """Arrays of either kind, NumPy on the host and torch where a package runs in torch, and what names their shapes.
 
-torch is never imported here unless the caller asks for a torch tensor.
+NumPy is imported by the first array, and torch only when the caller asks for a torch tensor.
 """
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-import numpy as np
-import numpy.typing as npt
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Array: TypeAlias = Any
 """`numpy.ndarray` or `torch.Tensor`. Code that takes one works through `namespace(x)`."""
 
-NumpyArray: TypeAlias = npt.NDArray[Any]
+NumpyArray: TypeAlias = "npt.NDArray[Any]"
 ArrayKind = Literal["numpy", "torch"]
 Shape = tuple[int | None, ...]
 """None: decided by each run."""
-_NUMPY_IS_STANDARD = hasattr(np, "astype") and hasattr(np, "concat")
-"""From 2.1 on. The layer over older ones imports all of NumPy, tests included, which takes as long as OpenCV."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +39,8 @@ def is_torch(value: object) -> bool:
 
 def namespace(array: Array) -> Any:
     """The array-API namespace of `array`: NumPy itself where it follows the standard, else array-api-compat's."""
-    if _NUMPY_IS_STANDARD and isinstance(array, np.ndarray | np.generic):
-        return np
+    if _is_standard_numpy(array):
+        return sys.modules["numpy"]
     from array_api_compat import array_namespace  # noqa: PLC0415 - heavy imports stay inside functions
 
     return array_namespace(array)
@@ -50,11 +48,21 @@ def namespace(array: Array) -> Any:
 
 def device_of(array: Array) -> Any:
     """Where `array` is, as its namespace names it; NumPy arrays had no `device` before 2.0."""
-    if _NUMPY_IS_STANDARD and isinstance(array, np.ndarray | np.generic):
+    if _is_standard_numpy(array):
         return "cpu"
     from array_api_compat import device  # noqa: PLC0415
 
     return device(array)
+
+
+def _is_standard_numpy(array: Array) -> bool:
+    """Whether `array` is NumPy's and follows the array API, from 2.1 on.
+
+    The layer over older ones imports all of NumPy, tests included, which takes as long as OpenCV.
+    """
+    np = sys.modules.get("numpy")
+    follows = hasattr(np, "astype") and hasattr(np, "concat")
+    return np is not None and follows and isinstance(array, np.ndarray | np.generic)
 
 
 def to_numpy(array: Array) -> NumpyArray:
@@ -62,6 +70,8 @@ def to_numpy(array: Array) -> NumpyArray:
 
     bfloat16, which NumPy does not have, becomes float32.
     """
+    import numpy as np  # noqa: PLC0415 - heavy imports stay inside functions
+
     if not is_torch(array):
         return np.asarray(array)
     array = array.detach().cpu()
@@ -74,6 +84,8 @@ def to_torch(array: Array, device: str | None = None) -> Array:
     Raises:
         MissingDependencyError: PyTorch is not installed.
     """
+    import numpy as np  # noqa: PLC0415
+
     torch = _import_torch()
     if not is_torch(array):
         # torch warns about memory that must not be written to, so that is copied.
@@ -96,6 +108,6 @@ def _import_torch() -> Any:
             "predictions cannot be turned into torch tensors.",
             needs="torch",
             found="not installed",
-            fix='pip install "inference-models[torch]"',
+            fix="pip install torch",
         ) from exc
     return torch

@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
+from inference_models.backends.environment import probe_environment
 from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import LOCAL
 from inference_models.loading.attempt import Asked, RememberedUnusableError, load_model
 from inference_models.loading.open import LoadRequest
 from inference_models.loading.remember import LoadMemory
 from inference_models.loading.resolutions import Resolutions
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
 from inference_models.tasks.stages import LoadedModel
@@ -113,7 +113,7 @@ class AutoModel:
             CorruptedModelPackageError: it is no lock file.
             ModelRetrievalError: the pinned bytes cannot be had.
         """
-        from inference_models.freeze.locked import load_locked  # noqa: PLC0415 - rarely needed
+        from inference_models.freeze.from_lock import load_locked  # noqa: PLC0415 - rarely needed
         from inference_models.freeze.lockfile import read_lock, warn_about_runtimes  # noqa: PLC0415
 
         merged, extra = merge_options(options, kwargs)

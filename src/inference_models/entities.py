@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import namedtuple
 from dataclasses import dataclass, field, replace
 from enum import Enum
+from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, PlainSerializer
@@ -18,6 +19,8 @@ from inference_models.text import without_query
 ColorFormat = Literal["rgb", "bgr"]
 Confidence: TypeAlias = float | Literal["best", "default"]
 InstanceSegmentationMaskFormat = Literal["dense", "rle"]
+BACKEND_PLUGINS = "inference_models.backends"
+"""Group of the entry points under which other distributions register backends, by the name of their runtime."""
 ImageDimensions = namedtuple("ImageDimensions", ["height", "width"])
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
@@ -49,6 +52,22 @@ class BackendType(str, Enum):
     """A FlatBuffer, `weights.tflite`."""
     NULL = "null"
     """Runs nothing and answers with fixed arrays: for tests, and to measure all but the graph."""
+
+    @classmethod
+    def _missing_(cls, value: object) -> BackendType | None:
+        """A runtime that is none of the above: one that a plug-in or a file of `backends` brings under this name."""
+        if not isinstance(value, str) or not _brings_backend(value):
+            return None
+        member = str.__new__(cls, value)
+        member._name_, member._value_ = value.upper().replace("-", "_"), value
+        return cast("BackendType", cls._value2member_map_.setdefault(value, member))
+
+
+def _brings_backend(name: str) -> bool:
+    file_name = f"{name.replace('-', '_')}.py"
+    if name.replace("-", "").isalnum() and Path(__file__).with_name("backends").joinpath(file_name).is_file():
+        return True
+    return name in entry_points(group=BACKEND_PLUGINS).names
 
 
 class Quantization(str, Enum):

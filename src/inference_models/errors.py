@@ -84,19 +84,24 @@ class BaseInferenceModelsError(Exception):
 
     def __init__(
         self,
-        message: str,
+        message: object,
         help_url: str | None = None,
         *,
         needs: str | None = None,
         found: str | None = None,
         fix: str | None = None,
     ) -> None:
-        self.summary = message
+        self._message = message
         self.help_url = help_url
         self.needs = needs
         self.found = found
         self.fix = fix
         super().__init__(message)
+
+    @property
+    def summary(self) -> str:
+        """What failed, in one sentence."""
+        return str(self._message)
 
     def __str__(self) -> str:
         lines = [self.summary]
@@ -258,9 +263,12 @@ class NoModelPackagesAvailableError(ModelPackageNegotiationError):
 
 
 class NoCompatiblePackageError(NoModelPackagesAvailableError):
-    """Packages exist and none of them can run here. `rejections` holds every reason as data."""
+    """Packages exist and none of them can run here. `rejections` holds every reason as data.
 
-    def __init__(self, message: str, *, rejections: Sequence[Rejection] = ()) -> None:
+    `message` may be the outcome of a negotiation itself: its text is then made when the error is printed.
+    """
+
+    def __init__(self, message: object, *, rejections: Sequence[Rejection] = ()) -> None:
         self.rejections = tuple(rejections)
         super().__init__(message)
 

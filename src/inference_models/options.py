@@ -138,7 +138,7 @@ class LoadOptions:
                 "predictions cannot be torch tensors.",
                 needs="torch",
                 found="not installed",
-                fix='pip install "inference-models[torch]"',
+                fix="pip install torch",
             )
 
 

@@ -8,17 +8,16 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from inference_models import config
-from inference_models.cache.held import held_files
-from inference_models.cache.manifest import Damage, find_difference, read_manifest
-from inference_models.cache.package_key import PackageKey
+from inference_models.cache.manifest import Damage, PackageKey, find_difference, read_manifest
 from inference_models.cache.resolution_files import FileResolutionCache
 from inference_models.catalogue import open_catalogue
 from inference_models.entities import LocalFileArtefactSpecs
-from inference_models.errors import BaseInferenceModelsError, Rejection
+from inference_models.errors import BaseInferenceModelsError
 from inference_models.loading.describe import described
 from inference_models.loading.remember import LoadMemory
 from inference_models.loading.resolutions import Resolutions
 from inference_models.measure.select import remembered_plan
+from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.make_report import PARITY, Circumstances, make_report
 from inference_models.package.folder import read_package, read_package_folder
 from inference_models.text import without_query
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from inference_models.cache.resolution_files import AutoResolutionCache, AutoResolutionCacheEntry
     from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.errors import Rejection
     from inference_models.loading.attempt import Asked
     from inference_models.loading.fetch import Source
     from inference_models.loading.open import LoadRequest
@@ -53,6 +53,7 @@ def explain_model(asked: Asked, load: LoadRequest, memory: LoadMemory) -> Negoti
     recollection = _Recollection.of(memory, load.options.auto_resolution_cache)
     with described(asked.model, asked.provider, api_key=asked.api_key, load=load, memory=recollection) as found:
         model, source = found
+        choice = negotiate(model, memory.request, memory.environment)
         circumstances = Circumstances(
             provider=source.name,
             stored={
@@ -61,11 +62,11 @@ def explain_model(asked: Asked, load: LoadRequest, memory: LoadMemory) -> Negoti
             network_forbidden_by=config.network_forbidden_by(),
             code_consent=isinstance(load.options.allow_local_code_packages, str),
             loaded_before=recollection.loaded_before(source),
-            fastest=lambda choice: remembered_plan(model, source, choice, load, memory),
+            fastest=remembered_plan(model, source, choice, load, memory) if choice.admissible else None,
             to_be_measured=load.options.select == "measured",
             unproven=lambda plan: _unproven(model, source, load, plan, memory.store),
         )
-    return make_report(model, memory.request, memory.environment, circumstances)
+    return make_report(choice, circumstances)
 
 
 def _unproven(
@@ -82,10 +83,7 @@ def _unproven(
     refusal = parity_refusal(candidate, folder, load.with_plan(plan), asked_for)
     if refusal is None:
         return None
-    runtime = None if candidate.is_native else candidate.runtime
-    return Rejection(
-        candidate.package.package_id, PARITY, refusal.needs or "", refusal.found or "", refusal.fix, runtime
-    )
+    return candidate.rejection(PARITY, refusal.needs or "", refusal.found or "", refusal.fix)
 
 
 def _stored_folder(
@@ -120,7 +118,7 @@ def _held(model: ModelMetadata, package: ModelPackageMetadata, source: Source, s
         key = PackageKey(source.name, model_id, package.package_id)
     except BaseInferenceModelsError:  # an id that cannot be part of a folder name: nothing is stored under it
         return frozenset()
-    return held_files(store, key, package.package_artefacts)
+    return store.held(key, package.package_artefacts)
 
 
 @dataclass(frozen=True, kw_only=True)

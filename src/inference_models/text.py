@@ -135,6 +135,20 @@ def json_text(value: object) -> str:
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
 
 
+def one_line(text: object) -> str:
+    """`text` on one line, with nothing in it that could steer a terminal."""
+    return printable(" ".join(str(text).split()))
+
+
+def size_text(size: int) -> str:
+    """`size` bytes as people read them: `7.3 MB`."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        # A number that would be rounded up to the next unit is already told in that one.
+        if size >= factor * 0.99995:
+            return f"{size / factor:,.1f} {unit}"
+    return "1 byte" if size == 1 else f"{size} bytes"
+
+
 def without_query(model_id: str) -> str:
     """`model_id`; where it is a URL, without its query, which may be a signature, and with its fragment."""
     place, mark, fragment = model_id.partition("#")

@@ -7,31 +7,42 @@ import pytest
 from packaging.version import Version
 
 from inference_models.backends.imports import error_text, first_line, import_runtime
+from inference_models.backends.runtime import Runtime
+from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError, MissingDependencyError
+from inference_models.machine.libraries import Library
 from machines import put
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def imported(module: str, installed: Version | None) -> Any:
-    return import_runtime(module, "Odd", installed=installed, requires="odd>=2", install='pip install "x[odd]"')
+@pytest.fixture
+def imported(monkeypatch: pytest.MonkeyPatch) -> Any:
+    def run(module: str, installed: Version | None) -> Any:
+        monkeypatch.setattr(Runtime, "installed_version", lambda self: installed)
+        library = Library("odd", module, ("odd",), attribute="Core" if module == "openvino" else None)
+        install = 'pip install "odd>=2"'
+        record = Runtime(type=BackendType.VLLM, order=0, libraries=(library,), requires="odd>=2", install=install)
+        return import_runtime(record, "Odd")
+
+    return run
 
 
-def test_a_runtime_that_is_there_is_imported() -> None:
+def test_a_runtime_that_is_there_is_imported(imported: Any) -> None:
     assert imported("json", None).dumps({}) == "{}"
 
 
-def test_a_runtime_that_is_missing_is_called_missing() -> None:
+def test_a_runtime_that_is_missing_is_called_missing(imported: Any) -> None:
     with pytest.raises(MissingDependencyError) as caught:
         imported("odd_runtime_that_nobody_has", None)
     assert str(caught.value) == (
-        'Odd packages cannot run here.\nneeds odd>=2; found: not installed\npip install "x[odd]"'
+        'Odd packages cannot run here.\nneeds odd>=2; found: not installed\npip install "odd>=2"'
     )
 
 
 def test_a_runtime_that_is_installed_and_broken_is_not_called_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    imported: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "odd_broken_runtime.py").write_text("raise ImportError('libodd.so.2: cannot open shared object file')")
     monkeypatch.syspath_prepend(tmp_path)
@@ -40,7 +51,7 @@ def test_a_runtime_that_is_installed_and_broken_is_not_called_missing(
     assert str(caught.value) == (
         "odd_broken_runtime 2.1 is installed and cannot be imported.\n"
         "needs a working odd>=2; found: libodd.so.2: cannot open shared object file\n"
-        'pip install --force-reinstall "x[odd]"'
+        'pip install --force-reinstall "odd>=2"'
     )
 
 
@@ -61,6 +72,7 @@ def test_a_runtime_that_is_installed_and_broken_is_not_called_missing(
     ids=["installed", "not installed"],
 )
 def test_whatever_an_import_raises_is_an_error_of_ours(
+    imported: Any,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     code: str,
@@ -75,10 +87,10 @@ def test_whatever_an_import_raises_is_an_error_of_ours(
     words = {
         True: "odd_runtime 2.1 is installed and cannot be imported.\n"
         f"needs a working odd>=2; found: {found}\n"
-        'pip install --force-reinstall "x[odd]"',
+        'pip install --force-reinstall "odd>=2"',
         False: "Odd packages cannot run here.\n"
         f"needs odd>=2; found: not installed, and a module 'odd_runtime' that cannot be used: {found}\n"
-        'pip install "x[odd]"',
+        'pip install "odd>=2"',
     }
     assert str(caught.value) == words[installed is not None]
 
@@ -92,7 +104,7 @@ def test_whatever_an_import_raises_is_an_error_of_ours(
             (
                 "openvino 2026.4 is installed and cannot be imported.\n"
                 "needs a working odd>=2; found: it has no 'Core': files of it are missing\n"
-                'pip install --force-reinstall "x[odd]"'
+                'pip install --force-reinstall "odd>=2"'
             ),
         ),
         (
@@ -101,14 +113,14 @@ def test_whatever_an_import_raises_is_an_error_of_ours(
                 "Odd packages cannot run here.\n"
                 "needs odd>=2; found: not installed, and a module 'openvino' that cannot be used: "
                 "it has no 'Core': files of it are missing\n"
-                'pip install "x[odd]"'
+                'pip install "odd>=2"'
             ),
         ),
     ],
     ids=["installed", "not installed"],
 )
 def test_a_runtime_of_which_only_a_shell_is_left_is_not_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str, installed: Version | None, words: str
+    imported: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str, installed: Version | None, words: str
 ) -> None:
     put(tmp_path, left, "")
     monkeypatch.setattr(sys, "path", [str(tmp_path)])

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import Session
 
 pytest.importorskip("ai_edge_litert")
-VERSION = backend.installed_version()
+VERSION = backend.RUNTIME.installed_version()
 
 
 def request_for(path: Path, **changes: object) -> SessionRequest:
@@ -291,7 +291,7 @@ def test_real_weights_find_the_face(face_detector: Path, portrait: np.ndarray) -
 
 @pytest.mark.network
 def test_real_weights_answer_as_in_another_runtime(face_detector: Path, portrait: np.ndarray) -> None:
-    if openvino.installed_version() is None:
+    if openvino.RUNTIME.installed_version() is None:
         pytest.skip("needs OpenVINO, which reads this format too")
     ov = openvino.import_openvino()
     theirs = ov.compile_model(ov.Core().read_model(str(face_detector)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

@@ -16,6 +16,7 @@ from inference_models.backends import onnx as backend
 from inference_models.backends.onnx_graph import guarded_graph
 from inference_models.backends.session import SessionRequest
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
+from inference_models.package.onnx_shapes import with_free_input_dims
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -181,12 +182,13 @@ def test_a_file_that_vanishes_before_its_shapes_are_freed_is_called_so(tmp_path:
     graph = guarded_graph(request_for(path))
     path.unlink()
     with pytest.raises(CorruptedModelPackageError) as caught:
-        graph.with_free_input_dims({"images": (None, 3, 8, 8)})
+        with_free_input_dims(graph, {"images": (None, 3, 8, 8)})
     assert str(caught.value) == REMOVED.format("weights.onnx")
 
 
 @pytest.mark.skipif(
-    backend.installed_version() < Version("1.22"), reason="before, a graph in memory could have no external data"
+    backend.RUNTIME.installed_version() < Version("1.22"),
+    reason="before, a graph in memory could have no external data",
 )
 def test_external_data_is_found_from_any_folder_also_with_freed_shapes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -70,7 +70,7 @@ def test_cuda_with_a_cpu_build_is_refused() -> None:
     assert str(caught.value) == (
         "device 'cuda' cannot be used through ONNX Runtime here.\n"
         "needs CUDAExecutionProvider; found: AzureExecutionProvider, CPUExecutionProvider\n"
-        'pip uninstall -y onnxruntime && pip install "inference-models[onnx-gpu]"'
+        'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"'
     )
 
 

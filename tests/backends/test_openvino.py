@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from inference_models.backends.openvino import OpenVinoSession
 
-if backend.installed_version() is None:
+if backend.RUNTIME.installed_version() is None:
     pytest.skip("needs OpenVINO", allow_module_level=True)
-VERSION = backend.installed_version()
+VERSION = backend.RUNTIME.installed_version()
 UPDATE = 'export the model again, or update the runtime: pip install -U "openvino>=2025.0"'
 
 

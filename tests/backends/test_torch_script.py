@@ -224,9 +224,10 @@ class TestRefusals:
         lines = str(caught.value).splitlines()
         assert lines[0] == f"weights.torchscript: PyTorch {torch.__version__} cannot open the archive."
         assert lines[1] == (
-            "needs an archive of this version of PyTorch or an older one; found: Unknown builtin op: aten::linear_"
+            "needs an archive that torch.jit.save of this version of PyTorch or an older one wrote; "
+            "found: Unknown builtin op: aten::linear_"
         )
-        assert lines[2] == 'pip install -U "torch>=2.6"'
+        assert lines[2] == 'export the model again, or pip install -U "torch>=2.6"'
 
     def test_an_archive_with_operators_of_torchvision_where_that_is_missing(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

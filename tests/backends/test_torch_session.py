@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from inference_models.backends import find_backend, torch_session
+from inference_models.backends.runtime import Runtime
 from inference_models.backends.session import SessionRequest
 from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError, MissingDependencyError
@@ -22,9 +23,9 @@ KINDS = {BackendType.TORCH: "PyTorch", BackendType.TORCH_SCRIPT: "TorchScript"}
 def test_a_backend_is_found_by_its_kind_and_states_what_it_reads_and_needs(kind: BackendType) -> None:
     backend = find_backend(kind)
     assert backend is not None
-    assert backend.TYPE is kind
-    assert list(backend.READS) == [kind]
-    assert (backend.REQUIRES, backend.INSTALL) == ("torch>=2.6", 'pip install "inference-models[torch]"')
+    record = backend.RUNTIME
+    assert record.formats == (kind,)
+    assert (record.requires, record.install) == ("torch>=2.6", 'pip install "torch>=2.6" safetensors')
 
 
 @pytest.mark.parametrize(("kind", "name"), KINDS.items())
@@ -34,13 +35,13 @@ def test_without_pytorch_it_says_what_to_install(
     backend = find_backend(kind)
     assert backend is not None
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(backend, "installed_version", lambda: None)
+    monkeypatch.setattr(Runtime, "installed_version", lambda self: None)
     with pytest.raises(MissingDependencyError) as caught:
         backend.open_session(SessionRequest(directory=tmp_path, files={}))
     assert str(caught.value) == (
         f"{name} packages cannot run here.\n"
         "needs torch>=2.6; found: not installed\n"
-        'pip install "inference-models[torch]"'
+        'pip install "torch>=2.6" safetensors'
     )
 
 
@@ -48,7 +49,7 @@ def test_a_pytorch_that_cannot_be_imported_is_another_matter(tmp_path: Path, mon
     backend = find_backend(BackendType.TORCH)
     assert backend is not None
     monkeypatch.setitem(sys.modules, "torch", None)
-    monkeypatch.setattr(backend, "installed_version", lambda: "2.13.0")
+    monkeypatch.setattr(Runtime, "installed_version", lambda self: "2.13.0")
     with pytest.raises(EnvironmentConfigurationError) as caught:
         backend.open_session(SessionRequest(directory=tmp_path, files={}))
     assert str(caught.value).splitlines()[0] == "torch 2.13.0 is installed and cannot be imported."

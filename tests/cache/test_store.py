@@ -353,19 +353,6 @@ def test_a_file_that_the_manifest_does_not_list_is_no_part_of_the_package(store)
     assert not (folder / "inference_config.json").exists()
 
 
-@pytest.mark.parametrize("release", [1, 2])
-def test_a_cache_of_an_earlier_format_is_read_as_it_is(store, release):
-    folder = store.ensure(KEY, FILES, Source())
-    manifest = json.loads((folder / MANIFEST_NAME).read_text())
-    old = {**manifest, "format": release, "files": [{**file} for file in manifest["files"]]}
-    del old["checksum"]
-    for file in old["files"] if release == 1 else ():
-        del file["md5"]
-    (folder / MANIFEST_NAME).write_text(json.dumps(old))
-    assert store.ensure(KEY, FILES, no_source) == folder
-    assert json.loads((folder / MANIFEST_NAME).read_text())["format"] == release
-
-
 def test_damage_to_a_hash_in_the_manifest_is_not_taken_for_damage_to_the_file(store):
     folder = store.ensure(KEY, FILES, Source())
     text = (folder / MANIFEST_NAME).read_text()

@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
-from inference_models.cache.termination import ended_by_exception
+from inference_models.cache.install import _ended_by_exception
 
 
 def test_a_request_to_end_raises_in_the_block_and_afterwards_kills_again():
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    with pytest.raises(SystemExit) as caught, ended_by_exception():
+    with pytest.raises(SystemExit) as caught, _ended_by_exception():
         signal.raise_signal(signal.SIGTERM)
     assert caught.value.code == 143
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
@@ -22,7 +22,7 @@ def test_a_handler_of_the_caller_stays():
 
     before = signal.signal(signal.SIGTERM, mine)
     try:
-        with ended_by_exception():
+        with _ended_by_exception():
             assert signal.getsignal(signal.SIGTERM) is mine
         assert signal.getsignal(signal.SIGTERM) is mine
     finally:
@@ -33,7 +33,7 @@ def test_other_threads_leave_signals_alone():
     seen = []
 
     def work():
-        with ended_by_exception():
+        with _ended_by_exception():
             seen.append(signal.getsignal(signal.SIGTERM))
 
     thread = threading.Thread(target=work)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from inference_models.backends.environment import probe_environment
 from inference_models.cli import main
-from inference_models.machine.environment import probe_environment
 
 if TYPE_CHECKING:
     import pytest

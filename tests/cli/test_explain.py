@@ -60,7 +60,7 @@ def test_only_explain_fails_when_nothing_would_run(
     assert main([command, "host:cats"]) == code
     out, err = capsys.readouterr()
     assert "\n  would run      nothing\n" in out
-    assert '\n  fewest steps   1. pip install "inference-models[onnx-cpu]"\n' in out
+    assert '\n  fewest steps   1. pip install "onnxruntime>=1.19"\n' in out
     assert err == ""
 
 

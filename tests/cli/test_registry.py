@@ -97,3 +97,17 @@ def test_an_address_that_is_taken_is_an_error_in_words(tmp_path):
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode != 0
     assert f"127.0.0.1 port {port} cannot be listened on." in done.stderr
+
+
+def test_a_server_that_is_not_installed_is_an_error_with_the_command(tmp_path, monkeypatch):
+    from inference_models.cli.registry import serve
+    from inference_models.errors import MissingDependencyError
+
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "inference_models.registry.server", raising=False)
+    with pytest.raises(MissingDependencyError) as caught:
+        serve(tmp_path)
+    assert str(caught.value) == (
+        "a registry cannot be served.\nneeds starlette>=1.0 and uvicorn>=0.30; found: no module 'uvicorn'\n"
+        'pip install "starlette>=1.0" "uvicorn>=0.30"'
+    )

@@ -95,7 +95,7 @@ class TestLibraries:
             Finding(
                 NOTE,
                 "ONNX Runtime is not installed, ONNX packages cannot run",
-                'pip install "inference-models[onnx-cpu]"',
+                'pip install "onnxruntime>=1.19"',
             ),
             Finding(GOOD, "one OpenCV: installed outside of pip"),
         ]
@@ -176,7 +176,7 @@ class TestDevices:
             Finding(
                 NOTE,
                 "onnxruntime 1.23.0 is a build without CUDA, ONNX packages leave NVIDIA L4 unused",
-                'pip uninstall -y onnxruntime && pip install "inference-models[onnx-gpu]"',
+                'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"',
             ),
             Finding(
                 NOTE,
@@ -411,8 +411,7 @@ class TestWhole:
         facts = [Finding(GOOD, f"{label}: {text}") for label, text in SERVER.facts()]
         assert found[: len(facts)] == facts
         assert any(
-            finding.fix == 'pip uninstall -y onnxruntime && pip install "inference-models[onnx-gpu]"'
-            for finding in found
+            finding.fix == 'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"' for finding in found
         )
 
     def test_every_problem_has_a_command(self, monkeypatch: pytest.MonkeyPatch) -> None:

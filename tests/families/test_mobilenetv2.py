@@ -170,7 +170,9 @@ def answers_of(package: Path) -> Answers:
 
     images = photographs()
     tensors = [torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1) for image in images]
-    with AutoModel.from_pretrained(package, device="cpu") as model:
+    import torch_graphs
+
+    with AutoModel.from_pretrained(package, device="cpu", **torch_graphs.consent(package)) as model:
         assert model.resolved_model is not None
         return Answers(
             resolved=model.resolved_model,
@@ -207,7 +209,7 @@ def test_one_image_or_many_and_arrays_or_tensors_give_the_same_scores(answers: d
 
 def test_wrong_class_names_are_refused_with_both_numbers(packages: dict[str, Path]) -> None:
     with pytest.raises(CorruptedModelPackageError) as caught:
-        AutoModel.from_pretrained(packages["traced"], device="cpu", labels=NAMES[:-1])
+        AutoModel.from_pretrained(packages["state dict"], device="cpu", labels=NAMES[:-1])
     assert str(caught.value) == (
         "class_names.txt lists 999 names but output 'output0' has 1000 classes.\n"
         "needs 1000 names, one per line, in the order of training; found: 999: class 0, class 1, class 2, ...\n"

@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import importlib
 import os
 import shutil
 import stat
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tomli_w
 
 import hosted
+from inference_models import AutoModel
+from inference_models.cli import main
 from inference_models.entities import ModelDependency
 from inference_models.errors import (
     CorruptedModelPackageError,
-    EnvironmentConfigurationError,
     FileHashSumMissmatch,
     ModelRetrievalError,
+    NoCompatiblePackageError,
 )
 from inference_models.freeze.bundle import export_bundle, import_bundle
 from inference_models.freeze.lockfile import parse_lock
 from inference_models.freeze.pull import pull_model
-from inference_models.loading.resolutions import Question, Resolutions
-from inference_models.negotiate.request import PackageRequest
+
+IMAGE = np.zeros((64, 64, 3), np.uint8)
+toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
 
 @pytest.fixture
@@ -56,18 +62,36 @@ def cached_files() -> dict[str, bytes]:
 
 
 class TestThereAndBack:
-    def test_the_files_arrive_unchanged(self, bundle: Path, files: dict[str, bytes]) -> None:
-        (package,) = import_bundle(bundle)
-        assert (package.provider, package.asked_for, package.package_id) == ("host", "cats", "p1")
-        assert cached_files() == files
-
     @pytest.mark.parametrize("model_id", ["cats", "team/cats/1"])
-    def test_the_model_is_known_by_every_name(self, bundle: Path, model_id: str) -> None:
-        import_bundle(bundle)
-        question = Question(provider="host", model_id=model_id, request=PackageRequest(), machine="any")
-        decision = Resolutions().recall(question)
-        assert decision is not None
-        assert [package.package_id for package in decision.model.model_packages] == ["p1"]
+    def test_a_model_moves_to_a_machine_without_a_network(
+        self,
+        host: hosted.Hosted,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+        model_id: str,
+    ) -> None:
+        target = tmp_path / "m[red].bundle"
+        assert main(["bundle", "export", "host:cats", "-o", str(target)]) == 0
+        out, err = capsys.readouterr()
+        digest = hashlib.sha256(target.read_bytes()).hexdigest()
+        assert out == f"{target}: 1 packages, 0.0 MB\nsha256 {digest}\n"
+        assert err == ""
+
+        monkeypatch.setenv("INFERENCE_HOME", str(tmp_path / "other-machine"))
+        monkeypatch.setenv("OFFLINE_MODE", "1")
+        host.down = True
+        asked = list(host.described)
+        assert main(["bundle", "import", str(target), "--sha256", digest.upper()]) == 0
+        assert capsys.readouterr().out == "host:cats  package p1\n"
+        with AutoModel.from_pretrained(f"host:{model_id}") as model:
+            assert float(model(IMAGE)[0].confidence[0]) == pytest.approx(0.9)
+        assert host.described == asked
+
+    def test_the_files_arrive_unchanged(self, bundle: Path, files: dict[str, bytes]) -> None:
+        (model,) = import_bundle(bundle).models
+        assert (model.provider, model.asked_for, model.package) == ("host", "cats", "p1")
+        assert cached_files() == files
 
     def test_a_second_import_changes_nothing(self, bundle: Path, files: dict[str, bytes]) -> None:
         import_bundle(bundle)
@@ -104,7 +128,7 @@ class TestThereAndBack:
         with zipfile.ZipFile(tmp_path / "zoo.bundle") as archive:
             assert len([name for name in archive.namelist() if name.startswith("blobs/")]) == 5
         shutil.rmtree(os.environ["INFERENCE_HOME"])
-        assert len(import_bundle(tmp_path / "zoo.bundle")) == 2
+        assert len(import_bundle(tmp_path / "zoo.bundle").models) == 2
 
     def test_a_damaged_package_is_not_exported(self, host: hosted.Hosted, tmp_path: Path) -> None:
         (pulled,) = pull_model("host:cats")
@@ -115,52 +139,45 @@ class TestThereAndBack:
 
 
 class TestTrust:
-    def test_a_bundle_cannot_vouch_for_itself(self, bundle: Path) -> None:
-        import_bundle(bundle)
-        assert trusted() == [False]
-
-    def test_the_hash_from_its_maker_can(self, bundle: Path) -> None:
-        import_bundle(bundle, sha256=hashlib.sha256(bundle.read_bytes()).hexdigest().upper())
-        assert trusted() == [True]
-
-    def test_an_index_that_says_more_than_the_lock_is_refused(self, bundle: Path) -> None:
-        def rename(index: dict) -> None:
-            index["packages"][0]["asked_for"] = "dogs"
-
-        with pytest.raises(CorruptedModelPackageError) as caught:
-            import_bundle(rewritten(bundle, edit_index(rename)))
-        assert str(caught.value) == (
-            "bundle 'changed.bundle' cannot be used.\n"
-            "needs the same facts in models.lock and bundle.json; found: others about 'team/cats/1', package p1"
+    def test_without_the_hash_from_its_maker_a_bundle_is_not_trusted(
+        self, bundle: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("OFFLINE_MODE", "1")
+        assert main(["bundle", "import", str(bundle)]) == 0
+        assert capsys.readouterr().err == (
+            "nobody vouches for this bundle: its models load with allow_untrusted_packages=True only. "
+            "Import it with --sha256 and the hash that `bundle export` printed to trust them.\n"
         )
-        assert cached_files() == {}
+        with pytest.raises(NoCompatiblePackageError, match="allow_untrusted_packages=True"):
+            AutoModel.from_pretrained("host:cats")
+        AutoModel.from_pretrained("host:cats", allow_untrusted_packages=True).close()
 
-    def test_trust_that_the_lock_does_not_state_is_refused(self, host: hosted.Hosted, bundle: Path) -> None:
-        def doubt(index: dict) -> None:
-            index["packages"][0]["description"]["model_packages"][0]["trusted_source"] = False
-
-        with pytest.raises(CorruptedModelPackageError, match="needs the same facts"):
-            import_bundle(rewritten(bundle, edit_index(doubt)))
-
-    def test_a_bundle_without_a_lock_is_refused(self, bundle: Path) -> None:
-        with pytest.raises(CorruptedModelPackageError, match=r"needs models\.lock; found: an archive without it"):
-            import_bundle(rewritten(bundle, without("models.lock")))
+    def test_another_file_than_the_announced_one_is_refused(self, bundle: Path) -> None:
+        with pytest.raises(FileHashSumMissmatch) as caught:
+            import_bundle(bundle, sha256="0" * 64)
+        digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
+        assert str(caught.value) == f"{bundle} is another file.\nneeds sha256 {'0' * 64}; found: sha256 {digest}"
 
 
-def trusted() -> list[bool]:
-    decision = Resolutions().recall(Question(provider="host", model_id="cats", request=PackageRequest(), machine="any"))
-    assert decision is not None
-    return [package.trusted_source for package in decision.model.model_packages]
+def test_a_licence_that_is_not_stated_is_said(
+    host: hosted.Hosted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    host.add("free", hosted.detector_files(tmp_path / "free"), license=None)
+    assert main(["bundle", "export", "host:free", "-o", str(tmp_path / "x.bundle")]) == 0
+    assert capsys.readouterr().err == "free: no licence is stated\n"
 
 
-def test_a_place_that_cannot_be_written_is_said(host: hosted.Hosted, tmp_path: Path) -> None:
-    target = tmp_path / "nope" / "cats.bundle"
-    with pytest.raises(EnvironmentConfigurationError) as caught:
-        export_bundle(pull_model("host:cats"), target)
-    assert str(caught.value) == (
-        f"'{target}' cannot be written.\n"
-        "needs a name in a folder that exists and may be written to; found: no such folder"
+@pytest.mark.parametrize("command", [["bundle", "export"], ["lock"]])
+def test_a_place_that_cannot_be_written_is_said_before_anybody_is_asked(
+    command: list[str], host: hosted.Hosted, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "nope" / "x"
+    assert main([*command, "host:cats", "-o", str(target)]) == 1
+    assert capsys.readouterr().err == (
+        f"error: '{target}' cannot be written.\n"
+        "needs a name in a folder that exists and may be written to; found: no such folder\n"
     )
+    assert host.described == []
 
 
 def rewritten(bundle: Path, change: Callable[[dict[zipfile.ZipInfo, bytes]], None]) -> Path:
@@ -182,12 +199,12 @@ def member(name: str, *, mode: int = 0, compressed: bool = False) -> zipfile.Zip
     return info
 
 
-def edit_index(edit: Callable[[dict], None]) -> Callable[[dict[zipfile.ZipInfo, bytes]], None]:
+def edit_lock(edit: Callable[[dict], None]) -> Callable[[dict[zipfile.ZipInfo, bytes]], None]:
     def change(members: dict[zipfile.ZipInfo, bytes]) -> None:
-        info = next(info for info in members if info.filename == "bundle.json")
-        index = json.loads(members[info])
-        edit(index)
-        members[info] = json.dumps(index).encode()
+        info = next(info for info in members if info.filename == "models.lock")
+        lock = toml.loads(members[info].decode())
+        edit(lock)
+        members[info] = tomli_w.dumps(lock).encode()
 
     return change
 
@@ -221,19 +238,8 @@ class TestHostileBundles:
             (adding(member(BLOB, compressed=True), b"0" * 10_000), f"'{BLOB}': compressed"),
             (adding(member(BLOB)), "1 bytes"),
             (without("blobs/"), "no blobs/"),
-            (without("bundle.json"), "an archive without it"),
-            (edit_index(lambda index: index.update(format=2)), "format: Input should be less than or equal to 1"),
-            (edit_index(lambda index: index.update(run="x.py")), "run: Extra inputs are not permitted"),
-            (edit_index(lambda index: index["packages"][0].update(files=[])), "packages.0.files: List should have"),
-            (
-                edit_index(lambda index: index["packages"][0]["files"][0].update(size=1)),
-                "8 bytes",
-            ),
-            (
-                edit_index(lambda index: index["packages"][0].update(package_id="other")),
-                "[('team/cats/1', 'p1')]",
-            ),
-            (edit_index(lambda index: index["packages"][0].update(description={})), "model_id: Field required"),
+            (without("models.lock"), "an archive without it"),
+            (edit_lock(lambda lock: lock["models"][0]["files"][0].update(size=1)), "8 bytes"),
         ],
     )
     def test_nothing_is_written_and_the_reason_is_said(
@@ -251,18 +257,35 @@ class TestHostileBundles:
         "handle", ["../evil.py", "/evil", "a/../../b", "C:\\evil", "nul", ".manifest.json", "a\0b"]
     )
     def test_handles_that_lead_elsewhere_are_refused(self, bundle: Path, handle: str) -> None:
-        changed = rewritten(bundle, edit_index(lambda index: index["packages"][0]["files"][0].update(handle=handle)))
+        changed = rewritten(bundle, edit_lock(lambda lock: lock["models"][0]["files"][0].update(handle=handle)))
         with pytest.raises(CorruptedModelPackageError, match="a file name that is not safe"):
             import_bundle(changed)
         assert cached_files() == {}
 
     def test_ids_that_lead_elsewhere_are_refused(self, bundle: Path) -> None:
-        def edit(index: dict) -> None:
-            index["packages"][0]["package_id"] = "../../evil"
-            index["packages"][0]["description"]["model_packages"][0]["package_id"] = "../../evil"
+        def edit(lock: dict) -> None:
+            lock["models"][0]["package"] = "../../evil"
+            lock["models"][0]["description"]["model_packages"][0]["package_id"] = "../../evil"
 
         with pytest.raises(CorruptedModelPackageError, match="an id that cannot be a folder name"):
-            import_bundle(rewritten(bundle, edit_index(edit)))
+            import_bundle(rewritten(bundle, edit_lock(edit)))
+        assert cached_files() == {}
+
+    @pytest.mark.parametrize(
+        ("edit", "found"),
+        [
+            (lambda lock: lock["models"][0].update(package="other"), "'team/cats/1', ['p1']"),
+            (lambda lock: lock["models"][0].update(description={}), "model_id: Field required"),
+            (lambda lock: lock.update(run="x.py"), "run: Extra inputs are not permitted"),
+        ],
+    )
+    def test_a_lock_that_makes_no_sense_is_refused(
+        self, bundle: Path, edit: Callable[[dict], None], found: str
+    ) -> None:
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            import_bundle(rewritten(bundle, edit_lock(edit)))
+        assert str(caught.value).endswith(f"; found: {found}")
+        assert cached_files() == {}
 
     def test_a_member_twice_is_refused(self, bundle: Path) -> None:
         with zipfile.ZipFile(bundle, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,7 +10,8 @@ from inference_models.backends import null
 from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.loading import open as load
-from inference_models.negotiate.candidate import Candidate
+from inference_models.machine.libraries import Library
+from inference_models.negotiate.case import Candidate
 from inference_models.options import LoadOptions
 from inference_models.package.folder import read_package_folder
 from inference_models.providers.local import LocalProvider
@@ -29,6 +31,8 @@ CONFIG = {"model_architecture": "resnet", "task_type": "classification", "backen
 
 class AlwaysOnTheCpu:
     """A runtime that takes the CPU without saying so."""
+
+    RUNTIME = null.RUNTIME
 
     @staticmethod
     def open_session(request: object) -> null.NullSession:
@@ -77,10 +81,11 @@ def test_where_fallback_is_allowed_it_is_told_and_the_model_says_where_it_runs(
 def test_a_runtime_that_cannot_be_imported_is_not_imported(
     opened: Callable[..., AnyModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(library: str) -> None:
-        raise EnvironmentConfigurationError(f"{library} cannot be used here.")
+    def refuse(library: Library) -> None:
+        raise EnvironmentConfigurationError(f"{library.name} cannot be used here.")
 
-    monkeypatch.setitem(load.LIBRARY_OF_RUNTIME, BackendType.NULL, "null")
+    library = Library("odd", "odd", ("odd",), deadline=1.0)
+    monkeypatch.setattr(AlwaysOnTheCpu, "RUNTIME", replace(null.RUNTIME, libraries=(library,)))
     monkeypatch.setattr(load, "ensure_importable", refuse)
-    with pytest.raises(EnvironmentConfigurationError, match=r"^null cannot be used here\.$"):
+    with pytest.raises(EnvironmentConfigurationError, match=r"^odd cannot be used here\.$"):
         opened("cpu")

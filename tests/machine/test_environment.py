@@ -11,12 +11,13 @@ import pytest
 from packaging.version import Version
 
 from inference_models import config
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType
 from inference_models.errors import InvalidEnvVariable
 from inference_models.machine import verdicts as probe_verdicts
-from inference_models.machine.environment import Environment, Gpu, probe_environment
-from inference_models.machine.probe import Place, read_environment
-from machines import install, put
+from inference_models.machine.environment import Environment, Gpu
+from inference_models.machine.probe import Place
+from machines import install, put, read_place
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="machines are laid out as Linux does")
 L4 = Gpu(name="NVIDIA L4", compute_capability=Version("8.9"), memory=24 << 30)
@@ -59,13 +60,13 @@ def machine(root: Path) -> Path:
 
 class TestReading:
     def test_a_machine_without_anything(self, tmp_path: Path) -> None:
-        found = read_environment(Place(tmp_path, ()))
+        found = read_place(Place(tmp_path, ()))
         assert (found.gpus, found.installed, found.broken, found.execution_providers) == ((), {}, {}, ())
         assert (found.cpu_flags, found.cpu_quota, found.memory_limit) == (frozenset(), None, None)
         assert found.python == f"{sys.version_info.major}.{sys.version_info.minor}"
 
     def test_a_container(self, tmp_path: Path) -> None:
-        found = read_environment(Place(machine(tmp_path), ()))
+        found = read_place(Place(machine(tmp_path), ()))
         assert found.os_version == "ubuntu-22.04"
         assert found.cpu_flags == {"avx2", "fma", "avx512_vnni"}
         assert (found.cpus, found.cpu_quota) == (1, 0.5)
@@ -75,7 +76,7 @@ class TestReading:
         put(tmp_path, "proc/device-tree/model", "NVIDIA Jetson Orin Nano Developer Kit\0")
         put(tmp_path, "etc/nv_tegra_release", "# R36 (release), REVISION: 3.0, GCID: 1")
         put(tmp_path, "usr/lib/aarch64-linux-gnu/libnvinfer.so.10.3.0", "")
-        found = read_environment(Place(tmp_path, ()))
+        found = read_place(Place(tmp_path, ()))
         assert (found.jetson, found.l4t_version) == ("nvidia-jetson-orin-nano", Version("36.3.0"))
         assert (found.driver_version, found.tensorrt_version) == (Version("36.3.0"), Version("10.3.0"))
 
@@ -83,7 +84,7 @@ class TestReading:
         install(tmp_path, "torch", "2.5.1+cu124")
         install(tmp_path, "tensorrt-lean", "10.3.0")
         install(tmp_path, "coremltools", "8.0")
-        found = read_environment(Place(tmp_path, (str(tmp_path),)))
+        found = read_place(Place(tmp_path, (str(tmp_path),)))
         assert found.installed == {"tensorrt_lean": Version("10.3.0"), "torch": Version("2.5.1")}
         assert found.builds["torch"] == "torch 2.5.1+cu124"
         assert found.tensorrt_version == Version("10.3.0")
@@ -92,19 +93,19 @@ class TestReading:
         install(tmp_path, "tensorrt", "10.3.0", tensorrt="import os; os.abort()")
         install(tmp_path, "tensorrt-lean", "10.3.0", tensorrt_lean="Runtime = 1")
         place = Place(tmp_path, (str(tmp_path),))
-        assert read_environment(place).broken == {}
+        assert read_place(place).broken == {}
         problems = {"tensorrt": "importing it ended the process by SIGABRT"}
-        assert read_environment(place, thorough=True).broken == problems
-        assert read_environment(place).broken == problems
+        assert read_place(place, thorough=True).broken == problems
+        assert read_place(place).broken == problems
 
     def test_a_device_nobody_can_ask_about_has_the_name_the_system_knows(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(sys, "executable", "")
         put(tmp_path, "dev/nvidia0", "")
-        assert read_environment(Place(tmp_path, ())).gpus == (Gpu(name="unknown"),)
+        assert read_place(Place(tmp_path, ())).gpus == (Gpu(name="unknown"),)
         put(tmp_path, "proc/driver/nvidia/gpus/0000:17:00.0/information", "Model: \t NVIDIA L4\n")
-        assert read_environment(Place(tmp_path, ())).gpus == (Gpu(name="NVIDIA L4"),)
+        assert read_place(Place(tmp_path, ())).gpus == (Gpu(name="NVIDIA L4"),)
 
     def test_nothing_is_said_of_cuda_where_no_device_can_use_it(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -113,17 +114,17 @@ class TestReading:
         for name in ("nvidia-cuda-runtime", "nvidia-cudnn-cu12"):
             install(tmp_path, name, "13.0.1")
         place = Place(tmp_path, (str(tmp_path),))
-        found = read_environment(place)
+        found = read_place(place)
         assert (found.cuda_version, found.cudnn_version) == (None, None)
         put(tmp_path, "dev/nvidia0", "")
-        found = read_environment(place)
+        found = read_place(place)
         assert (found.cuda_version, found.cudnn_version) == (Version("13.0.1"), Version("13.0.1"))
 
     def test_a_device_without_a_driver_cannot_be_used(self, tmp_path: Path) -> None:
         if any(Path("/dev").glob("nvidia[0-9]*")):
             pytest.skip("this machine has a driver")
         put(tmp_path, "dev/nvidia0", "")
-        found = read_environment(Place(tmp_path, ()))
+        found = read_place(Place(tmp_path, ()))
         assert found.gpus == ()
         assert found.broken == {"cuda": "DriverError: libcuda.so.1 of the NVIDIA driver cannot be loaded"}
 
@@ -142,17 +143,17 @@ class TestProviders:
     def test_come_from_the_files_until_the_runtime_was_asked(self, tmp_path: Path) -> None:
         place = self.site(tmp_path, "def get_available_providers():\n    return ['CPUExecutionProvider']\n")
         guessed = ("TensorrtExecutionProvider", "CUDAExecutionProvider", "CPUExecutionProvider")
-        assert read_environment(place).execution_providers == guessed
-        assert read_environment(place, thorough=True).execution_providers == ("CPUExecutionProvider",)
-        assert read_environment(place).execution_providers == ("CPUExecutionProvider",)
+        assert read_place(place).execution_providers == guessed
+        assert read_place(place, thorough=True).execution_providers == ("CPUExecutionProvider",)
+        assert read_place(place).execution_providers == ("CPUExecutionProvider",)
 
     def test_of_a_machine_with_a_device_are_asked_for_at_once(self, tmp_path: Path) -> None:
         put(tmp_path, "dev/nvidia0", "")
         place = self.site(tmp_path, "def get_available_providers():\n    return ['ROCMExecutionProvider']\n")
-        assert read_environment(place).execution_providers == ("ROCMExecutionProvider",)
+        assert read_place(place).execution_providers == ("ROCMExecutionProvider",)
 
     def test_of_a_broken_runtime_are_none(self, tmp_path: Path) -> None:
-        assert read_environment(self.site(tmp_path, "1 / 0"), thorough=True).execution_providers == ()
+        assert read_place(self.site(tmp_path, "1 / 0"), thorough=True).execution_providers == ()
 
 
 class TestProcess:
@@ -166,10 +167,10 @@ class TestProcess:
 
     def test_a_library_installed_meanwhile_is_seen(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.syspath_prepend(tmp_path)
-        assert "mediapipe" not in probe_environment().installed
-        install(tmp_path, "mediapipe", "0.10.21")
+        assert "transformers" not in probe_environment().installed
+        install(tmp_path, "transformers", "4.57")
         os.utime(tmp_path, ns=(1, 1))  # file systems with coarse clocks
-        assert probe_environment().installed["mediapipe"] == Version("0.10.21")
+        assert probe_environment().installed["transformers"] == Version("4.57")
 
     def test_a_variable_changed_meanwhile_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert probe_environment().jetson is None

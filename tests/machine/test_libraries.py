@@ -13,15 +13,13 @@ import pytest
 from packaging.version import Version
 
 from inference_models.machine.libraries import (
-    LIBRARIES,
-    ONNX_RUNTIMES,
     find_library,
     import_path,
     installed_distributions,
     installed_libraries,
     version_of,
 )
-from machines import install, put
+from machines import LIBRARIES, install, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,10 +35,10 @@ def test_this_process_has_what_the_standard_library_finds() -> None:
     assert {name: found.get(name) for name in names} == names
 
 
-@pytest.mark.parametrize("name", ONNX_RUNTIMES)
+@pytest.mark.parametrize("name", LIBRARIES["onnxruntime"].distributions)
 def test_every_build_of_onnx_runtime_is_one(tmp_path: Path, name: str) -> None:
     install(tmp_path, name, "1.23.0")
-    found = find_library("onnxruntime", [str(tmp_path)])
+    found = find_library(LIBRARIES["onnxruntime"], [str(tmp_path)])
     assert found is not None
     assert found.label == f"{name} 1.23.0"
 
@@ -49,15 +47,18 @@ def test_what_is_not_installed_is_left_out(tmp_path: Path) -> None:
     install(tmp_path, "ai-edge-litert", "2.3.0")
     install(tmp_path, "torch", "2.5.1+cu124")
     install(tmp_path, "onnxruntime-extensions", "0.13")
-    found = installed_libraries([str(tmp_path)])
-    assert {name: str(version_of(item)) for name, item in found.items()} == {"litert": "2.3.0", "torch": "2.5.1"}
-    assert found["torch"].label == "torch 2.5.1+cu124"
+    found = installed_libraries(LIBRARIES.values(), [str(tmp_path)])
+    assert {library.name: str(version_of(item)) for library, item in found.items()} == {
+        "litert": "2.3.0",
+        "torch": "2.5.1",
+    }
+    assert found[LIBRARIES["torch"]].label == "torch 2.5.1+cu124"
 
 
 def test_the_first_folder_wins_as_it_does_for_imports(tmp_path: Path) -> None:
     install(tmp_path / "user", "torch", "2.6")
     install(tmp_path / "system", "torch", "2.5")
-    found = find_library("torch", [str(tmp_path / "user"), str(tmp_path / "system")])
+    found = find_library(LIBRARIES["torch"], [str(tmp_path / "user"), str(tmp_path / "system")])
     assert found is not None
     assert found.version == "2.6"
 
@@ -65,13 +66,13 @@ def test_the_first_folder_wins_as_it_does_for_imports(tmp_path: Path) -> None:
 def test_what_other_installers_leave_is_understood(tmp_path: Path) -> None:
     put(tmp_path, "tensorrt-10.3.0.egg-info", "Metadata-Version: 1.1\nName: tensorrt\nVersion: 10.3.0\n")
     put(tmp_path, "openvino-2026.4.1-py3.11.egg-info/PKG-INFO", "Name: openvino\nVersion: 2026.4.1\n")
-    put(tmp_path, "MediaPipe.egg-info/PKG-INFO", "Metadata-Version: 2.1\nName: MediaPipe\nVersion: 0.10.21\n")
-    found = installed_libraries([str(tmp_path)])
-    versions = {name: version_of(item) for name, item in found.items()}
+    put(tmp_path, "CoreMLTools.egg-info/PKG-INFO", "Metadata-Version: 2.1\nName: CoreMLTools\nVersion: 8.0.1\n")
+    found = installed_libraries(LIBRARIES.values(), [str(tmp_path)])
+    versions = {library.name: version_of(item) for library, item in found.items()}
     assert versions == {
         "tensorrt": Version("10.3.0"),
         "openvino": Version("2026.4.1"),
-        "mediapipe": Version("0.10.21"),
+        "coremltools": Version("8.0.1"),
     }
 
 
@@ -84,17 +85,17 @@ def test_what_an_interrupted_installation_left_is_no_library(tmp_path: Path) -> 
 
 def test_something_installed_or_removed_later_is_seen(tmp_path: Path) -> None:
     path = [str(tmp_path)]
-    assert find_library("torch", path) is None
+    assert find_library(LIBRARIES["torch"], path) is None
     metadata = install(tmp_path, "torch", "2.6")
     os.utime(tmp_path, ns=(1, 1))  # file systems with coarse clocks
-    assert find_library("torch", path) is not None
+    assert find_library(LIBRARIES["torch"], path) is not None
     shutil.rmtree(metadata)
-    assert find_library("torch", path) is None
+    assert find_library(LIBRARIES["torch"], path) is None
 
 
 def test_the_stamp_changes_when_the_same_version_is_installed_again(tmp_path: Path) -> None:
     metadata = install(tmp_path, "torch", "2.6")
-    found = find_library("torch", [str(tmp_path)])
+    found = find_library(LIBRARIES["torch"], [str(tmp_path)])
     assert found is not None
     before = found.stamp()
     (metadata / "RECORD").write_text("torch/__init__.py,,\n")

@@ -6,7 +6,7 @@ import pytest
 
 from inference_models.machine.libraries import find_library
 from inference_models.machine.onnxruntime_files import providers_in_wheel
-from machines import install, put
+from machines import LIBRARIES, install, put
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,21 +31,21 @@ def test_the_files_of_a_wheel_say_what_it_can_run_on(
     (tmp_path / CAPI).mkdir(parents=True)
     for library in libraries:
         put(tmp_path, f"{CAPI}/libonnxruntime_providers_{library}.so", "")
-    distribution = find_library("onnxruntime", [str(tmp_path)])
+    distribution = find_library(LIBRARIES["onnxruntime"], [str(tmp_path)])
     assert distribution is not None
     assert providers_in_wheel(distribution, platform) == tuple(f"{kind}ExecutionProvider" for kind in expected)
 
 
 def test_an_installation_with_files_elsewhere_runs_on_the_processor(tmp_path: Path) -> None:
     install(tmp_path, "onnxruntime")
-    distribution = find_library("onnxruntime", [str(tmp_path)])
+    distribution = find_library(LIBRARIES["onnxruntime"], [str(tmp_path)])
     assert distribution is not None
     assert providers_in_wheel(distribution, "linux") == ("CPUExecutionProvider",)
 
 
 def test_the_runtime_that_is_here_agrees() -> None:
     runtime = pytest.importorskip("onnxruntime")
-    distribution = find_library("onnxruntime")
+    distribution = find_library(LIBRARIES["onnxruntime"])
     assert distribution is not None
     stated = [name for name in runtime.get_available_providers() if name != "AzureExecutionProvider"]
     assert list(providers_in_wheel(distribution)) == stated

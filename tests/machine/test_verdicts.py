@@ -14,9 +14,9 @@ import pytest
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.machine import verdicts as probe_verdicts
-from inference_models.machine.libraries import find_library
+from inference_models.machine.libraries import Library, find_library
 from inference_models.machine.verdicts import FAILURE_LIFETIME_S, FOLDER, ensure_importable, verdict_of
-from machines import install, put
+from machines import LIBRARIES, install, put
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from inference_models.machine.verdicts import Verdict
 
-LIBRARY = "tensorrt"
+LIBRARY = LIBRARIES["tensorrt"]
 """One that no test imports, so that this process has to ask."""
 SHELL = "it has no 'Runtime': files of it are missing"
 COUNTING = "class Runtime: ...\nimport os; open({log!r}, 'a').write('x')\n"
@@ -348,7 +348,7 @@ class TestBeforeTheImport:
 
     def test_one_that_is_not_installed_is_left_to_the_import(self) -> None:
         ensure_importable(LIBRARY, path=[])
-        ensure_importable("numpy")
+        ensure_importable(Library("numpy", "numpy", ("numpy",)))
         assert files() == []
 
     def test_one_that_is_imported_costs_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,8 +26,8 @@ from inference_models.machine.environment import Environment
 from inference_models.measure import contest
 from inference_models.measure.tune import Asking
 from inference_models.measure.worker import Worker
-from inference_models.negotiate.candidate import Candidate
-from inference_models.negotiate.choose import Choice
+from inference_models.negotiate.case import Candidate
+from inference_models.negotiate.choose import Choice, Verdict
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.package.code import code_digest
@@ -139,7 +139,8 @@ def asking(*packages: ModelPackageMetadata, consent_to: Path | None = None, **op
     load = LoadRequest(options=LoadOptions(allow_local_code_packages=consent, **options), extra={})
     memory = LoadMemory(request=PackageRequest(), environment=ENVIRONMENT, select=load.options.select)
     model = ModelMetadata("team/m", "resnet", list(packages), task_type="classification")
-    choice = Choice(tuple(Candidate(package, package.backend) for package in packages), ())
+    verdicts = tuple(Verdict(Candidate(package, package.backend), (), runs=True) for package in packages)
+    choice = Choice(model, memory.request, ENVIRONMENT, verdicts)
     return Asking(model, Source("folders", None, "m"), choice, load, memory)
 
 

@@ -17,7 +17,7 @@ from inference_models.measure.contest import Arena, Contest
 from inference_models.measure.job import CannotBeHandedOnError
 from inference_models.measure.report import notes_on, rows_of
 from inference_models.measure.rounds import Contender
-from inference_models.negotiate.candidate import Candidate
+from inference_models.negotiate.case import Candidate
 from inference_models.negotiate.plan import Plan
 from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.predictions.detections import Detections
@@ -116,7 +116,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
                 raise ChildFailedError(HUNG, f"no answer within 9.0 s while it was {doing}")
             if message["op"] in script.fails:
                 raise script.fails[message["op"]]
-            stated = [{"module": type(each).__module__, **each.to_dict()} for each in script.answers]
+            stated = [each.to_dict() for each in script.answers]
             return {"times": times, "seconds": script.opens, "device": "cpu", "answers": stated, "saved": 1} | (
                 script.outputs if message["op"] == "compare_outputs" else {}
             )

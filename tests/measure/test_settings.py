@@ -2,17 +2,24 @@ from __future__ import annotations
 
 import pytest
 
-from inference_models.entities import BackendType, ModelPackageMetadata
+from inference_models.entities import BackendType, ModelMetadata, ModelPackageMetadata
 from inference_models.loading.open import LoadRequest
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.measure import settings
 from inference_models.measure.settings import default_first, plans_to_measure, thread_counts
-from inference_models.negotiate.candidate import Candidate
-from inference_models.negotiate.choose import Choice
+from inference_models.negotiate.case import Candidate
+from inference_models.negotiate.choose import Choice, Verdict
+from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 
 CPU, CUDA, AZURE = "CPUExecutionProvider", "CUDAExecutionProvider", "AzureExecutionProvider"
 PACKAGE = ModelPackageMetadata("a", BackendType.ONNX, [])
+
+
+def choice_of(*runtimes: BackendType) -> Choice:
+    verdicts = tuple(Verdict(Candidate(PACKAGE, runtime), (), runs=True) for runtime in runtimes)
+    model = ModelMetadata("m", "yolov8", [PACKAGE])
+    return Choice(model, PackageRequest(), Environment(system="s", python="3.11"), verdicts)
 
 
 def planned(
@@ -23,7 +30,7 @@ def planned(
     named: tuple[object, ...] | None = None,
     threads: int | None = None,
 ) -> list[tuple[str, int | None, tuple[str, ...] | None]]:
-    choice = Choice(tuple(Candidate(PACKAGE, runtime) for runtime in runtimes), ())
+    choice = choice_of(*runtimes)
     load = LoadRequest(options=LoadOptions(threads=threads), device=device, execution_providers=named)
     environment = Environment(system="s", python="3.11", gpus=gpus, execution_providers=providers)
     plans = plans_to_measure(choice, load, environment)
@@ -91,7 +98,7 @@ def test_torch_on_a_gpu_and_code_of_a_package_have_no_threads_to_vary() -> None:
 
 
 def test_the_usual_setting_of_each_candidate_is_looked_at_first() -> None:
-    choice = Choice(tuple(Candidate(PACKAGE, runtime) for runtime in (BackendType.ONNX, BackendType.OPENVINO)), ())
+    choice = choice_of(BackendType.ONNX, BackendType.OPENVINO)
     load = LoadRequest(options=LoadOptions())
     plans = plans_to_measure(choice, load, Environment(system="s", python="3.11"))
     assert default_first(plans) == [2, 5, 0, 1, 3, 4]

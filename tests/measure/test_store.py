@@ -120,7 +120,7 @@ class TestRemembered:
 
     def test_plan_must_be_admissible_still(self, asked: Asking) -> None:
         keep(asked)
-        fewer = replace(asked, choice=replace(asked.choice, admissible=asked.choice.admissible[:1]))
+        fewer = replace(asked, choice=replace(asked.choice, verdicts=asked.choice.verdicts[:1]))
         assert chosen(fewer) == ("order", "a", None)
 
     @pytest.mark.parametrize("name", ["a", "b"])
@@ -140,7 +140,7 @@ class TestRemembered:
             assert chosen(more) == ("order", "a", None)
         assert caplog.messages == ["what was measured for 'team/m' is not used: there are packages it did not look at"]
         # With fewer than there were, what is left was measured all the same.
-        fewer = replace(asked, choice=replace(asked.choice, admissible=asked.choice.admissible[1:]))
+        fewer = replace(asked, choice=replace(asked.choice, verdicts=asked.choice.verdicts[1:]))
         assert chosen(fewer) == ("measured", "b", 1)
 
     @pytest.mark.parametrize("threads", [usable_cpus() + 1, 4096])

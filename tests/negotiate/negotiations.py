@@ -23,6 +23,7 @@ from inference_models.entities import (
     TRTPackageDetails,
 )
 from inference_models.machine.environment import Environment, Gpu
+from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.make_report import Circumstances, make_report
 from inference_models.negotiate.report import NegotiationReport
 from inference_models.negotiate.request import PackageRequest
@@ -157,4 +158,4 @@ SCENES: dict[str, tuple[ModelMetadata, Environment, Circumstances | None]] = {
 def report_of(name: str) -> NegotiationReport:
     """The report of a scene, without wishes."""
     model, environment, circumstances = SCENES[name]
-    return make_report(model, PackageRequest(), environment, circumstances)
+    return make_report(negotiate(model, PackageRequest(), environment), circumstances)

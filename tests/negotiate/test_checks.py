@@ -17,8 +17,8 @@ from inference_models.entities import (
     TRTPackageDetails,
 )
 from inference_models.errors import Rejection
-from inference_models.negotiate.candidate import Candidate
-from inference_models.negotiate.checks import CHECKS, Case, examine
+from inference_models.negotiate.case import Candidate, Case
+from inference_models.negotiate.checks import CHECKS, examine
 from inference_models.negotiate.nms_fusion import FusionWish
 from inference_models.negotiate.request import PackageRequest
 from negotiate.packages import (
@@ -263,7 +263,7 @@ REFUSALS = [
         ask(),
         "onnxruntime>=1.19",
         "not installed",
-        'pip install "inference-models[onnx-cpu]"',
+        'pip install "onnxruntime>=1.19"',
     ),
     (
         "runtime",
@@ -272,7 +272,7 @@ REFUSALS = [
         ask(device="cuda"),
         "onnxruntime>=1.19",
         "not installed",
-        'pip install "inference-models[onnx-gpu]"',
+        'pip install "onnxruntime-gpu>=1.19"',
     ),
     (
         "runtime",
@@ -327,7 +327,7 @@ REFUSALS = [
         ask(device="cuda:0"),
         "a CUDA device",
         "no CUDA device",
-        'device="cpu", quantization="fp16"',
+        'device="cpu"',
     ),
     ("device", engine(), MACHINE, ask(), "a CUDA device", "no CUDA device", None),
     ("device", engine(), SERVER, ask(device="cpu"), "a backend for cpu", "trt, which runs on cuda", 'device="cuda"'),
@@ -421,7 +421,7 @@ REFUSALS = [
         ask(device="cuda"),
         "CUDAExecutionProvider",
         "AzureExecutionProvider, CPUExecutionProvider",
-        'pip uninstall -y onnxruntime && pip install "inference-models[onnx-gpu]"',
+        'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"',
     ),
     (
         "execution_providers",

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
 
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, ONNXPackageDetails, PackageSourceType, Quantization
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
@@ -11,9 +13,8 @@ from inference_models.errors import (
     NoModelPackagesAvailableError,
     Rejection,
 )
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.checks import CAN_FORCE, CHECKS
-from inference_models.negotiate.choose import choose_packages, judge
+from inference_models.negotiate.choose import choose_packages, negotiate
 from inference_models.negotiate.request import PackageRequest
 from negotiate.packages import FUSED, MACHINE, SERVER, V, engine, model, package, torch_script
 
@@ -51,9 +52,9 @@ def test_the_text_of_a_failed_negotiation_lists_every_reason_and_the_fewest_step
     with pytest.raises(NoCompatiblePackageError) as caught:
         choose_packages(candidates, PackageRequest(backends=frozenset({BackendType.ONNX})), machine)
     lines = str(caught.value).splitlines()
-    assert lines[0] == "no package of 'm' can run here (2 packages, 2 rejected)."
+    assert lines[0] == "m: none of 2 packages can run here."
     assert "  you asked for  backend onnx, any quantization, device=auto" in lines
-    assert lines[-1] == '  fewest steps   7c20: pip install "inference-models[onnx-cpu]"'
+    assert '  fewest steps   1. pip install "onnxruntime>=1.19"' in lines
     native = [(item.package_id, item.check) for item in caught.value.rejections if item.runtime is None]
     assert native == [("7c20", "runtime"), ("9d11", "trust"), ("9d11", "runtime")]
 
@@ -67,8 +68,8 @@ def test_an_unknown_architecture_is_a_reason_with_the_nearest_name() -> None:
 
 
 def test_an_unknown_task_is_a_reason_and_code_packages_need_neither() -> None:
-    ((_, reasons), *_) = judge(model(package("p"), task=None), PackageRequest(), MACHINE)
-    assert reasons[0].needs == "a family for yolov8 that does a task (model_config.json names none)"
+    refused = negotiate(model(package("p"), task=None), PackageRequest(), MACHINE).verdicts[0]
+    assert refused.rejections[0].needs == "a family for yolov8 that does a task (model_config.json names none)"
     code = model(package("p", backend=BackendType.CUSTOM), architecture="custom", task=None)
     assert choose_packages(code, PackageRequest(), MACHINE).packages
 
@@ -224,33 +225,33 @@ class TestForce:
         }
 
 
-def test_every_check_runs_once_on_every_candidate_and_fixes_are_tried_at_most_twice(monkeypatch) -> None:
+def test_checks_run_once_on_every_candidate_and_only_where_they_could_refuse(monkeypatch) -> None:
     from inference_models.negotiate import checks
 
-    calls = 0
+    calls = Counter()
 
     def counted(function):
         def wrapper(case):
-            nonlocal calls
-            calls += 1
+            calls[function.__name__] += 1
             return function(case)
 
-        wrapper.__name__ = function.__name__
         return wrapper
 
-    monkeypatch.setattr(checks, "CHECKS", tuple(replace(item, function=counted(item.function)) for item in CHECKS))
-    request = PackageRequest(batch_size=(64, 64), device="cuda:3")
+    table = tuple(replace(item, function=counted(item.function)) for item in CHECKS)
+    monkeypatch.setattr(
+        checks, "_checks_of", lambda runtime: [item for item in table if runtime in (item.only or {runtime})]
+    )
     counts = []
     for count in (50, 500):
-        checks._checks_of.cache_clear()
-        checks._decided_by.cache_clear()
-        calls = 0
-        judge(model(*(torch_script(f"p{index}") for index in range(count))), request, MACHINE)
-        counts.append(calls)
-    checks._checks_of.cache_clear()
-    checks._decided_by.cache_clear()
-    assert counts[1] == 10 * counts[0]
-    assert counts[0] <= 50 * 3 * len(CHECKS)
+        calls.clear()
+        negotiate(
+            model(*(torch_script(f"p{index}") for index in range(count))), PackageRequest(batch_size=(64, 64)), MACHINE
+        )
+        counts.append(dict(calls))
+    assert counts[1] == {name: 10 * number for name, number in counts[0].items()}
+    assert set(counts[0].values()) == {50}
+    assert {"check_batch_size", "check_torch_version", "check_trust"} <= set(counts[0])
+    assert not {"check_package_id", "check_capabilities", "check_features", "check_opset"} & set(counts[0])
 
 
 def test_this_machine_is_probed_without_importing_a_runtime() -> None:

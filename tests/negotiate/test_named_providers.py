@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from inference_models.entities import BackendType
-from inference_models.negotiate.choose import judge
+from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.request import PackageRequest
 from negotiate.packages import MACHINE, SERVER, model, package
 
@@ -15,19 +15,18 @@ WITHOUT = {"runtimes": {**MACHINE.runtimes, BackendType.ONNX: None}, "execution_
 
 
 def reasons(environment, *providers):
-    (_, found), *_ = judge(
-        model(package()), PackageRequest(execution_providers=providers), replace(environment, **WITHOUT)
-    )
-    return [(reason.check, reason.needs, reason.found, reason.fix) for reason in found]
+    request = PackageRequest(execution_providers=providers)
+    refused = negotiate(model(package()), request, replace(environment, **WITHOUT)).verdicts[0]
+    return [(reason.check, reason.needs, reason.found, reason.fix) for reason in refused.rejections]
 
 
 @pytest.mark.parametrize(
     ("environment", "name", "fix"),
     [
-        (MACHINE, "CPUExecutionProvider", 'pip install "inference-models[onnx-cpu]"'),
+        (MACHINE, "CPUExecutionProvider", 'pip install "onnxruntime>=1.19"'),
         (MACHINE, "CUDAExecutionProvider", None),
-        (SERVER, "CUDAExecutionProvider", 'pip install "inference-models[onnx-gpu]"'),
-        (SERVER, "TensorrtExecutionProvider", 'pip install "inference-models[onnx-gpu]"'),
+        (SERVER, "CUDAExecutionProvider", 'pip install "onnxruntime-gpu>=1.19"'),
+        (SERVER, "TensorrtExecutionProvider", 'pip install "onnxruntime-gpu>=1.19"'),
         (MACHINE, "OpenVINOExecutionProvider", "pip install onnxruntime-openvino"),
         (MACHINE, "CoreMLExecutionProvider", None),
     ],

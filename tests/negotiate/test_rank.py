@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
+from inference_models.backends import known_runtimes
 from inference_models.entities import BackendType, ONNXPackageDetails, Quantization, TRTPackageDetails
-from inference_models.negotiate.candidate import Candidate, candidates_of
-from inference_models.negotiate.checks import Case
+from inference_models.negotiate.case import Candidate, Case, candidates_of
 from inference_models.negotiate.nms_fusion import FusionWish
-from inference_models.negotiate.rank import RANKING, RUNTIME_ORDER, rank, ranked
+from inference_models.negotiate.rank import RANKING, rank, ranked
 from inference_models.negotiate.request import PackageRequest
 from negotiate.packages import (
     BUILT_ON,
@@ -37,7 +37,7 @@ def test_the_order_of_runtimes_is_the_declared_one() -> None:
     packages = [package(kind.value, backend=kind) for kind in BackendType]
     expected = ["trt", "onnx", "torch", "torch-script", "hugging-face", "openvino", "litert", "coreml"]
     assert order(*packages)[:8] == expected
-    assert order(*packages) == [kind.value for kind in RUNTIME_ORDER]
+    assert order(*packages) == [kind.value for kind in known_runtimes()]
 
 
 def test_a_package_made_for_a_runtime_comes_before_one_it_only_reads() -> None:

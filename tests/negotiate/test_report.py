@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
-from inference_models.entities import BackendType
+from inference_models.entities import BackendType, MemoryProfile, ModelMetadata, ONNXPackageDetails
 from inference_models.errors import NoModelPackagesAvailableError
+from inference_models.machine.environment import Environment, Gpu
+from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.make_report import make_report
+from inference_models.negotiate.report import NegotiationReport, as_plain
 from inference_models.negotiate.request import PackageRequest
 from negotiate.negotiations import CATS, NOTHING, ONLY_ONNX, SCENES, report_of
 
@@ -88,6 +95,12 @@ def test_a_report_is_one_json_object_with_the_documented_keys(name: str) -> None
     assert read["schema_version"] == 1
 
 
+def report(
+    request: PackageRequest, model: ModelMetadata = CATS, environment: Environment = ONLY_ONNX
+) -> NegotiationReport:
+    return make_report(negotiate(model, request, environment))
+
+
 def at(value: object, path: str) -> list[dict[str, object]]:
     """Everything at a path of keys, through lists; what is null is left out."""
     found = [value]
@@ -120,17 +133,15 @@ def test_the_best_comes_first_and_ranks_count_what_would_run() -> None:
 
 
 def test_what_the_wishes_exclude_is_told_with_its_reason() -> None:
-    report = make_report(CATS, PackageRequest(backends=frozenset({BackendType.TORCH_SCRIPT})), ONLY_ONNX)
-    assert report.would_run is None
-    checks = {item.backend: [reason.check for reason in item.rejections] for item in report.package("7c20").candidates}
+    told = report(PackageRequest(backends=frozenset({BackendType.TORCH_SCRIPT})))
+    assert told.would_run is None
+    checks = {item.backend: [reason.check for reason in item.rejections] for item in told.package("7c20").candidates}
     assert checks[BackendType.ONNX] == ["backend"]
 
 
 def test_a_package_that_was_forced_runs_and_keeps_its_reasons() -> None:
-    machine = ONLY_ONNX
-    request = PackageRequest(package_id="7c20", device="cuda:0")
-    assert make_report(CATS, request, machine).would_run is None
-    forced = make_report(CATS, PackageRequest(package_id="7c20", device="cuda:0", force=True), machine)
+    assert report(PackageRequest(package_id="7c20", device="cuda:0")).would_run is None
+    forced = report(PackageRequest(package_id="7c20", device="cuda:0", force=True))
     assert forced.would_run.reason == "package id"
     assert forced.package("7c20").candidates[0].rejections
     assert "although it needs" in str(forced)
@@ -151,9 +162,30 @@ def test_no_url_of_a_file_is_in_a_report() -> None:
 
 
 def test_a_thousand_packages_are_told_in_a_screen() -> None:
-    from dataclasses import replace
-
     many = [replace(CATS.model_packages[0], package_id=f"{number:08x}") for number in range(1000)]
-    text = str(make_report(replace(CATS, model_packages=many), PackageRequest(), NOTHING))
+    text = str(report(PackageRequest(), replace(CATS, model_packages=many), NOTHING))
     assert len(text.splitlines()) < 30
     assert "trt fp16, like 999 more" in text
+
+
+@pytest.mark.parametrize(
+    ("value", "plain"),
+    [
+        (None, None),
+        (True, True),
+        (0.5, 0.5),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+        (Version("1.2.0"), "1.2.0"),
+        (Path("a") / "b", "a/b"),
+        (frozenset({BackendType.TRT, BackendType.ONNX}), ["onnx", "trt"]),
+        ((BackendType.ONNX, ["x"]), ["onnx", ["x"]]),
+        ({BackendType.ONNX: Version("1.0")}, {"onnx": "1.0"}),
+        (ONNXPackageDetails(17), {"opset": 17, "incompatible_providers": None}),
+        (MemoryProfile(peak_vram_mb={1: 512}), {"peak_vram_mb": {"1": 512}}),
+        (Gpu(name="L4", memory=24), {"name": "L4", "compute_capability": None, "memory": 24}),
+    ],
+)
+def test_facts_are_plain_values(value: object, plain: object) -> None:
+    assert as_plain(value) == plain
+    assert json.loads(json.dumps(as_plain(value), allow_nan=False)) == plain

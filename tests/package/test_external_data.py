@@ -5,17 +5,16 @@ import os
 import pytest
 
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.external_data import check_external_data
-from inference_models.package.onnx_file import read_onnx_bytes
+from inference_models.package.onnx_file import check_external_data, parse_onnx
 from package.onnx_models import external, small_model
 
 LINE = "m.onnx: tensor 'e' at byte {} has its values in a file that is not opened.\nneeds {}; found: {}"
 
 
-def model_with(tensor):
+def model_with(tensor, folder):
     model = small_model()
     model.graph.initializer.append(tensor)
-    return read_onnx_bytes(model.SerializeToString(), where="m.onnx")
+    return parse_onnx(model.SerializeToString(), folder / "m.onnx")
 
 
 @pytest.fixture
@@ -27,16 +26,17 @@ def folder(tmp_path):
 
 
 def test_a_plain_file_of_the_folder_is_accepted(folder):
-    check_external_data(model_with(external()), folder)
-    check_external_data(model_with(external(offset="4", length="12", checksum="x")), folder)
+    check_external_data(model_with(external(), folder))
+    check_external_data(model_with(external(offset="4", length="12", checksum="x"), folder))
     (folder / "sub").mkdir()
     (folder / "sub" / "w.bin").write_bytes(bytes(16))
-    check_external_data(model_with(external(location="sub/w.bin")), folder)
+    check_external_data(model_with(external(location="sub/w.bin"), folder))
 
 
-def refused(model, folder, needs, found):
+def refused(tensor, folder, needs, found):
+    model = model_with(tensor, folder)
     with pytest.raises(CorruptedModelPackageError) as caught:
-        check_external_data(model, folder)
+        check_external_data(model)
     assert str(caught.value) == LINE.format(model.external[0].position, needs, found)
 
 
@@ -60,27 +60,27 @@ def refused(model, folder, needs, found):
     ],
 )
 def test_every_name_that_is_not_plain_is_refused(folder, location):
-    refused(model_with(external(location=location)), folder, "a plain name inside the package folder", ascii(location))
+    refused(external(location=location), folder, "a plain name inside the package folder", ascii(location))
 
 
 def test_a_link_is_refused_whether_it_leads_in_or_out(folder):
     (folder / "out.bin").symlink_to(folder.parent / "outside.bin")
-    refused(model_with(external(location="out.bin")), folder, "regular files", "'out.bin' is a link")
+    refused(external(location="out.bin"), folder, "regular files", "'out.bin' is a link")
     (folder / "in.bin").symlink_to(folder / "data.bin")
-    refused(model_with(external(location="in.bin")), folder, "regular files", "'in.bin' is a link")
+    refused(external(location="in.bin"), folder, "regular files", "'in.bin' is a link")
     (folder / "sub").symlink_to(folder.parent)
-    refused(model_with(external(location="sub/outside.bin")), folder, "regular files", "'sub/outside.bin' is a link")
+    refused(external(location="sub/outside.bin"), folder, "regular files", "'sub/outside.bin' is a link")
 
 
 def test_a_hard_link_is_refused(folder):
     os.link(folder.parent / "outside.bin", folder / "hard.bin")
-    refused(model_with(external(location="hard.bin")), folder, "a file with one name", "'hard.bin' has 2 (hard links)")
+    refused(external(location="hard.bin"), folder, "a file with one name", "'hard.bin' has 2 (hard links)")
 
 
 def test_what_is_no_regular_file_is_refused(folder):
     os.mkfifo(folder / "pipe")
-    refused(model_with(external(location="pipe")), folder, "regular files", "'pipe' is none")
-    refused(model_with(external(location="no.bin")), folder, "the file 'no.bin'", "No such file or directory")
+    refused(external(location="pipe"), folder, "regular files", "'pipe' is none")
+    refused(external(location="no.bin"), folder, "the file 'no.bin'", "No such file or directory")
 
 
 @pytest.mark.parametrize(
@@ -95,14 +95,14 @@ def test_what_is_no_regular_file_is_refused(folder):
     ],
 )
 def test_a_range_beyond_the_file_and_unknown_entries_are_refused(folder, entries, needs, found):
-    refused(model_with(external(**entries)), folder, needs, found)
+    refused(external(**entries), folder, needs, found)
 
 
 def test_two_locations_are_refused(folder):
     tensor = external()
     tensor.external_data.add(key="location", value="../outside.bin")
     refused(
-        model_with(tensor),
+        tensor,
         folder,
         "location, offset, length and checksum, each at most once",
         "'location', 'location'",
@@ -112,4 +112,4 @@ def test_two_locations_are_refused(folder):
 def test_a_tensor_that_says_external_and_no_more_is_refused(folder):
     tensor = external()
     del tensor.external_data[:]
-    refused(model_with(tensor), folder, "a location", "none")
+    refused(tensor, folder, "a location", "none")

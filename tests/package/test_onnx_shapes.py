@@ -6,14 +6,20 @@ import onnxruntime
 import pytest
 
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.package.onnx_file import read_onnx_file
 from inference_models.package.onnx_shapes import with_free_input_dims
 from package.onnx_models import small_model
 
-GOOD = small_model().SerializeToString()
+
+@pytest.fixture
+def good(tmp_path):
+    path = tmp_path / "weights.onnx"
+    path.write_bytes(small_model().SerializeToString())
+    return read_onnx_file(path)
 
 
-def test_only_shapes_change():
-    changed = onnx.load_from_string(with_free_input_dims(GOOD, {"x": (None, 3, 300, None)}))
+def test_only_shapes_change(good):
+    changed = onnx.load_from_string(with_free_input_dims(good, {"x": (None, 3, 300, None)}))
     expected = small_model()
     shape = expected.graph.input[0].type.tensor_type.shape
     for dimension, value in zip(shape.dim, (None, 3, 300, None), strict=True):
@@ -25,14 +31,14 @@ def test_only_shapes_change():
     assert changed == expected
 
 
-def test_nothing_to_change_in_the_inputs_leaves_them():
-    changed = onnx.load_from_string(with_free_input_dims(GOOD, {}))
+def test_nothing_to_change_in_the_inputs_leaves_them(good):
+    changed = onnx.load_from_string(with_free_input_dims(good, {}))
     assert list(changed.graph.input) == list(small_model().graph.input)
 
 
 def test_centerface_takes_other_sizes_then(centerface_onnx):
     data = centerface_onnx.read_bytes()
-    changed = with_free_input_dims(data, {"input.1": (None, 3, None, None)})
+    changed = with_free_input_dims(read_onnx_file(centerface_onnx), {"input.1": (None, 3, None, None)})
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(changed, options, providers=["CPUExecutionProvider"])
@@ -49,9 +55,9 @@ def test_centerface_takes_other_sizes_then(centerface_onnx):
     ("dims", "needs"),
     [({"y": (1,)}, "an input 'y' with 1 sides"), ({"x": (1, 3)}, "an input 'x' with 2 sides")],
 )
-def test_dims_that_do_not_fit_are_refused(dims, needs):
+def test_dims_that_do_not_fit_are_refused(good, dims, needs):
     with pytest.raises(CorruptedModelPackageError) as caught:
-        with_free_input_dims(GOOD, dims)
+        with_free_input_dims(good, dims)
     assert str(caught.value) == (
         f"weights.onnx: free_input_dims does not fit the graph.\nneeds {needs}; found: 'x' with 4 sides"
     )

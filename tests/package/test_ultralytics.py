@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from inference_models.package.onnx_file import read_onnx_bytes
+from inference_models.package.onnx_file import parse_onnx
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
 from package.onnx_models import with_output
 
@@ -10,7 +12,7 @@ TWO = "{0: 'cat', 1: \"dog's\"}"
 
 
 def hints(shape, metadata, **kw):
-    return read_ultralytics(read_onnx_bytes(with_output(shape, metadata, **kw).SerializeToString(), where="m.onnx"))
+    return read_ultralytics(parse_onnx(with_output(shape, metadata, **kw).SerializeToString(), Path("m.onnx")))
 
 
 def test_a_full_export_says_everything():

@@ -115,7 +115,9 @@ def test_two_runtimes_on_one_package_are_compared(host: hosted.Hosted, weights: 
     report = compare(request=PackageRequest(device="cpu"))
     row = row_of(report, "a1", "openvino")
     assert row.passed
-    assert row.certificate.subject.runtime_version == str(find_backend(BackendType.OPENVINO).installed_version())
+    assert row.certificate.subject.runtime_version == str(
+        find_backend(BackendType.OPENVINO).RUNTIME.installed_version()
+    )
     assert row.certificate.deviation.matched == 36
     # OpenVINO 2026.4 and ONNX Runtime 1.32 add up in another order.
     assert row.certificate.deviation.max_score < 1e-5
@@ -123,7 +125,7 @@ def test_two_runtimes_on_one_package_are_compared(host: hosted.Hosted, weights: 
 
 def _has_openvino() -> bool:
     backend = find_backend(BackendType.OPENVINO)
-    return backend is not None and backend.installed_version() is not None
+    return backend is not None and backend.RUNTIME.installed_version() is not None
 
 
 def test_a_catalogue_model_passes_in_every_runtime(pplcnet_onnx: Path, catalogue_home: Path) -> None:

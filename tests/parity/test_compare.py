@@ -18,8 +18,9 @@ from inference_models.parity.compare import (
 )
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
 from inference_models.predictions.detections import Detections
-from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.key_points import KeyPoints
+from inference_models.predictions.masks import InstancesRLEMasks
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
 
 BOXES = [[0, 0, 100, 100], [200, 0, 300, 50], [0, 200, 40, 300]]

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 MODEL = "host:m"
 IMAGE = np.full((64, 64, 3), 200, np.uint8)
 ONNX_ONLY = PackageRequest(backends=(BackendType.ONNX,), quantizations=frozenset(Quantization))
-VERSION = find_backend(BackendType.ONNX).installed_version()
+VERSION = find_backend(BackendType.ONNX).RUNTIME.installed_version()
 NEEDS = f"needs a parity certificate of these files in onnx {VERSION} on cpu"
 FIX = f"inference-models parity {MODEL}"
 

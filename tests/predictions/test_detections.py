@@ -183,7 +183,7 @@ def test_lists_of_different_lengths_cannot_be_written() -> None:
     assert str(caught.value) == (
         "this Detections has no rows to write: its fields differ in length.\n"
         "needs fields of one length; found: xyxy 3, class_id 2, confidence 3, bboxes_metadata 1\n"
-        "give every field one entry per box"
+        "give every field one entry per object"
     )
 
 

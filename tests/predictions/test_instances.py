@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from inference_models.errors import InvalidParameterError
-from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+from inference_models.predictions.instances import InstanceDetections
+from inference_models.predictions.masks import InstancesRLEMasks
 from optional import torch
 
 MASKS = np.zeros((2, 6, 8), bool)

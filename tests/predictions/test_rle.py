@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from inference_models.errors import InvalidParameterError
-from inference_models.predictions.instances import InstancesRLEMasks
+from inference_models.predictions.masks import InstancesRLEMasks
 from inference_models.predictions.rle import (
     compress_counts,
     count_runs,

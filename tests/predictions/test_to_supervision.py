@@ -12,8 +12,9 @@ import pytest
 
 from inference_models.errors import MissingDependencyError
 from inference_models.predictions.detections import Detections
-from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
+from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.key_points import KeyPoints
+from inference_models.predictions.masks import InstancesRLEMasks
 from optional import torch
 
 supervision = pytest.importorskip("supervision")
@@ -125,7 +126,7 @@ def test_without_supervision_the_error_says_how_to_get_it(monkeypatch: pytest.Mo
     assert str(caught.value) == (
         "predictions cannot be turned into objects of Supervision.\n"
         "needs supervision; found: not installed\n"
-        'pip install "inference-models[supervision]"'
+        'pip install "supervision>=0.29"'
     )
     assert isinstance(caught.value, ImportError)
 

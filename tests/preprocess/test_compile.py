@@ -11,8 +11,9 @@ import pytest
 import skimage.data
 
 from inference_models.entities import PreProcessingOverrides
-from inference_models.errors import InvalidParameterError
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.package.preprocess_spec import Contrast, DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
+from inference_models.preprocess.buffers import MAX_IDLE_BYTES
 from inference_models.preprocess.compile import compile_spec
 from inference_models.preprocess.contrast import enhance
 from inference_models.preprocess.inputs import SourceImage, load_images
@@ -59,26 +60,16 @@ def test_letterbox_equals_opencv(image: np.ndarray, network: str, normalised: bo
     np.testing.assert_allclose(one(spec, image), expected, rtol=6e-8, atol=6e-8)
 
 
+FLAGS = {"nearest": "NEAREST", "linear": "LINEAR", "cubic": "CUBIC", "area": "AREA", "lanczos": "LANCZOS4"}
+
+
 @pytest.mark.parametrize("mode", [ResizeMode.LETTERBOX, ResizeMode.STRETCH])
-@pytest.mark.parametrize(
-    ("name", "flag"),
-    [
-        ("nearest", cv2.INTER_NEAREST),
-        ("linear", cv2.INTER_LINEAR),
-        ("cubic", cv2.INTER_CUBIC),
-        ("area", cv2.INTER_AREA),
-        ("lanczos", cv2.INTER_LANCZOS4),
-    ],
-)
-def test_every_interpolation_is_the_one_of_opencv(name: str, flag: int, mode: ResizeMode) -> None:
+@pytest.mark.parametrize("name", FLAGS)
+def test_every_interpolation_is_the_one_of_opencv(name: str, mode: ResizeMode) -> None:
     spec = PreprocessSpec(size=(200, 300), resize=mode, interpolation=name, color="bgr")
-    if mode is ResizeMode.STRETCH:
-        np.testing.assert_array_equal(
-            one(spec, BGR), cv2.resize(BGR, (300, 200), interpolation=flag).transpose(2, 0, 1)
-        )
-    else:
-        inside = cv2.resize(BGR, (300, 200), interpolation=flag)  # coffee is 600 x 400: no padding is left
-        np.testing.assert_array_equal(one(spec, BGR), inside.transpose(2, 0, 1))
+    # The picture is 600 x 400, so a letterbox leaves no padding.
+    expected = cv2.resize(BGR, (300, 200), interpolation=getattr(cv2, f"INTER_{FLAGS[name]}"))
+    np.testing.assert_array_equal(one(spec, BGR), expected.transpose(2, 0, 1))
 
 
 @pytest.mark.parametrize("shape", [(30, 40), (1, 1), (1, 300), (300, 1), (2, 500)])
@@ -184,6 +175,26 @@ def test_a_uint8_graph_gets_the_pixels() -> None:
     np.testing.assert_array_equal(one(spec, BGR, dtype="uint8"), letterboxed(BGR, SPEC.size, 114).transpose(2, 0, 1))
 
 
+def test_a_uint8_graph_cannot_be_scaled_for() -> None:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        compile_spec(PreprocessSpec(size=(8, 8), scaling_factor=255), dtype="uint8")
+    assert str(caught.value) == (
+        "the graph takes uint8 pixels, the configuration scales or normalises them.\n"
+        "needs no scaling_factor, mean or std with a uint8 graph; found: scaling_factor=255, mean=None, std=None\n"
+        "correct the package's pre-processing configuration"
+    )
+    compile_spec(PreprocessSpec(size=(8, 8), scaling_factor=1), dtype="uint8")
+
+
+def test_a_dtype_that_holds_no_pixels_is_refused() -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        compile_spec(PreprocessSpec(size=(8, 8)), dtype="int64")
+    assert str(caught.value) == (
+        "a network input of dtype 'int64' cannot be filled with images.\n"
+        "needs float32, float16, uint8; found: 'int64'\nexport the graph with a float32 input"
+    )
+
+
 def test_steps_come_in_order_and_one_call_can_leave_them_out() -> None:
     spec = PreprocessSpec(
         size=(80, 90),
@@ -227,6 +238,7 @@ def test_contrast_of_float_images_works_on_eight_bits() -> None:
         ((320, 416), None, (416, 320), (320, 416)),
         ((320, 416), DynamicSize(32), None, (320, 416)),
         ((320, 416), DynamicSize(32), 500, (512, 512)),
+        ((320, 416), DynamicSize(32), np.int64(100), (128, 128)),
         ((320, 416), DynamicSize(32), (500, 96), (96, 512)),
         ((320, 416), DynamicSize(), (500, 97), (97, 500)),
         (None, DynamicSize(32), None, (416, 608)),
@@ -265,24 +277,12 @@ def test_what_is_no_size_is_refused(value: object) -> None:
     )
 
 
-def test_a_size_may_be_a_numpy_number() -> None:
-    prepared = compile_spec(replace(SPEC, dynamic=DynamicSize(32)))(load_images(BGR), image_size=np.int64(100))
-    assert prepared.batches[0].shape == (1, 3, 128, 128)
-
-
 def test_a_size_that_would_take_gigabytes_is_refused_before_memory_is() -> None:
     with pytest.raises(InvalidParameterError) as caught:
         one(replace(SPEC, dynamic=DynamicSize()), BGR, image_size=20_000)
     assert str(caught.value) == (
         "image_size=20000 is too large.\nneeds at most 67108864 pixels; found: 400000000\ncut the image into tiles"
     )
-
-
-def test_fit_longer_edge_rounds_half_to_even_as_python_does() -> None:
-    spec = PreprocessSpec(size=(50, 100), resize=ResizeMode.FIT_LONGER_EDGE)
-    for height, expected in ((5, 2), (7, 4)):
-        prepared = compile_spec(spec)(load_images(np.zeros((height, 200, 3), np.uint8)))
-        assert prepared.batches[0].shape == (1, 3, expected, 100)
 
 
 def test_a_batch_holds_images_of_all_sizes_in_their_order() -> None:
@@ -309,12 +309,29 @@ def test_an_array_stays_the_callers_until_it_is_released() -> None:
     assert third.batches == []
 
 
-def test_buffers_are_used_again_instead_of_piling_up() -> None:
-    preprocess = compile_spec(SPEC)
-    pixels = 320 * 416
-    for _ in range(5):
-        preprocess(load_images(BGR)).release()
-        assert preprocess._pool.idle_bytes == pixels * 3 * (1 + 1 + 4)  # frame, planes and float32 values
+def test_idle_buffers_do_not_pile_up() -> None:
+    preprocess = compile_spec(replace(SPEC, dynamic=DynamicSize(32)))
+    for side in (320, 320, *range(1024, 3100, 128)):
+        preprocess(load_images(BGR), image_size=side).release()
+        one_call = side * side * 3 * (1 + 1 + 4)  # frame, planes and float32 values
+        assert preprocess._pool.idle_bytes <= (one_call if side == 320 else MAX_IDLE_BYTES)
+
+
+@pytest.mark.parametrize(
+    ("crop", "size", "kept"),
+    [
+        (StaticCrop(10, 90, 0, 100), (100, 200), (20, 0, 160, 100)),
+        (StaticCrop(33, 66, 33, 66), (10, 101), (33, 3, 33, 3)),
+        (StaticCrop(29, 58, 0, 100), (1, 100), (28, 0, 29, 1)),
+        (StaticCrop(99, 100, 99, 100), (1, 1), (0, 0, 1, 1)),
+        (StaticCrop(0, 1, 0, 1), (5, 5), (0, 0, 1, 1)),
+    ],
+)
+def test_a_crop_truncates_to_whole_pixels_and_keeps_at_least_one(
+    crop: StaticCrop, size: tuple[int, int], kept: tuple[int, int, int, int]
+) -> None:
+    transform = compile_spec(PreprocessSpec(size=(8, 8), static_crop=crop)).transform_for(size)
+    assert (*transform.crop_offset, *transform.crop_size[::-1]) == kept
 
 
 def test_the_callers_pixels_are_never_written_to() -> None:

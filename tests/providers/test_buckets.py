@@ -169,7 +169,7 @@ def test_a_page_instead_of_a_manifest_is_refused(web):
 
 @pytest.mark.parametrize("scheme", ["http", "file", "memory"])
 def test_a_manifest_that_never_ends_is_refused(scheme, request, monkeypatch):
-    monkeypatch.setattr("inference_models.providers._manifest_provider.MAX_BYTES", 100)
+    monkeypatch.setattr("inference_models.providers._manifests.MAX_BYTES", 100)
     place, how = place_of(scheme, request)
     text = refused(place, ModelRetrievalError, **how)
     assert "100 bytes" in text

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import sys
 import time
@@ -465,8 +464,8 @@ def test_what_cannot_be_a_repository_is_refused_unasked(hub, provider, odd):
 
 def test_without_the_library_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    provider = importlib.import_module("inference_models.providers.huggingface").open_provider()
+    provider = open_provider("huggingface")
     assert refused(provider, MissingDependencyError) == (
         "models of the Hugging Face Hub cannot be looked up.\n"
-        'needs huggingface_hub>=1.0; found: not installed\npip install "inference-models[hub]"'
+        'needs huggingface_hub>=1.0; found: not installed\npip install "huggingface_hub>=1.0"'
     )

@@ -15,7 +15,7 @@ from inference_models.measure.store import package_digest
 from inference_models.package.class_names import coco_class_names
 from inference_models.package.folder import read_package
 from inference_models.providers import DescribeOptions
-from inference_models.providers.local import open_provider
+from inference_models.providers.local import LocalProvider
 from package.onnx_models import external, small_model, with_output
 from providers.contract import ProviderContract
 
@@ -28,7 +28,7 @@ ULTRALYTICS = {
 
 @pytest.fixture
 def provider():
-    return open_provider()
+    return LocalProvider()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -13,9 +15,13 @@ from inference_models.entities import FileDownloadSpecs, ModelMetadata
 from inference_models.errors import ModelRetrievalError
 from inference_models.providers import (
     DescribeOptions,
+    ProviderRecord,
+    find_record,
     get_model_from_provider,
+    key_variables,
     known_providers,
     open_provider,
+    provider_of_scheme,
     register_model_provider,
 )
 from inference_models.transport.quiet import shown_url
@@ -32,8 +38,38 @@ def described(model_id, api_key, **options):
     return ModelMetadata(model_id, f"{api_key} {sorted(options.items())}", [])
 
 
-def test_files_of_the_folder_are_providers():
-    assert {"local", "wheel"} <= set(known_providers())
+def test_a_file_of_the_folder_is_a_provider_with_a_record():
+    folder = Path(providers.__file__).parent
+    files = {path.stem for path in folder.glob("*.py") if not path.name.startswith("_")}
+    assert files == {"huggingface", "local", "roboflow", "wheel"}
+    assert set(known_providers()) == files | {"az", "file", "fsspec", "gs", "http", "https", "s3"}
+    records = {name: find_record(name) for name in known_providers()}
+    assert {name for name, record in records.items() if record.offline} == {"file", "local", "wheel"}
+    assert {name for name, record in records.items() if not record.remembered} == {"local", "wheel"}
+    assert key_variables() == {"HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "ROBOFLOW_API_KEY"}
+
+
+def test_records_are_read_without_the_http_library():
+    code = (
+        "import sys; from inference_models.providers import *; from inference_models import providers as p\n"
+        "[p.find_record(name) for name in p.known_providers()]; print('httpx' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name"), [("s3", "s3"), ("https", "https"), ("memory", "fsspec"), ("shelf", "plug")]
+)
+def test_a_scheme_belongs_to_the_provider_whose_record_names_it(monkeypatch, scheme, name):
+    class Entry:
+        name = "plug"
+
+        def load(self):
+            return ProviderRecord(open=lambda: None, schemes=("shelf",))
+
+    monkeypatch.setattr(providers, "entry_points", lambda group: [Entry()])
+    assert provider_of_scheme(scheme) == name
 
 
 def test_a_registered_handler_answers_with_key_and_options():

@@ -31,7 +31,7 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
 )
 from inference_models.providers import DescribeOptions
-from inference_models.providers.roboflow import PATH, RoboflowProvider, open_provider
+from inference_models.providers.roboflow import PATH, RoboflowProvider
 from providers.api_answers import MANIFESTS, metadata, package
 from providers.contract import ProviderContract
 from registry.access_clock import Ticking
@@ -55,7 +55,7 @@ def _plain_environment(monkeypatch):
 
 @pytest.fixture
 def provider():
-    with closing(open_provider()) as opened:
+    with closing(RoboflowProvider()) as opened:
         yield opened
 
 
@@ -88,7 +88,7 @@ class TestContract(ProviderContract):
     @pytest.fixture
     def provider(self, tmp_path, monkeypatch):
         write_detector(tmp_path / "library" / "team" / "pets" / "3")
-        with serving(tmp_path / "library") as server, closing(open_provider()) as opened:
+        with serving(tmp_path / "library") as server, closing(RoboflowProvider()) as opened:
             monkeypatch.setenv("ROBOFLOW_API_HOST", server.url)
             yield opened
 
@@ -268,7 +268,13 @@ class TestTheAnswer:
         text = provider.describe("m").model_packages[0].package_artefacts[-1]
         assert (text.file_handle, json.loads(text.text)) == (
             "model_config.json",
-            {"model_architecture": "yolov8", "task_type": "object-detection", "backend_type": "onnx"},
+            {
+                "model_architecture": "yolov8",
+                "task_type": "object-detection",
+                "backend_type": "onnx",
+                "quantization": "fp32",
+                "dynamic_batch_size_supported": True,
+            },
         )
 
     @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 
 from inference_models import AutoModel
 from inference_models.errors import InvalidEnvVariable, ModelNotFoundError
-from inference_models.providers.roboflow import PATH, open_provider
+from inference_models.providers.roboflow import PATH, RoboflowProvider
 from providers.api_answers import metadata, package
 from registry.packages import serving, write_detector
 from scripted_server import answer, scripted
@@ -33,7 +33,7 @@ def _plain_environment(monkeypatch):
 
 @pytest.fixture
 def provider():
-    with closing(open_provider()) as opened:
+    with closing(RoboflowProvider()) as opened:
         yield opened
 
 
@@ -51,7 +51,7 @@ def described(*packages, **facts):
 @contextmanager
 def behind_a_path(prefix, server):
     """The address of a proxy that hands what it is asked below `prefix` to a registry, without the prefix."""
-    port = server.server_address[1]
+    port = server.port
 
     class Proxy(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_arguments):
@@ -69,11 +69,11 @@ def behind_a_path(prefix, server):
                 self.wfile.write(response.read())
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
-        server.public_url = f"http://127.0.0.1:{proxy.server_port}{prefix}"
+        server.answers.public_url = f"http://127.0.0.1:{proxy.server_port}{prefix}"
         thread = threading.Thread(target=proxy.serve_forever, args=(0.02,))
         thread.start()
         try:
-            yield server.public_url
+            yield server.answers.public_url
         finally:
             proxy.shutdown()
             thread.join()

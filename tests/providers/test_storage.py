@@ -127,13 +127,13 @@ def test_a_store_without_its_library_names_the_extra(monkeypatch):
     lines = refused(FsspecStorage(), "gs://shelf/team", MissingDependencyError).split("\n")
     assert lines[0] == "gs:// cannot be read."
     assert lines[1].startswith("needs the fsspec implementation of gs; found: ")
-    assert lines[2] == 'pip install "inference-models[cloud]"'
+    assert lines[2] == "pip install gcsfs"
 
 
 def test_without_fsspec_the_extra_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     assert refused(FsspecStorage(), "az://shelf/team", MissingDependencyError) == (
-        'az:// cannot be read.\nneeds fsspec; found: not installed\npip install "inference-models[cloud]"'
+        "az:// cannot be read.\nneeds fsspec; found: not installed\npip install adlfs"
     )
 
 

@@ -50,13 +50,14 @@ def write_detector(folder: Path, *, score: float = 0.9, **config: object) -> Pat
 
 
 @contextmanager
-def serving(root: Path, *, access: Access | None = None) -> Iterator[RegistryServer]:
+def serving(root: Path, *, access: Access | None = None, public_url: str | None = None) -> Iterator[RegistryServer]:
     """A registry of the packages below `root` on a free port of this machine."""
-    server = RegistryServer(PackageLibrary(root), access=access)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    server = RegistryServer(PackageLibrary(root), access=access, public_url=public_url)
+    thread = threading.Thread(target=server.run)
     thread.start()
     try:
         yield server
     finally:
-        server.stop(grace=1.0)
-        thread.join(5)
+        server.stop()
+        thread.join(15)
+        assert not thread.is_alive()

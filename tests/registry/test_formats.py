@@ -39,7 +39,7 @@ def test_openvino_ir_is_served_by_a_registry_and_answers_like_onnx(
     library: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with serving(library) as server:
-        monkeypatch.setenv("ROBOFLOW_API_HOST", f"http://127.0.0.1:{server.server_address[1]}")
+        monkeypatch.setenv("ROBOFLOW_API_HOST", server.url)
         graph = AutoModel.from_pretrained("roboflow:pets", api_key="k", model_package_id="graph")
         ir = AutoModel.from_pretrained("roboflow:pets", api_key="k", model_package_id="ir")
     assert (graph.resolved_model.backend, ir.resolved_model.backend) == ("onnx", "openvino")

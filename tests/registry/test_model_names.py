@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from contextlib import closing
 
 import numpy as np
@@ -13,10 +12,8 @@ from inference_models.errors import ModelNotFoundError
 from inference_models.providers import open_provider
 from inference_models.registry.library import PackageLibrary
 from inference_models.registry.manifest_writer import write_manifest
-from inference_models.registry.model_names import PlacedPackage, models_of
 from registry.packages import serving, write_detector
 
-YOLO, RESNET = {"modelArchitecture": "yolov8"}, {"modelArchitecture": "resnet"}
 SHELF = {
     "faces": {},
     "3": {},
@@ -64,7 +61,7 @@ def shelf(tmp_path_factory):
 def test_every_package_is_in_exactly_one_model(shelf):
     models = list(PackageLibrary(shelf).models())
     assert {model.model_id: len(model.packages) for model in models} == MODELS
-    folders = [package.folder for model in models for package in model.packages]
+    folders = [package.described.folder for model in models for package in model.packages]
     assert sorted(folders) == sorted(SHELF)
 
 
@@ -111,17 +108,3 @@ def test_a_nested_model_loads_by_its_name_from_both(shelf, monkeypatch, tmp_path
             served = float(model(image)[0].confidence[0])
     with AutoModel.from_pretrained(f"{shelf.as_uri()}#team/birds/2") as model:
         assert float(model(image)[0].confidence[0]) == served == pytest.approx(0.55)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_order_in_which_folders_are_found_changes_nothing(seed):
-    placed = [PlacedPackage("a/1", YOLO), PlacedPackage("a/x", YOLO), PlacedPackage("a/y", YOLO, "a/y")]
-    expected = {"a/1": [placed[0]], "a": [placed[1]], "a/y": [placed[2]]}
-    shuffled = random.Random(seed).sample(placed, 3)
-    assert models_of(shuffled) == expected
-
-
-def test_different_models_side_by_side_are_models_of_their_own():
-    placed = [PlacedPackage("a/x", YOLO), PlacedPackage("a/y", RESNET), PlacedPackage("a/1", YOLO)]
-    assert models_of(placed) == {"a/1": [placed[2]], "a/x": [placed[0]], "a/y": [placed[1]]}
-    assert models_of([]) == {}

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
-from inference_models.tasks.classification import ClassificationModel, MultiLabelClassificationModel
+from inference_models.tasks.classification import ClassificationModel
+from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from optional import torch
 
 

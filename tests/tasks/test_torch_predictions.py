@@ -52,11 +52,14 @@ def package(folder: Path, backend: str, *, task: str, answer: np.ndarray, size: 
     return folder
 
 
+def loaded(folder: Path, **options: object) -> object:
+    return AutoModel.from_pretrained(folder, device="cpu", **torch_graphs.consent(folder), **options)
+
+
 def pair(tmp_path: Path, task: str, answer: np.ndarray) -> tuple[object, object]:
     """The model on ONNX Runtime and on PyTorch."""
     return tuple(
-        AutoModel.from_pretrained(package(tmp_path / backend, backend, task=task, answer=answer), device="cpu")
-        for backend in ("onnx", "torch-script")
+        loaded(package(tmp_path / backend, backend, task=task, answer=answer)) for backend in ("onnx", "torch-script")
     )
 
 
@@ -88,7 +91,7 @@ class TestDetection:
     @pytest.mark.parametrize("kind", ["numpy", "torch"])
     def test_the_kind_of_array_can_be_fixed(self, tmp_path: Path, kind: str) -> None:
         folder = package(tmp_path, "torch-script", task="object-detection", answer=ROWS)
-        (found,) = AutoModel.from_pretrained(folder, device="cpu", arrays=kind)(IMAGES[0])
+        (found,) = loaded(folder, arrays=kind)(IMAGES[0])
         assert isinstance(found.xyxy, np.ndarray if kind == "numpy" else torch.Tensor)
 
     def test_supervision_drawing_and_json_take_them(self, tmp_path: Path) -> None:
@@ -144,7 +147,7 @@ def test_real_answers_of_yolox_give_the_same_boxes_from_tensors(shared_data: Pat
     torch_graphs.describe_package(tmp_path, names=model.class_names, inference=inference, **stated)
     network_module = torch_graphs.Rows(torch.from_numpy(np.array(raw.outputs[0])))
     torch_graphs.save_archive(network_module, tmp_path / "weights.torchscript", example=(1, 3, 416, 416))
-    (found,) = AutoModel.from_pretrained(tmp_path, device="cpu")(path)
+    (found,) = loaded(tmp_path)(path)
     assert len(found) == len(expected) > 0
     # torch 2.13.0 and NumPy 2.4 raise e to a power by other code: 1e-5 of a coordinate up to 640.
     np.testing.assert_allclose(found.numpy().xyxy, expected.xyxy, rtol=TOLERANCE, atol=1e-3)
@@ -179,10 +182,10 @@ class TestClassification:
 
 def test_a_static_batch_serves_any_number_of_images(tmp_path: Path) -> None:
     folder = package(tmp_path / "open", "torch-script", task="classification", answer=LOGITS)
-    expected = AutoModel.from_pretrained(folder, device="cpu")(IMAGES).numpy()
+    expected = loaded(folder)(IMAGES).numpy()
     config = json.loads((folder / "inference_config.json").read_text())
     (folder / "inference_config.json").write_text(json.dumps({**config, "forward_pass": {"static_batch_size": 2}}))
-    model = AutoModel.from_pretrained(folder, device="cpu")
+    model = loaded(folder)
     assert model._runner.session.inputs[0].shape[0] == 2
     assert model(IMAGES).numpy() == expected
 
@@ -199,7 +202,7 @@ def test_the_network_sees_what_pre_processing_made(tmp_path: Path) -> None:
     }
     torch_graphs.describe_package(tmp_path, names=NAMES, inference=inference, **stated)
     torch_graphs.save_archive(Mean(), tmp_path / "weights.torchscript")
-    found = AutoModel.from_pretrained(tmp_path, device="cpu")(IMAGES[1]).numpy()
+    found = loaded(tmp_path)(IMAGES[1]).numpy()
     red_green = cv2.mean(IMAGES[1])[2:0:-1]
     # OpenCV 5.0 sums in float64, torch 2.13.0 in float32.
     np.testing.assert_allclose(found.confidence[0], np.divide(red_green, 255), atol=TOLERANCE)
@@ -210,7 +213,7 @@ def test_scores_that_come_straight_from_the_network_may_be_written_to(tmp_path: 
     config = json.loads((folder / "inference_config.json").read_text())
     config["post_processing"]["fused"] = True
     (folder / "inference_config.json").write_text(json.dumps(config))
-    model = AutoModel.from_pretrained(folder, device="cpu")
+    model = loaded(folder)
     scores = model(IMAGES[0]).confidence
     scores += 1
     np.testing.assert_allclose(model(IMAGES[0]).numpy().confidence, LOGITS, atol=TOLERANCE)

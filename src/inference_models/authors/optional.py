@@ -5,14 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from inference_models.backends import known_runtimes
 from inference_models.errors import MissingDependencyError
-
-INSTALL = {
-    "onnxruntime": 'pip install "inference-models[onnx-cpu]"',
-    "pycuda": "pip install pycuda",
-    "tensorrt": "pip install tensorrt",
-    "torch": 'pip install "inference-models[torch]"',
-}
 
 
 def import_or_none(name: str) -> Any:
@@ -34,5 +28,11 @@ def require(name: str, *, needed_for: str) -> Any:
     except ImportError as exc:
         found = "not installed" if isinstance(exc, ModuleNotFoundError) and exc.name == name else str(exc)
         raise MissingDependencyError(
-            f"{needed_for} cannot be used here.", needs=name, found=found, fix=INSTALL[name]
+            f"{needed_for} cannot be used here.", needs=name, found=found, fix=_install(name)
         ) from exc
+
+
+def _install(name: str) -> str:
+    """The command of the runtime that brings a library, or that of its own name."""
+    own = (item.install for item in known_runtimes().values() if item.library is not None and item.library.name == name)
+    return next(filter(None, own), f"pip install {name}")

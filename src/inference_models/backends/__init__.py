@@ -1,53 +1,77 @@
-"""One file per runtime. A backend knows arrays; never images, classes or thresholds."""
+"""One file per runtime. A backend knows arrays; never images, classes or thresholds.
+
+A module of this package, or one that another distribution registers as an entry point of the group
+`inference_models.backends` under the name of its runtime, is a backend when it has a record `RUNTIME` and a function
+`open_session`. Nothing else has to know of it.
+"""
 
 from __future__ import annotations
 
 import importlib
+import logging
 import pkgutil
 from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, cast
 
-from inference_models.entities import BackendType
+from inference_models.backends import undriven
+from inference_models.entities import BACKEND_PLUGINS
 
 if TYPE_CHECKING:
-    from importlib.metadata import EntryPoint
+    from collections.abc import Mapping
 
+    from inference_models.backends.runtime import Runtime
     from inference_models.backends.session import Backend
+    from inference_models.entities import BackendType
 
-ENTRY_POINT_GROUP = "inference_models.backends"
-_NOT_BACKENDS = frozenset({"batching", "feeds", "imports", "onnx_graph", "onnx_providers", "session", "torch_session"})
+_log = logging.getLogger("inference-models")
+
+
+def find_backend(runtime: BackendType) -> Backend | None:
+    """The module that drives `runtime`, or None when there is none here or in a plug-in."""
+    return _backends().get(runtime)
+
+
+def find_runtime(runtime: BackendType) -> Runtime | None:
+    """The record of a runtime, whether something here drives it or not; None: nothing is known of it."""
+    return known_runtimes().get(runtime)
 
 
 @cache
-def find_backend(backend: BackendType) -> Backend | None:
-    """The module that runs packages of `backend`, or None when there is none here or in a plug-in."""
-    name = backend.value.replace("-", "_")
-    if name in _built_in():
-        return cast("Backend", importlib.import_module(f"{__name__}.{name}"))
-    entry = _plugins().get(backend.value)
-    return None if entry is None else cast("Backend", entry.load())
+def known_runtimes() -> Mapping[BackendType, Runtime]:
+    """The records of all runtimes, by type and in their declared order."""
+    records = {record.type: record for record in undriven.RUNTIMES}
+    records |= {kind: backend.RUNTIME for kind, backend in _backends().items()}
+    return dict(sorted(records.items(), key=lambda item: item[1].order))
 
 
 @cache
 def runtimes_for(package_format: BackendType) -> tuple[BackendType, ...]:
     """The runtimes that open packages of a format: its own first, then the others that read it."""
-    others = (kind for kind in BackendType if kind is not package_format and package_format in formats_of(kind))
+    others = (kind for kind, record in known_runtimes().items() if package_format in record.reads)
     return (package_format, *others)
 
 
-def formats_of(runtime: BackendType) -> tuple[BackendType, ...]:
-    """The formats of packages that `runtime` opens; empty when nothing here drives it."""
-    backend = find_backend(runtime)
-    # A plug-in written before runtimes could read foreign formats states none.
-    return () if backend is None else getattr(backend, "READS", (runtime,))
+@cache
+def known_devices() -> tuple[str, ...]:
+    """Every kind of device that a runtime computes on; `cpu` first."""
+    return tuple(dict.fromkeys(["cpu", *(kind for item in known_runtimes().values() for kind in item.devices or ())]))
+
+
+def forget_backends() -> None:
+    """Look for backends again at the next question: a plug-in was installed while this process ran."""
+    for remembered in (_backends, known_runtimes, runtimes_for, known_devices):
+        remembered.cache_clear()
 
 
 @cache
-def _built_in() -> frozenset[str]:
-    return frozenset(info.name for info in pkgutil.iter_modules(__path__)) - _NOT_BACKENDS
-
-
-@cache
-def _plugins() -> dict[str, EntryPoint]:
-    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+def _backends() -> Mapping[BackendType, Backend]:
+    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+    found = {module.RUNTIME.type: cast("Backend", module) for module in modules if hasattr(module, "RUNTIME")}
+    for entry in entry_points(group=BACKEND_PLUGINS):
+        try:
+            plugin = cast("Backend", entry.load())
+            found.setdefault(plugin.RUNTIME.type, plugin)
+        except Exception as exc:  # noqa: BLE001 - code of others; one plug-in must not take all models away
+            _log.warning("the backend plug-in %r cannot be used: %s", entry.name, exc)
+    return found

@@ -6,41 +6,42 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from inference_models.errors import EnvironmentConfigurationError, MissingDependencyError
-from inference_models.machine.libraries import LIBRARIES
 from inference_models.machine.probe_child import SHELL
 
 if TYPE_CHECKING:
-    from packaging.version import Version
+    from inference_models.backends.runtime import Runtime
 
 
-def import_runtime(module: str, packages: str, *, installed: Version | None, requires: str, install: str) -> Any:
-    """The module of that name.
+def import_runtime(runtime: Runtime, packages: str) -> Any:
+    """The module of a runtime's own library.
 
     Args:
-        module: What is imported.
+        runtime: One that has a library.
         packages: The packages it is needed for, for example `ONNX`.
-        installed: Version of the distribution, by its metadata.
-        requires: Requirement on the distribution.
-        install: The command that installs it.
 
     Raises:
         MissingDependencyError: it is not installed.
         EnvironmentConfigurationError: it is installed and cannot be imported.
     """
+    library = runtime.libraries[0]
+    module, installed = library.module, runtime.installed_version()
     imported, error = _attempt(module)
-    problem = _lacking(imported, module) if error is None else _words(error)
+    problem = _lacking(imported, library.attribute) if error is None else _words(error)
     if problem is None:
         return imported
     if installed is None:
         hint = "" if _is_absent(module, error) else f", and a module {module!r} that cannot be used: {problem}"
         raise MissingDependencyError(
-            f"{packages} packages cannot run here.", needs=requires, found=f"not installed{hint}", fix=install
+            f"{packages} packages cannot run here.",
+            needs=runtime.requires,
+            found=f"not installed{hint}",
+            fix=runtime.install,
         ) from error
     raise EnvironmentConfigurationError(
         f"{module} {installed} is installed and cannot be imported.",
-        needs=f"a working {requires}",
+        needs=f"a working {runtime.requires}",
         found=problem,
-        fix=install.replace("install", "install --force-reinstall", 1),
+        fix=(runtime.install or "").replace("install", "install --force-reinstall", 1),
     ) from error
 
 
@@ -51,9 +52,8 @@ def _attempt(module: str) -> tuple[Any, Exception | None]:
         return None, exc
 
 
-def _lacking(imported: Any, module: str) -> str | None:
+def _lacking(imported: Any, attribute: str | None) -> str | None:
     """What is wrong with a runtime that can still be imported though it is half uninstalled; None: nothing."""
-    attribute = next((library.attribute for library in LIBRARIES.values() if library.module == module), None)
     return None if attribute is None or hasattr(imported, attribute) else SHELL.format(attribute)
 
 

@@ -22,20 +22,20 @@ import logging
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
-from packaging.version import Version
 
 from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
 from inference_models.backends.imports import error_text, first_line, import_runtime
 from inference_models.backends.onnx_graph import weights_file
+from inference_models.backends.runtime import THREADS, Runtime
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
 from inference_models.machine.hardware import usable_cpus
+from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
 from inference_models.package.text_files import removed
 
@@ -48,12 +48,24 @@ if TYPE_CHECKING:
 
     Shapes = tuple[tuple[int, ...], ...]
 
-TYPE = BackendType.LITERT
-READS = (BackendType.LITERT,)
-REQUIRES = "ai-edge-litert>=1.2"
-INSTALL = 'pip install "inference-models[litert]"'
+RUNTIME = Runtime(
+    type=BackendType.LITERT,
+    order=70,
+    libraries=(
+        Library(
+            "litert",
+            "ai_edge_litert.interpreter",
+            ("ai-edge-litert", "ai-edge-litert-nightly"),
+            deadline=20.0,
+            attribute="Interpreter",
+        ),
+    ),
+    requires="ai-edge-litert>=1.2",
+    install='pip install "ai-edge-litert>=1.2"',
+    devices=("cpu",),
+    settings=frozenset({THREADS}),
+)
 WEIGHTS = "weights.tflite"
-DISTRIBUTIONS = ("ai-edge-litert", "ai-edge-litert-nightly")
 IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every such file."""
 MAX_SHAPES = 4
@@ -65,16 +77,6 @@ _PRIVATE = re.compile(r"unresolved custom op: (\S+?)\.(?:\s|$)|\((Flex\w+)\)")
 _log = logging.getLogger("inference-models")
 
 
-def installed_version() -> Version | None:
-    """Version of LiteRT from its metadata; None when it is not installed."""
-    for name in DISTRIBUTIONS:
-        try:
-            return Version(version(name))
-        except PackageNotFoundError:
-            continue
-    return None
-
-
 def open_session(request: SessionRequest) -> LiteRtSession:
     """An opened graph.
 
@@ -83,9 +85,7 @@ def open_session(request: SessionRequest) -> LiteRtSession:
         CorruptedModelPackageError: the file is no such graph, is damaged, or needs operators LiteRT does not have.
         EnvironmentConfigurationError: a device other than the CPU was asked for.
     """
-    runtime = import_runtime(
-        "ai_edge_litert.interpreter", "LiteRT", installed=installed_version(), requires=REQUIRES, install=INSTALL
-    )
+    runtime = import_runtime(RUNTIME, "LiteRT")
     _check_device(request)
     path = weights_file(request, WEIGHTS)
     # Read and not mapped: a mapped file that somebody overwrites ends the process.
@@ -324,14 +324,14 @@ def _refuse(where: str, exc: Exception) -> NoReturn:
     if private is not None:
         name = private[1] or private[2]
         raise CorruptedModelPackageError(
-            f"{where}: LiteRT {installed_version()} does not have the operator {name!r}.",
+            f"{where}: LiteRT {RUNTIME.installed_version()} does not have the operator {name!r}.",
             needs="a graph of LiteRT's own operators",
             found=f"the private operator {name!r}",
             fix=f"convert the model again without {name!r}, or run it with the library it was made for",
         ) from exc
     raise CorruptedModelPackageError(
-        f"{where}: LiteRT {installed_version()} cannot open the graph.",
+        f"{where}: LiteRT {RUNTIME.installed_version()} cannot open the graph.",
         needs="a graph this runtime supports",
         found=first_line(exc),
-        fix="export or fetch the file again, or update the runtime: " + f'pip install -U "{REQUIRES}"',
+        fix="export or fetch the file again, or update the runtime: " + f'pip install -U "{RUNTIME.requires}"',
     ) from exc

@@ -13,11 +13,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from packaging.version import Version
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inference_models.arrays import TensorSpec
 from inference_models.backends.feeds import CLOSED, check_feeds
+from inference_models.backends.runtime import Runtime
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
 
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import SessionRequest
 
-TYPE = BackendType.NULL
-READS = (BackendType.NULL,)
-REQUIRES = "numpy"
-INSTALL = "pip install numpy"
+RUNTIME = Runtime(type=BackendType.NULL, order=120, devices=("cpu",))
 GRAPH = "graph.json"
 
 
@@ -48,11 +45,6 @@ class _Graph(BaseModel):
 
     inputs: tuple[_Tensor, ...]
     outputs: tuple[_Tensor, ...]
-
-
-def installed_version() -> Version | None:
-    """Always there."""
-    return Version(np.__version__)
 
 
 def open_session(request: SessionRequest) -> NullSession:

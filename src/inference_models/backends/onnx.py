@@ -12,16 +12,14 @@ from __future__ import annotations
 import importlib
 import logging
 import os
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-
-from packaging.version import Version
 
 from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
 from inference_models.backends.imports import first_line, import_runtime
 from inference_models.backends.onnx_graph import guarded_graph
 from inference_models.backends.onnx_providers import CPU, choose_providers, device_of
+from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS, Runtime
 from inference_models.entities import BackendType
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -29,29 +27,51 @@ from inference_models.errors import (
     ModelRuntimeError,
 )
 from inference_models.machine.hardware import usable_cpus
+from inference_models.machine.libraries import Library
+from inference_models.package.onnx_shapes import with_free_input_dims
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from inference_models.arrays import Array, NumpyArray
-    from inference_models.backends.onnx_graph import OnnxGraph
     from inference_models.backends.onnx_providers import Provider
     from inference_models.backends.session import SessionRequest
+    from inference_models.package.onnx_file import OnnxFile
 
-TYPE = BackendType.ONNX
-READS = (BackendType.ONNX,)
-REQUIRES = "onnxruntime>=1.19"
-INSTALL = 'pip install "inference-models[onnx-cpu]"'
+RUNTIME = Runtime(
+    type=BackendType.ONNX,
+    order=20,
+    libraries=(
+        Library(
+            "onnxruntime",
+            "onnxruntime",
+            (
+                "onnxruntime",
+                "onnxruntime-gpu",
+                "onnxruntime-openvino",
+                "onnxruntime-directml",
+                "onnxruntime-silicon",
+                "onnxruntime-rocm",
+                "onnxruntime-migraphx",
+                "onnxruntime-qnn",
+                "onnxruntime-cann",
+                "onnxruntime-training",
+                "ort-nightly",
+                "ort-nightly-gpu",
+            ),
+            deadline=20.0,
+            attribute="get_available_providers",
+        ),
+    ),
+    requires="onnxruntime>=1.19",
+    install='pip install "onnxruntime>=1.19"',
+    devices=("cpu", "cuda", "mps", "coreml", "directml"),
+    settings=frozenset({EXECUTION_PROVIDERS, THREADS}),
+)
+"""The distributions all put their files into the same package, `onnxruntime`."""
 NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Variable that ONNX Runtime reads when it is loaded."""
 
-DISTRIBUTIONS = (
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-directml",
-    "onnxruntime-silicon",
-)
 _DTYPES = {
     "tensor(bfloat16)": "bfloat16",
     "tensor(bool)": "bool",
@@ -87,16 +107,6 @@ _EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
 _log = logging.getLogger("inference-models")
 
 
-def installed_version() -> Version | None:
-    """Version of whichever ONNX Runtime distribution is installed; None when there is none."""
-    for name in DISTRIBUTIONS:
-        try:
-            return Version(version(name))
-        except PackageNotFoundError:
-            continue
-    return None
-
-
 def open_session(request: SessionRequest) -> OnnxSession:
     """An opened graph.
 
@@ -118,14 +128,14 @@ def open_session(request: SessionRequest) -> OnnxSession:
 class _Opening:
     """One graph on its way into ONNX Runtime."""
 
-    def __init__(self, runtime: Any, graph: OnnxGraph, request: SessionRequest) -> None:
+    def __init__(self, runtime: Any, graph: OnnxFile, request: SessionRequest) -> None:
         self._runtime = runtime
         self._graph = graph
         self._request = request
         dims = request.free_input_dims
         self._any_errors: tuple[type[Exception], ...] = (*_errors(_OPEN_ERRORS), RuntimeError, ValueError)
         self._graph_errors: tuple[type[Exception], ...] = (*_errors(_OPEN_ERRORS), UnicodeDecodeError)
-        self._source = graph.with_free_input_dims(dims) if dims else str(graph.path)
+        self._source = with_free_input_dims(graph, dims) if dims else str(graph.path)
 
     def with_providers(self, providers: Sequence[Provider]) -> Any:
         """A session whose first provider is the first of `providers`, or with `allow_fallback` another one."""
@@ -180,7 +190,7 @@ class _Opening:
             f"{self._graph.path.name}: ONNX Runtime {self._runtime.__version__} cannot open the graph.",
             needs="a graph this runtime supports",
             found=first_line(exc),
-            fix="export the model again, or update the runtime: " + f'pip install -U "{REQUIRES}"',
+            fix="export the model again, or update the runtime: " + f'pip install -U "{RUNTIME.requires}"',
         )
 
 
@@ -245,7 +255,7 @@ class OnnxSession:
 def _import_runtime() -> Any:
     # Recent official builds send telemetry unless they are told not to before they are loaded. Who wants it sets 0.
     os.environ.setdefault(NO_TELEMETRY, "1")
-    return import_runtime("onnxruntime", "ONNX", installed=installed_version(), requires=REQUIRES, install=INSTALL)
+    return import_runtime(RUNTIME, "ONNX")
 
 
 def _tensor_spec(node: Any) -> TensorSpec:

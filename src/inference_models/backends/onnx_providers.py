@@ -31,26 +31,37 @@ CUDA = "CUDAExecutionProvider"
 DIRECTML = "DmlExecutionProvider"
 OPENVINO = "OpenVINOExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
+INSTALL_GPU = 'pip install "onnxruntime-gpu>=1.19"'
 PROVIDER_OF_DEVICE = {"coreml": COREML, "cpu": CPU, "cuda": CUDA, "directml": DIRECTML, "mps": COREML}
 """What runs on a device, by the part of its name before the colon."""
-NUMBERED = frozenset({CUDA, DIRECTML, TENSORRT})
+ON_NVIDIA = frozenset({CUDA, TENSORRT})
+NUMBERED = frozenset({*ON_NVIDIA, DIRECTML})
 """Providers that take the number of a device as their option `device_id`."""
-
+NOT_LOCAL = frozenset({"AzureExecutionProvider"})
+"""Providers that send the images to somebody else's computer."""
+_NAMES = """
+    ACL ArmNN Azure CPU CUDA CANN CoreML Dml Dnnl MIGraphX NvTensorRTRTX Nnapi OpenVINO QNN ROCM Rknpu Tensorrt Tvm
+    VSINPU VitisAI WebGpu Xnnpack
+"""
+PROVIDERS = tuple(f"{name}ExecutionProvider" for name in _NAMES.split())
+"""Names that builds of ONNX Runtime know, from the list of its source."""
 _DEVICE_OF_PROVIDER = {
     "AzureExecutionProvider": "cpu",
-    COREML: "coreml",
-    CPU: "cpu",
-    CUDA: "cuda",
     DIRECTML: "directml",
     "DnnlExecutionProvider": "cpu",
-    OPENVINO: "openvino",
     TENSORRT: "cuda",
     "XnnpackExecutionProvider": "cpu",
 }
-_INSTALL = {
-    CUDA: 'pip uninstall -y onnxruntime && pip install "inference-models[onnx-gpu]"',
-    DIRECTML: "pip uninstall -y onnxruntime && pip install onnxruntime-directml",
+"""Kind of device of those that are not called after it."""
+# The builds of ONNX Runtime overwrite each other's files, so the one that is there has to go first.
+_REPLACE = "pip uninstall -y onnxruntime && "
+BUILDS = {
+    CUDA: (("linux x86_64", "win32"), _REPLACE + INSTALL_GPU),
+    DIRECTML: (("win32",), _REPLACE + "pip install onnxruntime-directml"),
+    OPENVINO: (("linux x86_64", "win32"), _REPLACE + "pip install onnxruntime-openvino"),
+    TENSORRT: (("linux x86_64", "win32"), _REPLACE + INSTALL_GPU),
 }
+"""Execution provider to the systems for which there is a build with it, and the command that installs it."""
 _VARIABLE = "ONNXRUNTIME_EXECUTION_PROVIDERS"
 _log = logging.getLogger("inference-models")
 
@@ -94,7 +105,7 @@ def _chosen(request: SessionRequest, available: Sequence[str]) -> list[Provider]
         f"device {request.device!r} cannot be used through ONNX Runtime here.",
         needs=" or ".join(sorted(PROVIDER_OF_DEVICE)) if provider is None else provider[0],
         found=", ".join(available),
-        fix=_INSTALL.get(PROVIDER_OF_DEVICE.get(kind, ""), "device='cpu'"),
+        fix=BUILDS.get(PROVIDER_OF_DEVICE.get(kind, ""), ((), "device='cpu'"))[1],
     )
 
 

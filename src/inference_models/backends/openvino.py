@@ -24,20 +24,19 @@ import logging
 import re
 import sys
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
-
-from packaging.version import Version
 
 from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
 from inference_models.backends.imports import error_text, import_runtime
 from inference_models.backends.onnx_graph import WEIGHTS as ONNX_WEIGHTS
 from inference_models.backends.onnx_graph import guarded_graph, weights_file
+from inference_models.backends.runtime import THREADS, Runtime
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
 from inference_models.machine.hardware import usable_cpus
+from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
 from inference_models.package.text_files import removed
 
@@ -51,12 +50,17 @@ if TYPE_CHECKING:
 Names: TypeAlias = "tuple[Sequence[str], Sequence[str]]"
 """What the file calls inputs and outputs."""
 
-TYPE = BackendType.OPENVINO
-READS = (BackendType.OPENVINO, BackendType.ONNX)
-REQUIRES = "openvino>=2025.0"
-INSTALL = 'pip install "inference-models[openvino]"'
+RUNTIME = Runtime(
+    type=BackendType.OPENVINO,
+    reads=(BackendType.ONNX,),
+    order=60,
+    libraries=(Library("openvino", "openvino", ("openvino", "openvino-nightly"), deadline=20.0, attribute="Core"),),
+    requires="openvino>=2025.0",
+    install='pip install "openvino>=2025.0"',
+    devices=("cpu", "gpu", "npu"),
+    settings=frozenset({THREADS}),
+)
 XML, BIN = "weights.xml", "weights.bin"
-DISTRIBUTIONS = ("openvino", "openvino-nightly")
 TELEMETRY = "openvino_telemetry"
 """Module that `openvino` imports and does without where it is missing."""
 
@@ -84,16 +88,6 @@ _importing = Lock()
 _log = logging.getLogger("inference-models")
 
 
-def installed_version() -> Version | None:
-    """Version of OpenVINO from its metadata; None when it is not installed."""
-    for name in DISTRIBUTIONS:
-        try:
-            return Version(version(name))
-        except PackageNotFoundError:
-            continue
-    return None
-
-
 def import_openvino() -> Any:
     """The module `openvino`, imported so that nothing is sent and nothing is written.
 
@@ -102,7 +96,7 @@ def import_openvino() -> Any:
         EnvironmentConfigurationError: it is installed and cannot be imported.
     """
     with _importing, _without_telemetry():
-        return import_runtime("openvino", "OpenVINO", installed=installed_version(), requires=REQUIRES, install=INSTALL)
+        return import_runtime(RUNTIME, "OpenVINO")
 
 
 def open_session(request: SessionRequest) -> OpenVinoSession:
@@ -256,7 +250,7 @@ def _read_onnx(core: Any, request: SessionRequest) -> tuple[Path, Any, Names]:
         model = core.read_model(str(graph.path))
     except (RuntimeError, UnicodeDecodeError) as exc:
         raise graph.removed() or _unreadable(graph.path.name, exc) from exc
-    names = [spec.name for spec in graph.file.inputs], [spec.name for spec in graph.file.outputs]
+    names = [spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs]
     return graph.path, model, names
 
 
@@ -336,10 +330,10 @@ def _first_of(devices: Sequence[str]) -> list[str]:
 
 def _unreadable(where: str, exc: Exception) -> CorruptedModelPackageError:
     return CorruptedModelPackageError(
-        f"{where}: OpenVINO {installed_version()} cannot open the graph.",
+        f"{where}: OpenVINO {RUNTIME.installed_version()} cannot open the graph.",
         needs="a graph this runtime supports",
         found=_reason(exc),
-        fix="export the model again, or update the runtime: " + f'pip install -U "{REQUIRES}"',
+        fix="export the model again, or update the runtime: " + f'pip install -U "{RUNTIME.requires}"',
     )
 
 

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from packaging.version import Version
-
     from inference_models.arrays import Array, Shape, TensorSpec
-    from inference_models.entities import BackendType
+    from inference_models.backends.runtime import Runtime
+    from inference_models.package.onnx_file import OnnxFile
 
 
 class Session(Protocol):
@@ -77,6 +76,8 @@ class SessionRequest:
     """Take another device or execution provider where the one that was chosen cannot be used."""
     free_input_dims: Mapping[str, Shape] = field(default_factory=dict)
     """Input shapes that replace those stored in the graph, for graphs exported with a wrong static shape."""
+    graph: OnnxFile | None = None
+    """What was read of `weights.onnx` earlier in this load; None: a backend that needs it reads it."""
     input_hint: InputHint | None = None
     """For runtimes whose files hold no shapes; the others ignore it."""
     module: ModuleBuilder | None = None
@@ -86,16 +87,8 @@ class SessionRequest:
 class Backend(Protocol):
     """A module of `inference_models.backends`, or one that another distribution registers."""
 
-    TYPE: BackendType
-    READS: tuple[BackendType, ...]
-    """Formats of packages this runtime opens, its own first."""
-    REQUIRES: str
-    """Requirement on the runtime's distribution, for example `onnxruntime>=1.19`."""
-    INSTALL: str
-    """The command that installs it."""
-
-    def installed_version(self) -> Version | None:
-        """Version of the runtime, read from metadata without importing it; None when absent."""
+    RUNTIME: Runtime
+    """What is known of it without importing anything."""
 
     def open_session(self, request: SessionRequest) -> Session:
         """An opened graph.

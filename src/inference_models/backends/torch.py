@@ -22,9 +22,13 @@ import struct
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from inference_models.backends import torch_session
 from inference_models.backends.imports import import_runtime
+from inference_models.backends.runtime import THREADS, Runtime
 from inference_models.backends.torch_session import (
+    DEVICES,
+    INSTALL,
+    REQUIRES,
+    TORCH,
     Network,
     TorchSession,
     choose_device,
@@ -45,10 +49,15 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array
     from inference_models.backends.session import ModuleBuilder, SessionRequest
 
-TYPE = BackendType.TORCH
-READS = (BackendType.TORCH,)
-REQUIRES = torch_session.REQUIRES
-INSTALL = torch_session.INSTALL
+RUNTIME = Runtime(
+    type=BackendType.TORCH,
+    order=30,
+    libraries=(TORCH,),
+    requires=REQUIRES,
+    install=INSTALL,
+    devices=DEVICES,
+    settings=frozenset({THREADS}),
+)
 SAFE = ("weights.safetensors", "model.safetensors")
 PICKLED = ("weights.pth", "weights.pt")
 PROGRAM = "weights.pt2"
@@ -78,8 +87,6 @@ _READ_ERRORS = (
 """What the reader of tensors raises for damaged files."""
 _RUN_ERRORS = (IndexError, RuntimeError, ValueError)
 
-installed_version = torch_session.installed_version
-
 
 def open_session(request: SessionRequest) -> TorchSession:
     """A network with the weights of the package.
@@ -92,7 +99,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         ModelImplementationNotFoundError: the family has no network to put them into.
         EnvironmentConfigurationError: the device that was asked for cannot be used.
     """
-    torch = import_runtime("torch", "PyTorch", installed=installed_version(), requires=REQUIRES, install=INSTALL)
+    torch = import_runtime(RUNTIME, "PyTorch")
     path = _weights_file(request)
     if request.module is None:
         raise ModelImplementationNotFoundError(

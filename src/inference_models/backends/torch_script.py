@@ -1,7 +1,7 @@
 """TorchScript: archives in `weights.torchscript`, run by the interpreter inside PyTorch, without Python code.
 
-The archive is read before any of it runs, and refused where it holds what networks do not need; see
-`inference_models.package.torchscript_code` for what that gives and what it does not. Checked against PyTorch 2.13.
+An archive is a program, and reading one can already run it: who calls this has made sure that it may run (see
+`inference_models.package.formats.needs_consent`). Checked against PyTorch 2.13.
 
 PyTorch marks TorchScript as deprecated and still reads it; its warning is for those who write archives, so it is not
 passed on.
@@ -10,12 +10,18 @@ passed on.
 from __future__ import annotations
 
 import importlib
+import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from inference_models.backends import torch_session
 from inference_models.backends.imports import import_runtime
+from inference_models.backends.onnx_graph import weights_file
+from inference_models.backends.runtime import THREADS, Runtime
 from inference_models.backends.torch_session import (
+    DEVICES,
+    INSTALL,
+    REQUIRES,
+    TORCH,
     Network,
     TorchSession,
     choose_device,
@@ -25,21 +31,24 @@ from inference_models.backends.torch_session import (
 )
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, MissingDependencyError
-from inference_models.package.torchscript_file import read_archive_code
+from inference_models.machine.libraries import Library
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.backends.session import SessionRequest
 
-TYPE = BackendType.TORCH_SCRIPT
-READS = (BackendType.TORCH_SCRIPT,)
-REQUIRES = torch_session.REQUIRES
-INSTALL = torch_session.INSTALL
+RUNTIME = Runtime(
+    type=BackendType.TORCH_SCRIPT,
+    order=40,
+    libraries=(TORCH, Library("torchvision", "torchvision", ("torchvision",))),
+    requires=REQUIRES,
+    install=INSTALL,
+    devices=DEVICES,
+    settings=frozenset({THREADS}),
+)
 WEIGHTS = "weights.torchscript"
 _DTYPES = {"torch.bfloat16": "bfloat16", "torch.float16": "float16"}
-
-installed_version = torch_session.installed_version
 
 
 def open_session(request: SessionRequest) -> TorchSession:
@@ -49,15 +58,11 @@ def open_session(request: SessionRequest) -> TorchSession:
 
     Raises:
         MissingDependencyError: PyTorch is not installed, or torchvision, whose operators the archive needs.
-        CorruptedModelPackageError: the file is no archive, does not run on what the package states, or holds
-            what networks do not need.
+        CorruptedModelPackageError: the file is no archive, or does not run on what the package states.
         EnvironmentConfigurationError: the device that was asked for cannot be used.
     """
-    torch = import_runtime("torch", "TorchScript", installed=installed_version(), requires=REQUIRES, install=INSTALL)
-    path = request.files[WEIGHTS]
-    code = read_archive_code(path, torch)
-    if "ops.torchvision." in code:
-        _import_torchvision()
+    torch = import_runtime(RUNTIME, "TorchScript")
+    path = weights_file(request, WEIGHTS)
     device = choose_device(request, torch)
     if device == "cpu":
         use_threads(request, torch)
@@ -80,11 +85,14 @@ def _load(path: Path, device: str, torch: Any) -> Any:
             warnings.simplefilter("ignore", DeprecationWarning)
             module = torch.jit.load(str(path), map_location=device).eval()
     except (RuntimeError, ValueError) as exc:
+        if "torchvision::" in str(exc) and sys.modules.get("torchvision") is None:
+            _import_torchvision()  # registers its operators
+            return _load(path, device, torch)
         raise CorruptedModelPackageError(
             f"{path.name}: PyTorch {torch.__version__} cannot open the archive.",
-            needs="an archive of this version of PyTorch or an older one",
+            needs="an archive that torch.jit.save of this version of PyTorch or an older one wrote",
             found=first_line(exc),
-            fix=f'pip install -U "{REQUIRES}"',
+            fix=f'export the model again, or pip install -U "{REQUIRES}"',
         ) from exc
     for parameter in module.parameters():
         parameter.requires_grad_(False)
@@ -92,9 +100,8 @@ def _load(path: Path, device: str, torch: Any) -> Any:
 
 
 def _input_names(module: Any, path: Path) -> tuple[str, ...]:
-    arguments = [
-        item for item in module.forward.schema.arguments if item.name != "self" and not item.has_default_value()
-    ]
+    # The first one is the module, whatever the author called it.
+    arguments = [item for item in module.forward.schema.arguments[1:] if not item.has_default_value()]
     if arguments and all(str(item.type) == "Tensor" for item in arguments):
         return tuple(item.name for item in arguments)
     raise CorruptedModelPackageError(

@@ -15,11 +15,9 @@ until then `outputs` is empty.
 from __future__ import annotations
 
 import logging
+import os
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
-
-from packaging.version import Version
 
 from inference_models.arrays import TensorSpec, is_torch, to_torch
 from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
@@ -29,6 +27,7 @@ from inference_models.errors import (
     ModelRuntimeError,
 )
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
+from inference_models.machine.libraries import Library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,21 +35,16 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array, Shape
     from inference_models.backends.session import InputHint, SessionRequest
 
+TORCH = Library("torch", "torch", ("torch",), deadline=60.0, attribute="Tensor")
+"""From a cold disk or over a network, reading PyTorch's libraries alone takes longer than all others need."""
 REQUIRES = "torch>=2.6"
-INSTALL = 'pip install "inference-models[torch]"'
+INSTALL = 'pip install "torch>=2.6" safetensors'
+DEVICES = ("cpu", "cuda", "mps")
 BFLOAT16 = "bfloat16"
 _TRIED_BATCH = 2
 _LONGEST_REASON = 300
 _OUT_OF_MEMORY = "out of memory"
 _log = logging.getLogger("inference-models")
-
-
-def installed_version() -> Version | None:
-    """Version of PyTorch from its metadata; None when it is not installed."""
-    try:
-        return Version(version("torch"))
-    except PackageNotFoundError:
-        return None
 
 
 def choose_device(request: SessionRequest, torch: Any) -> str:
@@ -124,6 +118,7 @@ class TorchSession:
         self._device = torch.device(network.device)
         self._dtype = getattr(torch, network.dtype)
         self._running_on = network.device
+        self._process = os.getpid()
         self._inputs = network.specs(hint)
         self._outputs: tuple[TensorSpec, ...] = ()
         if hint is not None and hint.example is not None and len(self._inputs) == 1:
@@ -159,6 +154,8 @@ class TorchSession:
         if network is None:
             raise ModelRuntimeError(CLOSED)
         check_feeds(self._inputs, feeds)
+        if self._process != os.getpid():
+            self._start_in_fork()
         answers = self._answers(network, [feeds[spec.name] for spec in self._inputs])
         if not self._outputs:
             self._outputs = tuple(
@@ -169,6 +166,12 @@ class TorchSession:
     def close(self) -> None:
         """Drop the network; memory goes back when the runs under way have ended."""
         self._network = None
+
+    def _start_in_fork(self) -> None:
+        # A fork has none of the threads that PyTorch believes to have, and a run that hands them work never ends.
+        self._torch.set_num_threads(1)
+        self._process = os.getpid()
+        _log.warning("The model was loaded before this process was forked: it runs with one thread here.")
 
     def _answers(self, network: Network, feeds: Sequence[Array]) -> list[Array]:
         try:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
+import threading
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from inference_models.cache import inventory
 from inference_models.cache.download import Wanted, download
 from inference_models.cache.locks import claimed
 from inference_models.cache.manifest import (
-    FORMAT,
     Damage,
     Manifest,
     find_difference,
@@ -24,7 +25,6 @@ from inference_models.cache.partial import new_partial, stored_bytes
 from inference_models.cache.progress import Progress, shown_progress
 from inference_models.cache.source import as_range_source
 from inference_models.cache.stamps import Stamps
-from inference_models.cache.termination import ended_by_exception
 from inference_models.cache.workspace import own_name, private_folder, sweep
 from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs
 from inference_models.files.digest import CHUNK, RunningDigest, file_digest, open_quietly, text_sha256
@@ -34,9 +34,10 @@ from inference_models.files.names import MANIFEST_NAME
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from types import FrameType
 
     from inference_models.cache.blobs import BlobIndex
-    from inference_models.cache.package_key import PackageKey
+    from inference_models.cache.manifest import PackageKey
     from inference_models.cache.partial import Partial
     from inference_models.cache.progress import ProgressCallback
     from inference_models.cache.source import AnySource
@@ -83,7 +84,7 @@ class Installation:
         shown = shown_progress() if progress is None else nullcontext(progress)
         with (
             suppress(_StoredByOthersError),
-            ended_by_exception(),
+            _ended_by_exception(),
             shown as report,
             self._claimed(report),
             private_folder(self.root / "tmp") as desk,
@@ -188,7 +189,6 @@ class Installation:
     def _commit(self, files: list[FileFacts], desk: Path) -> None:
         key = self.key
         manifest = Manifest(
-            format=FORMAT,
             provider=key.provider,
             model_id=key.model_id,
             package_id=key.package_id,
@@ -271,3 +271,21 @@ def _copy(place: Path, target: Path, digest: RunningDigest) -> None:
             writer.write(chunk)
         writer.flush()
         os.fsync(writer.fileno())
+
+
+@contextmanager
+def _ended_by_exception() -> Iterator[None]:
+    """SIGTERM raises `SystemExit` in the block, where it would have killed the process; else nothing changes."""
+    ours = threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if not ours:
+        yield
+        return
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:  # noqa: ARG001 - the signature of a handler
+    raise SystemExit(128 + number)

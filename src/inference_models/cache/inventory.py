@@ -9,8 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference_models.cache.manifest import Damage, Manifest, find_damage, read_manifest
-from inference_models.cache.package_key import PackageKey
+from inference_models.cache.manifest import Damage, Manifest, PackageKey, find_damage, read_manifest
 from inference_models.cache.stamps import Stamps
 from inference_models.errors import BaseInferenceModelsError
 from inference_models.files.durable import make_private_folder

@@ -7,13 +7,13 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs, Sha256
 from inference_models.files.digest import file_digest, text_sha256
-from inference_models.files.names import MANIFEST_NAME, is_portable_handle
+from inference_models.files.names import MANIFEST_NAME, check_model_id, check_package_id, is_portable_handle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,11 +21,22 @@ if TYPE_CHECKING:
     from inference_models.cache.stamps import Stamps
     from inference_models.entities import ArtefactSpecs
 
-FORMAT = 3
-"""Format 1 had no MD5, format 2 no checksum of itself; both are still read."""
-OLDEST_FORMAT = 1
-_CHECKED_SINCE = 3
+FORMAT: Final = 3
 MAX_MANIFEST_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class PackageKey:
+    """What tells any two packages apart."""
+
+    provider: str
+    model_id: str
+    package_id: str
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be part of a folder name, before anything touches the disk."""
+        check_model_id(self.model_id)
+        check_package_id(self.package_id)
 
 
 class Manifest(BaseModel):
@@ -33,13 +44,14 @@ class Manifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
-    format: int = Field(ge=OLDEST_FORMAT, le=FORMAT)
+    format: Literal[3] = FORMAT
     provider: str
     model_id: str
     package_id: str
     files: list[FileFacts]
     checksum: Sha256 | None = None
-    """SHA-256 of the rest, so that damage to a hash in here is not taken for damage to the file it belongs to."""
+    """SHA-256 of the rest, so that damage to a hash in here is not taken for damage to the file it belongs to; None
+    until it is written."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +87,8 @@ def read_manifest(directory: Path) -> Manifest | Damage:
         return Damage(MANIFEST_NAME, exc.strerror or type(exc).__name__)
     except ValidationError:
         return Damage(MANIFEST_NAME, "not a manifest of this format")
-    unchecked = manifest.checksum is None and manifest.format < _CHECKED_SINCE
-    if unchecked or manifest.checksum == _checksum(manifest):
-        return manifest
-    return Damage(MANIFEST_NAME, "its checksum does not match")
+    right = manifest.checksum == _checksum(manifest)
+    return manifest if right else Damage(MANIFEST_NAME, "its checksum does not match")
 
 
 def find_damage(directory: Path, manifest: Manifest, stamps: Stamps) -> list[Damage]:

@@ -11,32 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from inference_models.files.durable import write_hint
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 MAX_STAMPS_BYTES = 8 << 20
-_seen_here: dict[Path, dict[str, Stamp]] = {}
+_seen_here: dict[Path, dict[str, list[int | str]]] = {}
 """Stamps of this process, by package folder: all there is where the cache folder cannot be written."""
-
-
-@dataclass(frozen=True)
-class Stamp:
-    """Facts about a file that change when anybody writes to it. The change time cannot be set back by a program."""
-
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-    inode: int
-    sha256: str
-
-    @classmethod
-    def of(cls, status: os.stat_result, sha256: str) -> Stamp:
-        """The stamp of a file of this status whose content has this hash."""
-        return cls(status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, sha256)
 
 
 @dataclass
@@ -45,21 +25,21 @@ class Stamps:
 
     path: Path
     folder: Path
-    known: dict[str, Stamp] = field(default_factory=dict)
+    known: dict[str, list[int | str]] = field(default_factory=dict)
     changed: bool = False
 
     @classmethod
     def read(cls, path: Path, folder: Path) -> Stamps:
         """The stamps of the package in `folder`; none when they are missing, damaged, or of another boot."""
-        return cls(path, folder, {**_parse(path), **_seen_here.get(folder, {})})
+        return cls(path, folder, {**_read(path), **_seen_here.get(folder, {})})
 
     def holds(self, handle: str, status: os.stat_result, sha256: str) -> bool:
         """Whether the file was hashed as it is now, with this result."""
-        return self.known.get(handle) == Stamp.of(status, sha256)
+        return self.known.get(handle) == _stamp(status, sha256)
 
     def add(self, handle: str, status: os.stat_result, sha256: str) -> None:
         """Remember that a file of this status was hashed, with this result."""
-        self.known[handle] = _seen_here.setdefault(self.folder, {})[handle] = Stamp.of(status, sha256)
+        self.known[handle] = _seen_here.setdefault(self.folder, {})[handle] = _stamp(status, sha256)
         self.changed = True
 
     def save(self) -> None:
@@ -67,7 +47,7 @@ class Stamps:
         if not self.changed or not boot_id() or not _writable(self.path.parent):
             return
         self.changed = False
-        write_hint(self.path, _text(self.known).encode())
+        write_hint(self.path, json.dumps({"boot": boot_id(), "files": self.known}).encode())
 
 
 @cache
@@ -78,22 +58,18 @@ def boot_id() -> str:
     return ""
 
 
-def _text(known: Mapping[str, Stamp]) -> str:
-    files = {
-        handle: [stamp.size, stamp.mtime_ns, stamp.ctime_ns, stamp.inode, stamp.sha256]
-        for handle, stamp in known.items()
-    }
-    return json.dumps({"boot": boot_id(), "files": files})
+def _stamp(status: os.stat_result, sha256: str) -> list[int | str]:
+    """What changes when anybody writes to a file; a program cannot set the change time back."""
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, sha256]
 
 
-def _parse(path: Path) -> dict[str, Stamp]:
+def _read(path: Path) -> dict[str, list[int | str]]:
+    """Stamps of this boot; what is damaged is equal to no stamp."""
     try:
         with path.open("rb") as stream:
             content = json.loads(stream.read(MAX_STAMPS_BYTES))
-        if not boot_id() or content["boot"] != boot_id():
-            return {}
-        return {str(handle): Stamp(*facts) for handle, facts in content["files"].items()}
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return dict(content["files"]) if boot_id() and content["boot"] == boot_id() else {}
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return {}
 
 

@@ -13,14 +13,21 @@ from typing import TYPE_CHECKING
 from inference_models.cache import inventory
 from inference_models.cache.blobs import BlobIndex
 from inference_models.cache.install import Installation
-from inference_models.cache.manifest import Damage, find_damage, find_difference, read_manifest
-from inference_models.cache.package_key import PackageKey
+from inference_models.cache.manifest import (
+    Damage,
+    Manifest,
+    PackageKey,
+    find_damage,
+    find_difference,
+    read_manifest,
+    regular_file,
+)
 from inference_models.cache.stamps import Stamps
 from inference_models.config import cache_directory
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError, RetryError
 from inference_models.files.durable import disk_errors_named, make_private_folder
-from inference_models.files.names import MANIFEST_NAME, check_handles, model_slug
+from inference_models.files.names import MANIFEST_NAME, check_handles, is_portable_handle, model_slug
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +123,20 @@ class PackageStore:
             fix="set INFERENCE_HOME to a folder on another disk",
         )
 
+    def held(self, key: PackageKey, files: Sequence[ArtefactSpecs]) -> frozenset[str]:
+        """Handles of the announced files that need not be fetched: this package or another seems to hold them.
+
+        Looks at names and sizes only: nothing is written, and no file of a package is opened.
+        """
+        manifest = read_manifest(self.folder_of(key))
+
+        def is_here(item: ArtefactSpecs) -> bool:
+            if not isinstance(item, FileDownloadSpecs):
+                return False
+            return self._is_in_place(key, manifest, item) or self._is_elsewhere(item)
+
+        return frozenset(item.file_handle for item in files if is_here(item))
+
     def packages(self) -> list[StoredPackage]:
         """Every complete package, last used first. Contents are not checked; `verify` does that."""
         return inventory.packages(self.root)
@@ -158,6 +179,23 @@ class PackageStore:
 
         with disk_errors_named(self.root, needed=0):
             return collect.collect(self.root, quota)
+
+    def _is_in_place(self, key: PackageKey, manifest: Manifest | Damage, item: FileDownloadSpecs) -> bool:
+        if isinstance(manifest, Damage) or not is_portable_handle(item.file_handle):
+            return False
+        listed = [file for file in manifest.files if file.handle == item.file_handle]
+        if not listed or find_difference(manifest.model_copy(update={"files": listed}), [item]) is not None:
+            return False
+        status = regular_file(self.folder_of(key), item.file_handle)
+        return not isinstance(status, Damage) and status.st_size == listed[0].size
+
+    def _is_elsewhere(self, item: FileDownloadSpecs) -> bool:
+        for place in BlobIndex(self.root).find(item):
+            with suppress(OSError):
+                status = place.lstat()
+                if stat.S_ISREG(status.st_mode) and item.size in {None, status.st_size}:
+                    return True
+        return False
 
     def _damage(self, key: PackageKey, files: Sequence[ArtefactSpecs] | None) -> list[Damage]:
         folder = self.folder_of(key)

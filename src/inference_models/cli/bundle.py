@@ -71,9 +71,8 @@ def import_(
     """Verify FILE and put its models into the cache; they load without a network from then on."""
     from inference_models.freeze.bundle import import_bundle  # noqa: PLC0415 - not needed for --help
 
-    for package in import_bundle(file, sha256=sha256):
-        text = f"{package.provider}:{package.asked_for}  package {package.package_id}"
-        output().print(plain(text), soft_wrap=True)
+    for model in import_bundle(file, sha256=sha256).models:
+        output().print(plain(f"{model.provider}:{model.asked_for}  package {model.package}"), soft_wrap=True)
     if sha256 is None:
         messages().print(
             plain(

@@ -10,7 +10,7 @@ import typer
 
 from inference_models.cli.console import messages, output
 from inference_models.cli.inputs import find_images
-from inference_models.cli.pull import AllowUntrusted, ApiKey, Backend
+from inference_models.cli.pull import AllowCode, AllowUntrusted, ApiKey, Backend
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.text import plain
 
@@ -36,6 +36,7 @@ def parity(
     task: Annotated[str | None, typer.Option(help="Task of a bare file, for example object-detection.")] = None,
     api_key: ApiKey = None,
     allow_untrusted: AllowUntrusted = False,
+    allow_code: AllowCode = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
     target: Annotated[Path | None, typer.Option("--output", help="Also write the report as JSON here.")] = None,
 ) -> None:
@@ -55,7 +56,9 @@ def parity(
         reference=reference,
         images=_image_set(images, count),
         request=request,
-        load=LoadOptions(labels=labels, model_type=family, task_type=task),
+        load=LoadOptions(
+            labels=labels, model_type=family, task_type=task, allow_local_code_packages=allow_code or False
+        ),
         api_key=api_key,
     )
     report = check_parity(model, options, progress=_say)

@@ -10,6 +10,7 @@ from rich.progress import Progress
 
 from inference_models.cli.console import messages, output, report_error
 from inference_models.cli.inputs import find_images, save_targets
+from inference_models.cli.pull import AllowCode
 from inference_models.cli.tables import print_prediction
 from inference_models.errors import (
     EnvironmentConfigurationError,
@@ -36,13 +37,20 @@ def predict(
     task: Annotated[str | None, typer.Option(help="Task of a bare file, for example object-detection.")] = None,
     backend: Annotated[str | None, typer.Option(help="Only this backend, for example onnx.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: the best there is.")] = None,
+    allow_code: AllowCode = None,
 ) -> None:
     """Run MODEL on IMAGES and print what it finds."""
     from inference_models.auto import AutoModel  # noqa: PLC0415 - what it loads is not needed for --help
 
     paths = find_images(images)
     loaded: Any = AutoModel.from_pretrained(
-        model, backend=backend, device=device, labels=labels, model_type=family, task_type=task
+        model,
+        backend=backend,
+        device=device,
+        labels=labels,
+        model_type=family,
+        task_type=task,
+        allow_local_code_packages=allow_code or False,
     )
     options = {} if confidence is None else {"confidence": confidence}
     targets = {} if save is None else save_targets(save, paths)

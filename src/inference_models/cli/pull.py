@@ -15,7 +15,7 @@ from inference_models.text import plain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inference_models.cache.package_key import PackageKey
+    from inference_models.cache.manifest import PackageKey
     from inference_models.freeze.pull import Pulled, PullOptions
 
 KEY_VARIABLE = "INFERENCE_MODELS_API_KEY"
@@ -37,6 +37,10 @@ ApiKey = Annotated[
 ]
 AllowUntrusted = Annotated[
     bool, typer.Option("--allow-untrusted", help="Also packages their provider does not vouch for.")
+]
+AllowCode = Annotated[
+    str | None,
+    typer.Option("--allow-code", help="SHA-256 of code that may run: Python of a package, or a TorchScript archive."),
 ]
 
 

@@ -41,14 +41,21 @@ def serve(
     """Publish the packages in DIRECTORY until Ctrl-C; clients set ROBOFLOW_API_HOST to the printed address."""
     import threading  # noqa: PLC0415 - not needed for --help
 
-    from inference_models.errors import EnvironmentConfigurationError  # noqa: PLC0415
+    from inference_models.errors import EnvironmentConfigurationError, MissingDependencyError  # noqa: PLC0415
     from inference_models.registry.access import Access  # noqa: PLC0415
     from inference_models.registry.library import PackageLibrary  # noqa: PLC0415
-    from inference_models.registry.run import run_until_stopped  # noqa: PLC0415
-    from inference_models.registry.server import RegistryServer  # noqa: PLC0415
     from inference_models.transport.redirects import is_loopback  # noqa: PLC0415
 
     keys = _keys(api_key)
+    try:
+        from inference_models.registry.server import RegistryServer  # noqa: PLC0415
+    except ImportError as exc:
+        raise MissingDependencyError(
+            "a registry cannot be served.",
+            needs="starlette>=1.0 and uvicorn>=0.30",
+            found=f"no module {exc.name!r}",
+            fix='pip install "starlette>=1.0" "uvicorn>=0.30"',
+        ) from exc
     library = PackageLibrary(directory)
     try:
         server = RegistryServer(library, host=host, port=port, access=Access(keys=keys), public_url=public_url)
@@ -68,7 +75,7 @@ def serve(
         console.print("everybody who reaches this address can load these models; see --api-key", markup=False)
     # Large files take longer to hash than a client waits for its first answer.
     threading.Thread(target=library.warm, daemon=True).start()
-    run_until_stopped(server)
+    server.run_until_signal()
     console.print("stopped", markup=False)
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from inference_models.cli.console import output
-from inference_models.cli.pull import AllowUntrusted, ApiKey, Backend, Package, Quantization
+from inference_models.cli.pull import AllowCode, AllowUntrusted, ApiKey, Backend, Package, Quantization
 from inference_models.text import json_text
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "ms": 0.001}
@@ -32,6 +32,7 @@ def tune(
     threads: Annotated[int | None, typer.Option(help="Threads of one run. Default: several numbers are tried.")] = None,
     api_key: ApiKey = None,
     allow_untrusted: AllowUntrusted = False,
+    allow_code: AllowCode = None,
 ) -> None:
     """Time the packages, backends and settings of MODEL that fit this machine, and remember the fastest.
 
@@ -42,7 +43,7 @@ def tune(
     from inference_models.measure.tune import TuneOptions, tune_model  # noqa: PLC0415
     from inference_models.negotiate.request import build_request  # noqa: PLC0415
     from inference_models.options import LoadOptions  # noqa: PLC0415 - not needed for --help
-    from inference_models.preprocess.decode import read_image  # noqa: PLC0415
+    from inference_models.preprocess.inputs import load_images  # noqa: PLC0415
 
     seconds = parse_seconds(budget)
     options = LoadOptions(
@@ -52,8 +53,9 @@ def tune(
         threads=threads,
         select="measured",
         allow_untrusted_packages=allow_untrusted,
+        allow_local_code_packages=allow_code or False,
     )
-    pictures = [read_image(path) for path in image or ()]
+    pictures = [picture.pixels[..., ::-1] for picture in load_images(image)] if image else []
     request = build_request(
         options,
         model_package_id=package,

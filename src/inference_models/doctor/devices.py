@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inference_models.backends.onnx import RUNTIME as ONNX
+from inference_models.backends.onnx_providers import INSTALL_GPU, ON_NVIDIA
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.machine.cgroups import ROOT
 from inference_models.machine.elf import needed_libraries
-from inference_models.machine.libraries import ONNX_RUNTIMES
 from inference_models.machine.mends import cuda_wheels
 from inference_models.machine.nvidia import library_folders, torch_cuda
 from inference_models.machine.onnxruntime_files import provider_library
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from inference_models.machine.environment import Environment
     from inference_models.machine.libraries import Distribution
 
-_ON_DEVICES = {"CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider"}
-_GPU_EXTRA = 'pip install "inference-models[onnx-gpu]"'
+_ON_DEVICES = {*ON_NVIDIA, "NvTensorRTRTXExecutionProvider"}
 _OF_NVIDIA = re.compile(r"lib(cu|nv)\w+\.so")
 _OF_THE_DRIVER = re.compile(r"lib(cuda|nvidia-ml)\.so")
 _DRIVER_MENDS = {
@@ -51,7 +51,7 @@ def examine_builds(environment: Environment, distributions: Mapping[str, Distrib
     runtime = environment.builds.get("onnxruntime")
     if runtime and "onnxruntime" not in environment.broken and not _ON_DEVICES & set(environment.execution_providers):
         what = f"{runtime} is a build without CUDA, ONNX packages leave {device} unused"
-        yield Finding(NOTE, what, f"pip uninstall -y {runtime.partition(' ')[0]} && {_GPU_EXTRA}")
+        yield Finding(NOTE, what, f"pip uninstall -y {runtime.partition(' ')[0]} && {INSTALL_GPU}")
     torch = environment.builds.get("torch")
     if torch and torch_cuda(distributions) is None:
         what = f"{torch} is a build without CUDA, PyTorch packages leave {device} unused"
@@ -62,7 +62,7 @@ def examine_cuda_libraries(
     environment: Environment, distributions: Mapping[str, Distribution], root: Path = ROOT
 ) -> Iterable[Finding]:
     """Libraries of CUDA and cuDNN that ONNX Runtime's CUDA provider needs and nobody has installed."""
-    runtime = next((distributions[name] for name in ONNX_RUNTIMES if name in distributions), None)
+    runtime = next((distributions[name] for name in ONNX.libraries[0].distributions if name in distributions), None)
     if runtime is None:
         return
     provider = provider_library(runtime.location / "onnxruntime/capi", "cuda")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from inference_models.backends.environment import probe_environment
 from inference_models.doctor.cache import examine_cache, examine_clock
 from inference_models.doctor.devices import examine_builds, examine_cuda_libraries, examine_driver
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
@@ -17,7 +18,6 @@ from inference_models.doctor.libraries import (
 )
 from inference_models.doctor.variables import examine_variables
 from inference_models.errors import InvalidEnvVariable, JetsonTypeResolutionError
-from inference_models.machine.environment import probe_environment
 from inference_models.machine.libraries import installed_distributions
 from inference_models.text import plain
 

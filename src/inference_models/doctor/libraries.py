@@ -7,12 +7,10 @@ import shutil
 import sys
 from typing import TYPE_CHECKING
 
-from packaging.requirements import Requirement
-
-from inference_models.backends import find_backend, runtimes_for
+from inference_models.backends import find_runtime, runtimes_for
+from inference_models.backends.onnx import RUNTIME as ONNX
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.entities import BackendType
-from inference_models.machine.libraries import ONNX_RUNTIMES
 from inference_models.machine.mends import mend_of
 from inference_models.machine.probe_child import CUDA
 from inference_models.version import DISTRIBUTION, NAMESAKE
@@ -28,13 +26,11 @@ _OPENCV = "opencv-python-headless"
 
 def examine_onnx_runtimes(distributions: Mapping[str, Distribution]) -> Iterable[Finding]:
     """Whether there is exactly one ONNX Runtime."""
-    found = [name for name in ONNX_RUNTIMES if name in distributions]
+    found = [name for name in ONNX.libraries[0].distributions if name in distributions]
     if not found:
-        onnx = find_backend(BackendType.ONNX)
-        install = onnx.INSTALL if onnx else None
         others = [kind.value for kind in runtimes_for(BackendType.ONNX)[1:] if _is_installed(kind, distributions)]
         instead = f"run with {' or '.join(others)}" if others else "cannot run"
-        yield Finding(NOTE, f"ONNX Runtime is not installed, ONNX packages {instead}", install)
+        yield Finding(NOTE, f"ONNX Runtime is not installed, ONNX packages {instead}", ONNX.install)
     elif len(found) == 1:
         yield Finding(GOOD, f"one ONNX Runtime: {found[0]}")
     else:
@@ -44,8 +40,8 @@ def examine_onnx_runtimes(distributions: Mapping[str, Distribution]) -> Iterable
 
 
 def _is_installed(kind: BackendType, distributions: Mapping[str, Distribution]) -> bool:
-    backend = find_backend(kind)
-    return backend is not None and Requirement(backend.REQUIRES).name in distributions
+    record = find_runtime(kind)
+    return record is not None and any(name in distributions for item in record.libraries for name in item.distributions)
 
 
 def examine_namesake(distributions: Mapping[str, Distribution]) -> Iterable[Finding]:

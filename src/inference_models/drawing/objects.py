@@ -1,4 +1,4 @@
-"""Boxes and instances, ready to be drawn by whoever does."""
+"""Boxes, masks and their labels."""
 
 from __future__ import annotations
 
@@ -9,16 +9,34 @@ import numpy as np
 import numpy.typing as npt
 
 from inference_models.arrays import to_numpy
-from inference_models.predictions.indexing import entry
+from inference_models.drawing.style import MASK_OPACITY, Style, color_of
+from inference_models.drawing.text import measure, place, write
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.labels import name_or_number
-from inference_models.predictions.mask_grid import boxes_on_image, canvas_of, masks_on_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from inference_models.arrays import NumpyArray
+    from inference_models.drawing.style import Color, Picture
+    from inference_models.drawing.text import Label, Rectangle
     from inference_models.predictions.detections import Detections
+
+
+def draw(picture: Picture, prediction: Any, class_names: Sequence[str] | None, _: object) -> None:
+    """Draw masks, then boxes, then labels of `Detections` or `InstanceDetections`."""
+    objects = DrawnObjects.of(prediction, class_names, picture.shape[:2])
+    style = Style.of(picture.shape[:2])
+    colors = [color_of(int(class_id)) for class_id in objects.class_ids]
+    for mask, color in zip(objects.masks(), colors, strict=False):
+        blend(picture, mask, color, style)
+    for box, color in zip(objects.xyxy, colors, strict=True):
+        draw_box(picture, box, color, style)
+    labels = [measure(text, style, room=picture.shape[1]) for text in objects.labels]
+    places = _places(picture, objects, labels)
+    for label, where, color in zip(labels, places, colors, strict=True):
+        if label.text:
+            write(picture, label, where, color, style)
 
 
 @dataclass(frozen=True)
@@ -43,9 +61,9 @@ class DrawnObjects:
         order = np.arange(len(prediction))[::-1] if sure is None else np.argsort(-to_numpy(sure), kind="stable")[::-1]
         prediction = replace(prediction[order], class_names=class_names)
         instances = prediction if isinstance(prediction, InstanceDetections) else None
-        boxes = to_numpy(prediction.xyxy) if instances is None else boxes_on_image(instances)
+        boxes = to_numpy(prediction.xyxy) if instances is None else instances.boxes_on_image()
         ids = np.zeros(len(order)) if prediction.class_id is None else to_numpy(prediction.class_id)
-        fits = instances is not None and instances.mask is not None and canvas_of(instances) == tuple(size[:2])
+        fits = instances is not None and instances.mask is not None and instances.canvas() == tuple(size[:2])
         return cls(
             xyxy=_whole_pixels(boxes, size),
             class_ids=ids.astype(np.int64),
@@ -55,7 +73,41 @@ class DrawnObjects:
 
     def masks(self) -> Iterator[npt.NDArray[np.bool_]]:
         """One (H, W) bool mask per object; none where there are no masks."""
-        return iter(()) if self.source is None else masks_on_image(self.source)
+        return iter(()) if self.source is None else self.source.masks_on_image()
+
+
+def draw_box(picture: Picture, box: npt.NDArray[np.int64], color: Color, style: Style) -> None:
+    """Draw the outline of a box; the line lies inside the box and thus inside the picture, with square corners."""
+    x1, y1, x2, y2 = (int(side) for side in box)
+    for near in range(style.line):
+        picture[[min(y1 + near, y2), max(y2 - near, y1)], x1 : x2 + 1] = color
+        picture[y1 : y2 + 1, [min(x1 + near, x2), max(x2 - near, x1)]] = color
+
+
+def blend(picture: Picture, mask: npt.NDArray[np.bool_], color: Color, style: Style) -> None:
+    """Tint the pixels of a mask and outline it."""
+    import cv2  # noqa: PLC0415
+
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return
+    area = np.s_[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    part, inside = picture[area], np.ascontiguousarray(mask[area]).view(np.uint8)
+    tint = cv2.addWeighted(part, 1 - MASK_OPACITY, np.full_like(part, color), MASK_OPACITY, 0)
+    np.copyto(part, tint, where=inside[..., None] > 0)
+    outlines, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    offset = (int(columns[0]), int(rows[0]))
+    cv2.drawContours(picture, outlines, -1, color, max(1, style.line // 2), cv2.LINE_AA, offset=offset)
+
+
+def _places(picture: Picture, objects: DrawnObjects, labels: list[Label]) -> list[Rectangle]:
+    """The best object, which is last, chooses first."""
+    size = (picture.shape[0], picture.shape[1])
+    places: list[Rectangle] = []
+    for label, box in zip(reversed(labels), objects.xyxy[::-1], strict=True):
+        x1, y1, x2, y2 = (int(side) for side in box)
+        places.append(place(label, (x1, y1, x2 + 1, y2 + 1), places, size))
+    return places[::-1]
 
 
 def _whole_pixels(xyxy: NumpyArray, size: tuple[int, ...]) -> npt.NDArray[np.int64]:
@@ -68,7 +120,7 @@ def _whole_pixels(xyxy: NumpyArray, size: tuple[int, ...]) -> npt.NDArray[np.int
 
 
 def _label(prediction: Detections | InstanceDetections, row: int) -> str:
-    metadata: dict[str, Any] = entry(prediction.bboxes_metadata, row)
+    metadata: dict[str, Any] = (prediction.bboxes_metadata or {row: None})[row] or {}
     if metadata.get("text"):
         return str(metadata["text"])
     tracker = metadata.get("tracker_id")

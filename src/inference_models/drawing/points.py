@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from inference_models.predictions.key_points import KeyPoints, ObjectKeyPoints
 
 
-def draw_key_points(
-    picture: Picture, key_points: KeyPoints, skeletons: Sequence[Sequence[tuple[int, int]]] | None
+def draw(
+    picture: Picture, key_points: KeyPoints, _: object, skeletons: Sequence[Sequence[tuple[int, int]]] | None
 ) -> None:
     """Draw the points whose confidence is above 0, joined as the skeleton of their class says."""
     style = Style.of(picture.shape[:2])
-    for item in key_points:
+    for item in key_points.numpy():
         class_id = int(item.class_id)
         known = skeletons is not None and 0 <= class_id < len(skeletons)
         _draw_object(picture, item, skeletons[class_id] if skeletons is not None and known else (), style)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inference_models.drawing.own import MASK_OPACITY
 from inference_models.drawing.panel import Line, draw_panel
-from inference_models.drawing.style import color_of
+from inference_models.drawing.style import MASK_OPACITY, color_of
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.labels import name_or_number
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 _LEGEND_LINES = 8
 
 
-def draw_regions(picture: Picture, result: SemanticSegmentationResult, class_names: Sequence[str] | None) -> None:
+def draw(picture: Picture, result: SemanticSegmentationResult, class_names: Sequence[str] | None, _: object) -> None:
     """Tint each pixel in the colour of its class and list the largest classes; `background` stays as it is.
 
     Raises:
@@ -29,7 +28,7 @@ def draw_regions(picture: Picture, result: SemanticSegmentationResult, class_nam
     """
     import cv2  # noqa: PLC0415
 
-    ids = result.segmentation_map
+    ids = result.numpy().segmentation_map
     if ids.shape != picture.shape[:2]:
         raise InvalidParameterError(
             "the segmentation cannot be drawn on this image.",

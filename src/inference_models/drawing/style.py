@@ -24,6 +24,7 @@ _BASE_RGB = (
     (240, 228, 66),
 )
 """The colours of Okabe and Ito, which people of every colour vision can tell apart; black is left out."""
+MASK_OPACITY = 0.45
 _TONES = (0.0, -0.35, 0.45)
 """Part of the way to black (negative) or to white, so that further classes get further colours."""
 

@@ -1,4 +1,4 @@
-"""Lock files: one TOML file that pins models to the byte, and loading exactly what it pins."""
+"""Lock files: one TOML file that pins models to the byte."""
 
 from __future__ import annotations
 
@@ -6,44 +6,30 @@ import importlib
 import logging
 import os
 import sys
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeGuard
+from typing import TYPE_CHECKING, Any
 
+import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from inference_models import config
-from inference_models.cache.manifest import Damage, read_manifest
-from inference_models.cache.package_key import PackageKey
-from inference_models.cache.store import PackageStore
-from inference_models.entities import (
-    FileDownloadSpecs,
-    FileFacts,
-    InlineFileSpecs,
-    LocalFileArtefactSpecs,
-    without_signatures,
-)
+from inference_models.backends.environment import probe_environment
+from inference_models.cache.manifest import Damage, PackageKey, read_manifest
+from inference_models.entities import FileFacts, InlineFileSpecs, without_signatures
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
     InvalidParameterError,
-    ModelRetrievalError,
     nearest_hint,
 )
-from inference_models.files.digest import CHUNK, file_sha256, text_sha256
 from inference_models.files.durable import write_atomic
-from inference_models.freeze.toml_text import toml_text
-from inference_models.loading.address import LOCAL, locate_model
-from inference_models.machine.environment import probe_environment
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.package.text_files import read_text
-from inference_models.providers import DescribeOptions, open_provider
 from inference_models.text import without_query
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable
 
     from inference_models.entities import ModelDependency, ModelMetadata
     from inference_models.freeze.pull import Pulled
@@ -51,11 +37,9 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inference-models")
 FORMAT = 1
 HEADER = "# Written by `inference-models lock`. AutoModel.from_lock loads exactly these bytes.\n"
-NO_NETWORK = frozenset({LOCAL, "file", "wheel"})
-"""Providers whose files lie on this machine, or come with a wheel that pip may have at hand."""
 
 
-class _Stated(BaseModel):
+class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
@@ -66,7 +50,7 @@ class LockedFile(FileFacts):
     """The content, where the provider's description holds it: no other source need have such a file."""
 
 
-class LockedModel(_Stated):
+class LockedModel(_Facts):
     """One package of one model."""
 
     provider: str
@@ -92,7 +76,7 @@ class LockedModel(_Stated):
         return PackageKey(self.provider, self.metadata().model_packages[0].cache_model_id or self.id, self.package)
 
     def metadata(self) -> ModelMetadata:
-        """The model with this package.
+        """The model with this package and the pinned files, of which no address is known.
 
         Raises:
             CorruptedModelPackageError: the description contradicts the pins.
@@ -100,16 +84,17 @@ class LockedModel(_Stated):
         try:
             model = metadata_from_json(self.description)
         except ValueError as exc:
-            raise _contradiction(self.id, "a description this release can read", str(exc)) from exc
+            raise contradiction(self.id, "a description this release can read", str(exc)) from exc
         packages = [package.package_id for package in model.model_packages]
         if (model.model_id, packages) != (self.id, [self.package]):
-            raise _contradiction(
+            raise contradiction(
                 self.id, f"a description of {self.id!r}, package {self.package}", f"{model.model_id!r}, {packages}"
             )
-        return model
+        pinned = replace(model.model_packages[0], package_artefacts=[file.at("") for file in self.files])
+        return replace(model, model_packages=[pinned])
 
 
-class Lock(_Stated):
+class Lock(_Facts):
     """Everything a lock file pins."""
 
     format: int = Field(ge=FORMAT, le=FORMAT)
@@ -181,7 +166,7 @@ def make_lock(pulled: Iterable[Pulled]) -> Lock:
 
 def lock_text(lock: Lock) -> str:
     """`lock` as TOML."""
-    return HEADER + "\n" + toml_text(lock.model_dump(mode="json", exclude_none=True))
+    return HEADER + "\n" + tomli_w.dumps(_without_none(lock.model_dump(mode="json")))
 
 
 def write_lock(lock: Lock, path: Path) -> None:
@@ -247,38 +232,6 @@ def parse_lock(text: str, *, where: str) -> Lock:
     )
 
 
-def fetch_locked(
-    locked: LockedModel, *, mirror: str | None = None, api_key: str | None = None, store: PackageStore | None = None
-) -> Path:
-    """The folder with exactly the pinned files; nobody is asked when they are in the cache.
-
-    Args:
-        locked: What is pinned.
-        mirror: `provider:id` of a model with the same files; None: the model's own provider.
-        api_key: Passed to the provider.
-        store: None: the usual cache.
-
-    Raises:
-        ModelRetrievalError: the files are not in the cache, and the network is forbidden, or the source does not
-            offer these bytes.
-    """
-    store = store or PackageStore()
-    pinned = [file.at("") for file in locked.files]
-    stored = store.open(locked.key, pinned)
-    if stored is not None:
-        return stored
-    provider, model_id = locate_model(mirror) if mirror else (locked.provider, locked.asked_for)
-    switch = config.network_forbidden_by()
-    if switch is not None and provider not in NO_NETWORK:
-        raise ModelRetrievalError(
-            f"{locked.id!r} is not in the cache as it is locked.", needs="network access", found=f"{switch} is set"
-        )
-    with closing(open_provider(provider)) as opened:
-        offered = opened.describe(model_id, DescribeOptions(api_key=api_key))
-        artefacts = [_carried(locked, file) or _offer(file, offered, provider) for file in locked.files]
-        return store.ensure(locked.key, artefacts, _LocalFiles() if provider == LOCAL else opened)
-
-
 def warn_about_runtimes(lock: Lock) -> None:
     """Say on the log which runtimes are not those the lock was made with."""
     installed = {kind.value: str(version) for kind, version in probe_environment().runtimes.items() if version}
@@ -295,7 +248,8 @@ def _locked(pulled: Pulled) -> LockedModel:
         )
     bare = replace(pulled.package, package_artefacts=[])
     kept = without_signatures(replace(pulled.model, model_packages=[bare]))
-    texts = {item.file_handle: item.text for item in pulled.package.package_artefacts if _is_text(item)}
+    artefacts = pulled.package.package_artefacts
+    texts = {item.file_handle: item.text for item in artefacts if isinstance(item, InlineFileSpecs)}
     _, _, revision = kept.model_id.partition("@")
     return LockedModel(
         provider=pulled.key.provider,
@@ -310,67 +264,13 @@ def _locked(pulled: Pulled) -> LockedModel:
     )
 
 
-class _LocalFiles:
-    """Files of this machine, as the cache asks for them."""
-
-    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
-        try:
-            with Path(file.download_url).open("rb") as stream:
-                while chunk := stream.read(CHUNK):
-                    yield chunk
-        except OSError as exc:
-            raise ModelRetrievalError(
-                f"'{file.download_url}' cannot be read.",
-                needs="a file this process may read",
-                found=exc.strerror or type(exc).__name__,
-            ) from exc
+def _without_none(value: Any) -> Any:
+    """`value` without the keys whose value is None, for which TOML has no word."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list) else value
 
 
-def _is_text(item: object) -> TypeGuard[InlineFileSpecs]:
-    return isinstance(item, InlineFileSpecs)
-
-
-def _carried(locked: LockedModel, file: LockedFile) -> InlineFileSpecs | None:
-    if file.text is None:
-        return None
-    found = text_sha256(file.text)
-    if found != file.sha256:
-        raise _contradiction(locked.id, f"a text of {file.handle} with sha256 {file.sha256}", f"sha256 {found}")
-    return InlineFileSpecs(file.handle, file.text)
-
-
-def _offer(file: LockedFile, model: ModelMetadata, provider: str) -> FileDownloadSpecs | InlineFileSpecs:
-    artefacts: Sequence[Any] = [item for package in model.model_packages for item in package.package_artefacts]
-    for item in artefacts:
-        if isinstance(item, InlineFileSpecs) and text_sha256(item.text) == file.sha256:
-            return replace(item, file_handle=file.handle)
-        if isinstance(item, FileDownloadSpecs) and _is_same(item, file):
-            # The pin decides what may arrive, whatever the source announces.
-            return replace(file.at(item.download_url), md5_hash=item.md5_hash or file.md5)
-        if isinstance(item, LocalFileArtefactSpecs) and _holds(item.path, file):
-            return file.at(str(item.path))
-    raise ModelRetrievalError(
-        f"{provider!r} does not offer {file.handle} of {model.model_id!r} as it is locked.",
-        needs=f"a file with sha256 {file.sha256}",
-        found=f"{len(artefacts)} files with other content",
-        fix='name a source that has it: mirror="provider:id"',
-    )
-
-
-def _holds(path: Path, file: LockedFile) -> bool:
-    try:
-        return path.stat().st_size == file.size and file_sha256(path) == file.sha256
-    except OSError:
-        return False
-
-
-def _is_same(item: FileDownloadSpecs, file: LockedFile) -> bool:
-    if item.sha256_hash is not None:
-        return item.sha256_hash.lower() == file.sha256
-    if item.md5_hash is not None and file.md5 is not None:
-        return item.md5_hash.lower() == file.md5
-    return False
-
-
-def _contradiction(model_id: str, needs: str, found: str) -> CorruptedModelPackageError:
+def contradiction(model_id: str, needs: str, found: str) -> CorruptedModelPackageError:
+    """The error for a lock of which two statements do not agree."""
     return CorruptedModelPackageError(f"the lock of {model_id!r} contradicts itself.", needs=needs, found=found)

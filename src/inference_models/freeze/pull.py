@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inference_models import config
-from inference_models.cache.package_key import PackageKey
+from inference_models.backends.environment import probe_environment
+from inference_models.cache.manifest import PackageKey
 from inference_models.cache.store import PackageStore
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import LOCAL, locate_model
 from inference_models.loading.resolutions import Question, RememberedProvider, Resolutions, machine_fingerprint
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.providers import DescribeOptions, open_provider
@@ -41,10 +41,6 @@ class Pulled:
     folder: Path
     direct: bool = True
     """Whether the caller named it; False: another model depends on it."""
-
-    def description(self) -> ModelMetadata:
-        """The model with this package only."""
-        return replace(self.model, model_packages=[self.package])
 
 
 @dataclass(frozen=True, kw_only=True)

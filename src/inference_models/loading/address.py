@@ -9,12 +9,11 @@ from pathlib import Path
 from inference_models import config
 from inference_models.catalogue import open_catalogue
 from inference_models.errors import InvalidParameterError, ModelNotFoundError, nearest_hint
-from inference_models.providers import known_providers
+from inference_models.providers import known_providers, provider_of_scheme
 
 LOCAL = "local"
 OPEN_CATALOGUE = "wheel"
 HOSTED_API = "roboflow"
-ANY_STORAGE = "fsspec"
 _SCHEME = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9+.-]+)://")
 _PATH_START = re.compile(r"^(?:[./~]|[\\/]|[A-Za-z]:[\\/])")
 _FILE_SUFFIXES = frozenset({".engine", ".onnx", ".pt", ".pth", ".safetensors", ".tflite", ".torchscript"})
@@ -41,8 +40,7 @@ def locate_model(
         return provider, model.removeprefix(f"{provider}:")
     scheme = _SCHEME.match(model)
     if scheme is not None:
-        name = scheme["name"].lower()
-        return (name if name in known_providers() else ANY_STORAGE), model
+        return provider_of_scheme(scheme["name"].lower()), model
     prefix, separator, rest = model.partition(":")
     if separator and len(prefix) > 1 and prefix in known_providers():
         return prefix, rest

@@ -25,7 +25,6 @@ from inference_models.loading.open import load_package
 from inference_models.loading.resolutions import RememberedProvider
 from inference_models.measure.select import select_plans
 from inference_models.negotiate.choose import choose_packages
-from inference_models.negotiate.explain import explain_choice
 
 if TYPE_CHECKING:
     import os
@@ -91,7 +90,7 @@ def load_model(asked: Asked, load: LoadRequest, memory: LoadMemory, depend: Call
             selection = select_plans(model, source, choice, load, memory)
             if remembered and selection.reason == "order":
                 selection = replace(selection, reason="remembered")
-            _tell(model, choice, selection, load, memory)
+            _tell(choice, selection, load)
             loaded = _load_first(model, source, selection, load, partial(_with_dependencies, model, request, depend))
         except (*_OF_THE_MACHINE, ModelLoadingError, ModelRetrievalError) as exc:
             if not remembered or config.network_forbidden_by() is not None:
@@ -175,10 +174,12 @@ def _switches(options: LoadOptions) -> dict[str, Any]:
     return {name: getattr(options, name) for name in names}
 
 
-def _tell(model: ModelMetadata, choice: Choice, selection: Selection, load: LoadRequest, memory: LoadMemory) -> None:
+def _tell(choice: Choice, selection: Selection, load: LoadRequest) -> None:
     """One message with the whole negotiation, made only where somebody reads it."""
     if _log.isEnabledFor(logging.INFO if load.options.verbose else logging.DEBUG):
-        _say(load, "%s", explain_choice(model, choice, selection, memory.request, memory.environment))
+        from inference_models.negotiate.text import choice_text  # noqa: PLC0415 - only needed to print
+
+        _say(load, "%s", choice_text(choice, selection))
 
 
 def _say(load: LoadRequest, text: str, *values: object) -> None:

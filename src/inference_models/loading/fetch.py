@@ -9,6 +9,7 @@ from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.package.folder import read_package, read_package_folder
 from inference_models.providers import NO_OPTIONS
+from inference_models.providers.local import LocalProvider
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def fetch_package(
     """
     artefacts = package.package_artefacts
     if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
-        return read_package(artefacts)
+        known = source.provider.folder(model.model_id) if isinstance(source.provider, LocalProvider) else None
+        return known or read_package(artefacts)
     model_id = package.cache_model_id or without_query(model.model_id)
     key = PackageKey(source.name, model_id, package.package_id)
     return read_package_folder((store or PackageStore()).ensure(key, artefacts, source.provider))

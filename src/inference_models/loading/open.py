@@ -20,14 +20,14 @@ from inference_models.errors import (
     ModelImplementationNotFoundError,
     refuse_unknown_options,
 )
-from inference_models.families import DetectionGraph, find_graph, module_builder
+from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
-from inference_models.machine.verdicts import LIBRARY_OF_RUNTIME, ensure_importable
+from inference_models.machine.verdicts import ensure_importable
 from inference_models.package.class_names import read_labels
-from inference_models.package.code import load_model_class
+from inference_models.package.code import check_archive_consent, load_model_class
+from inference_models.package.formats import FORMATS, needs_consent
 from inference_models.providers.local import FUSED, HINTS
-from inference_models.tasks.graph_classification import GraphClassifier, GraphMultiLabelClassifier
-from inference_models.tasks.graph_detection import GraphDetector
+from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import (
     InputHints,
     fit_default_spec,
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
     from inference_models.backends.session import InputHint, Session
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.plan import Plan
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
     from inference_models.package.inference_config import InferenceConfig
+    from inference_models.tasks import Task
     from inference_models.tasks.any_model import AnyModel
 
 _log = logging.getLogger("inference-models")
-_ACTIVATION = {"classification": "softmax", "multi-label-classification": "sigmoid", "object-detection": "nms"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +66,8 @@ class LoadRequest:
     """Options for a package that brings its own code."""
     dependencies: Mapping[str, Any] | None = None
     """Models such a package needs, by its names for them."""
+    is_pinned: bool = False
+    """Whether a lock pins the content of every file, so that the word of its provider is not needed."""
 
     def with_plan(self, plan: Plan) -> LoadRequest:
         """The same, with the settings of `plan`."""
@@ -84,15 +86,18 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     package = candidate.package
     if package.backend is BackendType.CUSTOM:
         return _load_code(model, package, folder, request)
-    graph = find_graph(model.model_architecture, model.task_type or "")
+    if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
+        archive = folder.files[FORMATS[package.backend].weights[0]]
+        check_archive_consent(archive, request.options.allow_local_code_packages)
+    task, graph = _task_and_graph(model)
     session = _open(candidate.runtime, folder, graph, request)
     try:
-        loaded = _bind(_opened(model, package, folder, graph, session, request), graph, model.task_type)
+        loaded: Any = cast("Any", task.bind)(_opened(model, package, folder, session, request), graph)
     except BaseException:
         session.close()
         raise
     loaded.resolved_model = _of_session(_resolved(model, package, session.running_on), candidate, session, request)
-    return loaded
+    return cast("AnyModel", loaded)
 
 
 def _load_code(
@@ -152,12 +157,24 @@ def _device_for_code(device: str) -> object:
     return device if torch is None else torch.device(device)
 
 
+def _task_and_graph(model: ModelMetadata) -> tuple[Task, Graph]:
+    """The task of the model, and what its family says of its graphs, in the form that this task takes."""
+    graph = find_graph(model.model_architecture, model.task_type or "")
+    task = find_task(model.task_type or "")
+    if task.bind is not None and task.graph is not None and isinstance(graph, task.graph):
+        return task, graph
+    raise ModelImplementationNotFoundError(
+        f"family {model.model_architecture!r} describes graphs for {task.name!r} that this task does not take.",
+        needs=task.graph.__name__ if task.graph else "none: only code packages do this task",
+        found=type(graph).__name__,
+    )
+
+
 def _open(runtime: BackendType, folder: PackageFolder, graph: Graph, request: LoadRequest) -> Session:
     backend = find_backend(runtime)
     if backend is None:
         raise ModelImplementationNotFoundError(f"no backend runs {runtime.value} packages in this release.")
-    library = LIBRARY_OF_RUNTIME.get(runtime)
-    if library is not None:
+    for library in backend.RUNTIME.libraries:
         ensure_importable(library)
     session = backend.open_session(
         SessionRequest(
@@ -168,6 +185,7 @@ def _open(runtime: BackendType, folder: PackageFolder, graph: Graph, request: Lo
             execution_providers=request.execution_providers,
             allow_fallback=request.options.allow_fallback,
             free_input_dims=folder.inference.free_input_dims if folder.inference else {},
+            graph=folder.graph,
             input_hint=_input_hint(folder, graph),
             module=module_builder(graph),
         )
@@ -208,11 +226,11 @@ def _opened(
     model: ModelMetadata,
     package: ModelPackageMetadata,
     folder: PackageFolder,
-    graph: Graph,
     session: Session,
     request: LoadRequest,
 ) -> OpenedGraph:
     config = folder.inference
+    task, graph = _task_and_graph(model)
     if config is None:
         preprocess = fit_default_spec(graph.preprocess, session, _hints(folder))
     else:
@@ -220,8 +238,8 @@ def _opened(
     return OpenedGraph(
         session=session,
         preprocess=preprocess,
-        class_names=_class_names(model, folder, request.options),
-        fused=_is_fused(package, config, model.task_type),
+        class_names=_class_names(model, folder, request.options) if task.has_classes else (),
+        fused=_is_fused(package, config, task),
         max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
         recommended=package.recommended_parameters or model.recommended_parameters,
         arrays=request.options.arrays,
@@ -248,22 +266,15 @@ def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptio
     )
 
 
-def _is_fused(package: ModelPackageMetadata, config: InferenceConfig | None, task: str | None) -> bool:
+def _is_fused(package: ModelPackageMetadata, config: InferenceConfig | None, task: Task) -> bool:
     stated = config.post_processing if config else None
-    wanted = _ACTIVATION.get(task or "")
-    if stated is not None and stated.type != wanted:
+    if stated is not None and stated.type != task.post_processing:
         raise CorruptedModelPackageError(
-            f"inference_config.json: post_processing.type does not suit {task}.",
-            needs=repr(wanted),
+            f"inference_config.json: post_processing.type does not suit {task.name}.",
+            needs=repr(task.post_processing),
             found=repr(stated.type),
         )
     return bool(stated and stated.fused) or FUSED in (package.model_features or {})
-
-
-def _bind(opened: OpenedGraph, graph: Graph, task: str | None) -> AnyModel:
-    if isinstance(graph, DetectionGraph):
-        return GraphDetector(opened, graph)
-    return (GraphMultiLabelClassifier if task == "multi-label-classification" else GraphClassifier)(opened, graph)
 
 
 def _resolved(model: ModelMetadata, package: ModelPackageMetadata, device: str) -> ResolvedModelMetadata:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
-from inference_models.cache.package_key import PackageKey
+from inference_models.cache.manifest import PackageKey
 from inference_models.cache.store import PackageStore
 from inference_models.errors import NoModelPackagesAvailableError
 from inference_models.loading.resolutions import Question, RememberedProvider, Resolutions, machine_fingerprint
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from inference_models.loading.fetch import Source
     from inference_models.loading.resolutions import Decision
     from inference_models.machine.environment import Environment
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
     from inference_models.negotiate.request import PackageRequest
     from inference_models.providers import DescribeOptions

@@ -23,7 +23,7 @@ from inference_models.cache.resolution_files import FORMAT, AutoResolutionCacheE
 from inference_models.entities import FileDownloadSpecs, LocalFileArtefactSpecs, without_signatures
 from inference_models.errors import ModelRetrievalError
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
-from inference_models.providers import NO_OPTIONS
+from inference_models.providers import NO_OPTIONS, find_record
 from inference_models.text import without_query
 from inference_models.version import __version__
 
@@ -38,16 +38,6 @@ if TYPE_CHECKING:
     from inference_models.providers import DescribeOptions
 
 _log = logging.getLogger("inference-models")
-ASK_NOBODY = frozenset({"local", "wheel"})
-"""Providers that know everything without being asked over a network: remembering them could only be wrong."""
-_KEY_VARIABLES = {
-    "huggingface": ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"),
-    "roboflow": ("ROBOFLOW_API_KEY",),
-}
-_HOST_VARIABLES = {
-    "huggingface": ("HF_ENDPOINT",),
-    "roboflow": ("ROBOFLOW_API_HOST", "ROBOFLOW_ENVIRONMENT", "ROBOFLOW_REGION"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +84,7 @@ class Resolutions:
             any_age: Also take answers past their lifetime: without a network there are no newer ones. An answer in
                 a cache that must not be written to never ages, since nothing could replace it.
         """
-        if question.provider in ASK_NOBODY:
+        if not _is_remembered(question.provider):
             return None
         any_age = any_age or not self._files.is_writable()
         keys = self._keys(question, self._files.salt())
@@ -111,8 +101,8 @@ class Resolutions:
 
     def remember(self, question: Question, model: ModelMetadata, package_id: str | None) -> None:
         """Keep what the provider said, and the package that was loaded (None: nothing was loaded)."""
-        asked = question.provider not in ASK_NOBODY
-        entry = _entry_of(question.provider, question.model_id, model) if asked else None
+        remembered = _is_remembered(question.provider)
+        entry = _entry_of(question.provider, question.model_id, model) if remembered else None
         if entry is None:
             return
         decision, description, _ = self._keys(question, self._files.salt(create=_credential(question) is not None))
@@ -124,7 +114,7 @@ class Resolutions:
     def decide(self, question: Question, package_id: str) -> None:
         """Answer the same question with this package from now on; where no answer is known, there is none to change."""
         decision, description, shared = self._keys(question, self._files.salt())
-        if decision is None or question.provider in ASK_NOBODY:
+        if decision is None or not _is_remembered(question.provider):
             return
         found = (self._entry(key, question) for key in (description, shared) if key is not None)
         entry = next((entry for entry in found if entry is not None), None)
@@ -133,7 +123,7 @@ class Resolutions:
 
     def remember_for_everyone(self, provider: str, model_id: str, model: ModelMetadata) -> None:
         """Keep a description that came with the files themselves, for any credential."""
-        if provider not in ASK_NOBODY and (entry := _entry_of(provider, model_id, model)) is not None:
+        if _is_remembered(provider) and (entry := _entry_of(provider, model_id, model)) is not None:
             self._cache.register(_shared_key(provider, model_id), entry)
 
     def forget(self, question: Question) -> None:
@@ -150,7 +140,8 @@ class Resolutions:
             return None, None, shared
         who = None if secret is None else keyed_digest(salt or b"", secret, "sha256").hexdigest()
         stated = question.options
-        hosts = [os.environ.get(name, "") for name in _HOST_VARIABLES.get(question.provider, ())]
+        record = find_record(question.provider)
+        hosts = [os.environ.get(name, "") for name in (record.host_variables if record is not None else ())]
         description = _digest([shared, who, hosts, stated.architecture, stated.task_type, repr(stated.labels)])
         wishes = repr(replace(question.request, backends=None, quantizations=None))
         kinds = [_sorted_values(question.request.backends), _sorted_values(question.request.quantizations)]
@@ -227,10 +218,16 @@ def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolut
     )
 
 
+def _is_remembered(provider: str) -> bool:
+    record = find_record(provider)
+    return record is None or record.remembered
+
+
 def _credential(question: Question) -> bytes | None:
     """Everything secret that decides what a provider shows; None when there is nothing."""
     stated = question.options
-    names = _KEY_VARIABLES.get(question.provider, ())
+    record = find_record(question.provider)
+    names = record.key_variables if record is not None else ()
     key = None if stated.api_key == "local" else stated.api_key
     key = key or next((value for name in names if (value := os.environ.get(name, "").strip())), None)
     if not (key or stated.extra_query_params or stated.extra_headers):

@@ -72,7 +72,7 @@ class Environment:
     l4t_version: Version | None = None
     installed: Mapping[str, Version] = field(default_factory=dict)
     """Version by library: `torch`, `torchvision`, `onnxruntime`, `openvino`, `transformers`, `coremltools`, `litert`,
-    `mediapipe`, `tensorrt`; those that are not installed are left out."""
+    `tensorrt`, ...; those that are not installed are left out."""
     builds: Mapping[str, str] = field(default_factory=dict)
     """What provides each of them, for example `onnxruntime-gpu 1.23.0` or `torch 2.13.0+cpu`."""
     broken: Mapping[str, str] = field(default_factory=dict)
@@ -153,42 +153,3 @@ def _memory(memory: int | None, limit: int | None) -> str:
     if memory is None:
         return ""
     return f"{memory / 1e9:.1f} GB" + ("" if limit is None else f" (the container's limit is {limit / 1e9:.1f} GB)")
-
-
-class _Probe:
-    """`probe_environment`: the facts of this process, found out once until something is installed or removed."""
-
-    def __init__(self) -> None:
-        self._kept: dict[bool, tuple[object, Environment]] = {}
-
-    def __call__(self, *, thorough: bool = False) -> Environment:
-        """The facts of this process.
-
-        Imports nothing. Whether an installed library works is remembered from earlier processes; where it is not,
-        the library counts as usable. Where there is a CUDA device, child processes ask the driver and ONNX Runtime
-        about it the first time.
-
-        Args:
-            thorough: Let child processes find out what is not remembered, and what did not work.
-
-        Raises:
-            JetsonTypeResolutionError: `JETSON_MODULE` names no Jetson.
-            InvalidEnvVariable: `RUNNING_ON_JETSON` is no switch.
-        """
-        from inference_models.machine.probe import Place, facts_stamp, read_environment  # noqa: PLC0415 - makes these
-
-        stamp = facts_stamp()
-        for kept in (True,) if thorough else (True, False):
-            if kept in self._kept and self._kept[kept][0] == stamp:
-                return self._kept[kept][1]
-        found = read_environment(Place(), thorough=thorough)
-        self._kept[thorough] = (facts_stamp(), found)
-        return found
-
-    def cache_clear(self) -> None:
-        """Look again at the next call."""
-        self._kept.clear()
-
-
-probe_environment = _Probe()
-"""The facts of this process; `_Probe.__call__`."""

@@ -13,31 +13,17 @@ from typing import TYPE_CHECKING
 from inference_models.machine.system_files import public_version, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from packaging.version import Version
-
-ONNX_RUNTIMES = (
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "onnxruntime-openvino",
-    "onnxruntime-directml",
-    "onnxruntime-silicon",
-    "onnxruntime-rocm",
-    "onnxruntime-migraphx",
-    "onnxruntime-qnn",
-    "onnxruntime-cann",
-    "onnxruntime-training",
-    "ort-nightly",
-    "ort-nightly-gpu",
-)
-"""Distributions that put files into the same package, `onnxruntime`."""
 
 
 @dataclass(frozen=True)
 class Library:
     """A library whose presence decides what can run."""
 
+    name: str
+    """As `Environment.installed` and `Environment.broken` name it."""
     module: str
     """What is imported."""
     distributions: tuple[str, ...]
@@ -48,22 +34,6 @@ class Library:
     """What the module must have: a half uninstalled library can still be imported."""
 
 
-LIBRARIES: Mapping[str, Library] = {
-    "coremltools": Library("coremltools", ("coremltools",)),
-    "litert": Library("ai_edge_litert.interpreter", ("ai-edge-litert", "ai-edge-litert-nightly"), 20.0, "Interpreter"),
-    "mediapipe": Library("mediapipe", ("mediapipe",)),
-    "onnxruntime": Library("onnxruntime", ONNX_RUNTIMES, 20.0, "get_available_providers"),
-    "openvino": Library("openvino", ("openvino", "openvino-nightly"), 20.0, "Core"),
-    "tensorrt": Library("tensorrt", ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11"), 20.0, "Runtime"),
-    "tensorrt_lean": Library(
-        "tensorrt_lean", ("tensorrt-lean", "tensorrt-lean-cu13", "tensorrt-lean-cu12"), 20.0, "Runtime"
-    ),
-    # From a cold disk or over a network, reading PyTorch's libraries alone takes longer than all others need.
-    "torch": Library("torch", ("torch",), 60.0, "Tensor"),
-    "torchvision": Library("torchvision", ("torchvision",)),
-    "transformers": Library("transformers", ("transformers",)),
-}
-"""By the name that `Environment.installed` and `Environment.broken` have for them."""
 _METADATA = re.compile(r"(?P<name>.+?)(?:-(?P<version>[^-]+))?(?:-py\d.*)?\.(?:dist|egg)-info", re.IGNORECASE)
 _VERSION = re.compile(r"^Version:\s*(\S+)", re.MULTILINE)
 
@@ -126,15 +96,15 @@ def installed_distributions(path: Sequence[str] | None = None) -> Mapping[str, D
     return _scanned(path_stamp(import_path() if path is None else path))
 
 
-def find_library(library: str, path: Sequence[str] | None = None) -> Distribution | None:
-    """The distribution that provides one of `LIBRARIES`; None when it is not installed."""
+def find_library(library: Library, path: Sequence[str] | None = None) -> Distribution | None:
+    """The distribution that provides a library; None when it is not installed."""
     installed = installed_distributions(path)
-    return next((installed[name] for name in LIBRARIES[library].distributions if name in installed), None)
+    return next((installed[name] for name in library.distributions if name in installed), None)
 
 
-def installed_libraries(path: Sequence[str] | None = None) -> dict[str, Distribution]:
-    """The distributions of all `LIBRARIES` that are installed."""
-    found = ((library, find_library(library, path)) for library in LIBRARIES)
+def installed_libraries(libraries: Iterable[Library], path: Sequence[str] | None = None) -> dict[Library, Distribution]:
+    """Those of `libraries` that are installed, with the distribution that provides each."""
+    found = ((library, find_library(library, path)) for library in libraries)
     return {library: distribution for library, distribution in found if distribution is not None}
 
 

@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING
 from packaging.version import InvalidVersion, Version
 
 from inference_models import config
-from inference_models.backends import find_backend
-from inference_models.entities import BackendType
 from inference_models.machine import nvidia as probe_nvidia
 from inference_models.machine.cgroups import ROOT, cpu_quota, memory_limit
 from inference_models.machine.child import DECIDING
@@ -40,22 +38,29 @@ from inference_models.machine.system_files import public_version
 from inference_models.machine.verdicts import ask_about_driver, generation, is_imported, verdict_of, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from typing import Any
 
-    from inference_models.machine.libraries import Distribution
+    from inference_models.entities import BackendType
+    from inference_models.machine.libraries import Distribution, Library
     from inference_models.machine.verdicts import Verdict
+
+_ONNX_RUNTIME = "onnxruntime"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where facts are looked for."""
+    """Where facts are looked for, and about which libraries."""
 
     root: Path = ROOT
     """Of the file system."""
     path: tuple[str, ...] = field(default_factory=import_path)
     """Folders that libraries are imported from."""
+    libraries: tuple[Library, ...] = ()
+    """What is looked for there."""
+    runtimes: Mapping[BackendType, Library] = field(default_factory=dict)
+    """The library of each runtime that this release drives."""
 
 
 def read_environment(place: Place, *, thorough: bool = False) -> Environment:
@@ -69,9 +74,10 @@ def read_environment(place: Place, *, thorough: bool = False) -> Environment:
     jetson = jetson_type(root)
     l4t = l4t_version(root) if is_jetson(jetson) else None
     limit, total = memory_limit(root), total_memory(root)
-    libraries = installed_libraries(place.path)
     distributions = installed_distributions(place.path)
-    known = _verdicts(place, libraries, thorough=thorough)
+    found = installed_libraries(place.libraries, place.path)
+    libraries = {library.name: distribution for library, distribution in found.items()}
+    known = _verdicts(place, found, thorough=thorough)
     nvidia = _nvidia(root, distributions, thorough=thorough)
     tensorrt = libraries.get("tensorrt") or libraries.get("tensorrt_lean")
     return Environment(
@@ -95,23 +101,23 @@ def read_environment(place: Place, *, thorough: bool = False) -> Environment:
         builds={name: distribution.label for name, distribution in libraries.items()},
         broken={**_problems(known), **({CUDA: nvidia.problem} if nvidia.problem else {})},
         execution_providers=_execution_providers(place, libraries, known),
-        runtimes=_runtimes(),
+        runtimes={kind: _version(libraries.get(library.name)) for kind, library in place.runtimes.items()},
     )
 
 
-def _verdicts(place: Place, libraries: Mapping[str, Distribution], *, thorough: bool) -> dict[str, Verdict]:
+def _verdicts(place: Place, libraries: Mapping[Library, Distribution], *, thorough: bool) -> dict[str, Verdict]:
     """What is known of the libraries; ONNX Runtime is asked where a device makes its providers matter.
 
     Its files do not always tell them: conda, for example, keeps the libraries of providers elsewhere.
     """
     known = verdicts(libraries, thorough=thorough, path=place.path)
-    name = "onnxruntime"
-    if name in known or name not in libraries or not cuda_device_visible(place.root):
+    onnx = next((library for library in libraries if library.name == _ONNX_RUNTIME), None)
+    if onnx is None or onnx.name in known or not cuda_device_visible(place.root):
         return known
-    if is_imported(name) and place.path == import_path():
+    if is_imported(onnx) and place.path == import_path():
         return known
-    found = verdict_of(name, libraries[name], run=True, path=place.path)
-    return known if found is None else {**known, name: found}
+    found = verdict_of(onnx, libraries[onnx], run=True, path=place.path)
+    return known if found is None else {**known, onnx.name: found}
 
 
 @dataclass(frozen=True)
@@ -185,10 +191,10 @@ def _problems(known: Mapping[str, Verdict]) -> dict[str, str]:
 def _execution_providers(
     place: Place, libraries: Mapping[str, Distribution], known: Mapping[str, Verdict]
 ) -> tuple[str, ...]:
-    imported = getattr(sys.modules.get("onnxruntime"), "get_available_providers", None)
+    imported = getattr(sys.modules.get(_ONNX_RUNTIME), "get_available_providers", None)
     if imported is not None and place.path == import_path():
         return tuple(imported())
-    distribution, verdict = libraries.get("onnxruntime"), known.get("onnxruntime")
+    distribution, verdict = libraries.get(_ONNX_RUNTIME), known.get(_ONNX_RUNTIME)
     if distribution is None or (verdict is not None and verdict.problem is not None):
         return ()
     stated = verdict.facts.get("providers") if verdict is not None else None
@@ -197,9 +203,12 @@ def _execution_providers(
     return providers_in_wheel(distribution)
 
 
-def _runtimes() -> dict[BackendType, Version | None]:
-    drivers = {kind: find_backend(kind) for kind in BackendType if kind is not BackendType.NULL}
-    return {kind: driver.installed_version() for kind, driver in drivers.items() if driver is not None}
+def _version(distribution: Distribution | None) -> Version | None:
+    """Its version with what stands behind `+`: builds of one release may answer differently."""
+    try:
+        return None if distribution is None else Version(distribution.version)
+    except InvalidVersion:
+        return None
 
 
 def facts_stamp() -> object:
@@ -207,3 +216,41 @@ def facts_stamp() -> object:
     variables = (*DECIDING, *VARIABLES)
     stated = tuple(os.environ.get(name) for name in variables)
     return stated, path_stamp(import_path()), config.cache_directory(), generation()
+
+
+class EnvironmentProbe:
+    """The facts of this process, found out once until something is installed or removed.
+
+    Args:
+        place: Where facts are looked for, asked for each time they are.
+    """
+
+    def __init__(self, place: Callable[[], Place]) -> None:
+        self._place = place
+        self._kept: dict[bool, tuple[object, Environment]] = {}
+
+    def __call__(self, *, thorough: bool = False) -> Environment:
+        """The facts of this process.
+
+        Imports nothing. Whether an installed library works is remembered from earlier processes; where it is not,
+        the library counts as usable. Where there is a CUDA device, child processes ask the driver and ONNX Runtime
+        about it the first time.
+
+        Args:
+            thorough: Let child processes find out what is not remembered, and what did not work.
+
+        Raises:
+            JetsonTypeResolutionError: `JETSON_MODULE` names no Jetson.
+            InvalidEnvVariable: `RUNNING_ON_JETSON` is no switch.
+        """
+        stamp = facts_stamp()
+        for kept in (True,) if thorough else (True, False):
+            if kept in self._kept and self._kept[kept][0] == stamp:
+                return self._kept[kept][1]
+        found = read_environment(self._place(), thorough=thorough)
+        self._kept[thorough] = (facts_stamp(), found)
+        return found
+
+    def cache_clear(self) -> None:
+        """Look again at the next call."""
+        self._kept.clear()

@@ -20,12 +20,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
-from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_hint
 from inference_models.machine.child import CRASHED, DECIDING, HUNG, Child, ChildFailedError, Limits, can_start_children
 from inference_models.machine.cpu import cpu_flags
-from inference_models.machine.libraries import LIBRARIES, find_library, import_path
+from inference_models.machine.libraries import find_library, import_path
 from inference_models.machine.mends import imported_from, mend_of
 from inference_models.machine.modules import find_module, hiding
 from inference_models.machine.nvidia import card_stamp
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from inference_models.machine.libraries import Distribution
+    from inference_models.machine.libraries import Distribution, Library
 
 FORMAT = 1
 FOLDER = "probes"
@@ -45,20 +44,8 @@ DRIVER_DEADLINE_S = 20.0
 _SPARE_S = 10.0
 """After its deadline a child that this process could not end goes by itself."""
 _LARGEST = 1 << 16
-RISKY = tuple(name for name, library in LIBRARIES.items() if library.deadline is not None)
-"""Libraries whose import may end the process or hang."""
 _BUILT_AGAINST = "numpy"
 """Imported by most of them, and another release of it can make their import fail, or work again."""
-LIBRARY_OF_RUNTIME: Mapping[BackendType, str] = {
-    BackendType.HF: "torch",
-    BackendType.LITERT: "litert",
-    BackendType.ONNX: "onnxruntime",
-    BackendType.OPENVINO: "openvino",
-    BackendType.TORCH: "torch",
-    BackendType.TORCH_SCRIPT: "torch",
-    BackendType.TRT: "tensorrt",
-}
-"""The risky library that each runtime imports; a key of `Environment.installed` and `Environment.broken`."""
 
 
 @dataclass(frozen=True)
@@ -100,19 +87,19 @@ def forget() -> None:
     _known.generation += 1
 
 
-def ensure_importable(library: str, *, path: Sequence[str] | None = None) -> None:
+def ensure_importable(library: Library, *, path: Sequence[str] | None = None) -> None:
     """Returns when importing the library does not hurt this process, or when nobody can say.
 
     Asks a child process the first time; costs nothing once the library is imported or its verdict is known.
 
     Args:
-        library: One of `LIBRARIES`; other names, and libraries that are not installed, are let through.
+        library: Let through where importing it is harmless, or where it is not installed.
         path: Folders it is imported from; None: those of this process.
 
     Raises:
         EnvironmentConfigurationError: importing it fails, hangs, or ends the process.
     """
-    if library not in RISKY or (path is None and is_imported(library)):
+    if library.deadline is None or (path is None and is_imported(library)):
         return
     distribution = find_library(library, path)
     if distribution is None:
@@ -128,48 +115,49 @@ def ensure_importable(library: str, *, path: Sequence[str] | None = None) -> Non
     )
 
 
-def is_imported(library: str) -> bool:
+def is_imported(library: Library) -> bool:
     """Whether this process has imported it to the end."""
-    module = sys.modules.get(LIBRARIES[library].module)
+    module = sys.modules.get(library.module)
     specification = getattr(module, "__spec__", None)
     return module is not None and not getattr(specification, "_initializing", False)
 
 
 def verdicts(
-    libraries: Mapping[str, Distribution], *, thorough: bool, path: Sequence[str] | None = None
+    libraries: Mapping[Library, Distribution], *, thorough: bool, path: Sequence[str] | None = None
 ) -> dict[str, Verdict]:
     """What is known of each of the libraries; with `thorough` child processes find out what is not."""
     own = path is None or tuple(path) == import_path()
-    asked = [name for name in libraries if name in RISKY and not (own and is_imported(name))]
+    risky = [library for library in libraries if library.deadline is not None]
+    asked = [library for library in risky if not (own and is_imported(library))]
 
-    def look(name: str) -> Verdict | None:
-        return verdict_of(name, libraries[name], run=thorough, retry=thorough, path=path)
+    def look(library: Library) -> Verdict | None:
+        return verdict_of(library, libraries[library], run=thorough, retry=thorough, path=path)
 
     found = _together(look, asked) if thorough else map(look, asked)
-    return {name: verdict for name, verdict in zip(asked, found, strict=True) if verdict is not None}
+    return {library.name: verdict for library, verdict in zip(asked, found, strict=True) if verdict is not None}
 
 
 def verdict_of(
-    library: str, distribution: Distribution, *, run: bool, retry: bool = False, path: Sequence[str] | None = None
+    library: Library, distribution: Distribution, *, run: bool, retry: bool = False, path: Sequence[str] | None = None
 ) -> Verdict | None:
     """What is known of an installed library; None: nothing.
 
     Args:
-        library: One of `RISKY`.
+        library: One whose import may end the process or hang.
         distribution: What provides it.
         run: Find out what is not known.
         retry: Find out again what did not work.
         path: Folders it is imported from; None: those of this process.
     """
     path = import_path() if path is None else path
-    known, location = LIBRARIES[library], str(distribution.location)
-    found = [_stamp(module, path) for module in (known.module, _BUILT_AGAINST)]
-    subject = [library, distribution.label, location, *distribution.stamp(), *found, known.attribute]
-    question = _Question(library, subject, known.module, known.deadline or 0.0, known.attribute)
+    location = str(distribution.location)
+    found = [_stamp(module, path) for module in (library.module, _BUILT_AGAINST)]
+    subject = [library.name, distribution.label, location, *distribution.stamp(), *found, library.attribute]
+    question = _Question(library.name, subject, library.module, library.deadline or 0.0, library.attribute)
     verdict = _settle(question, path, run=run, retry=retry)
     if verdict is None or verdict.problem is None:
         return verdict
-    other = hiding(known.module, path, location)
+    other = hiding(library.module, path, location)
     return verdict if other is None else replace(verdict, problem=imported_from(verdict.problem, other))
 
 
@@ -304,7 +292,7 @@ def _digest(facts: Sequence[Any]) -> str:
     return sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _together(look: Any, names: Sequence[str]) -> Iterable[Verdict | None]:
+def _together(look: Any, names: Sequence[Library]) -> Iterable[Verdict | None]:
     if not names:
         return []
     from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - needed once per installed version

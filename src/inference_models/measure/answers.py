@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference_models.parity.compare import GATES, compare_predictions, gate_between
 from inference_models.parity.deviation import LEAST_SCORE
+from inference_models.tasks import painters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from inference_models.entities import Quantization
     from inference_models.predictions.container import Prediction
 
-_OURS = "inference_models.predictions."
 SURE_SCORE = 0.5
 """Of number formats without a gate, what neither side scores higher is not compared."""
 LEAST_AGREEMENT = 0.9
@@ -45,9 +44,8 @@ def read_answers(stated: list[dict[str, Any]]) -> list[Prediction]:
     Raises:
         InvalidParameterError: a dictionary is not what it says.
     """
-    ours = [dict(item) for item in stated if item["module"].startswith(_OURS)]
-    kinds = [getattr(importlib.import_module(item.pop("module")), item["type"]) for item in ours]
-    return [kind.from_dict(item) for kind, item in zip(kinds, ours, strict=True)]
+    kinds = {kind.__name__: kind for kind in painters()}
+    return [kinds[item["type"]].from_dict(item) for item in stated if item["type"] in kinds]
 
 
 def judge_answers(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, LocalFileArtefactSpecs
 from inference_models.loading.open import LoadRequest, load_package
-from inference_models.negotiate.candidate import Candidate
+from inference_models.negotiate.case import Candidate
 from inference_models.options import LoadOptions
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import read_package, read_package_folder

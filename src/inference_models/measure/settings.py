@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from inference_models.backends import find_runtime
+from inference_models.backends.onnx_providers import CPU, NOT_LOCAL, ON_NVIDIA
+from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS
 from inference_models.config import requested_execution_providers
-from inference_models.entities import BackendType
 from inference_models.machine.hardware import usable_cpus
 from inference_models.negotiate.plan import Plan
 
@@ -14,18 +16,10 @@ if TYPE_CHECKING:
 
     from inference_models.loading.open import LoadRequest
     from inference_models.machine.environment import Environment
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
 
-CPU_PROVIDER = "CPUExecutionProvider"
-NOT_LOCAL = frozenset({"AzureExecutionProvider"})
-"""Execution providers that send the images to somebody else's computer."""
-_PROVIDERS_OF_DEVICE = {
-    "cpu": (CPU_PROVIDER,),
-    "cuda": ("CUDAExecutionProvider", "TensorrtExecutionProvider"),
-}
-_WITHOUT_THREADS = frozenset({BackendType.CUSTOM, BackendType.NULL, BackendType.TRT})
-_ON_GPU_WHEN_THERE = frozenset({BackendType.HF, BackendType.TORCH, BackendType.TORCH_SCRIPT})
+_PROVIDERS_OF_DEVICE = {"cpu": (CPU,), "cuda": ON_NVIDIA}
 
 
 def thread_counts(cpus: int) -> tuple[int, ...]:
@@ -62,7 +56,7 @@ def _plans_of(candidate: Candidate, load: LoadRequest, environment: Environment)
 
 
 def _providers(candidate: Candidate, load: LoadRequest, environment: Environment) -> tuple[str | None, ...]:
-    if candidate.runtime is not BackendType.ONNX:
+    if EXECUTION_PROVIDERS not in _settings(candidate):
         return (None,)
     if load.execution_providers is not None or requested_execution_providers() is not None:
         return (None,)
@@ -84,13 +78,19 @@ def _threads(
 
 
 def _on_cpu(candidate: Candidate, provider: str | None, load: LoadRequest, environment: Environment) -> bool:
-    if candidate.runtime in _WITHOUT_THREADS:
+    if THREADS not in _settings(candidate):
         return False
     if provider is not None:
-        return provider == CPU_PROVIDER
+        return provider == CPU
     if load.device is not None:
         return load.device == "cpu"
-    if candidate.runtime is BackendType.ONNX and load.execution_providers is not None:
-        first = load.execution_providers[0]
-        return (first if isinstance(first, str) else first[0]) == CPU_PROVIDER
-    return not (environment.cuda_device and candidate.runtime in _ON_GPU_WHEN_THERE)
+    if EXECUTION_PROVIDERS in _settings(candidate):
+        first = (load.execution_providers or (CPU,))[0]
+        return (first if isinstance(first, str) else first[0]) == CPU
+    record = find_runtime(candidate.runtime)
+    return not (environment.cuda_device and record is not None and "cuda" in (record.devices or ()))
+
+
+def _settings(candidate: Candidate) -> frozenset[str]:
+    record = find_runtime(candidate.runtime)
+    return frozenset() if record is None else record.settings

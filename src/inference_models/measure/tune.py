@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference_models import config
+from inference_models.backends.environment import probe_environment
 from inference_models.cache.workspace import private_folder, sweep
 from inference_models.errors import (
     BaseInferenceModelsError,
@@ -27,7 +28,6 @@ from inference_models.loading.open import LoadRequest
 from inference_models.loading.remember import LoadMemory
 from inference_models.loading.resolutions import RememberedProvider
 from inference_models.machine.child import can_start_children
-from inference_models.machine.environment import probe_environment
 from inference_models.measure.contest import Arena, Contest
 from inference_models.measure.job import Job
 from inference_models.measure.report import NOT_FETCHED, TuneReport, notes_on, row_of, rows_of

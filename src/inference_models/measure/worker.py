@@ -62,14 +62,14 @@ class Worker:
         return {"times": [self._timed(self._images[image]) for _ in range(times)]}
 
     def answers(self, images: int) -> dict[str, Any]:
-        """The predictions for the first images, those with low scores included, each with the module of its class."""
+        """The predictions for the first images, those with low scores included."""
         options = low_threshold(self._model)
         found = [
             prediction.numpy()
             for image in self._images[:images]
             for prediction in predictions_in(self._model(image, **options))
         ]
-        return {"answers": [{"module": type(each).__module__, **each.to_dict()} for each in found]}
+        return {"answers": [each.to_dict() for each in found]}
 
     def save_outputs(self, images: int, path: str) -> dict[str, Any]:
         """For how many of the first images there are raw outputs; they and the network inputs are in the file then."""

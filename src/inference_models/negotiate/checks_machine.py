@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.requirements import Requirement
 
-from inference_models.backends import find_backend
-from inference_models.backends.onnx_providers import COREML, CUDA, DIRECTML, TENSORRT
+from inference_models.backends import find_backend, find_runtime
+from inference_models.backends.onnx_providers import CPU, CUDA, device_of
 from inference_models.entities import BackendType
 from inference_models.machine.mends import DOCTOR, mend_of
 from inference_models.negotiate.checks_onnx import PLATFORM_OF_DEVICE, install_for, providers_used
@@ -16,40 +16,13 @@ from inference_models.negotiate.checks_onnx import PLATFORM_OF_DEVICE, install_f
 if TYPE_CHECKING:
     from packaging.version import Version
 
+    from inference_models.backends.runtime import Runtime
     from inference_models.errors import Rejection
     from inference_models.machine.environment import Environment, Gpu
-    from inference_models.negotiate.checks import Case
+    from inference_models.machine.libraries import Library
+    from inference_models.negotiate.case import Case
     from inference_models.negotiate.request import PackageRequest
 
-LIBRARIES: dict[BackendType, tuple[str, str]] = {
-    BackendType.COREML: ("coremltools", "coremltools"),
-    BackendType.HF: ("transformers", "transformers"),
-    BackendType.LITERT: ("litert", "ai-edge-litert"),
-    BackendType.ONNX: ("onnxruntime", "onnxruntime"),
-    BackendType.OPENVINO: ("openvino", "openvino"),
-    BackendType.TORCH: ("torch", "torch"),
-    BackendType.TORCH_SCRIPT: ("torch", "torch"),
-    BackendType.TRT: ("tensorrt", "tensorrt"),
-}
-"""Runtime to library, as in `Environment.installed`, and the distribution that brings it."""
-DEVICES: dict[BackendType, tuple[str, ...]] = {
-    BackendType.COREML: ("mps", "cpu"),
-    BackendType.HF: ("cpu", "cuda", "mps"),
-    BackendType.LITERT: ("cpu",),
-    BackendType.NULL: ("cpu",),
-    BackendType.ONNX: ("cpu", "cuda", "mps", "coreml", "directml"),
-    BackendType.OPENVINO: ("cpu", "gpu", "npu"),
-    BackendType.TORCH: ("cpu", "cuda", "mps"),
-    BackendType.TORCH_SCRIPT: ("cpu", "cuda", "mps"),
-    BackendType.TRT: ("cuda",),
-}
-"""Kinds of device a runtime computes on, for those that are known."""
-PLATFORMS: dict[BackendType, tuple[tuple[str, ...], str]] = {
-    BackendType.COREML: (("darwin arm64",), "macOS on Apple silicon"),
-    BackendType.TRT: (("linux", "win32"), "Linux or Windows"),
-}
-"""Where a runtime exists, as `Environment.system` begins, and in words; those that are not listed: everywhere."""
-_KIND_OF_PROVIDER = {CUDA: "cuda", COREML: "coreml", DIRECTML: "directml", TENSORRT: "cuda"}
 _GB = 1e9
 _MB = 1_000_000
 _NODES = {"gpu": "a GPU (/dev/dri/renderD*)", "npu": "an NPU (/dev/accel/accel*)"}
@@ -58,39 +31,38 @@ _NODES = {"gpu": "a GPU (/dev/dri/renderD*)", "npu": "an NPU (/dev/accel/accel*)
 
 def check_platform(case: Case) -> Rejection | None:
     """Refuses runtimes that do not exist for this operating system."""
-    platform = PLATFORMS.get(case.runtime)
-    if platform is None or case.environment.system.startswith(platform[0]):
+    record = find_runtime(case.runtime)
+    if record is None or not record.systems or case.environment.system.startswith(record.systems):
         return None
-    return case.refuse("platform", platform[1], case.environment.system)
+    return case.refuse("platform", record.systems_text, case.environment.system)
 
 
 def check_runtime(case: Case) -> Rejection | None:
     """Refuses runtimes that are not installed, are too old, or cannot be imported."""
-    library, distribution = LIBRARIES.get(case.runtime, (None, None))
-    if library is not None and library in case.environment.broken:
-        needs = f"{'an' if library[0] in 'aeiou' else 'a'} {library} that can be imported"
-        problem = case.environment.broken[library]
-        return case.refuse("runtime", needs, problem, _mend(case, library, distribution, problem))
-    backend = find_backend(case.runtime)
-    if backend is None:
-        return _check_library(case, library, distribution)
+    record = find_runtime(case.runtime)
+    library = None if record is None else record.library
+    if record is None or library is None:
+        return None
+    if library.name in case.environment.broken:
+        needs = f"{'an' if library.name[0] in 'aeiou' else 'a'} {library.name} that can be imported"
+        problem = case.environment.broken[library.name]
+        return case.refuse("runtime", needs, problem, _mend(case, library, problem))
+    if find_backend(case.runtime) is None:
+        return _check_library(case, record, library)
     installed = case.environment.runtimes.get(case.runtime)
-    if installed is not None:
-        if _satisfies(backend.REQUIRES, installed):
-            return None
-        requirement = Requirement(backend.REQUIRES)
-        newer = f"{_build(case, distribution or requirement.name)}{requirement.specifier}"
-        return case.refuse("runtime", backend.REQUIRES, str(installed), f'pip install -U "{newer}"')
-    if library is None and case.runtime not in case.environment.runtimes:
-        return None  # a plug-in that was registered after this machine was looked at
-    return case.refuse("runtime", backend.REQUIRES, "not installed", install_for(case, backend.INSTALL))
+    if installed is None:
+        return case.refuse("runtime", record.requires, "not installed", install_for(case, record.install))
+    if _satisfies(record.requires, installed):
+        return None
+    newer = f"{_build(case, library.distributions[0])}{Requirement(record.requires).specifier}"
+    return case.refuse("runtime", record.requires, str(installed), f'pip install -U "{newer}"')
 
 
-def _mend(case: Case, library: str, distribution: str | None, problem: str) -> str | None:
+def _mend(case: Case, library: Library, problem: str) -> str | None:
     """The command that most likely makes a library importable; None where only looking closer helps."""
-    version = case.environment.installed.get(library)
+    distribution, version = library.distributions[0], case.environment.installed.get(library.name)
     known = None if version is None else f"{_build(case, distribution)} {version}"
-    label = case.environment.builds.get(library, known)
+    label = case.environment.builds.get(library.name, known)
     if label is None:
         return f"pip install --force-reinstall {_build(case, distribution)}"
     mend = mend_of(label, problem)
@@ -100,7 +72,8 @@ def _mend(case: Case, library: str, distribution: str | None, problem: str) -> s
 def check_device(case: Case) -> Rejection | None:
     """Refuses devices that this machine does not show, or that the runtime does not compute on."""
     device = case.request.device or ("cuda" if case.runtime is BackendType.TRT else None)
-    kinds = DEVICES.get(case.runtime)
+    record = find_runtime(case.runtime)
+    kinds = None if record is None else record.devices
     if device is None or (case.request.allow_fallback and (kinds is None or "cpu" in kinds)):
         return None
     kind = device.partition(":")[0]
@@ -112,25 +85,32 @@ def check_device(case: Case) -> Rejection | None:
         return _check_cuda_device(case, device)
     shown = case.environment.accelerators
     if kind in _NODES and shown is not None and kind not in shown:
-        return case.refuse("device", f"{_NODES[kind]} for OpenVINO", "no such device", change={"device": "cpu"})
+        return case.refuse("device", f"{_NODES[kind]} for OpenVINO", "no such device", change=_on(case, "cpu"))
     platform = PLATFORM_OF_DEVICE.get(kind)
     if platform is None or case.environment.system.startswith(platform[0]):
         return None
-    return case.refuse("device", platform[1], case.environment.system, change={"device": "cpu"})
+    return case.refuse("device", platform[1], case.environment.system, change=_on(case, "cpu"))
 
 
-def _check_library(case: Case, library: str | None, distribution: str | None) -> Rejection | None:
+def _on(case: Case, device: str) -> dict[str, Any] | None:
+    """The change to another device; None where the runtime does not compute on it."""
+    record = find_runtime(case.runtime)
+    kinds = None if record is None else record.devices
+    return {"device": device} if kinds is None or device in kinds else None
+
+
+def _check_library(case: Case, record: Runtime, library: Library) -> Rejection | None:
     """Of a runtime that this release does not drive, so that nothing states which version it needs."""
     # TensorRT has a check of its own, which knows the version.
-    if library is None or case.runtime is BackendType.TRT or library in case.environment.installed:
+    if case.runtime is BackendType.TRT or library.name in case.environment.installed:
         return None
-    return case.refuse("runtime", library, "not installed", f"pip install {distribution}")
+    return case.refuse("runtime", library.name, "not installed", record.install)
 
 
 def _check_cuda_device(case: Case, device: str) -> Rejection | None:
     count = len(case.environment.gpus)
     if count == 0:
-        return case.refuse("device", "a CUDA device", "no CUDA device", change={"device": "cpu"})
+        return case.refuse("device", "a CUDA device", "no CUDA device", change=_on(case, "cpu"))
     if int(device.partition(":")[2] or 0) < count:
         return None
     found = "one CUDA device, cuda:0" if count == 1 else f"{count} CUDA devices, cuda:0 to cuda:{count - 1}"
@@ -153,11 +133,12 @@ def check_memory(case: Case) -> Rejection | None:
 def device_kind(case: Case) -> str:
     """Where the candidate would compute: `cpu`, `cuda`, `mps`, ..."""
     if case.runtime is BackendType.ONNX:
-        return _KIND_OF_PROVIDER.get(next(iter(providers_used(case)), ""), "cpu")
+        kind = device_of((next(iter(providers_used(case)), CPU), {})).partition(":")[0]
+        return kind if kind in {"coreml", "cuda", "directml"} else "cpu"
     if case.request.device is not None:
         return case.request.device.partition(":")[0]
-    kinds = DEVICES.get(case.runtime, ())
-    return "cuda" if case.environment.gpus and "cuda" in kinds else "cpu"
+    record = find_runtime(case.runtime)
+    return "cuda" if case.environment.gpus and record is not None and "cuda" in (record.devices or ()) else "cpu"
 
 
 def selected_gpus(request: PackageRequest, environment: Environment) -> tuple[Gpu, ...]:
@@ -182,15 +163,15 @@ def _check_gpu_memory(case: Case) -> Rejection | None:
         return None
     known = case.package.memory_profile.peak_vram_mb
     fitting = [size for size, peak in known.items() if peak * _MB <= memory and size < batch]
-    change = {"batch_size": (max(fitting), max(fitting))} if fitting else {"device": "cpu"}
+    change = {"batch_size": (max(fitting), max(fitting))} if fitting else _on(case, "cpu")
     found = f"{memory // _MB} MB on {gpus[0].name}"
     return case.refuse("memory", f"{needed} MB of GPU memory for batch {batch}", found, change=change)
 
 
-def _build(case: Case, distribution: str | None) -> str:
+def _build(case: Case, distribution: str) -> str:
     """The distribution to install: that of ONNX Runtime for CUDA where it is the one that is here."""
     is_gpu_build = distribution == "onnxruntime" and CUDA in case.environment.execution_providers
-    return "onnxruntime-gpu" if is_gpu_build else distribution or ""
+    return "onnxruntime-gpu" if is_gpu_build else distribution
 
 
 @lru_cache(maxsize=64)

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference_models.backends.onnx_providers import (
-    COREML,
+    BUILDS,
     CPU,
     CUDA,
-    DIRECTML,
-    OPENVINO,
+    INSTALL_GPU,
+    ON_NVIDIA,
     PROVIDER_OF_DEVICE,
-    TENSORRT,
+    PROVIDERS,
 )
 from inference_models.entities import BackendType
 from inference_models.errors import nearest_hint
 
 if TYPE_CHECKING:
     from inference_models.errors import Rejection
-    from inference_models.negotiate.checks import Case
+    from inference_models.negotiate.case import Case
 
 NEWEST_OPSET = {
     (1, 19): 21,
@@ -42,47 +42,12 @@ Found by opening a graph of one node with every operator set in the last patch o
 1.22.1, 1.23.2, 1.24.4, 1.25.1, 1.26.0, 1.27.0, 1.28.0, 1.29.0, 1.30.0, 1.31.1 and 1.32.0. Newer releases are trusted
 to say themselves what they do not open.
 """
-PROVIDERS = (
-    "ACLExecutionProvider",
-    "ArmNNExecutionProvider",
-    "AzureExecutionProvider",
-    CPU,
-    CUDA,
-    "CANNExecutionProvider",
-    COREML,
-    DIRECTML,
-    "DnnlExecutionProvider",
-    "MIGraphXExecutionProvider",
-    "NvTensorRTRTXExecutionProvider",
-    "NnapiExecutionProvider",
-    OPENVINO,
-    "QNNExecutionProvider",
-    "ROCMExecutionProvider",
-    "RknpuExecutionProvider",
-    TENSORRT,
-    "TvmExecutionProvider",
-    "VSINPUExecutionProvider",
-    "VitisAIExecutionProvider",
-    "WebGpuExecutionProvider",
-    "XnnpackExecutionProvider",
-)
-"""Names that builds of ONNX Runtime know, from the list of its source."""
-INSTALL_GPU = 'pip install "inference-models[onnx-gpu]"'
-# The builds of ONNX Runtime overwrite each other's files, so the one that is there has to go first.
-_BUILDS = {
-    CUDA: (("linux x86_64", "win32"), f"pip uninstall -y onnxruntime && {INSTALL_GPU}"),
-    DIRECTML: (("win32",), "pip uninstall -y onnxruntime && pip install onnxruntime-directml"),
-    OPENVINO: (("linux x86_64", "win32"), "pip uninstall -y onnxruntime && pip install onnxruntime-openvino"),
-    TENSORRT: (("linux x86_64", "win32"), f"pip uninstall -y onnxruntime && {INSTALL_GPU}"),
-}
-"""Execution provider to the systems for which there is a build with it, and the command that installs it."""
 PLATFORM_OF_DEVICE: dict[str, tuple[str, str]] = {
     "coreml": ("darwin", "macOS"),
     "directml": ("win32", "Windows"),
     "mps": ("darwin arm64", "macOS on Apple silicon"),
 }
 """Kinds of device that only one system has: how `Environment.system` begins there, and in words."""
-_ON_NVIDIA = frozenset({CUDA, TENSORRT})
 _IN_EVERY_BUILD = frozenset({"AzureExecutionProvider", CPU})
 
 
@@ -141,7 +106,7 @@ def providers_used(case: Case) -> tuple[str, ...]:
     return (CUDA,) if CUDA in available and case.environment.gpus else (CPU,)
 
 
-def install_for(case: Case, usual: str) -> str | None:
+def install_for(case: Case, usual: str | None) -> str | None:
     """The command that installs a build of ONNX Runtime for the request; None where no build here would do."""
     if wants_cuda(case):
         return INSTALL_GPU
@@ -156,7 +121,7 @@ def wants_cuda(case: Case) -> bool:
     """Whether only the CUDA build of ONNX Runtime does what was asked for, on a machine that has the device."""
     if case.runtime is not BackendType.ONNX or not case.environment.gpus:
         return False
-    return not _ON_NVIDIA.isdisjoint(providers_used(case))
+    return not ON_NVIDIA.isdisjoint(providers_used(case))
 
 
 def _refuse_unknown_providers(case: Case) -> Rejection | None:
@@ -188,14 +153,19 @@ def _lacks_device(case: Case) -> bool:
 
 def _build_with(case: Case, missing: list[str]) -> str | None:
     """The command that installs a build with what is missing; None where there is none, or no device for it."""
-    if not _ON_NVIDIA.isdisjoint(missing) and not case.environment.gpus:
+    if not ON_NVIDIA.isdisjoint(missing) and not case.environment.gpus:
         return None
-    builds = {_BUILDS.get(name, ((), "")) for name in missing}
+    builds = {BUILDS.get(name, ((), "")) for name in missing}
     systems, install = builds.pop()
     return install if not builds and case.environment.system.startswith(systems) else None
 
 
-def _on_cpu(case: Case) -> dict[str, object]:
+def _on_cpu(case: Case) -> dict[str, object] | None:
+    """The change to the provider for the processor; None where this build lacks it, or the graph does not take it."""
+    details = case.package.onnx_package_details
+    incompatible = details is not None and CPU in (details.incompatible_providers or ())
+    if incompatible or CPU not in case.environment.execution_providers:
+        return None
     return {"device": "cpu"} if case.request.execution_providers is None else {"execution_providers": (CPU,)}
 
 

@@ -11,9 +11,8 @@ from inference_models.errors import (
     NoModelPackagesAvailableError,
     nearest_hint,
 )
-from inference_models.negotiate.candidate import candidates_of
-from inference_models.negotiate.checks import CAN_FORCE, Case, examine
-from inference_models.negotiate.explain import explain_refusals
+from inference_models.negotiate.case import Case, candidates_of
+from inference_models.negotiate.checks import CAN_FORCE, examine
 from inference_models.negotiate.rank import ranked
 
 if TYPE_CHECKING:
@@ -22,28 +21,62 @@ if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.errors import Rejection
     from inference_models.machine.environment import Environment
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.request import PackageRequest
-
-    Verdict = tuple[Candidate, tuple[Rejection, ...]]
-    """A candidate with every reason against it."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """The outcome of negotiation."""
+class Verdict:
+    """What the checks say of one candidate."""
 
-    admissible: tuple[Candidate, ...]
-    """Best first; never empty."""
+    candidate: Candidate
     rejections: tuple[Rejection, ...]
-    """Every reason against every candidate that is not admissible."""
-    overridden: tuple[Rejection, ...] = ()
-    """Every reason against those that are admissible only because of `force=True`."""
+    """Every reason against it."""
+    runs: bool
+    """Whether it may be opened; where there are reasons against it, because of `force=True`."""
+
+
+@dataclass(frozen=True, repr=False)
+class Choice:
+    """The outcome of negotiation. Its text, made when it is asked for, tells every candidate with every reason."""
+
+    model: ModelMetadata
+    request: PackageRequest
+    environment: Environment
+    verdicts: tuple[Verdict, ...]
+    """Those that can run, best first; then the others, in the order of the packages."""
+
+    @property
+    def admissible(self) -> tuple[Candidate, ...]:
+        """The candidates that can run, best first."""
+        return tuple(verdict.candidate for verdict in self.verdicts if verdict.runs)
 
     @property
     def packages(self) -> tuple[ModelPackageMetadata, ...]:
         """The packages of the admissible candidates, best first, each once."""
         return tuple({candidate.package.package_id: candidate.package for candidate in self.admissible}.values())
+
+    @property
+    def rejections(self) -> tuple[Rejection, ...]:
+        """Every reason against every candidate that is not admissible."""
+        return tuple(reason for verdict in self.verdicts if not verdict.runs for reason in verdict.rejections)
+
+    @property
+    def overridden(self) -> tuple[Rejection, ...]:
+        """Every reason against those that are admissible only because of `force=True`."""
+        return tuple(reason for verdict in self.verdicts if verdict.runs for reason in verdict.rejections)
+
+    def ranked(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Candidates of this model, best first."""
+        return ranked(Case(self.model, candidate, self.request, self.environment) for candidate in candidates)
+
+    def __str__(self) -> str:
+        from inference_models.negotiate.text import choice_text  # noqa: PLC0415 - only needed to print
+
+        return choice_text(self)
+
+    def __repr__(self) -> str:
+        return f"<Choice for {self.model.model_id!r}: {len(self.admissible)} of {len(self.verdicts)} candidates>"
 
 
 def choose_packages(model: ModelMetadata, request: PackageRequest, environment: Environment) -> Choice:
@@ -56,35 +89,38 @@ def choose_packages(model: ModelMetadata, request: PackageRequest, environment: 
     """
     if not model.model_packages:
         raise NoModelPackagesAvailableError(f"model {model.model_id!r} exists but has no packages.")
-    if request.package_id is not None:
+    choice = negotiate(model, request, environment)
+    if not choice.verdicts[0].runs:
+        raise NoCompatiblePackageError(choice, rejections=choice.rejections)
+    return choice
+
+
+def negotiate(model: ModelMetadata, request: PackageRequest, environment: Environment) -> Choice:
+    """As `choose_packages`, also where nothing can run or there is nothing.
+
+    Raises:
+        NoModelPackagesAvailableError: there are packages, and none with the id in the request.
+        AmbiguousModelPackageResolutionError: several packages have that id.
+    """
+    if request.package_id is not None and model.model_packages:
         _refuse_unknown_id(model, request.package_id)
-    verdicts = judge(model, request, environment)
-    taken = [verdict for verdict in verdicts if not verdict[1]]
+    found = [(candidate, examine(Case(model, candidate, request, environment))) for candidate in candidates_of(model)]
+    taken = [candidate for candidate, reasons in found if not reasons]
     if not taken and request.force:
-        taken = _forced(verdicts)
-    kept = {id(candidate) for candidate, _ in taken}
-    left_out = [reasons for candidate, reasons in verdicts if id(candidate) not in kept]
-    rejections = _flat(left_out)
-    if not taken:
-        raise NoCompatiblePackageError(explain_refusals(model, rejections, request, environment), rejections=rejections)
-    best_first = ranked(Case(model, candidate, request, environment) for candidate, _ in taken)
-    return Choice(tuple(best_first), rejections, _flat(reasons for _, reasons in taken))
+        taken = _forced(found)
+    if len(taken) > 1:
+        taken = ranked(Case(model, candidate, request, environment) for candidate in taken)
+    reasons_of = {id(candidate): reasons for candidate, reasons in found}
+    first = [Verdict(candidate, reasons_of.pop(id(candidate)), runs=True) for candidate in taken]
+    others = [Verdict(candidate, reasons, runs=False) for candidate, reasons in found if id(candidate) in reasons_of]
+    return Choice(model, request, environment, (*first, *others))
 
 
-def judge(model: ModelMetadata, request: PackageRequest, environment: Environment) -> list[Verdict]:
-    """Every candidate with the refusals of every check, in the order of the packages and of the checks."""
-    return [(candidate, examine(Case(model, candidate, request, environment))) for candidate in candidates_of(model)]
-
-
-def _forced(verdicts: list[Verdict]) -> list[Verdict]:
+def _forced(found: list[tuple[Candidate, tuple[Rejection, ...]]]) -> list[Candidate]:
     """Those with no reason that holds against `force`; of them, where there are such, the installed and native ones."""
-    found = [verdict for verdict in verdicts if CAN_FORCE.issuperset(reason.check for reason in verdict[1])]
-    found = [verdict for verdict in found if all(reason.check != "runtime" for reason in verdict[1])] or found
-    return [verdict for verdict in found if verdict[0].is_native] or found
-
-
-def _flat(several: Iterable[tuple[Rejection, ...]]) -> tuple[Rejection, ...]:
-    return tuple(reason for reasons in several for reason in reasons)
+    fitting = [item for item in found if CAN_FORCE.issuperset(reason.check for reason in item[1])]
+    fitting = [item for item in fitting if all(reason.check != "runtime" for reason in item[1])] or fitting
+    return [candidate for candidate, _ in fitting if candidate.is_native] or [candidate for candidate, _ in fitting]
 
 
 def _refuse_unknown_id(model: ModelMetadata, package_id: str) -> None:

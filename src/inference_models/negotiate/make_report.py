@@ -1,4 +1,4 @@
-"""From a description, a request and a machine to the report about them. Nothing is read, fetched or written."""
+"""From the outcome of a negotiation to the report about it. Nothing is fetched or written."""
 
 from __future__ import annotations
 
@@ -6,36 +6,29 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
-from inference_models.errors import NoCompatiblePackageError, Rejection
-from inference_models.negotiate.candidate import candidates_of
-from inference_models.negotiate.checks import Case
-from inference_models.negotiate.choose import choose_packages, judge
-from inference_models.negotiate.layout import size_text
 from inference_models.negotiate.plan import Plan
-from inference_models.negotiate.rank import ranked
 from inference_models.negotiate.report import (
     CandidateReport,
     ModelFacts,
     NegotiationReport,
     PackageFile,
     PackageReport,
+    Step,
     WouldRun,
 )
-from inference_models.negotiate.steps import find_steps
-from inference_models.text import without_query
+from inference_models.package.formats import needs_consent
+from inference_models.text import size_text, without_query
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from inference_models.entities import ArtefactSpecs, ModelMetadata, ModelPackageMetadata
-    from inference_models.machine.environment import Environment
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.errors import Rejection
+    from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
-    from inference_models.negotiate.request import PackageRequest
 
 NETWORK, CONSENT, PARITY = "network", "consent", "parity"
 """Names of checks that only reports make, of what a load refuses later: when it fetches, and when it opens."""
-NO_PLACES: Mapping[str, frozenset[str]] = {}
 _DETAILS = {
     "onnx": "onnx_package_details",
     "tensorrt": "trt_package_details",
@@ -53,14 +46,14 @@ class Circumstances:
     """What decides besides the description, the request and the machine."""
 
     provider: str | None = None
-    stored: Mapping[str, frozenset[str]] = field(default_factory=lambda: NO_PLACES)
+    stored: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Package id -> handles of its files that the cache holds."""
     network_forbidden_by: str | None = None
-    code_consent: bool = False
+    code_consent: bool = True
     """Whether the caller consents to the code of a package; to which code, only a load compares."""
     loaded_before: str | None = None
     """Id of the package that an earlier load of the same request opened."""
-    fastest: Callable[[Choice], Plan | None] = field(default=lambda _: None)
+    fastest: Plan | None = None
     """What an earlier measurement found fastest among those that fit."""
     to_be_measured: bool = False
     """Whether a load would measure where that is not known yet."""
@@ -68,127 +61,83 @@ class Circumstances:
     """Why a load would not believe what a plan answers; None: it would, or asks for no proof."""
 
 
-def make_report(
-    model: ModelMetadata,
-    request: PackageRequest,
-    environment: Environment,
-    circumstances: Circumstances | None = None,
-) -> NegotiationReport:
-    """What would run, why, and why not the rest.
-
-    Raises:
-        NoModelPackagesAvailableError: the request names a package that the model does not have.
-        AmbiguousModelPackageResolutionError: the request names an id that several packages have.
-    """
+def make_report(choice: Choice, circumstances: Circumstances | None = None) -> NegotiationReport:
+    """What would run, why, and why not the rest."""
     known = circumstances or Circumstances()
-    choice = _choice(model, request, environment)
+    model = choice.model
     files = {id(package): _files(package, known) for package in model.model_packages}
-    candidates = _candidates(_Negotiated(model, request, environment, choice), files, known)
+    listed = _best_first(choice, files, known)
     # Two packages may have the same id; each is told on its own.
-    by_package: dict[int, tuple[ModelPackageMetadata, list[CandidateReport]]] = {}
-    for candidate, told in candidates:
-        by_package.setdefault(id(candidate.package), (candidate.package, []))[1].append(told)
-    reports = [told for _, told in candidates]
+    packages = {id(candidate.package): candidate.package for candidate, _ in listed}
+    grouped: dict[int, list[CandidateReport]] = {key: [] for key in packages}
+    for candidate, report in listed:
+        grouped[id(candidate.package)].append(report)
+    reports = [report for _, report in listed]
     return NegotiationReport(
         model=_facts(model, known),
-        machine=environment,
-        request=request,
-        would_run=_would_run(reports, request, choice, known),
-        packages=tuple(_package(package, files[id(package)], found) for package, found in by_package.values()),
+        machine=choice.environment,
+        request=choice.request,
+        would_run=_would_run(reports, choice, known),
+        packages=tuple(_package(package, files[key], grouped[key]) for key, package in packages.items()),
         skipped_packages=model.skipped_packages,
         steps=find_steps(reports),
     )
 
 
-@dataclass(frozen=True)
-class _Negotiated:
-    model: ModelMetadata
-    request: PackageRequest
-    environment: Environment
-    choice: Choice | None
-
-    def ranked(self, candidates: Iterable[Candidate]) -> list[Candidate]:
-        return ranked(Case(self.model, candidate, self.request, self.environment) for candidate in candidates)
-
-    def plan_of(self, candidate: Candidate, known: Circumstances) -> Plan:
-        """How a load would open a candidate: what was measured fastest with its settings, others as they are."""
-        fastest = None if self.choice is None else known.fastest(self.choice)
-        return fastest if fastest is not None and fastest.candidate == candidate else Plan(candidate)
+def planned(plan: Plan, reason: str) -> WouldRun:
+    """What a plan opens."""
+    candidate = plan.candidate
+    return WouldRun(candidate.package.package_id, candidate.runtime, reason, plan.threads, plan.execution_providers)
 
 
-def _choice(model: ModelMetadata, request: PackageRequest, environment: Environment) -> Choice | None:
-    """What a load would choose from; None when nothing fits."""
-    if not model.model_packages:
-        return None
-    try:
-        return choose_packages(model, request, environment)
-    except NoCompatiblePackageError:
-        return None
+def find_steps(candidates: Iterable[CandidateReport]) -> tuple[Step, ...]:
+    """What would make candidates run that do not: fewest first, then in the order of `candidates`.
+
+    A candidate counts when every reason against it has a fix. The same fixes for several are one step.
+    """
+    makes_run: dict[tuple[str, ...], list[tuple[str, BackendType]]] = {}
+    for candidate in candidates:
+        fixes = [reason.fix for reason in candidate.rejections]
+        if not candidate.admissible and fixes and all(fixes):
+            each_once = tuple(dict.fromkeys(fix for fix in fixes if fix))
+            makes_run.setdefault(each_once, []).append((candidate.package_id, candidate.backend))
+    return tuple(Step(fixes, tuple(makes_run[fixes])) for fixes in sorted(makes_run, key=len))
 
 
-def _candidates(
-    negotiated: _Negotiated, files: Mapping[int, Sequence[PackageFile]], known: Circumstances
+def _best_first(
+    choice: Choice, files: Mapping[int, Sequence[PackageFile]], known: Circumstances
 ) -> list[tuple[Candidate, CandidateReport]]:
     """Every candidate, best first: those that would run, then the others."""
-    reasons = {
-        (id(candidate.package), candidate.runtime): (
-            *found,
-            *_later_refusals(candidate, files[id(candidate.package)], known),
-            *(reason for reason in (known.unproven(negotiated.plan_of(candidate, known)),) if reason is not None),
-        )
-        for candidate, found in judge(negotiated.model, negotiated.request, negotiated.environment)
-    }
-    chosen = () if negotiated.choice is None else negotiated.choice.admissible
-    fitting = [
-        candidate for candidate in chosen if not _is_out_of_reach(reasons[id(candidate.package), candidate.runtime])
-    ]
-    taken = {(id(candidate.package), candidate.runtime) for candidate in fitting}
-    rest = [
-        candidate
-        for candidate in candidates_of(negotiated.model)
-        if (id(candidate.package), candidate.runtime) not in taken
-    ]
+    reasons: dict[int, tuple[Rejection, ...]] = {}
+    fitting: list[Candidate] = []
+    others: list[Candidate] = []
+    for verdict in choice.verdicts:
+        candidate, fastest = verdict.candidate, known.fastest
+        plan = fastest if fastest is not None and fastest.candidate == candidate else Plan(candidate)
+        unproven = known.unproven(plan)
+        later = [*_later_refusals(candidate, files[id(candidate.package)], known), *([unproven] if unproven else [])]
+        reasons[id(candidate)] = (*verdict.rejections, *later)
+        (fitting if verdict.runs and not later else others).append(candidate)
     told = []
-    for position, candidate in enumerate([*fitting, *negotiated.ranked(rest)], 1):
-        refusals = reasons[id(candidate.package), candidate.runtime]
+    for position, candidate in enumerate([*fitting, *choice.ranked(others)], 1):
         rank = position if position <= len(fitting) else None
-        package_id = candidate.package.package_id
-        told.append((candidate, CandidateReport(package_id, candidate.runtime, candidate.is_native, refusals, rank)))
+        report = CandidateReport(
+            candidate.package.package_id, candidate.runtime, candidate.is_native, reasons[id(candidate)], rank
+        )
+        told.append((candidate, report))
     return told
-
-
-def _is_out_of_reach(reasons: Iterable[Rejection]) -> bool:
-    return any(reason.check in {NETWORK, CONSENT, PARITY} for reason in reasons)
-
-
-def _facts(model: ModelMetadata, known: Circumstances) -> ModelFacts:
-    return ModelFacts(
-        model_id=without_query(model.model_id),
-        provider=known.provider,
-        architecture=model.model_architecture,
-        task=model.task_type,
-        variant=model.model_variant,
-        license=model.license,
-        source=model.source,
-        description=model.description,
-        dependencies=tuple(
-            item.model_copy(update={"model_id": without_query(item.model_id)})
-            for item in model.model_dependencies or ()
-        ),
-    )
 
 
 def _later_refusals(candidate: Candidate, files: Sequence[PackageFile], known: Circumstances) -> Iterable[Rejection]:
     """What a load would stumble over after the negotiation."""
-    name, runtime = candidate.package.package_id, None if candidate.is_native else candidate.runtime
-    if candidate.package.backend is BackendType.CUSTOM and not known.code_consent:
+    if needs_consent(candidate.package) and not known.code_consent:
         fix = 'allow_local_code_packages="sha256:..." (a load names it)'
-        yield Rejection(name, CONSENT, "your consent to the code it brings", "none", fix, runtime)
+        yield candidate.rejection(CONSENT, "your consent to the code it brings", "none", fix)
     switch = known.network_forbidden_by
     remote = {file.handle: file for file in files if file.place == "remote"}
     if switch is not None and any(_is_far(item, remote) for item in candidate.package.package_artefacts):
         needs = f"the network, to fetch {size_text(sum(file.size or 0 for file in remote.values()))}"
-        yield Rejection(name, NETWORK, needs, f"{switch} is set", f"unset {switch}", runtime)
+        yield candidate.rejection(NETWORK, needs, f"{switch} is set", f"unset {switch}")
 
 
 def _is_far(item: ArtefactSpecs, remote: Mapping[str, PackageFile]) -> bool:
@@ -198,32 +147,38 @@ def _is_far(item: ArtefactSpecs, remote: Mapping[str, PackageFile]) -> bool:
     )
 
 
-def _would_run(
-    candidates: Sequence[CandidateReport], request: PackageRequest, choice: Choice | None, known: Circumstances
-) -> WouldRun | None:
+def _would_run(candidates: Sequence[CandidateReport], choice: Choice, known: Circumstances) -> WouldRun | None:
     """The plan a load would try first, and why that one."""
     admissible = [candidate for candidate in candidates if candidate.admissible]
-    if not admissible or choice is None:
+    if not admissible:
         return None
-    plan = known.fastest(choice)
-    if plan is not None and _find(admissible, plan.candidate.package.package_id, plan.candidate.runtime) is not None:
-        package_id, runtime = plan.candidate.package.package_id, plan.candidate.runtime
-        return WouldRun(package_id, runtime, "measured", plan.threads, plan.execution_providers)
-    best = admissible[0]
+    if known.fastest is not None:
+        measured = planned(known.fastest, "measured")
+        if any((item.package_id, item.backend) == (measured.package_id, measured.backend) for item in admissible):
+            return measured
+    chosen, reason = admissible[0], "order"
     if known.to_be_measured:
-        return WouldRun(best.package_id, best.backend, "unmeasured")
-    if request.package_id is not None:
-        return WouldRun(best.package_id, best.backend, "package id")
-    before = None if known.loaded_before is None else _find(admissible, known.loaded_before)
-    chosen = before or best
-    return WouldRun(chosen.package_id, chosen.backend, "order" if before is None else "remembered")
+        reason = "unmeasured"
+    elif choice.request.package_id is not None:
+        reason = "package id"
+    elif before := [item for item in admissible if item.package_id == known.loaded_before]:
+        chosen, reason = before[0], "remembered"
+    return WouldRun(chosen.package_id, chosen.backend, reason)
 
 
-def _find(
-    candidates: Sequence[CandidateReport], package_id: str, runtime: BackendType | None = None
-) -> CandidateReport | None:
-    fitting = (item for item in candidates if item.package_id == package_id and runtime in {None, item.backend})
-    return next(fitting, None)
+def _facts(model: ModelMetadata, known: Circumstances) -> ModelFacts:
+    needed = model.model_dependencies or ()
+    return ModelFacts(
+        model_id=without_query(model.model_id),
+        provider=known.provider,
+        architecture=model.model_architecture,
+        task=model.task_type,
+        variant=model.model_variant,
+        license=model.license,
+        source=model.source,
+        description=model.description,
+        dependencies=tuple(item.model_copy(update={"model_id": without_query(item.model_id)}) for item in needed),
+    )
 
 
 def _package(
@@ -259,13 +214,9 @@ def _file(item: ArtefactSpecs, stored: frozenset[str]) -> PackageFile:
     if isinstance(item, InlineFileSpecs):
         return PackageFile(item.file_handle, len(item.text.encode()), "description")
     if isinstance(item, LocalFileArtefactSpecs):
-        return PackageFile(item.file_handle, _size_on_disk(item), "local")
+        try:
+            return PackageFile(item.file_handle, item.path.stat().st_size, "local")
+        except OSError:
+            return PackageFile(item.file_handle, None, "local")
     place = "cache" if item.file_handle in stored else "remote"
     return PackageFile(item.file_handle, item.size, place, item.sha256_hash)
-
-
-def _size_on_disk(item: LocalFileArtefactSpecs) -> int | None:
-    try:
-        return item.path.stat().st_size
-    except OSError:
-        return None

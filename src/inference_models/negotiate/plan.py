@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
 
 
 @dataclass(frozen=True)

@@ -9,37 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
+from inference_models.backends import find_runtime
 from inference_models.entities import BackendType, JetsonEnvironmentRequirements, Quantization
+from inference_models.negotiate.checks_compiled import normalized
 from inference_models.negotiate.checks_machine import device_kind, selected_gpus
-from inference_models.negotiate.checks_tensorrt import normalized
 from inference_models.negotiate.nms_fusion import FEATURE, FusionWish, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from inference_models.entities import ServerEnvironmentRequirements
-    from inference_models.negotiate.candidate import Candidate
-    from inference_models.negotiate.checks import Case
+    from inference_models.negotiate.case import Candidate, Case
 
     BuiltOn = ServerEnvironmentRequirements | JetsonEnvironmentRequirements | None
 
-RUNTIME_ORDER = (
-    BackendType.TRT,
-    BackendType.ONNX,
-    BackendType.TORCH,
-    BackendType.TORCH_SCRIPT,
-    BackendType.HF,
-    BackendType.OPENVINO,
-    BackendType.LITERT,
-    BackendType.COREML,
-    BackendType.ULTRALYTICS,
-    BackendType.VLLM,
-    BackendType.CUSTOM,
-    BackendType.NULL,
-)
-"""Best first. An engine built for this very GPU leads; then what gives the same answers everywhere, the lighter runtime
-before the heavier one; then what is made for one kind of hardware and may round differently, the one on more machines
-first; then code of others; and last what runs nothing. Which of them is fastest here is a matter of measuring."""
 QUANTIZATION_ORDER_CPU = (
     Quantization.INT8,
     Quantization.FP32,
@@ -55,9 +38,9 @@ QUANTIZATION_ORDER_GPU = (
     Quantization.UNKNOWN,
     Quantization.BF16,
 )
-_RUNTIME = {kind: place for place, kind in enumerate(RUNTIME_ORDER)}
 _ON_CPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_CPU)}
 _ON_GPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_GPU)}
+_UNKNOWN_ORDER = 1000
 _LAST = (True, Version("0"))
 """Where something states no version."""
 
@@ -73,6 +56,11 @@ class RankKey:
     """The smaller, the better; comparable with that of every other candidate of the same runtime."""
     only: BackendType | None = None
     """The runtime whose candidates differ in it; None: any."""
+
+
+def _runtime(case: Case) -> int:
+    record = find_runtime(case.runtime)
+    return _UNKNOWN_ORDER if record is None else record.order
 
 
 def _quantization(case: Case) -> int:
@@ -175,7 +163,7 @@ def _other_driver(case: Case) -> bool:
 _TRT = BackendType.TRT
 
 RANKING: tuple[RankKey, ...] = (
-    RankKey("runtime", ", ".join(kind.value for kind in RUNTIME_ORDER), lambda case: _RUNTIME[case.runtime]),
+    RankKey("runtime", "the runtime with the smallest `order` in its record", _runtime),
     RankKey("native", "a package made for the runtime", lambda case: not case.candidate.is_native),
     RankKey(
         "quantization",

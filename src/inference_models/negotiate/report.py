@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+import math
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from pydantic import BaseModel
 
 from inference_models.errors import NoModelPackagesAvailableError, nearest_hint
-from inference_models.negotiate.plain_data import as_plain
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from rich.console import Console
 
     from inference_models.entities import BackendType, ModelDependency, Quantization, SkippedPackage
     from inference_models.errors import Rejection
     from inference_models.machine.environment import Environment
-    from inference_models.negotiate.plain_data import Plain
     from inference_models.negotiate.request import PackageRequest
+
+Plain: TypeAlias = Any
+"""What `json.dumps` takes: dict with text keys, list, text, number, bool or None."""
 
 SCHEMA_VERSION = 1
 """Of `to_dict`: grows when a key goes or gets another meaning; keys may be added."""
@@ -199,20 +206,15 @@ class NegotiationReport:
         return {
             "schema_version": SCHEMA_VERSION,
             "library_version": __version__,
-            "model": as_plain(self.model),
-            "machine": as_plain(self.machine),
-            "request": as_plain(self.request),
-            "would_run": as_plain(self.would_run),
+            **{field.name: as_plain(getattr(self, field.name)) for field in fields(self)},
             "download": as_plain(self.download),
             "packages": [_package_dict(package) for package in self.packages],
-            "skipped_packages": as_plain(self.skipped_packages),
             "steps": [_step_dict(step) for step in self.steps],
         }
 
     def render(self, console: Console) -> None:
         """Print it, as wide as `console` is."""
-        from inference_models.negotiate.layout import print_lines  # noqa: PLC0415 - only needed to print
-        from inference_models.negotiate.report_text import report_lines  # noqa: PLC0415
+        from inference_models.negotiate.text import print_lines, report_lines  # noqa: PLC0415 - only needed to print
 
         print_lines(report_lines(self, width=console.width), console)
 
@@ -222,36 +224,45 @@ class NegotiationReport:
         Raises:
             NoModelPackagesAvailableError: there is no such package; the text names the nearest.
         """
-        from inference_models.negotiate.layout import print_lines  # noqa: PLC0415 - only needed to print
-        from inference_models.negotiate.report_text import package_report_lines  # noqa: PLC0415
+        from inference_models.negotiate.text import package_lines, print_lines  # noqa: PLC0415 - only needed to print
 
-        print_lines(package_report_lines(self, package_id, width=console.width), console)
+        print_lines(package_lines(self, package_id, width=console.width), console)
 
     def __str__(self) -> str:
-        from inference_models.negotiate.report_text import report_lines  # noqa: PLC0415 - only needed to print
+        from inference_models.negotiate.text import report_lines  # noqa: PLC0415 - only needed to print
 
         return "\n".join(report_lines(self))
 
 
+def as_plain(value: object) -> Plain:
+    """`value` for JSON: dataclasses by their fields, sets sorted, versions and paths as text, no NaN."""
+    if isinstance(value, Enum):
+        value = value.value
+    if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if isinstance(value, (BaseModel, Mapping)):
+        return {str(as_plain(key)): as_plain(item) for key, item in dict(value).items()}
+    if is_dataclass(value):
+        return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, AbstractSet):
+        return sorted((as_plain(item) for item in value), key=str)
+    if isinstance(value, (list, tuple)):
+        return [as_plain(item) for item in value]
+    return str(value)
+
+
 def _package_dict(package: PackageReport) -> dict[str, Plain]:
-    plain: dict[str, Plain] = as_plain(package)
-    plain["admissible"] = package.admissible
-    plain["download"] = as_plain(package.download)
-    plain["candidates"] = [_candidate_dict(candidate) for candidate in package.candidates]
-    return plain
+    candidates = [_candidate_dict(candidate) for candidate in package.candidates]
+    computed = {"admissible": package.admissible, "download": as_plain(package.download), "candidates": candidates}
+    return {**as_plain(package), **computed}
 
 
 def _candidate_dict(candidate: CandidateReport) -> dict[str, Plain]:
-    return {
-        "backend": candidate.backend.value,
-        "native": candidate.native,
-        "admissible": candidate.admissible,
-        "rank": candidate.rank,
-        "rejections": [
-            {"check": item.check, "needs": item.needs, "found": item.found, "fix": item.fix}
-            for item in candidate.rejections
-        ],
-    }
+    facts = {**as_plain(candidate), "admissible": candidate.admissible}
+    del facts["package_id"]
+    for reason in facts["rejections"]:
+        del reason["package_id"], reason["runtime"]
+    return facts
 
 
 def _step_dict(step: Step) -> dict[str, Plain]:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
+from inference_models.backends import known_devices, known_runtimes
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import (
     InvalidParameterError,
@@ -16,7 +17,6 @@ from inference_models.errors import (
     UnknownQuantizationError,
     nearest_hint,
 )
-from inference_models.negotiate.checks_features import CAPABILITIES
 from inference_models.negotiate.nms_fusion import FusionWish, parse_nms_fusion
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from inference_models.options import LoadOptions
 
 Kind = TypeVar("Kind", BackendType, Quantization)
+CAPABILITIES: Mapping[str, frozenset[tuple[str, BackendType]]] = {"image_embeddings": frozenset()}
+"""What `required_capabilities` may name, with the architectures and runtimes of this release that give it."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def parse_backends(value: object, *, argument: str = "backend") -> frozenset[Bac
     """
     if value is None or (argument == "disabled_backends" and not value):
         return None
-    known = {kind.value: kind for kind in BackendType}
+    known = {kind.value: kind for kind in known_runtimes()}
     found = frozenset(_lookup(item, known, "backend", UnknownBackendTypeError) for item in _several(value))
     return _not_empty(found, argument, value)
 
@@ -193,9 +195,8 @@ def parse_batch_size(value: object) -> tuple[int, int] | None:
     )
 
 
-DEVICES = ("cpu", "cuda", "mps", "coreml", "directml", "gpu", "npu")
-"""Kinds of device that can be asked for; `gpu` and `npu` are those of OpenVINO."""
-_NUMBERED = frozenset({"cuda", "directml", "gpu"})
+_ONE_OF_A_KIND = frozenset({"coreml", "cpu", "mps", "npu"})
+"""Devices without a number, though PyTorch writes `cpu:0` and `mps:0`."""
 
 
 def parse_device(value: object) -> str | None:
@@ -210,12 +211,12 @@ def parse_device(value: object) -> str | None:
     kind, colon, index = text.partition(":")
     if text == "auto":
         return None
-    # PyTorch writes `cpu:0` and `mps:0`, and there is no other of them.
-    if kind in DEVICES and (not colon or (index.isdecimal() and (kind in _NUMBERED or int(index) == 0))):
-        return text if kind in _NUMBERED else kind
+    kinds, is_numbered = known_devices(), kind not in _ONE_OF_A_KIND
+    if kind in kinds and (not colon or (index.isdecimal() and (is_numbered or int(index) == 0))):
+        return text if is_numbered else kind
     raise InvalidParameterError(
         f"device={value!r} makes no sense.",
-        needs=f"'auto', {', '.join(map(repr, DEVICES))}, or with a number such as 'cuda:1'",
+        needs=f"'auto', {', '.join(map(repr, kinds))}, or with a number such as 'cuda:1'",
         found=repr(value),
     )
 

@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError, ForbiddenLocalCodePackageAccessError
+from inference_models.files.digest import file_digest
+from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,8 +64,13 @@ def load_model_class(directory: str | Path, config: ModelConfig, consent: str | 
     root = Path(directory).absolute()
     path = _module_path(root, config.model_module or "")
     digest = code_digest(root)
-    if consent != digest:
-        raise _forbidden(directory, digest, consent)
+    if not _is_consent_to(digest, consent):
+        raise ForbiddenLocalCodePackageAccessError(
+            f"package folder '{directory}' brings Python code, which was not run.",
+            needs="consent to exactly this code, after you have read it",
+            found=_stated(consent),
+            fix=f'AutoModel.from_pretrained("{directory}", allow_local_code_packages="{digest}")',
+        )
     module = _import(path, f"_inference_models_code_{digest.removeprefix('sha256:')[:32]}", config)
     found = getattr(module, config.model_class or "", None)
     if not isinstance(found, type):
@@ -73,6 +80,26 @@ def load_model_class(directory: str | Path, config: ModelConfig, consent: str | 
             found="no such name" if found is None else f"a {type(found).__name__} of that name",
         )
     return found
+
+
+def check_archive_consent(path: Path, consent: str | bool | None) -> None:
+    """Returns nothing when `consent` is the SHA-256 of the TorchScript archive at `path`, none of which was run.
+
+    Raises:
+        ForbiddenLocalCodePackageAccessError: it is not.
+        CorruptedModelPackageError: the archive is gone.
+    """
+    try:
+        digest = f"sha256:{file_digest(path).sha256}"
+    except FileNotFoundError as exc:
+        raise removed(path.name) from exc
+    if not _is_consent_to(digest, consent):
+        raise ForbiddenLocalCodePackageAccessError(
+            f"{path.name} is a TorchScript archive, a program that PyTorch would run; it was not run.",
+            needs="consent to exactly this file, from somebody you trust",
+            found=_stated(consent),
+            fix=f'pass allow_local_code_packages="{digest}" (on the command line --allow-code {digest})',
+        )
 
 
 class _SourceLoader(SourceFileLoader):
@@ -148,18 +175,11 @@ def _import(path: Path, name: str, config: ModelConfig) -> ModuleType:
     return module
 
 
-def _forbidden(
-    directory: str | Path,
-    digest: str,
-    consent: str | bool | None,
-) -> ForbiddenLocalCodePackageAccessError:
+def _is_consent_to(digest: str, consent: str | bool | None) -> bool:
+    return isinstance(consent, str) and consent.removeprefix("sha256:") == digest.removeprefix("sha256:")
+
+
+def _stated(consent: str | bool | None) -> str:
     if consent is None or consent is False:
-        found = "no consent"
-    else:
-        found = "a consent to any code" if consent is True else f"consent to other code ({consent[:80]})"
-    return ForbiddenLocalCodePackageAccessError(
-        f"package folder '{directory}' brings Python code, which was not run.",
-        needs="consent to exactly this code, after you have read it",
-        found=found,
-        fix=f'AutoModel.from_pretrained("{directory}", allow_local_code_packages="{digest}")',
-    )
+        return "no consent"
+    return "a consent to any code" if consent is True else f"consent to other code ({consent[:80]})"

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from inference_models.entities import ArtefactSpecs
     from inference_models.package.inference_config import InferenceConfig
     from inference_models.package.model_config import ModelConfig
+    from inference_models.package.onnx_file import OnnxFile
 
 MAX_FILES = 10_000
 """A folder with more files is not a package; somebody named the wrong folder."""
@@ -37,6 +38,8 @@ class PackageFolder:
     """None: the package says nothing, the family's own pre-processing holds."""
     class_names: tuple[str, ...] | None
     """None: the package has no `class_names.txt`."""
+    graph: OnnxFile | None = None
+    """What was read of `weights.onnx` while the package was described; None: nobody has read it yet."""
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Small files that exist only in memory, by handle."""
 

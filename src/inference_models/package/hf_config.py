@@ -13,9 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from inference_models.errors import CorruptedModelPackageError, ModelImplementationNotFoundError
 from inference_models.package.class_names import parse_class_names
-from inference_models.package.inference_schema import Number, Side
+from inference_models.package.preprocess_spec import MAX_SIDE
 from inference_models.package.text_files import parse_json_object, validate
 
+Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
+Number = Annotated[float, Field(allow_inf_nan=False)]
 CONFIG = "config.json"
 PREPROCESSOR_CONFIG = "preprocessor_config.json"
 CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"

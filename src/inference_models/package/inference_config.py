@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from inference_models.package.inference_schema import (
-    WireActivation,
-    WireImagePreProcessing,
-    WireInferenceConfig,
-    WireNetworkInput,
-    WireNms,
-    WirePadToBeDivisible,
+from msgspec import Meta, Struct
+
+from inference_models.package.preprocess_spec import (
+    MAX_SIDE,
+    Contrast,
+    DynamicSize,
+    Interpolation,
+    PreprocessSpec,
+    ResizeMode,
+    StaticCrop,
 )
-from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, StaticCrop
-from inference_models.package.text_files import parse_json_object, validate
+from inference_models.package.text_files import convert, parse_json_object, wrong_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from inference_models.arrays import Shape
     from inference_models.package.preprocess_spec import Size
 
 FILE_NAME = "inference_config.json"
+_Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
+_Count = Annotated[int, Meta(ge=1)]
+_Percent = Annotated[int, Meta(ge=0, le=100)]
+_Share = Annotated[float, Meta(ge=0, le=1)]
+_AboveZero = Annotated[float, Meta(gt=0)]
 
 
 @dataclass(frozen=True)
 class ForwardPass:
     """How many images one run takes."""
 
-    static_batch_size: int | None = None
-    max_dynamic_batch_size: int | None = None
+    static_batch_size: _Count | None = None
+    max_dynamic_batch_size: _Count | None = None
 
 
 @dataclass(frozen=True)
 class NmsParameters:
     """What a graph with fused non-maximum suppression was exported with; never defaults of ours."""
 
-    max_detections: int
-    confidence_threshold: float
-    iou_threshold: float
+    max_detections: _Count
+    confidence_threshold: _Share
+    iou_threshold: _Share
     class_agnostic: bool
 
 
@@ -70,30 +77,115 @@ class InferenceConfig:
     """(height, width) the data set was resized to before training; a few families resize in two steps."""
 
 
+class _Size(Struct):
+    height: _Side
+    width: _Side
+
+
+class _Step(Struct):
+    enabled: bool
+
+
+class _StaticCrop(_Step):
+    x_min: _Percent
+    x_max: _Percent
+    y_min: _Percent
+    y_max: _Percent
+
+
+class _Contrast(_Step):
+    type: Contrast
+
+
+class _ImageSteps(Struct, rename={"static_crop": "static-crop"}):
+    static_crop: _StaticCrop | None = None
+    contrast: _Contrast | None = None
+    grayscale: _Step | None = None
+
+
+class _DynamicMode(Struct):
+    type: Literal["pad-to-be-divisible", "any-size"]
+    value: _Side | None = None
+
+
+class _NetworkInput(Struct, kw_only=True):
+    training_input_size: _Size | None = None
+    dataset_version_resize_dimensions: _Size | None = None
+    dynamic_spatial_size_supported: bool
+    dynamic_spatial_size_mode: _DynamicMode | None = None
+    color_mode: Literal["rgb", "bgr"]
+    resize_mode: ResizeMode
+    padding_value: Annotated[int, Meta(ge=0, le=255)] | None = None
+    input_channels: Literal[3]
+    scaling_factor: _AboveZero | None = None
+    normalization: tuple[list[float], list[_AboveZero]] | None = None
+    interpolation: Interpolation = "linear"
+    pad_at: Literal["both", "end"] = "both"
+    shorter_edge: _Side | None = None
+    layout: Literal["nchw", "nhwc"] = "nchw"
+
+
+class _ClassNameRemoval(Struct):
+    type: Literal["class_name_removal"]
+    class_name: str
+
+
+class _Config(Struct):
+    network_input: _NetworkInput
+    image_pre_processing: _ImageSteps | None = None
+    forward_pass: ForwardPass | None = None
+    post_processing: PostProcessing | None = None
+    model_initialization: dict[str, Any] | None = None
+    class_names_operations: list[_ClassNameRemoval] | None = None
+    free_input_dims: dict[str, list[_Count | None]] | None = None
+
+
 def parse_inference_config(text: str, *, where: str = FILE_NAME) -> InferenceConfig:
-    """The configuration in `text`.
+    """The configuration in `text`. Unknown keys are ignored.
 
     Raises:
         CorruptedModelPackageError: names the file, the path of the wrong value, and what belongs there.
     """
-    wire = validate(WireInferenceConfig, parse_json_object(text, where=where), where=where)
-    limits = wire.forward_pass
-    dataset_size = wire.network_input.dataset_version_resize_dimensions
+    stated = convert(_Config, parse_json_object(text, where=where), where=where)
+    network, steps = stated.network_input, stated.image_pre_processing or _ImageSteps()
+    for path, needs, found in _contradictions(network, steps):
+        raise wrong_value(where, path, needs, found)
     return InferenceConfig(
-        preprocess=_preprocess(wire.network_input, wire.image_pre_processing or WireImagePreProcessing()),
-        forward_pass=ForwardPass(limits.static_batch_size, limits.max_dynamic_batch_size) if limits else ForwardPass(),
-        post_processing=_post_processing(wire.post_processing),
-        removed_class_names=tuple(step.class_name for step in wire.class_names_operations or ()),
-        model_initialization=wire.model_initialization,
-        free_input_dims={name: tuple(shape) for name, shape in (wire.free_input_dims or {}).items()},
-        dataset_size=dataset_size.size if dataset_size else None,
+        preprocess=_preprocess(network, steps),
+        forward_pass=stated.forward_pass or ForwardPass(),
+        post_processing=stated.post_processing,
+        removed_class_names=tuple(step.class_name for step in stated.class_names_operations or ()),
+        model_initialization=stated.model_initialization,
+        free_input_dims={name: tuple(shape) for name, shape in (stated.free_input_dims or {}).items()},
+        dataset_size=_size(network.dataset_version_resize_dimensions),
     )
 
 
-def _preprocess(network: WireNetworkInput, image: WireImagePreProcessing) -> PreprocessSpec:
+def _contradictions(network: _NetworkInput, steps: _ImageSteps) -> Iterator[tuple[str, str, object]]:
+    """(path, what is needed, what was found) of values that are possible alone and not together."""
+    crop, mode = steps.static_crop, network.dynamic_spatial_size_mode
+    if crop and crop.enabled and not (crop.x_min < crop.x_max and crop.y_min < crop.y_max):
+        found = [crop.x_min, crop.x_max, crop.y_min, crop.y_max]
+        yield "image_pre_processing.static-crop", "x_min < x_max and y_min < y_max", found
+    for index, values in enumerate(network.normalization or ()):
+        if len(values) not in {1, 3}:
+            yield f"network_input.normalization[{index}]", "1 or 3 numbers", values
+    if mode and mode.type == "pad-to-be-divisible" and mode.value is None:
+        yield "network_input.dynamic_spatial_size_mode.value", "a number of pixels to pad to", None
+    any_size = network.dynamic_spatial_size_supported and mode is not None and mode.type == "any-size"
+    if network.training_input_size is None and not any_size:
+        needs = "a height and width, unless dynamic_spatial_size_mode is any-size"
+        yield "network_input.training_input_size", needs, None
+    if (network.resize_mode is ResizeMode.SHORTER_EDGE_CROP) != (network.shorter_edge is not None):
+        needs = "shorter_edge exactly when resize_mode is shorter-edge-crop"
+        yield "network_input.shorter_edge", needs, network.shorter_edge
+
+
+def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
     mean, std = network.normalization or (None, None)
+    crop = steps.static_crop if steps.static_crop and steps.static_crop.enabled else None
     return PreprocessSpec(
-        size=network.training_input_size.size if network.training_input_size else None,
+        size=_size(network.training_input_size),
         color=network.color_mode,
         resize=network.resize_mode,
         interpolation=network.interpolation,
@@ -103,44 +195,26 @@ def _preprocess(network: WireNetworkInput, image: WireImagePreProcessing) -> Pre
         scaling_factor=network.scaling_factor,
         mean=_per_channel(mean),
         std=_per_channel(std),
-        static_crop=_static_crop(image),
-        grayscale=image.grayscale is not None and image.grayscale.enabled,
-        contrast=image.contrast.type if image.contrast and image.contrast.enabled else None,
+        static_crop=StaticCrop(x_min=crop.x_min, x_max=crop.x_max, y_min=crop.y_min, y_max=crop.y_max)
+        if crop
+        else None,
+        grayscale=bool(steps.grayscale and steps.grayscale.enabled),
+        contrast=steps.contrast.type if steps.contrast and steps.contrast.enabled else None,
         dynamic=_dynamic_size(network),
         layout=network.layout,
     )
 
 
+def _size(stated: _Size | None) -> Size | None:
+    return (stated.height, stated.width) if stated else None
+
+
 def _per_channel(values: list[float] | None) -> tuple[float, ...] | None:
-    if values is None:
-        return None
-    return tuple(values) if len(values) == 3 else tuple(values) * 3
+    return None if values is None else tuple(values) * (3 // len(values))
 
 
-def _static_crop(image: WireImagePreProcessing) -> StaticCrop | None:
-    crop = image.static_crop
-    if crop is None or not crop.enabled:
-        return None
-    return StaticCrop(x_min=crop.x_min, x_max=crop.x_max, y_min=crop.y_min, y_max=crop.y_max)
-
-
-def _dynamic_size(network: WireNetworkInput) -> DynamicSize | None:
+def _dynamic_size(network: _NetworkInput) -> DynamicSize | None:
     if not network.dynamic_spatial_size_supported:
         return None
     mode = network.dynamic_spatial_size_mode
-    return DynamicSize(multiple=mode.value if isinstance(mode, WirePadToBeDivisible) else 1)
-
-
-def _post_processing(wire: WireNms | WireActivation | None) -> PostProcessing | None:
-    if wire is None:
-        return None
-    if isinstance(wire, WireActivation) or wire.nms_parameters is None:
-        return PostProcessing(wire.type, wire.fused)
-    given = wire.nms_parameters
-    parameters = NmsParameters(
-        max_detections=given.max_detections,
-        confidence_threshold=given.confidence_threshold,
-        iou_threshold=given.iou_threshold,
-        class_agnostic=bool(given.class_agnostic),
-    )
-    return PostProcessing(wire.type, wire.fused, parameters)
+    return DynamicSize(multiple=mode.value if mode and mode.type == "pad-to-be-divisible" and mode.value else 1)

@@ -5,39 +5,35 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.onnx_file import (
-    DIMENSION,
-    GRAPH,
-    INPUT,
-    OUTPUT,
-    SHAPE,
-    TENSOR_TYPE,
-    VALUE_INFO,
-    VALUE_NAME,
-    VALUE_TYPE,
-    read_onnx_bytes,
-)
-from inference_models.package.wire import BYTES, Span, WireReader, encode_message, encode_varint
+from inference_models.package.onnx_file import BYTES, WireReader
+from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from inference_models.arrays import Shape
+    from inference_models.package.onnx_file import OnnxFile
+
+_INPUT, _OUTPUT, _VALUE_INFO, _VALUE_NAME, _SHAPE = 11, 12, 13, 1, 2
+_WAY_TO_SHAPES = ({7}, {_INPUT, _OUTPUT, _VALUE_INFO}, {2}, {1}, {_SHAPE})
+"""Field numbers from the model to the shape of a value: graph, value, its type, its tensor type, shape."""
 
 
-def with_free_input_dims(data: bytes, dims: Mapping[str, Shape], *, where: str = "weights.onnx") -> bytes:
-    """The same graph with the given input shapes; None in a shape leaves that side open.
+def with_free_input_dims(file: OnnxFile, dims: Mapping[str, Shape]) -> bytes:
+    """The bytes of the graph with the given input shapes; None in a shape leaves that side open.
 
     Shapes of outputs and of values in between are removed, since they followed from the old ones. Every other byte
     stays as it is.
 
     Raises:
-        CorruptedModelPackageError: `data` is no graph, or has no input of that name and number of sides.
+        CorruptedModelPackageError: the graph has no input of that name and number of sides, or the file was removed.
     """
-    inputs = {spec.name: spec.shape for spec in read_onnx_bytes(data, where=where).inputs}
-    check_free_input_dims(dims, inputs, where=where)
-    reader = WireReader(data)
-    return _rewritten(reader, reader.whole, {GRAPH: lambda graph: _graph(reader, graph, dims)})
+    check_free_input_dims(dims, {spec.name: spec.shape for spec in file.inputs}, where=file.path.name)
+    try:
+        data = file.path.read_bytes()
+    except FileNotFoundError as exc:
+        raise removed(file.path.name) from exc
+    return _Rewriter(data, dims).rewritten(0, len(data))
 
 
 def check_free_input_dims(dims: Mapping[str, Shape], inputs: Mapping[str, Sequence[object]], *, where: str) -> None:
@@ -56,46 +52,48 @@ def check_free_input_dims(dims: Mapping[str, Shape], inputs: Mapping[str, Sequen
             )
 
 
-def _graph(reader: WireReader, graph: Span, dims: Mapping[str, Shape]) -> bytes:
-    def input_(value: Span) -> bytes:
-        name = "".join(reader.text(span.start, span.end) for span in reader.messages(value, VALUE_NAME))
-        return _with_shape(reader, value, _encoded_shape(dims[name])) if name in dims else _bytes(reader, value)
+class _Rewriter(WireReader):
+    def __init__(self, data: bytes, dims: Mapping[str, Shape]) -> None:
+        super().__init__(data)
+        self._bytes = data
+        self._shapes = {name: _encoded_shape(shape) for name, shape in dims.items()}
 
-    def other(value: Span) -> bytes:
-        return _with_shape(reader, value, b"")
+    def rewritten(self, start: int, end: int, level: int = 0, shape: bytes = b"") -> bytes:
+        """The message in [start, end), which lies `level` steps on the way to shapes, with `shape` for its shape."""
+        parts, copied = [], start
+        for number, kind, tag_start, content, stop in self.fields(start, end):
+            if kind != BYTES or number not in _WAY_TO_SHAPES[level]:
+                continue
+            if number == _INPUT and level == 1:
+                name = "".join(self.text(*span) for span in self.messages(content, stop, _VALUE_NAME))
+                if name not in self._shapes:
+                    continue
+                shape = self._shapes[name]
+            elif level == 1:
+                shape = b""
+            parts.append(self._bytes[copied:tag_start])
+            if level == len(_WAY_TO_SHAPES) - 1:
+                parts.append(shape)
+            else:
+                parts.append(encode_message(number, self.rewritten(content, stop, level + 1, shape)))
+            copied = stop
+        return b"".join([*parts, self._bytes[copied:end]])
 
-    return _rewritten(reader, graph, {INPUT: input_, OUTPUT: other, VALUE_INFO: other})
+
+def encode_message(number: int, content: bytes) -> bytes:
+    """A field with this number that holds `content`."""
+    return _encode_varint(number << 3 | BYTES) + _encode_varint(len(content)) + content
 
 
-def _with_shape(reader: WireReader, value: Span, shape: bytes) -> bytes:
-    def tensor(span: Span) -> bytes:
-        return _rewritten(reader, span, {SHAPE: None}) + shape
-
-    def type_(span: Span) -> bytes:
-        return _rewritten(reader, span, {TENSOR_TYPE: tensor})
-
-    return _rewritten(reader, value, {VALUE_TYPE: type_})
-
-
-def _rewritten(reader: WireReader, span: Span, edits: Mapping[int, Callable[[Span], bytes] | None]) -> bytes:
-    """The message in `span` with some fields replaced, or left out where the edit is None."""
-    parts, copied = [], span.start
-    for number, kind, tag_start, start, end in reader.fields(span):
-        if number not in edits or kind != BYTES:
-            continue
-        parts.append(reader.data[copied:tag_start])
-        edit = edits[number]
-        if edit is not None:
-            parts.append(encode_message(number, edit(Span(start, end))))
-        copied = end
-    parts.append(reader.data[copied : span.end])
-    return b"".join(parts)
+def _encode_varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
 
 
 def _encoded_shape(shape: Shape) -> bytes:
-    dimensions = (b"" if side is None else encode_varint(1 << 3) + encode_varint(side) for side in shape)
-    return encode_message(SHAPE, b"".join(encode_message(DIMENSION, dimension) for dimension in dimensions))
-
-
-def _bytes(reader: WireReader, span: Span) -> bytes:
-    return bytes(reader.data[span.start : span.end])
+    sides = (b"" if side is None else _encode_varint(1 << 3) + _encode_varint(side) for side in shape)
+    return encode_message(_SHAPE, b"".join(encode_message(1, side) for side in sides))

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
-
-from pydantic import BaseModel, ValidationError
+import re
+from enum import Enum
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.text import JsonRefusedError, shown, strict_object
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
+    from pydantic import BaseModel
     from pydantic_core import ErrorDetails
+
+    _PydanticModel = TypeVar("_PydanticModel", bound=BaseModel)
 
 MAX_TEXT_BYTES = 8 << 20
 """Larger configuration files are refused: the largest real ones are lists of class names, well under 1 MB."""
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_Model = TypeVar("_Model")
+_STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)")
+"""One step of a path as msgspec writes it: `$.network_input.normalization[1][0]`."""
 
 
 def read_text(path: Path, *, where: str) -> str:
@@ -76,12 +82,73 @@ def parse_json_object(text: str, *, where: str) -> dict[str, object]:
         raise CorruptedModelPackageError(f"{where} cannot be read.", needs="one JSON object", found=str(exc)) from exc
 
 
-def validate(model: type[_Model], value: object, *, where: str) -> _Model:
-    """`value` as `model`.
+def convert(model: type[_Model], value: object, *, where: str, strict: bool = False) -> _Model:
+    """`value`, read from JSON, as the msgspec structure or dataclass `model`.
+
+    Args:
+        model: What belongs there.
+        value: What is there.
+        where: Name of the file.
+        strict: Whether a number in quotes, 1 for true and the like are refused.
 
     Raises:
         CorruptedModelPackageError: names the file, the path of the first wrong value, and what belongs there.
     """
+    import msgspec  # noqa: PLC0415 - not every text is JSON
+
+    try:
+        return msgspec.convert(value, model, strict=strict)
+    except msgspec.ValidationError as exc:
+        raise _unfit(str(exc), model, value, where) from exc
+
+
+def wrong_value(where: str, path: str, needs: str, found: object) -> CorruptedModelPackageError:
+    """What to say of a value in the file `where` that cannot be used."""
+    return CorruptedModelPackageError(f"{where}: {path} has a wrong value.", needs=needs, found=shown(found))
+
+
+def _unfit(message: str, model: type, value: Any, where: str) -> CorruptedModelPackageError:
+    """The words for what msgspec says, such as "Expected `int` >= 1 - at `$.a[0]`"."""
+    message, _, path = message.partition(" - at `$")
+    path = path.removesuffix("`").partition("[...]")[0]  # the key of a mapping is not told
+    if message.startswith("Object missing required field"):
+        path = f"{path}.{message.split('`')[1]}".lstrip(".")
+        return CorruptedModelPackageError(f"{where}: {path} is missing.", needs=f"the key {path}", found="no such key")
+    steps = _STEP.findall(path)
+    for index, name in steps:
+        value = value[int(index)] if index else value[name]
+    if message.startswith("Invalid enum value"):
+        needs = " or ".join(repr(choice) for choice in _choices(model, steps))
+    else:
+        needs = message.removeprefix("Expected ").partition(", got")[0].replace("`", "")
+    return wrong_value(where, path.lstrip(".") or "the top level", needs, value)
+
+
+def _choices(model: type, steps: Iterable[tuple[str, str]]) -> list[object]:
+    """The values that the field of `model` at the end of `steps` takes."""
+    from msgspec import inspect  # noqa: PLC0415 - for errors only
+
+    def without_null(kind: Any) -> Any:
+        return next(one for one in getattr(kind, "types", [kind]) if not isinstance(one, inspect.NoneType))
+
+    kind = without_null(inspect.type_info(model))
+    for index, name in steps:
+        if name:
+            kind = next(item.type for item in kind.fields if item.encode_name == name)
+        else:
+            kind = kind.item_types[int(index)] if isinstance(kind, inspect.TupleType) else kind.item_type
+        kind = without_null(kind)
+    return [item.value for item in kind.cls if isinstance(item, Enum)] if hasattr(kind, "cls") else [*kind.values]
+
+
+def validate(model: type[_PydanticModel], value: object, *, where: str) -> _PydanticModel:
+    """`value` as the pydantic `model`.
+
+    Raises:
+        CorruptedModelPackageError: names the file, the path of the first wrong value, and what belongs there.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - slow to import, and no file of a cached model needs it
+
     try:
         return model.model_validate(value)
     except ValidationError as exc:

@@ -11,9 +11,10 @@ import numpy as np
 from inference_models.arrays import to_numpy
 from inference_models.parity.compare import predictions_in
 from inference_models.parity.raw import RawTally
-from inference_models.predictions.instances import InstanceDetections, InstancesRLEMasks
-from inference_models.tasks.classification import MultiLabelClassificationModel
+from inference_models.predictions.instances import InstanceDetections
+from inference_models.predictions.masks import InstancesRLEMasks
 from inference_models.tasks.graph_runner import OneGraph
+from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.stages import StagedModel
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from inference_models.loading.fetch import Source
     from inference_models.loading.open import LoadRequest
     from inference_models.machine.environment import Environment
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.package.folder import PackageFolder
     from inference_models.parity.answers import ReferenceAnswers
     from inference_models.parity.images import ImageSet

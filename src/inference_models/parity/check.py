@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import InvalidParameterError
 from inference_models.loading.describe import described
 from inference_models.loading.open import LoadRequest
 from inference_models.loading.remember import LoadMemory
-from inference_models.machine.environment import probe_environment
 from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Sequence
 
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.parity.report import ParityReport
 
 ANY_PACKAGE = PackageRequest()

@@ -8,17 +8,17 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from inference_models.backends.environment import probe_environment
 from inference_models.errors import MissingParityCertificateError
 from inference_models.loading.address import LOCAL
 from inference_models.loading.resolutions import machine_fingerprint
-from inference_models.machine.environment import probe_environment
 from inference_models.parity.store import CertificateStore
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from inference_models.loading.open import LoadRequest
     from inference_models.machine.environment import Environment
-    from inference_models.negotiate.candidate import Candidate
+    from inference_models.negotiate.case import Candidate
     from inference_models.package.folder import PackageFolder
     from inference_models.parity.certificate import Certificate, Subject
 

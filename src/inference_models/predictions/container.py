@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
+from abc import ABC
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_models.arrays import to_numpy, to_torch
 from inference_models.errors import InvalidParameterError
-from inference_models.predictions.plain import is_array, same_value
+from inference_models.predictions.plain import is_array, metadata_from_plain, metadata_to_plain, same_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,13 +25,18 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(eq=False, repr=False)
-class Prediction(ABC):
+class Prediction(ABC):  # noqa: B024 - what kinds have in common is what each can do with its fields
     """Base of all prediction containers.
 
     Two predictions are equal when they have the same class and every field is: arrays by shape, dtype and every
     element (NaN equals NaN), whether they are NumPy arrays or torch tensors, on whichever device. They are mutable
     and therefore cannot be hashed.
     """
+
+    KEYS: ClassVar[tuple[str, ...]] = ()
+    """What follows `type` and `schema_version` in its dictionary, in order."""
+    ARRAYS: ClassVar[tuple[str, ...]] = ()
+    """Fields whose NumPy dtypes it notes under `dtypes`."""
 
     def numpy(self) -> Self:
         """The same prediction with NumPy arrays on the host; memory is shared where that is possible."""
@@ -45,18 +50,38 @@ class Prediction(ABC):
         """
         return self._convert(lambda array: to_torch(array, device))
 
-    @abstractmethod
     def to_dict(self) -> dict[str, Plain]:
-        """The prediction as plain values that JSON can hold; the class says how they are laid out."""
+        """The prediction as plain values that JSON can hold; the class says how they are laid out.
+
+        Raises:
+            InvalidParameterError: fields differ in length, or metadata holds a value without a JSON form.
+        """
+        arrays = {name: getattr(self, name) for name in self.ARRAYS}
+        dtypes = {name: None if array is None else str(to_numpy(array).dtype) for name, array in arrays.items()}
+        special = {"dtypes": dtypes, **self._to_plain()}
+        facts = {key: metadata_to_plain(getattr(self, key)) for key in self.KEYS if key not in special}
+        return {**_head(type(self)), **{key: (special if key in special else facts)[key] for key in self.KEYS}}
 
     @classmethod
-    @abstractmethod
     def from_dict(cls, data: dict[str, Plain]) -> Self:
-        """The prediction of `to_dict`, with NumPy arrays.
+        """The prediction of `to_dict`, with NumPy arrays of the types they had.
 
         Raises:
             InvalidParameterError: the dictionary was not made by `to_dict` of this class.
         """
+        _check(cls, data)
+        special = cls._from_plain(data)
+        facts = {item.name for item in fields(cls)} & {*cls.KEYS} - special.keys()
+        return cls(**{name: metadata_from_plain(data[name]) for name in facts}, **special)
+
+    def _to_plain(self) -> dict[str, Plain]:
+        """Those of `KEYS` that are more than a field of metadata, and not `dtypes`."""
+        return {}
+
+    @classmethod
+    def _from_plain(cls, data: dict[str, Plain]) -> dict[str, Any]:  # noqa: ARG003 - the subclasses use it
+        """The fields of `_to_plain`."""
+        return {}
 
     def to_json(self, *, indent: int | None = None) -> str:
         """The dictionary of `to_dict` as JSON text, free of NaN; `indent` spreads it over lines."""
@@ -98,26 +123,21 @@ class Prediction(ABC):
         return replace(self, **{name: change(value) for name, value in values.items() if is_array(value)})
 
 
-def head(prediction: type[Prediction]) -> dict[str, Plain]:
-    """The first two entries of every dictionary: which class it is of, and which version of the layout."""
-    return {"type": prediction.__name__, "schema_version": SCHEMA_VERSION}
+def _head(kind: type[Prediction]) -> dict[str, Plain]:
+    return {"type": kind.__name__, "schema_version": SCHEMA_VERSION}
 
 
-def check_head(prediction: type[Prediction], data: Any, *keys: str) -> None:
-    """Refuse a dictionary of another class, of another layout, or without some of `keys`.
-
-    Raises:
-        InvalidParameterError: it cannot be read as `prediction`.
-    """
+def _check(kind: type[Prediction], data: Any) -> None:
+    """Refuse a dictionary of another class, of another layout, or without some of the keys."""
     entries = data if isinstance(data, dict) else {}
-    kind, version = entries.get("type"), entries.get("schema_version")
-    missing = [key for key in keys if key not in entries]
-    right_head = kind == prediction.__name__ and version == SCHEMA_VERSION
+    stated, version = entries.get("type"), entries.get("schema_version")
+    missing = [key for key in kind.KEYS if key not in entries]
+    right_head = stated == kind.__name__ and version == SCHEMA_VERSION
     if right_head and not missing:
         return
     raise InvalidParameterError(
-        f"{prediction.__name__} cannot be read from this dictionary.",
-        needs=f"type {prediction.__name__!r}, schema_version {SCHEMA_VERSION}, {', '.join(keys)}",
-        found=f"no {', '.join(missing)}" if right_head else f"type {kind!r}, schema_version {version!r}",
+        f"{kind.__name__} cannot be read from this dictionary.",
+        needs=f"type {kind.__name__!r}, schema_version {SCHEMA_VERSION}, {', '.join(kind.KEYS)}",
+        found=f"no {', '.join(missing)}" if right_head else f"type {stated!r}, schema_version {version!r}",
         fix="read it with the class that is named in 'type'",
     )

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inference_models.predictions.boxes import BoxPrediction, boxes_from_dict, boxes_to_dict
-from inference_models.predictions.indexing import take, take_list
+from inference_models.predictions.boxes import BoxPrediction
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import supervision
-    from typing_extensions import Self
 
     from inference_models.arrays import Array
-    from inference_models.predictions.indexing import Positions
-    from inference_models.predictions.plain import Plain
 
 
 @dataclass(eq=False, repr=False)
@@ -26,6 +22,15 @@ class Detections(BoxPrediction):
     `len(detections)` is the number of boxes and iteration gives one `DetectedObject` (a tuple of seven) per box.
     Indexing follows NumPy: `detections[0]` is the same `DetectedObject` that iteration gives first; a slice, a list
     or array of numbers, or one bool per box give new `Detections` with copies of these rows, metadata included.
+
+    As a dictionary and in JSON:
+    ```
+    {"type": "Detections", "schema_version": 1,
+     "detections": [{"xyxy": [224.5, 64, 300, 172], "class_id": 0, "class_name": "face", "confidence": 0.93}],
+     "class_names": ["face"] or null, "image_metadata": {...} or null, "bboxes_metadata": [{...}] or null,
+     "dtypes": {"xyxy": "float32", "class_id": "int32", "confidence": "float32"}}
+    ```
+    `class_name` is left out where nobody knows it. Reading ignores it and keys that it does not know.
     """
 
     xyxy: Array
@@ -47,40 +52,6 @@ class Detections(BoxPrediction):
         Raises:
             MissingDependencyError: Supervision is not installed.
         """
-        from inference_models.predictions.to_supervision import detections_to_supervision  # noqa: PLC0415
+        from inference_models.predictions.to_supervision import boxes_to_supervision  # noqa: PLC0415
 
-        return detections_to_supervision(self)
-
-    def to_dict(self) -> dict[str, Plain]:
-        """The detections as plain values that JSON can hold.
-
-        ```
-        {"type": "Detections", "schema_version": 1,
-         "detections": [{"xyxy": [224.5, 64, 300, 172], "class_id": 0, "class_name": "face", "confidence": 0.93}],
-         "class_names": ["face"] or null, "image_metadata": {...} or null, "bboxes_metadata": [{...}] or null,
-         "dtypes": {"xyxy": "float32", "class_id": "int32", "confidence": "float32"}}
-        ```
-        `class_name` is left out where nobody knows it. Reading ignores it and keys that it does not know.
-
-        Raises:
-            InvalidParameterError: the fields differ in length, or metadata holds a value without a JSON form.
-        """
-        return boxes_to_dict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Plain]) -> Self:
-        """The detections of `to_dict`, with NumPy arrays of the types they had.
-
-        Raises:
-            InvalidParameterError: the dictionary was not made by `Detections.to_dict`.
-        """
-        return cls(**boxes_from_dict(cls, data))
-
-    def _rows(self, rows: Positions) -> Self:
-        return replace(
-            self,
-            xyxy=take(self.xyxy, rows),
-            class_id=take(self.class_id, rows),
-            confidence=take(self.confidence, rows),
-            bboxes_metadata=take_list(self.bboxes_metadata, rows),
-        )
+        return boxes_to_supervision(self._on_host(), names=self._names())

@@ -1,129 +1,46 @@
-"""`InstanceDetections`: boxes with masks, and `InstancesRLEMasks`, the masks as COCO run lengths."""
+"""`InstanceDetections`: boxes with masks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from inference_models.arrays import to_numpy
-from inference_models.errors import InvalidParameterError
-from inference_models.predictions.boxes import BoxPrediction, boxes_from_dict, boxes_to_dict
-from inference_models.predictions.container import check_head
-from inference_models.predictions.indexing import rows_of, single_row, take, take_list
-from inference_models.predictions.rle import compress_counts, count_runs, decode_mask, read_counts
+from inference_models.predictions.boxes import BoxPrediction
+from inference_models.predictions.mask_grid import MaskGrid
+from inference_models.predictions.masks import InstancesRLEMasks, masks_from_plain, masks_to_plain
+from inference_models.predictions.rle import decode_mask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     import supervision
     from typing_extensions import Self
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.predictions.comparison import Comparison
-    from inference_models.predictions.indexing import Positions, RowIndex
+    from inference_models.predictions.mask_grid import Mask
+    from inference_models.predictions.masks import MaskSize
     from inference_models.predictions.plain import Plain
-    from inference_models.predictions.rle import CocoRLE
 
-MaskSize: TypeAlias = tuple[int, int]
-"""(height, width)."""
 _SIZES = ("mask_size", "image_size", "mask_frame_size")
-
-
-@dataclass
-class InstancesRLEMasks:
-    """The masks of one image as COCO run lengths: a few hundred bytes each, whatever the size of the image.
-
-    `len(masks)` is their number; iteration and `masks[0]` give COCO dictionaries; a slice, a list or array of
-    numbers, or one bool per mask give new `InstancesRLEMasks`.
-    """
-
-    image_size: MaskSize
-    """(height, width) of the original image."""
-    masks: list[bytes]
-    """Compressed COCO counts, one per instance."""
-    mask_size: MaskSize | None = None
-    """(height, width) of the grid that the counts fill; the size of the image when not said."""
-
-    def __post_init__(self) -> None:
-        if self.mask_size is None:
-            self.mask_size = self.image_size
-
-    @classmethod
-    def from_coco_rle_masks(
-        cls, image_size: MaskSize, masks: Iterable[Mapping[str, Any]], mask_size: MaskSize | None = None
-    ) -> Self:
-        """The masks of COCO dictionaries `{"size": [h, w], "counts": bytes, text or run lengths}`.
-
-        Args:
-            image_size: (height, width) of the original image.
-            masks: one dictionary per instance.
-            mask_size: (height, width) of the masks; default: the size that the masks state, else that of the image.
-
-        Raises:
-            InvalidParameterError: the masks have different sizes, or counts cannot be read.
-        """
-        masks = list(masks)
-        sizes = {(int(mask["size"][0]), int(mask["size"][1])) for mask in masks}
-        if mask_size is None and len(sizes) == 1:
-            (mask_size,) = sizes
-        if sizes - {mask_size}:
-            _refuse_sizes(sizes, mask_size)
-        return cls((int(image_size[0]), int(image_size[1])), [_as_bytes(mask["counts"]) for mask in masks], mask_size)
-
-    @classmethod
-    def from_dense(cls, masks: Array, image_size: MaskSize | None = None) -> Self:
-        """The run lengths of (n, H, W) masks; `image_size` is (H, W) unless it is given."""
-        pixels = to_numpy(masks)
-        mask_size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
-        return cls(image_size or mask_size, [compress_counts(count_runs(mask)) for mask in pixels], mask_size)
-
-    def to_coco_rle_masks(self) -> list[CocoRLE]:
-        """One COCO dictionary `{"size": [h, w], "counts": bytes}` per instance."""
-        return list(self)
-
-    def to_dense(self) -> NumpyArray:
-        """(n, H, W) bool masks on the grid of `mask_size`.
-
-        Raises:
-            InvalidParameterError: the runs of a mask do not fill the grid.
-        """
-        dense = np.zeros((len(self), *self._grid), dtype=np.bool_)
-        for row, mask in enumerate(self):
-            dense[row] = decode_mask(mask)
-        return dense
-
-    def __len__(self) -> int:
-        return len(self.masks)
-
-    def __iter__(self) -> Iterator[CocoRLE]:
-        for counts in self.masks:
-            yield {"size": list(self._grid), "counts": counts}
-
-    @overload
-    def __getitem__(self, index: int) -> CocoRLE: ...
-
-    @overload
-    def __getitem__(self, index: RowIndex) -> Self: ...
-
-    def __getitem__(self, index: int | RowIndex) -> CocoRLE | Self:
-        row = single_row(index, len(self))
-        if row is not None:
-            return {"size": list(self._grid), "counts": self.masks[row]}
-        return replace(self, masks=[self.masks[row] for row in rows_of(index, len(self))])
-
-    def __repr__(self) -> str:
-        return f"InstancesRLEMasks({len(self)} of {self._grid[0]}x{self._grid[1]})"
-
-    @property
-    def _grid(self) -> MaskSize:
-        return self.mask_size or self.image_size
 
 
 @dataclass(eq=False, repr=False)
 class InstanceDetections(BoxPrediction):
-    """The objects found in one image, with a mask each; rows behave like those of `Detections`."""
+    """The objects found in one image, with a mask each; rows behave like those of `Detections`.
+
+    The dictionary is that of `Detections` with run lengths as pycocotools reads them, and what they lie on:
+    ```
+    {"type": "InstanceDetections", "schema_version": 1,
+     "detections": [{"xyxy": [...], "class_id": 0, "class_name": "face", "confidence": 0.93,
+                     "mask": {"size": [480, 640], "counts": "..."}}],
+     "masks": {"format": "dense" or "rle", "size": [480, 640], "dtype": "bool" or "image_size": [480, 640]},
+     "mask_size": [480, 640] or null, "image_size": ... , "mask_frame_size": ..., and the rest as there}
+    ```
+    """
 
     xyxy: Array
     """(n, 4) float32, x1 y1 x2 y2 in pixels of the mask grid, which usually is the original image."""
@@ -146,6 +63,8 @@ class InstanceDetections(BoxPrediction):
     class_names: Sequence[str] | None = None
     """Name of class 0, 1, ...; used by `repr`, JSON and drawing."""
 
+    KEYS: ClassVar[tuple[str, ...]] = (*BoxPrediction.KEYS, "masks", *_SIZES)
+
     def __post_init__(self) -> None:
         if self.mask_size is None:
             self.mask_size = _grid_of(self.mask)
@@ -156,6 +75,18 @@ class InstanceDetections(BoxPrediction):
         if self.mask is not None and other.mask is not None:
             found.overlaps += [_mask_iou(self.mask[row], other.mask[column]) for row, column in same.tolist()]
 
+    def canvas(self) -> MaskSize:
+        """(height, width) of the original image; of the mask grid where nobody said; (0, 0) where there is no mask."""
+        return self.image_size or self.mask_size or (0, 0)
+
+    def boxes_on_image(self) -> NumpyArray:
+        """(n, 4) boxes in pixels of the original image, clamped to it; untouched where the grid is the image."""
+        return to_numpy(self.xyxy) if self.mask_size is None else self._grid().boxes_on_image(to_numpy(self.xyxy))
+
+    def masks_on_image(self) -> Iterator[Mask]:
+        """One (H, W) bool mask after the other, on the pixels of the original image."""
+        return map(self._grid().mask_on_image, map(_pixels, self.mask))
+
     def to_supervision(self) -> supervision.Detections:
         """The same objects for Supervision, boxes and (n, H, W) bool masks in pixels of the original image.
 
@@ -165,62 +96,31 @@ class InstanceDetections(BoxPrediction):
         Raises:
             MissingDependencyError: Supervision is not installed.
         """
-        from inference_models.predictions.to_supervision import instances_to_supervision  # noqa: PLC0415
+        from inference_models.predictions.to_supervision import boxes_to_supervision  # noqa: PLC0415
 
-        return instances_to_supervision(self)
+        masks = np.stack([*self.masks_on_image()]) if len(self) else np.zeros((0, *self.canvas()), np.bool_)
+        values = {**self._on_host(), "xyxy": self.boxes_on_image(), "mask": masks}
+        return boxes_to_supervision(values, names=self._names())
 
-    def to_dict(self) -> dict[str, Plain]:
-        """The dictionary of `Detections.to_dict` with run lengths as pycocotools reads them, and what they lie on.
-
-        ```
-        {"type": "InstanceDetections", "schema_version": 1,
-         "detections": [{"xyxy": [...], "class_id": 0, "class_name": "face", "confidence": 0.93,
-                         "mask": {"size": [480, 640], "counts": "..."}}],
-         "masks": {"format": "dense" or "rle", "size": [480, 640], "dtype": "bool" or "image_size": [480, 640]},
-         "mask_size": [480, 640] or null, "image_size": ... , "mask_frame_size": ..., and the rest as there}
-        ```
-
-        Raises:
-            InvalidParameterError: the fields differ in length, a dense mask holds values other than 0 and 1, or
-                metadata holds a value without a JSON form.
-        """
-        from inference_models.predictions.mask_json import masks_to_plain  # noqa: PLC0415
-
-        data = boxes_to_dict(self)
+    def _to_plain(self) -> dict[str, Plain]:
+        data = super()._to_plain()
         rows, about = masks_to_plain(self.mask, len(self))
-        for detection, mask in zip(data["detections"], rows, strict=True):
+        for detection, mask in zip(data[self.ROWS], rows, strict=True):
             detection["mask"] = mask
-        sizes = {name: getattr(self, name) for name in _SIZES}
-        return {**data, "masks": about, **{name: size and [int(side) for side in size] for name, size in sizes.items()}}
+        return {**data, "masks": about}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Plain]) -> Self:
-        """The instances of `to_dict`, with NumPy arrays of the types they had.
-
-        Raises:
-            InvalidParameterError: the dictionary was not made by `InstanceDetections.to_dict`.
-        """
-        from inference_models.predictions.mask_json import masks_from_plain  # noqa: PLC0415
-
-        check_head(cls, data, "masks", *_SIZES)
-        values = boxes_from_dict(cls, data)
-        mask = masks_from_plain([row["mask"] for row in data["detections"]], data["masks"])
-        sizes: dict[str, Any] = {name: data[name] and tuple(data[name]) for name in _SIZES}
-        return cls(**values, mask=mask, **sizes)
+    def _from_plain(cls, data: dict[str, Plain]) -> dict[str, Any]:
+        sizes = {name: data[name] and tuple(data[name]) for name in _SIZES}
+        mask = masks_from_plain([row["mask"] for row in data[cls.ROWS]], data["masks"])
+        return {**super()._from_plain(data), **sizes, "mask": mask}
 
     def _mask_of(self, row: int) -> Any:
         return None if self.mask is None else self.mask[row]
 
-    def _rows(self, rows: Positions) -> Self:
-        mask = self.mask[rows] if isinstance(self.mask, InstancesRLEMasks) else take(self.mask, rows)
-        return replace(
-            self,
-            xyxy=take(self.xyxy, rows),
-            class_id=take(self.class_id, rows),
-            confidence=take(self.confidence, rows),
-            mask=mask,
-            bboxes_metadata=take_list(self.bboxes_metadata, rows),
-        )
+    def _grid(self) -> MaskGrid:
+        image = self.canvas()
+        return MaskGrid(self.mask_size or image, self.mask_frame_size or image, image)
 
 
 def _grid_of(mask: Array | InstancesRLEMasks | None) -> MaskSize | None:
@@ -232,26 +132,14 @@ def _grid_of(mask: Array | InstancesRLEMasks | None) -> MaskSize | None:
     return int(height), int(width)
 
 
+def _pixels(mask: Any) -> Mask:
+    return decode_mask(mask) if isinstance(mask, dict) else to_numpy(mask) > 0
+
+
 def _mask_iou(first: Any, second: Any) -> float:
     """Of two masks on one grid; 0 where the grids differ, 1 where both are empty."""
-    left, right = (decode_mask(mask) if isinstance(mask, dict) else to_numpy(mask) > 0 for mask in (first, second))
+    left, right = _pixels(first), _pixels(second)
     if left.shape != right.shape:
         return 0.0
     covered = int((left | right).sum())
     return int((left & right).sum()) / covered if covered else 1.0
-
-
-def _as_bytes(counts: bytes | str | Sequence[int]) -> bytes:
-    if isinstance(counts, bytes):
-        return counts
-    return counts.encode("ascii") if isinstance(counts, str) else compress_counts(read_counts(counts))
-
-
-def _refuse_sizes(sizes: set[MaskSize], mask_size: MaskSize | None) -> None:
-    found = ", ".join(f"{height} x {width}" for height, width in sorted(sizes))
-    raise InvalidParameterError(
-        "the masks of one image cannot be put together.",
-        needs="masks of one size" if mask_size is None else f"masks of {mask_size[0]} x {mask_size[1]}",
-        found=found,
-        fix="pass the masks of one image, and mask_size=(height, width) only if it is theirs",
-    )

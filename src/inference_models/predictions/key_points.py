@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from inference_models.arrays import to_numpy
-from inference_models.predictions.container import Prediction, check_head, head
-from inference_models.predictions.indexing import entry, rows_of, single_row, take, take_list
-from inference_models.predictions.labels import known_name, name_or_number, short_list
 from inference_models.predictions.matching import Objects
-from inference_models.predictions.plain import (
-    array_from_plain,
-    array_to_plain,
-    dtype_name,
-    metadata_from_plain,
-    metadata_to_plain,
-)
+from inference_models.predictions.rows import RowPrediction
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import supervision
     from typing_extensions import Self
 
     from inference_models.arrays import Array
     from inference_models.predictions.comparison import Comparison
-    from inference_models.predictions.indexing import Positions, RowIndex
     from inference_models.predictions.plain import Plain
 
-_LISTED_IN_REPR = 3
-_METADATA = ("class_names", "image_metadata", "key_points_metadata")
+_FACTS = ("class_names", "image_metadata", "key_points_metadata")
 
 
 class ObjectKeyPoints(NamedTuple):
@@ -53,12 +42,22 @@ class ObjectKeyPoints(NamedTuple):
 
 
 @dataclass(eq=False, repr=False)
-class KeyPoints(Prediction):
+class KeyPoints(RowPrediction[ObjectKeyPoints]):
     """The key points of the objects in one image; the fields are NumPy arrays or torch tensors.
 
     `len(key_points)` is the number of objects and iteration gives one `ObjectKeyPoints` (a tuple) per object.
     Indexing follows NumPy: `key_points[0]` is what iteration gives first; a slice, a list or array of numbers, or one
     bool per object give new `KeyPoints` with copies of these rows, metadata included.
+
+    As a dictionary and in JSON:
+    ```
+    {"type": "KeyPoints", "schema_version": 1,
+     "objects": [{"class_id": 0, "class_name": "person", "detection_confidence": 0.93,
+                  "xy": [[10, 20], ...], "confidence": [0.9, ...], "covariance": [[[4, 0], [0, 4]], ...]}],
+     "key_points_per_object": 17, "class_names": ["person"] or null, "image_metadata": {...} or null,
+     "key_points_metadata": [{...}] or null, "dtypes": {"xy": "float32", ..., "covariance": null}}
+    ```
+    What the model does not give has the dtype null and is left out of the objects; NaN is null.
     """
 
     xy: Array
@@ -78,22 +77,31 @@ class KeyPoints(Prediction):
     class_names: Sequence[str] | None = None
     """Name of class 0, 1, ...; used by `repr`, JSON and drawing."""
 
-    def __len__(self) -> int:
-        return len(self.xy)
+    ROWS: ClassVar[str] = "objects"
+    KEYS: ClassVar[tuple[str, ...]] = (ROWS, "key_points_per_object", *_FACTS, "dtypes")
+    ARRAYS: ClassVar[tuple[str, ...]] = ("class_id", "detection_confidence", "xy", "confidence", "covariance")
+    COLUMNS: ClassVar[tuple[str, ...]] = ("class_name", *ARRAYS)
+    ROW_METADATA: ClassVar[str] = "key_points_metadata"
 
-    def __iter__(self) -> Iterator[ObjectKeyPoints]:
-        for row in range(len(self)):
-            yield self._row(row)
+    def to_supervision(self) -> supervision.KeyPoints:
+        """The same key points for Supervision; a point is visible when its confidence is above 0.
 
-    @overload
-    def __getitem__(self, index: int) -> ObjectKeyPoints: ...
+        `data` holds `covariance`, and `class_name` where `class_names` is known.
 
-    @overload
-    def __getitem__(self, index: RowIndex) -> Self: ...
+        Raises:
+            MissingDependencyError: Supervision 0.29 or newer is not installed.
+        """
+        from inference_models.predictions.to_supervision import key_points_to_supervision  # noqa: PLC0415
 
-    def __getitem__(self, index: int | RowIndex) -> ObjectKeyPoints | Self:
-        row = single_row(index, len(self))
-        return self._rows(rows_of(index, len(self))) if row is None else self._row(row)
+        host = self.numpy()
+        values = {
+            "xy": host.xy.astype(np.float32, copy=False),
+            "class_id": host.class_id,
+            "keypoint_confidence": host.confidence,
+            "visible": host.confidence > 0,
+            "detection_confidence": host.detection_confidence,
+        }
+        return key_points_to_supervision(values, names=self._names(), covariance=host.covariance)
 
     def compare(self, other: Self, found: Comparison) -> None:
         """Add how far the objects of `other`, their points and scores are from these."""
@@ -115,71 +123,14 @@ class KeyPoints(Prediction):
         """Only the objects of which the model is surer; all where it does not say how sure it is of an object."""
         return self if self.detection_confidence is None else self[self.detection_confidence > score]
 
-    def __repr__(self) -> str:
-        listed = [self._describe(row) for row in range(min(len(self), _LISTED_IN_REPR))]
-        return f"KeyPoints({len(self)}{short_list(listed, total=len(self))})"
-
-    def to_supervision(self) -> supervision.KeyPoints:
-        """The same key points for Supervision; a point is visible when its confidence is above 0.
-
-        `data` holds `covariance`, and `class_name` where `class_names` is known.
-
-        Raises:
-            MissingDependencyError: Supervision 0.29 or newer is not installed.
-        """
-        from inference_models.predictions.to_supervision import key_points_to_supervision  # noqa: PLC0415
-
-        return key_points_to_supervision(self)
-
-    def to_dict(self) -> dict[str, Plain]:
-        """The key points as plain values that JSON can hold.
-
-        ```
-        {"type": "KeyPoints", "schema_version": 1,
-         "objects": [{"class_id": 0, "class_name": "person", "detection_confidence": 0.93,
-                      "xy": [[10, 20], ...], "confidence": [0.9, ...], "covariance": [[[4, 0], [0, 4]], ...]}],
-         "key_points_per_object": 17, "class_names": ["person"] or null, "image_metadata": {...} or null,
-         "key_points_metadata": [{...}] or null, "dtypes": {"xy": "float32", ..., "covariance": null}}
-        ```
-        What the model does not give has the dtype null and is left out of the objects; NaN is null.
-
-        Raises:
-            InvalidParameterError: metadata holds a value without a JSON form.
-        """
-        columns = {name: getattr(self, name) for name in _empty_shapes(0)}
-        present = {name: array_to_plain(array) for name, array in columns.items() if array is not None}
-        return {
-            **head(type(self)),
-            "objects": [
-                {**self._identity(row), **{name: values[row] for name, values in present.items()}}
-                for row in range(len(self))
-            ],
-            "key_points_per_object": int(self.xy.shape[1]),
-            "class_names": None if self.class_names is None else list(self.class_names),
-            "image_metadata": metadata_to_plain(self.image_metadata),
-            "key_points_metadata": metadata_to_plain(self.key_points_metadata),
-            "dtypes": {name: dtype_name(array) for name, array in columns.items()},
-        }
+    def _to_plain(self) -> dict[str, Plain]:
+        return {**super()._to_plain(), "key_points_per_object": int(self.xy.shape[1])}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Plain]) -> Self:
-        """The key points of `to_dict`, with NumPy arrays of the types they had.
-
-        Raises:
-            InvalidParameterError: the dictionary was not made by `KeyPoints.to_dict`.
-        """
-        check_head(cls, data, "objects", "key_points_per_object", "dtypes", *_METADATA)
-        objects = data["objects"]
-        arrays = {
-            name: array_from_plain([item.get(name) for item in objects], data["dtypes"][name], empty=empty)
-            for name, empty in _empty_shapes(data["key_points_per_object"]).items()
-        }
-        return cls(
-            **arrays,
-            image_metadata=metadata_from_plain(data["image_metadata"]),
-            key_points_metadata=metadata_from_plain(data["key_points_metadata"]),
-            class_names=data["class_names"],
-        )
+    def _shapes(cls, data: dict[str, Plain]) -> dict[str, tuple[int, ...]]:
+        points = data["key_points_per_object"]
+        one = {"class_id": (), "detection_confidence": (), "xy": (points, 2), "confidence": (points,)}
+        return {name: (0, *shape) for name, shape in {**one, "covariance": (points, 2, 2)}.items()}
 
     def _objects(self) -> Objects:
         """The box around the points of each object that were found, and how sure the model is of it."""
@@ -202,37 +153,10 @@ class KeyPoints(Prediction):
             self.confidence[row],
             self.class_id[row],
             None if sure is None else sure[row],
-            entry(self.key_points_metadata, row),
+            self._metadata_of(row),
             self.image_metadata or {},
         )
 
-    def _rows(self, rows: Positions) -> Self:
-        return replace(
-            self,
-            xy=take(self.xy, rows),
-            class_id=take(self.class_id, rows),
-            confidence=take(self.confidence, rows),
-            key_points_metadata=take_list(self.key_points_metadata, rows),
-            covariance=take(self.covariance, rows),
-            detection_confidence=take(self.detection_confidence, rows),
-        )
-
-    def _identity(self, row: int) -> dict[str, Plain]:
-        name = known_name(int(self.class_id[row]), self.class_names, entry(self.key_points_metadata, row))
-        return {} if name is None else {"class_name": name}
-
     def _describe(self, row: int) -> str:
-        name = name_or_number(int(self.class_id[row]), self.class_names, entry(self.key_points_metadata, row))
         scores = to_numpy(self.confidence[row])
-        return f"{name} {int((scores > 0).sum())}/{scores.size} points"
-
-
-def _empty_shapes(slots: int) -> dict[str, tuple[int, ...]]:
-    """Array fields in the order they are written, and their shapes when there is no object."""
-    return {
-        "class_id": (0,),
-        "detection_confidence": (0,),
-        "xy": (0, slots, 2),
-        "confidence": (0, slots),
-        "covariance": (0, slots, 2, 2),
-    }
+        return f"{self._label(row)} {int((scores > 0).sum())}/{scores.size} points"

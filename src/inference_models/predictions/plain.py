@@ -54,11 +54,6 @@ def array_from_plain(values: Plain, dtype: str | None, *, empty: Sequence[int] =
     return array if array.size else array.reshape(tuple(empty))
 
 
-def dtype_name(array: Array | None) -> str | None:
-    """Name of the NumPy dtype, or None where there is no array."""
-    return None if array is None else str(to_numpy(array).dtype)
-
-
 def pack_array(array: Array) -> dict[str, Plain]:
     """A large array as text: raw little-endian values, row by row, through zlib and base64."""
     values = to_numpy(array)

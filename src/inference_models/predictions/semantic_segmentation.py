@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from inference_models.arrays import to_numpy
-from inference_models.predictions.container import Prediction, check_head, head
+from inference_models.predictions.container import Prediction
 from inference_models.predictions.labels import known_name, name_or_number, short_list
-from inference_models.predictions.plain import metadata_from_plain, metadata_to_plain, pack_array, unpack_array
+from inference_models.predictions.plain import pack_array, unpack_array
+from inference_models.predictions.rows import LISTED_IN_REPR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,12 +22,22 @@ if TYPE_CHECKING:
     from inference_models.predictions.comparison import Comparison
     from inference_models.predictions.plain import Plain
 
-_LISTED_IN_REPR = 3
-
 
 @dataclass(eq=False, repr=False)
 class SemanticSegmentationResult(Prediction):
-    """The class of every pixel of one image, and how sure the model is of it."""
+    """The class of every pixel of one image, and how sure the model is of it.
+
+    As a dictionary and in JSON:
+    ```
+    {"type": "SemanticSegmentationResult", "schema_version": 1,
+     "classes": [{"class_id": 7, "class_name": "road", "pixels": 120000}],
+     "segmentation_map": {"size": [480, 640], "dtype": "int64", "class_ids": [7, 0], "runs": [120000, 187200]},
+     "confidence": {"dtype": "float32", "shape": [480, 640], "zlib_base64": "..."} or null,
+     "class_names": [...] or null, "image_metadata": {...} or null}
+    ```
+    The map is written row by row: `runs[i]` pixels of `class_ids[i]`. The confidence is raw little-endian numbers,
+    row by row, through zlib and base64.
+    """
 
     segmentation_map: Array
     """(H, W) int64 class ids, on the pixels of the original image."""
@@ -36,6 +47,8 @@ class SemanticSegmentationResult(Prediction):
     """Facts about the image."""
     class_names: Sequence[str] | None = None
     """Name of class 0, 1, ...; used by `repr`, JSON and drawing."""
+
+    KEYS: ClassVar[tuple[str, ...]] = ("classes", "segmentation_map", "confidence", "class_names", "image_metadata")
 
     def areas(self) -> list[tuple[int, int]]:
         """(class id, number of pixels) of every class that occurs, largest first."""
@@ -59,51 +72,23 @@ class SemanticSegmentationResult(Prediction):
         areas = self.areas()
         listed = [
             f"{name_or_number(class_id, self.class_names)} {pixels / (height * width):.0%}"
-            for class_id, pixels in areas[:_LISTED_IN_REPR]
+            for class_id, pixels in areas[:LISTED_IN_REPR]
         ]
         return f"SemanticSegmentationResult({height}x{width}{short_list(listed, total=len(areas))})"
 
-    def to_dict(self) -> dict[str, Plain]:
-        """The segmentation as plain values that JSON can hold.
-
-        ```
-        {"type": "SemanticSegmentationResult", "schema_version": 1,
-         "classes": [{"class_id": 7, "class_name": "road", "pixels": 120000}],
-         "segmentation_map": {"size": [480, 640], "dtype": "int64", "class_ids": [7, 0], "runs": [120000, 187200]},
-         "confidence": {"dtype": "float32", "shape": [480, 640], "zlib_base64": "..."} or null,
-         "class_names": [...] or null, "image_metadata": {...} or null}
-        ```
-        The map is written row by row: `runs[i]` pixels of `class_ids[i]`. The confidence is raw little-endian numbers,
-        row by row, through zlib and base64.
-
-        Raises:
-            InvalidParameterError: metadata holds a value without a JSON form.
-        """
+    def _to_plain(self) -> dict[str, Plain]:
         return {
-            **head(type(self)),
             "classes": [self._describe(class_id, pixels) for class_id, pixels in self.areas()],
             "segmentation_map": _runs_of(to_numpy(self.segmentation_map)),
             "confidence": None if self.confidence is None else pack_array(self.confidence),
-            "class_names": None if self.class_names is None else list(self.class_names),
-            "image_metadata": metadata_to_plain(self.image_metadata),
         }
 
     @classmethod
-    def from_dict(cls, data: dict[str, Plain]) -> Self:
-        """The segmentation of `to_dict`, with NumPy arrays of the types they had.
-
-        Raises:
-            InvalidParameterError: the dictionary was not made by `SemanticSegmentationResult.to_dict`.
-        """
-        check_head(cls, data, "segmentation_map", "confidence", "class_names", "image_metadata")
-        runs = data["segmentation_map"]
+    def _from_plain(cls, data: dict[str, Plain]) -> dict[str, Any]:
+        runs, packed = data["segmentation_map"], data["confidence"]
         pixels = np.repeat(np.array(runs["class_ids"], dtype=runs["dtype"]), np.array(runs["runs"], dtype=np.int64))
-        return cls(
-            segmentation_map=pixels.reshape(runs["size"]),
-            confidence=None if data["confidence"] is None else unpack_array(data["confidence"]),
-            image_metadata=metadata_from_plain(data["image_metadata"]),
-            class_names=data["class_names"],
-        )
+        confidence = None if packed is None else unpack_array(packed)
+        return {"segmentation_map": pixels.reshape(runs["size"]), "confidence": confidence}
 
     def _describe(self, class_id: int, pixels: int) -> dict[str, Plain]:
         name = known_name(class_id, self.class_names)

@@ -8,23 +8,25 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference_models.entities import PreProcessingOverrides
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.package.preprocess_spec import ResizeMode
-from inference_models.preprocess import ops
 from inference_models.preprocess.buffers import BufferPool
-from inference_models.preprocess.check import check_spec
+from inference_models.preprocess.contrast import enhance
 from inference_models.preprocess.geometry import ImageTransform
-from inference_models.preprocess.placement import place, requested_size, target_size
-from inference_models.preprocess.values import PixelWriter
+from inference_models.preprocess.placement import crop_window, place, requested_size, target_size
+from inference_models.preprocess.values import PixelWriter, to_uint8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
     from inference_models.arrays import NumpyArray
+    from inference_models.entities import ColorFormat
     from inference_models.package.preprocess_spec import PreprocessSpec, Size
     from inference_models.preprocess.pixels import SourceImage
-    from inference_models.preprocess.placement import Placement
+    from inference_models.preprocess.placement import CropWindow, Placement
 
+DTYPES = ("float32", "float16", "uint8")
 _NOTHING_DISABLED = PreProcessingOverrides()
 
 
@@ -67,7 +69,7 @@ class Prepared:
 class _Plan:
     """What happens to one image."""
 
-    window: ops.CropWindow | None
+    window: CropWindow | None
     placement: Placement
     transform: ImageTransform
 
@@ -129,7 +131,7 @@ class Preprocessor:
 
     def _plan(self, size: Size, requested: Size | None, overrides: PreProcessingOverrides) -> _Plan:
         crop = None if overrides.disable_static_crop else self._spec.static_crop
-        window = None if crop is None else ops.crop_window(crop, size)
+        window = None if crop is None else crop_window(crop, size)
         left, top, right, bottom = window or (0, 0, size[1], size[0])
         cropped = (bottom - top, right - left)
         placement = place(self._spec, cropped, target=target_size(self._spec, cropped, requested=requested))
@@ -147,11 +149,12 @@ class Preprocessor:
         return (count, 3, *network) if self._spec.layout == "nchw" else (count, *network, 3)
 
     def _fill(self, image: SourceImage, plan: _Plan, overrides: PreProcessingOverrides, *, out: NumpyArray) -> None:
-        pixels = image.pixels if plan.window is None else ops.crop_pixels(image.pixels, plan.window)
+        left, top, right, bottom = plan.window or (None,) * 4
+        pixels = image.pixels[top:bottom, left:right]
         if self._spec.grayscale and not overrides.disable_grayscale:
-            pixels = ops.to_grayscale(pixels, image.color)
+            pixels = _to_grayscale(pixels, image.color)
         if self._spec.contrast is not None and not overrides.disable_contrast_enhancement:
-            pixels = ops.enhance_contrast(pixels, self._spec.contrast)
+            pixels = enhance(to_uint8(pixels), self._spec.contrast)
         if _fills_frame(pixels, plan.placement):
             self._writer.write(pixels, image.color, out)
             return
@@ -209,11 +212,32 @@ def compile_spec(spec: PreprocessSpec, *, dtype: str = "float32") -> Preprocesso
     """The function that `spec` describes, for a graph that takes `dtype`: float32, float16 or uint8.
 
     Raises:
-        CorruptedModelPackageError: `spec` contradicts itself, or the graph's dtype.
+        CorruptedModelPackageError: `spec` contradicts the graph's dtype.
         InvalidParameterError: `dtype` is none that a network input can have.
     """
-    check_spec(spec, dtype=dtype)
+    if dtype not in DTYPES:
+        raise InvalidParameterError(
+            f"a network input of dtype {dtype!r} cannot be filled with images.",
+            needs=", ".join(DTYPES),
+            found=repr(dtype),
+            fix="export the graph with a float32 input",
+        )
+    if dtype == "uint8" and (spec.scaling_factor not in (None, 1) or spec.mean or spec.std):
+        raise CorruptedModelPackageError(
+            "the graph takes uint8 pixels, the configuration scales or normalises them.",
+            needs="no scaling_factor, mean or std with a uint8 graph",
+            found=f"scaling_factor={spec.scaling_factor}, mean={spec.mean}, std={spec.std}",
+            fix="correct the package's pre-processing configuration",
+        )
     return Preprocessor(spec, np.dtype(dtype))
+
+
+def _to_grayscale(pixels: NumpyArray, color: ColorFormat) -> NumpyArray:
+    """`pixels` (H, W, 3) with the luma of ITU-R BT.601 in all three channels, same dtype."""
+    import cv2  # noqa: PLC0415
+
+    grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY if color == "bgr" else cv2.COLOR_RGB2GRAY)
+    return np.asarray(cv2.merge([grey, grey, grey]))
 
 
 def _fills_frame(pixels: NumpyArray, placement: Placement) -> bool:

@@ -12,15 +12,13 @@ import numpy as np
 from inference_models.arrays import is_torch
 from inference_models.entities import ColorFormat
 from inference_models.errors import InvalidParameterError, ModelInputError
-from inference_models.preprocess.decode import decode_image, read_image
+from inference_models.preprocess.decode import decode_image, from_pil, is_pil, read_image
 from inference_models.preprocess.pixels import (
     InputRange,
     PixelMeaning,
     SourceImage,
     from_numpy,
-    from_pil,
     from_torch,
-    is_pil,
 )
 
 if TYPE_CHECKING:
@@ -85,7 +83,7 @@ def list_images(
             bytes. A batch array (B, H, W, 3) or tensor (B, 3, H, W) is B images. URLs are never fetched.
         input_color_format: `rgb` or `bgr`: the channel order of arrays and tensors that differ from the above.
             Files, bytes and PIL images state theirs.
-        input_range: `0-1` or `0-255`: the range of float arrays and tensors.
+        input_range: `0-1` or `0-255`: the range of float arrays, tensors and image files.
 
     Raises:
         InvalidParameterError: an option has a value that makes no sense.
@@ -114,9 +112,9 @@ def _load_one(item: object, meaning: PixelMeaning, label: str) -> SourceImage:
     if is_torch(item):
         return from_torch(item, meaning, label=label)
     if isinstance(item, bytes | bytearray | memoryview):
-        return SourceImage(decode_image(item, name=label), "bgr")
+        return decode_image(item, meaning, label=label)
     if isinstance(item, str | os.PathLike):
-        return _load_file(item, label)
+        return _load_file(item, meaning, label)
     if is_pil(item):
         return from_pil(item, meaning, label=label)
     raise ModelInputError(
@@ -127,7 +125,7 @@ def _load_one(item: object, meaning: PixelMeaning, label: str) -> SourceImage:
     )
 
 
-def _load_file(path: str | os.PathLike[str], label: str) -> SourceImage:
+def _load_file(path: str | os.PathLike[str], meaning: PixelMeaning, label: str) -> SourceImage:
     text = os.fsdecode(path)
     url = _URL.match(text) if isinstance(path, str) else None
     if url is not None:
@@ -137,7 +135,7 @@ def _load_file(path: str | os.PathLike[str], label: str) -> SourceImage:
             f"{label}: a URL ({scheme}:...) is not an image; images are never fetched.",
             fix="fetch it yourself, then pass its bytes or the path of the file",
         )
-    return SourceImage(read_image(text, name=f"{label} ({_shortened(text)!r})"), "bgr")
+    return read_image(text, meaning, label=f"{label} ({_shortened(text)!r})")
 
 
 def _shortened(text: str) -> str:

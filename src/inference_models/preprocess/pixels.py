@@ -1,10 +1,9 @@
-"""One image of any kind that is already decoded (NumPy, torch, PIL) to (H, W, 3) pixels."""
+"""One image that is an array already (NumPy, torch) to (H, W, 3) pixels."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -60,7 +59,7 @@ def from_numpy(image: NumpyArray, meaning: PixelMeaning, *, label: str) -> Sourc
     """
     if image.ndim != 3 or image.shape[2] not in _CHANNELS:
         raise _wrong_shape(image.shape, label, expected="(H, W, 3)", fix=_numpy_shape_fix(image.shape))
-    return _source(image, meaning.color or "bgr", meaning.value_range, label)
+    return checked_source(image, meaning.color or "bgr", meaning.value_range, label)
 
 
 def from_torch(image: Array, meaning: PixelMeaning, *, label: str) -> SourceImage:
@@ -79,54 +78,15 @@ def from_torch(image: Array, meaning: PixelMeaning, *, label: str) -> SourceImag
         host = host.float()
     pixels = np.asarray(host.numpy())
     pixels = pixels if channels_last else pixels.transpose(1, 2, 0)
-    return _source(pixels, meaning.color or "rgb", meaning.value_range, label)
+    return checked_source(pixels, meaning.color or "rgb", meaning.value_range, label)
 
 
-def is_pil(value: object) -> bool:
-    """Whether `value` is a PIL image; does not import PIL."""
-    module = sys.modules.get("PIL.Image")
-    return module is not None and isinstance(value, module.Image)
-
-
-def from_pil(image: Any, meaning: PixelMeaning, *, label: str) -> SourceImage:
-    """`image` of any mode, turned as its EXIF orientation says.
+def checked_source(pixels: NumpyArray, color: ColorFormat, value_range: InputRange | None, label: str) -> SourceImage:
+    """`pixels` (H, W, C) as three channels of uint8, or of float32 within 0..255.
 
     Raises:
-        ModelInputError: its file is damaged, or its mode has no stated range; the text starts with `label`.
+        ModelInputError: there are none, or their dtype or values cannot be used; the text starts with `label`.
     """
-    from PIL import ImageOps  # noqa: PLC0415
-
-    try:
-        image = ImageOps.exif_transpose(image)
-        if image.mode == "F":
-            return _source(np.asarray(image)[..., None], "rgb", meaning.value_range, label)
-        if image.mode == "I" or image.mode.startswith("I;16"):
-            return _from_deep_grey(np.asarray(image), label)
-        pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
-    except ModelInputError:
-        raise
-    except (OSError, SyntaxError, ValueError) as exc:
-        raise ModelInputError(
-            f"{label}: the PIL image of mode {image.mode} cannot be read: {exc}.",
-            fix="pass the path of the file, or image.convert('RGB')",
-        ) from exc
-    return _source(pixels, "rgb", None, label)
-
-
-def _from_deep_grey(values: NumpyArray, label: str) -> SourceImage:
-    """PIL opens 16-bit grey files as mode I;16, and as 32-bit I in older versions."""
-    lowest, highest = int(values.min()), int(values.max())
-    if lowest < 0 or highest > 65535:
-        raise ModelInputError(
-            f"{label}: the PIL image of mode I holds values that are not 16-bit grey.",
-            needs="values from 0 to 65535",
-            found=f"values from {lowest} to {highest}",
-            fix="scale it to 8 bits: image.point(...).convert('L')",
-        )
-    return _source((values >> 8).astype(np.uint8)[..., None], "rgb", None, label)
-
-
-def _source(pixels: NumpyArray, color: ColorFormat, value_range: InputRange | None, label: str) -> SourceImage:
     if 0 in pixels.shape:
         raise ModelInputError(f"{label}: shape {pixels.shape} holds no pixels.", fix="leave empty images out")
     if pixels.dtype.kind == "f":

@@ -10,7 +10,10 @@ from inference_models.errors import InvalidParameterError
 from inference_models.package.preprocess_spec import MAX_PIXELS, MAX_SIDE, DynamicSize, ResizeMode
 
 if TYPE_CHECKING:
-    from inference_models.package.preprocess_spec import PreprocessSpec, Size
+    from inference_models.package.preprocess_spec import PreprocessSpec, Size, StaticCrop
+
+CropWindow = tuple[int, int, int, int]
+"""(left, top, right, bottom) in whole pixels, right and bottom exclusive."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,14 @@ class Placement:
     def scale_from(self, image: Size) -> tuple[float, float]:
         """(x, y) network pixels per pixel of an image of size `image`: the ratio that was really applied."""
         return self.resized[1] / image[1], self.resized[0] / image[0]
+
+
+def crop_window(crop: StaticCrop, size: Size) -> CropWindow:
+    """The part of an image of `size` that `crop` keeps; at least one pixel, however small the image is."""
+    height, width = size
+    left, right = _span(crop.x_min, crop.x_max, width)
+    top, bottom = _span(crop.y_min, crop.y_max, height)
+    return left, top, right, bottom
 
 
 def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
@@ -89,6 +100,11 @@ def requested_size(spec: PreprocessSpec, image_size: int | tuple[int, int] | Non
         found=f"width {spec.size[1]}, height {spec.size[0]}, fixed",
         fix="leave image_size out",
     )
+
+
+def _span(low: int, high: int, length: int) -> tuple[int, int]:
+    first = min(int(low / 100 * length), length - 1)
+    return first, max(int(high / 100 * length), first + 1)
 
 
 def _is_side(value: object) -> bool:

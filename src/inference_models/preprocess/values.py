@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inference_models.preprocess.ops import to_uint8
-
 if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
     from inference_models.entities import ColorFormat
@@ -72,6 +70,14 @@ class PixelWriter:
         for channel, source in enumerate(order):
             shifted = frame[..., source] - np.float32(self._mean[channel])
             np.divide(shifted, np.float32(self._unit[channel]), out=channels[channel], casting="same_kind")
+
+
+def to_uint8(pixels: NumpyArray) -> NumpyArray:
+    """`pixels`, or float pixels within 0..255 rounded to uint8."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    rounded: NumpyArray = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
+    return rounded
 
 
 def _as_opencv_takes_it(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:

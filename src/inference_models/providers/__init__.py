@@ -1,4 +1,7 @@
-"""Where models come from: one file per source that says which packages exist and yields their bytes."""
+"""Where models come from: one file per source that says which packages exist and yields their bytes.
+
+The file name is the name of the provider. The file declares a `RECORD`; nothing else has to be registered.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
     from inference_models.transport.client import HttpClient
     from inference_models.transport.stream import FileStream
 
-_CONFIG = "model_config.json"
 ENTRY_POINT_GROUP = "inference_models.providers"
 RESERVED_NAMES = frozenset({"roboflow", "roboflow-offline-weights"})
 """Names of the hosted service, which nobody else may answer for."""
@@ -68,30 +70,79 @@ class Provider(Protocol):
         """Free temporary files and connections. A second call does nothing."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class ProviderRecord:
+    """What the rest of the library knows of a provider; every provider's file declares one as `RECORD`."""
+
+    open: Callable[[], Provider]
+    """A new provider, for one load."""
+    schemes: tuple[str, ...] = ()
+    """Model ids that begin with `scheme://` are its own."""
+    offline: bool = False
+    """Whether it describes models without a network."""
+    remembered: bool = True
+    """Whether what it said may be used again without asking; not when it is as quickly asked, and always right."""
+    key_variables: tuple[str, ...] = ()
+    """Environment variables it takes a key from, the first that is set: what it shows may depend on it."""
+    host_variables: tuple[str, ...] = ()
+    """Environment variables that decide which host is asked."""
+
+
+_SCHEME_PROVIDERS = ("az", "file", "fsspec", "gs", "http", "https", "s3")
+"""Providers of one file: a manifest behind a URL of each scheme, `fsspec` for every other scheme."""
 _registered: dict[str, Callable[..., ModelMetadata]] = {}
 
 
+def find_record(name: str) -> ProviderRecord | None:
+    """The record of the provider with this name, or None: a file here, a plug-in, or a registered handler.
+
+    A plug-in's entry point is a `ProviderRecord`, or a function without arguments that opens its provider.
+    """
+    if name in _SCHEME_PROVIDERS:
+        record: ProviderRecord = importlib.import_module(f"{__name__}._manifests").RECORDS[name]
+        return record
+    if name in _built_in():
+        own: ProviderRecord = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").RECORD
+        return own
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        if entry.name == name:
+            plugged = entry.load()
+            return plugged if isinstance(plugged, ProviderRecord) else ProviderRecord(open=plugged)
+    if name in _registered:
+        handler = _registered[name]
+        return ProviderRecord(open=lambda: _HandlerProvider(name, handler))
+    return None
+
+
 def open_provider(name: str) -> Provider:
-    """A new object of the provider with this name: a file here, an installed plug-in, or a registered handler.
+    """A new object of the provider with this name.
 
     Raises:
         ModelRetrievalError: nobody has registered this name; the text names the nearest known ones.
     """
-    if name in _built_in():
-        provider: Provider = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").open_provider()
-        return provider
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        if entry.name == name:
-            plugged: Provider = entry.load()()
-            return plugged
-    if name in _registered:
-        return _HandlerProvider(name, _registered[name])
-    raise ModelRetrievalError(f"there is no weights provider {name!r}; {nearest_hint(name, known_providers())}.")
+    record = find_record(name)
+    if record is None:
+        raise ModelRetrievalError(f"there is no weights provider {name!r}; {nearest_hint(name, known_providers())}.")
+    return record.open()
 
 
 def known_providers() -> list[str]:
     """Every name that `open_provider` takes, sorted."""
     return sorted(_built_in() | {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} | set(_registered))
+
+
+def provider_of_scheme(scheme: str) -> str:
+    """The provider of model ids that begin with `scheme://`; `fsspec`, which may know it, when no record names it."""
+    if scheme in _SCHEME_PROVIDERS:
+        return scheme
+    records = ((name, find_record(name)) for name in known_providers())
+    return next((name for name, record in records if record is not None and scheme in record.schemes), "fsspec")
+
+
+def key_variables() -> frozenset[str]:
+    """Every environment variable from which some provider takes a key."""
+    records = (find_record(name) for name in known_providers())
+    return frozenset(name for record in records if record is not None for name in record.key_variables)
 
 
 def register_model_provider(provider_name: str, provider_handler: Callable[..., ModelMetadata]) -> None:
@@ -164,8 +215,7 @@ class _HandlerProvider:
                 needs="ModelMetadata",
                 found=type(metadata).__name__,
             )
-        packages = [_with_config(metadata, package) for package in metadata.model_packages]
-        return replace(metadata, model_packages=packages)
+        return with_model_config(metadata)
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
         """The bytes of a file from the web server its URL names, without any header of the caller."""
@@ -194,9 +244,15 @@ class _HandlerProvider:
             client.close()
 
 
+def with_model_config(model: ModelMetadata) -> ModelMetadata:
+    """`model` with the file in each package that says what its stored folder is, where none is announced."""
+    return replace(model, model_packages=[_with_config(model, package) for package in model.model_packages])
+
+
 def _with_config(model: ModelMetadata, package: ModelPackageMetadata) -> ModelPackageMetadata:
-    """`package` with the file that says what the stored folder is, unless the handler announces one."""
-    if any(item.file_handle == _CONFIG for item in package.package_artefacts):
+    from inference_models.package.model_config import FILE_NAME  # noqa: PLC0415 - loaded when something is described
+
+    if any(item.file_handle == FILE_NAME for item in package.package_artefacts):
         return package
     stated = {
         "model_architecture": model.model_architecture,
@@ -208,10 +264,10 @@ def _with_config(model: ModelMetadata, package: ModelPackageMetadata) -> ModelPa
         "model_features": package.model_features,
     }
     text = json.dumps({key: value for key, value in stated.items() if value is not None}, indent=2) + "\n"
-    return replace(package, package_artefacts=[*package.package_artefacts, InlineFileSpecs(_CONFIG, text)])
+    return replace(package, package_artefacts=[*package.package_artefacts, InlineFileSpecs(FILE_NAME, text)])
 
 
 @cache
 def _built_in() -> frozenset[str]:
     names = (info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_"))
-    return frozenset(name.replace("_", "-") for name in names)
+    return frozenset(name.replace("_", "-") for name in names) | set(_SCHEME_PROVIDERS)

@@ -21,7 +21,6 @@ from inference_models.errors import (
     RetryError,
     nearest_hint,
 )
-from inference_models.transport.errors import HttpAnswer, error_for
 from inference_models.transport.limits import call_with_retries
 from inference_models.transport.quiet import HIDDEN, install_log_filter, scrub, shown_url, silent_libraries
 from inference_models.version import __version__
@@ -192,6 +191,8 @@ class Hub:
         return []
 
     def _other(self, exc: Any) -> BaseInferenceModelsError:
+        from inference_models.transport.errors import HttpAnswer, error_for  # noqa: PLC0415 - loads the HTTP library
+
         response = exc.response
         answer = HttpAnswer(response.status_code, response.headers, response.content, (str(response.url),))
         return error_for(answer, retried=_TRANSIENT, secrets=(self.token,) if self.token else ())
@@ -229,5 +230,5 @@ def _library() -> Any:
             "models of the Hugging Face Hub cannot be looked up.",
             needs="huggingface_hub>=1.0",
             found="not installed",
-            fix='pip install "inference-models[hub]"',
+            fix='pip install "huggingface_hub>=1.0"',
         ) from exc

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from inference_models.errors import EnvironmentConfigurationError, FileHashSumMissmatch, ModelRetrievalError
+from inference_models.providers import key_variables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,16 +19,7 @@ if TYPE_CHECKING:
     from inference_models.catalogue import Wheel
 
 TIMEOUT_S = 1800
-_SECRETS = frozenset(
-    {
-        "HF_TOKEN",
-        "HUGGING_FACE_HUB_TOKEN",
-        "INFERENCE_API_KEY",
-        "INFERENCE_MODELS_API_KEY",
-        "INFERENCE_MODELS_REGISTRY_KEYS",
-        "ROBOFLOW_API_KEY",
-    }
-)
+_SECRETS = frozenset({"INFERENCE_API_KEY", "INFERENCE_MODELS_API_KEY", "INFERENCE_MODELS_REGISTRY_KEYS"})
 _SECRET_PREFIXES = ("AWS_", "AZURE_", "FSSPEC_", "GOOGLE_")
 """pip has no use for the keys of model sources, nor for those of object stores, so it does not see them."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
@@ -109,12 +101,13 @@ def _run(command: list[str], folder: Path, wheel: Wheel) -> subprocess.Completed
 
 
 def _environment() -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not _is_secret(name.upper())}
+    secrets = _SECRETS | key_variables()
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name.upper() not in secrets and not name.upper().startswith(_SECRET_PREFIXES)
+    }
     return kept | {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONSAFEPATH": "1", "LC_ALL": "C"}
-
-
-def _is_secret(name: str) -> bool:
-    return name in _SECRETS or name.startswith(_SECRET_PREFIXES)
 
 
 def _failure(wheel: Wheel, result: subprocess.CompletedProcess[str]) -> ModelRetrievalError:

@@ -24,7 +24,6 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
     nearest_hint,
 )
-from inference_models.transport.client import HttpClient
 from inference_models.transport.quiet import scrub
 from inference_models.transport.stream import FileStream
 
@@ -37,7 +36,8 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20
 BLOCK = 8 << 20
 """Bytes asked for at once from an object store."""
-_EXTRA = 'pip install "inference-models[cloud]"'
+_LIBRARIES = {"abfs": "adlfs", "az": "adlfs", "gcs": "gcsfs", "gs": "gcsfs", "s3": "s3fs"}
+"""What reads a scheme; each brings fsspec."""
 _VERSION_KEYS = ("ETag", "etag", "generation", "version_id", "mtime", "LastModified", "created")
 _NO_CREDENTIALS = frozenset(
     {
@@ -100,6 +100,8 @@ class HttpStorage:
     """Web servers. `headers_for(url)` says what is sent with a request."""
 
     def __init__(self, headers_for: Callable[[str], Mapping[str, str]]) -> None:
+        from inference_models.transport.client import HttpClient  # noqa: PLC0415 - not loaded for other storages
+
         self._client = HttpClient()
         self._headers_for = headers_for
 
@@ -194,13 +196,17 @@ def too_large(url: str, limit: int) -> ModelRetrievalError:
     return ModelRetrievalError(f"{url} is too large.", needs=f"at most {limit} bytes", found="more")
 
 
+def _install(scheme: str) -> str:
+    return f"pip install {_LIBRARIES.get(scheme, 'fsspec')}"
+
+
 def _new_filesystem(url: str) -> Any:
     scheme = url.partition("://")[0]
     try:
         known = importlib.import_module("fsspec").available_protocols()
     except ImportError as exc:
         raise MissingDependencyError(
-            f"{scheme}:// cannot be read.", needs="fsspec", found="not installed", fix=_EXTRA
+            f"{scheme}:// cannot be read.", needs="fsspec", found="not installed", fix=_install(scheme)
         ) from exc
     if scheme not in known:
         raise InvalidParameterError(f"nothing here reads {scheme}://; {nearest_hint(scheme, known)}.")
@@ -211,7 +217,10 @@ def _new_filesystem(url: str) -> Any:
         )
     except ImportError as exc:
         raise MissingDependencyError(
-            f"{scheme}:// cannot be read.", needs=f"the fsspec implementation of {scheme}", found=str(exc), fix=_EXTRA
+            f"{scheme}:// cannot be read.",
+            needs=f"the fsspec implementation of {scheme}",
+            found=str(exc),
+            fix=_install(scheme),
         ) from exc
     except (TypeError, ValueError) as exc:
         raise InvalidParameterError(

@@ -32,13 +32,12 @@ from inference_models.errors import (
     UntrustedFileError,
 )
 from inference_models.files.names import check_model_id
-from inference_models.package import class_names, inference_config, model_config
+from inference_models.package import class_names, inference_config
 from inference_models.package.hf_config import CONFIG, PREPROCESSOR_CONFIG, inference_config_of, parse_hub_config
 from inference_models.package.text_files import decode_text
-from inference_models.providers import NO_OPTIONS, DescribeOptions
+from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
 from inference_models.providers._hub_api import Hub, HubId, parse_hub_id, refuse_when_offline
 from inference_models.providers._hub_files import HubFile, recognise
-from inference_models.transport.client import HttpClient
 from inference_models.transport.limits import call_with_retries
 from inference_models.transport.quiet import shown_url
 
@@ -59,11 +58,6 @@ MAX_SMALL_FILE = 32 << 20
 """Bytes. Files above 10 MB lie in the large file storage of the Hub, which states their SHA-256."""
 
 
-def open_provider() -> HuggingFaceProvider:
-    """A provider for the Hub at `HF_ENDPOINT`."""
-    return HuggingFaceProvider()
-
-
 @dataclass(frozen=True)
 class _Repository:
     """One commit of a repository."""
@@ -80,6 +74,8 @@ class HuggingFaceProvider:
     """Repositories as models. Their commit is fixed when they are described; the Hub library's cache is not used."""
 
     def __init__(self) -> None:
+        from inference_models.transport.client import HttpClient  # noqa: PLC0415 - not loaded for the record alone
+
         self._hub: Hub | None = None
         self._client = HttpClient()
         self._gated: set[str] = set()
@@ -152,7 +148,7 @@ class HuggingFaceProvider:
                 skipped.append(SkippedPackage(package.package_id, " ".join(str(exc).split("\n")[:2])))
         if not packages:
             raise _nothing(repository, reasons)
-        return ModelMetadata(
+        metadata = ModelMetadata(
             model_id=model_id,
             model_architecture=config.architecture,
             model_variant=config.model_type,
@@ -162,11 +158,12 @@ class HuggingFaceProvider:
             model_packages=packages,
             skipped_packages=tuple(skipped),
         )
+        return with_model_config(metadata)
 
     def _package(self, package: HubPackage, config: HubConfig, repository: _Repository) -> ModelPackageMetadata:
         downloads = [self._download(handle, file, repository) for handle, file in package.files.items()]
         is_onnx = package.backend is BackendType.ONNX
-        texts = _package_texts(config, package, self._preparation(config, repository) if is_onnx else None)
+        texts = _package_texts(config, self._preparation(config, repository) if is_onnx else None)
         if not is_onnx:
             originals = [path for path in (CONFIG, PREPROCESSOR_CONFIG) if path in repository.files]
             texts |= {path: self._text(repository, path) for path in originals}
@@ -284,24 +281,14 @@ def _repository(info: Any, wanted: HubId) -> _Repository:
     )
 
 
-def _package_texts(config: HubConfig, package: HubPackage, prepared: dict[str, Any] | None) -> dict[str, str]:
+def _package_texts(config: HubConfig, prepared: dict[str, Any] | None) -> dict[str, str]:
     """The files that make the stored folder a package the `local` provider can load too."""
-    stated = {
-        "model_architecture": config.architecture,
-        "task_type": config.task_type,
-        "backend_type": package.backend.value,
-        "quantization": package.quantization.value,
-    }
-    texts = {model_config.FILE_NAME: _json({key: value for key, value in stated.items() if value is not None})}
+    texts = {}
     if config.class_names is not None:
         texts[class_names.FILE_NAME] = "\n".join(config.class_names) + "\n"
     if prepared is not None:
-        texts[inference_config.FILE_NAME] = _json(prepared)
+        texts[inference_config.FILE_NAME] = json.dumps(prepared, indent=2) + "\n"
     return texts
-
-
-def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, indent=2) + "\n"
 
 
 def _nothing(repository: _Repository, reasons: list[BaseInferenceModelsError]) -> BaseInferenceModelsError:
@@ -319,3 +306,8 @@ def _listed(files: Mapping[str, HubFile]) -> str:
     names = sorted(files)
     more = f" and {len(names) - 8} more" if len(names) > 8 else ""
     return (", ".join(names[:8]) + more) or "no files"
+
+
+RECORD = ProviderRecord(
+    open=HuggingFaceProvider, key_variables=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"), host_variables=("HF_ENDPOINT",)
+)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,20 +26,18 @@ from inference_models.errors import (
     nearest_hint,
 )
 from inference_models.package import class_names, inference_config, model_config
-from inference_models.package.class_names import read_labels
-from inference_models.package.external_data import check_external_data
-from inference_models.package.folder import read_package_folder
+from inference_models.package.class_names import parse_class_names, read_labels
+from inference_models.package.folder import PackageFolder, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, format_of_file
+from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import read_onnx_file
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
-from inference_models.providers import NO_OPTIONS, DescribeOptions
+from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from inference_models.entities import FileDownloadSpecs
-    from inference_models.package.folder import PackageFolder
-    from inference_models.package.onnx_file import OnnxFile
 
 PREFIX = "local:"
 PACKAGE_ID = "local"
@@ -58,13 +57,11 @@ _EXAMPLES = {
 }
 
 
-def open_provider() -> LocalProvider:
-    """A provider for paths on this machine."""
-    return LocalProvider()
-
-
 class LocalProvider:
     """Paths as models. Nothing is copied, and no code of a package runs."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, PackageFolder] = {}
 
     def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:
         """The one package at a path, with or without the prefix `local:`.
@@ -75,18 +72,25 @@ class LocalProvider:
             MissingModelInitParameterError: a bare file does not say what it is, and the caller did not either.
             CorruptedModelPackageError: a file of the package is damaged.
         """
-        path = _existing(model_id.removeprefix(PREFIX))
+        path = _existing(model_id.removeprefix(PREFIX)).absolute()
+        kind = None if path.is_dir() else format_of_file(path)
         if path.is_dir():
-            return _describe_folder(model_id, read_package_folder(path))
-        kind = format_of_file(path)
-        if kind is not None:
-            return _describe_file(model_id, path, kind, options)
-        raise InvalidParameterError(
-            f"'{path}' cannot be loaded.",
-            needs=f"a folder with model_config.json, or a file {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}",
-            found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
-            fix="export the model to ONNX, or name the folder it lies in",
-        )
+            folder = _read_folder(path)
+        elif kind is not None:
+            folder = _read_bare_file(path, kind, options)
+        else:
+            raise InvalidParameterError(
+                f"'{path}' cannot be loaded.",
+                needs=f"a folder with model_config.json, or a file {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}",
+                found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
+                fix="export the model to ONNX, or name the folder it lies in",
+            )
+        self._folders[model_id] = folder
+        return _described(model_id, folder, source=f"{'file' if kind else 'folder'} {path}")
+
+    def folder(self, model_id: str) -> PackageFolder | None:
+        """The package that `describe` read for a model, so that nobody reads it twice; None before that."""
+        return self._folders.get(model_id)
 
     def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
         """Never needed: local packages announce no downloads."""
@@ -113,21 +117,81 @@ def _existing(text: str) -> Path:
     raise ModelNotFoundError(f"there is no file or folder '{text}'{hint}.")
 
 
-def _describe_folder(model_id: str, folder: PackageFolder) -> ModelMetadata:
-    config = folder.model
-    backend = BackendType.CUSTOM if config.backend_type is None or config.is_code_package else config.backend_type
-    _check_complete(folder, backend)
-    graph = _checked_graph(folder.files[FORMATS[backend].weights[0]]) if backend is BackendType.ONNX else None
-    dynamic, static = _batch_mode(graph, config.dynamic_batch_size_supported, config.static_batch_size)
+def _read_folder(path: Path) -> PackageFolder:
+    folder = read_package_folder(path)
+    backend = folder.model.backend_type
+    if folder.model.is_code_package or backend not in FORMATS:
+        return folder
+    missing = [handle for handle in FORMATS[backend].weights if handle not in folder.files]
+    if missing:
+        raise CorruptedModelPackageError(
+            f"package folder '{folder.directory}' is not complete.",
+            needs=" and ".join(missing),
+            found=", ".join(sorted(folder.files)),
+            fix="fetch the package again, or add the missing file",
+        )
+    return _with_graph(folder) if backend is BackendType.ONNX else folder
+
+
+def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> PackageFolder:
+    files = bare_files(path, kind)
+    missing = next((file for file in files.values() if not file.is_file()), None)
+    if missing is not None:
+        raise ModelNotFoundError(f"'{path.name}' needs '{missing.name}' beside it, and there is none.")
+    folder = PackageFolder(path.parent, files, ModelConfig(), inference=None, class_names=None)
+    if kind is BackendType.ONNX:
+        folder = _with_graph(folder)
+    # Only ONNX graphs carry metadata that is read here without their runtime.
+    hints = GraphHints() if folder.graph is None else read_ultralytics(folder.graph)
+    architecture, task, names = _completed(path, hints, options)
+    stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
+    config = {name: value for name, value in stated.items() if value is not None}
+    return replace(
+        folder,
+        model=ModelConfig.model_validate({**config, "model_features": {FUSED: True} if hints.fused else None}),
+        class_names=names,
+        texts={
+            class_names.FILE_NAME: "\n".join(names) + "\n",
+            model_config.FILE_NAME: json.dumps(config, indent=2) + "\n",
+            HINTS: json.dumps({"input_size": hints.input_size, "stride": hints.stride}),
+        },
+    )
+
+
+def _with_graph(folder: PackageFolder) -> PackageFolder:
+    """`folder` with what its graph says, and with the files the graph points to.
+
+    Whoever takes the digest of a package has to see those. Runtimes find them themselves, from the path of the graph.
+    """
+    graph = read_onnx_file(folder.files[FORMATS[BackendType.ONNX].weights[0]])
+    taken = {handle.lower() for handle in (*folder.files, *_OWN_NAMES)}
+    places = {place: graph.path.parent / place for place in graph.locations}
+    pointed_to = {
+        f"{_EXTERNAL}/{place}" if place.lower() in taken else place: path
+        for place, path in places.items()
+        if path not in folder.files.values()
+    }
+    return replace(folder, files={**folder.files, **pointed_to}, graph=graph)
+
+
+def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMetadata:
+    config, graph = folder.model, folder.graph
+    dynamic, static = config.dynamic_batch_size_supported, config.static_batch_size
+    if dynamic is static is None and graph is not None and graph.inputs and graph.inputs[0].shape:
+        static = graph.inputs[0].shape[0]
+        dynamic = static is None
     package = ModelPackageMetadata(
         package_id=PACKAGE_ID,
-        backend=backend,
-        package_artefacts=_artefacts({**folder.files, **_external_files(graph, folder.directory, folder.files)}),
+        backend=BackendType.CUSTOM if config.backend_type is None or config.is_code_package else config.backend_type,
+        package_artefacts=[
+            *(LocalFileArtefactSpecs(handle, path) for handle, path in folder.files.items()),
+            *(InlineFileSpecs(handle, text) for handle, text in folder.texts.items()),
+        ],
         package_source=PackageSourceType.LOCAL_CACHE,
         quantization=config.quantization or Quantization.UNKNOWN,
         dynamic_batch_size_supported=dynamic,
         static_batch_size=static,
-        onnx_package_details=_onnx_details(graph),
+        onnx_package_details=None if graph is None or graph.opset is None else ONNXPackageDetails(graph.opset),
         trusted_source=True,
         model_features=config.model_features,
         recommended_parameters=config.recommended_parameters,
@@ -138,65 +202,16 @@ def _describe_folder(model_id: str, folder: PackageFolder) -> ModelMetadata:
         model_packages=[package],
         task_type=config.task_type,
         model_dependencies=config.model_dependencies,
-        source=f"folder {folder.directory}",
-    )
-
-
-def _check_complete(folder: PackageFolder, backend: BackendType) -> None:
-    needed = FORMATS[backend].weights if backend in FORMATS else ()
-    missing = [handle for handle in needed if handle not in folder.files]
-    if missing:
-        raise CorruptedModelPackageError(
-            f"package folder '{folder.directory}' is not complete.",
-            needs=" and ".join(missing),
-            found=", ".join(sorted(folder.files)),
-            fix="fetch the package again, or add the missing file",
-        )
-
-
-def _describe_file(model_id: str, path: Path, kind: BackendType, options: DescribeOptions) -> ModelMetadata:
-    path = path.absolute()
-    files = bare_files(path, kind)
-    missing = next((file for file in files.values() if not file.is_file()), None)
-    if missing is not None:
-        raise ModelNotFoundError(f"'{path.name}' needs '{missing.name}' beside it, and there is none.")
-    graph = _checked_graph(path) if kind is BackendType.ONNX else None
-    # Only ONNX graphs carry metadata that is read here without their runtime.
-    hints = GraphHints() if graph is None else read_ultralytics(graph)
-    architecture, task, names = _completed(path, hints, options)
-    dynamic, static = _batch_mode(graph, None, None)
-    stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
-    config = {name: value for name, value in stated.items() if value is not None}
-    package = ModelPackageMetadata(
-        package_id=PACKAGE_ID,
-        backend=kind,
-        package_artefacts=[
-            *_artefacts({**files, **_external_files(graph, path.parent, files)}),
-            InlineFileSpecs(class_names.FILE_NAME, "\n".join(names) + "\n"),
-            InlineFileSpecs(model_config.FILE_NAME, json.dumps(config, indent=2) + "\n"),
-            InlineFileSpecs(HINTS, json.dumps({"input_size": hints.input_size, "stride": hints.stride})),
-        ],
-        package_source=PackageSourceType.LOCAL_CACHE,
-        quantization=Quantization.UNKNOWN,
-        dynamic_batch_size_supported=dynamic,
-        static_batch_size=static,
-        onnx_package_details=_onnx_details(graph),
-        trusted_source=True,
-        model_features={FUSED: True} if hints.fused else None,
-    )
-    return ModelMetadata(
-        model_id=model_id,
-        model_architecture=architecture,
-        model_packages=[package],
-        task_type=task,
-        source=f"file {path}",
+        source=source,
     )
 
 
 def _completed(path: Path, hints: GraphHints, options: DescribeOptions) -> tuple[str, str | None, tuple[str, ...]]:
     """Architecture, task and class names: what the caller says wins over what the file says."""
     architecture = options.architecture or hints.architecture
-    names = read_labels(options.labels) if options.labels is not None else hints.class_names
+    names = hints.class_names and parse_class_names("\n".join(hints.class_names), where=path.name)
+    if options.labels is not None:
+        names = read_labels(options.labels)
     if architecture and names:
         return architecture, options.task_type or hints.task_type, names
     said = {"labels": names, "model_type": architecture}
@@ -209,38 +224,4 @@ def _completed(path: Path, hints: GraphHints, options: DescribeOptions) -> tuple
     )
 
 
-def _checked_graph(path: Path) -> OnnxFile:
-    graph = read_onnx_file(path)
-    check_external_data(graph, path.parent)
-    return graph
-
-
-def _artefacts(files: Mapping[str, Path]) -> list[LocalFileArtefactSpecs]:
-    return [LocalFileArtefactSpecs(handle, path) for handle, path in files.items()]
-
-
-def _external_files(graph: OnnxFile | None, directory: Path, known: Mapping[str, Path]) -> dict[str, Path]:
-    """What a graph points to, where it lies beside the graph, without what is known already.
-
-    Whoever takes the digest of a package has to see it. Runtimes find it themselves, from the path of the graph.
-    """
-    tensors = () if graph is None else graph.external
-    places = sorted({value for tensor in tensors for key, value in tensor.entries if key == "location"})
-    paths = {place: directory / place for place in places}
-    taken = {handle.lower() for handle in (*known, *_OWN_NAMES)}
-    return {
-        f"{_EXTERNAL}/{place}" if place.lower() in taken else place: path
-        for place, path in paths.items()
-        if path not in known.values()
-    }
-
-
-def _batch_mode(graph: OnnxFile | None, dynamic: bool | None, static: int | None) -> tuple[bool | None, int | None]:
-    if dynamic is not None or static is not None or graph is None or not graph.inputs or not graph.inputs[0].shape:
-        return dynamic, static
-    stored = graph.inputs[0].shape[0]
-    return stored is None, stored
-
-
-def _onnx_details(graph: OnnxFile | None) -> ONNXPackageDetails | None:
-    return ONNXPackageDetails(graph.opset) if graph is not None and graph.opset is not None else None
+RECORD = ProviderRecord(open=LocalProvider, offline=True, remembered=False)

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import logging
 import platform
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from inference_models import config
 from inference_models.entities import (
     FileDownloadSpecs,
-    InlineFileSpecs,
     ModelMetadata,
     ModelPackageMetadata,
     SkippedPackage,
 )
 from inference_models.errors import InvalidEnvVariable, InvalidParameterError, ModelRetrievalError
 from inference_models.files.names import check_model_id
-from inference_models.package import model_config
-from inference_models.providers import NO_OPTIONS, DescribeOptions
+from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
 from inference_models.providers._gateway import plain_address, through_gateway
 from inference_models.providers._wire import MAX_PACKAGES, Page, parse_page
-from inference_models.transport.client import HttpClient, HttpLimits
 from inference_models.transport.limits import RetryRules, call_with_retries
 from inference_models.transport.quiet import shown_url
 
@@ -45,11 +41,6 @@ _KEY_PARAMETERS = frozenset({"api_key", "apikey", "key", "access_token", "token"
 _log = logging.getLogger("inference-models")
 
 
-def open_provider() -> RoboflowProvider:
-    """A provider for the API that the environment names."""
-    return RoboflowProvider()
-
-
 @dataclass(frozen=True)
 class _Origin:
     """Where an address was announced, to ask for a new one when it has expired."""
@@ -63,6 +54,9 @@ class RoboflowProvider:
     """Models of the hosted API. Keys travel in the Authorization header, to the API host only."""
 
     def __init__(self) -> None:
+        # Not loaded for the record alone.
+        from inference_models.transport.client import HttpClient, HttpLimits  # noqa: PLC0415
+
         self._api = HttpClient(
             HttpLimits(connect=config.api_calls_timeout(), read=config.api_calls_timeout(), total=config.NETWORK_BUDGET)
         )
@@ -256,10 +250,10 @@ def _joined(pages: list[Page], where: str) -> ModelMetadata:
     )
     if not packages:
         raise _no_packages(last.model_id, where, skipped)
-    return ModelMetadata(
+    metadata = ModelMetadata(
         model_id=last.model_id,
         model_architecture=last.architecture,
-        model_packages=[_with_config(package, last) for package in packages],
+        model_packages=packages,
         task_type=last.task_type,
         model_variant=last.variant,
         model_dependencies=last.dependencies,
@@ -268,17 +262,7 @@ def _joined(pages: list[Page], where: str) -> ModelMetadata:
         source=where,
         skipped_packages=tuple(skipped),
     )
-
-
-def _with_config(package: ModelPackageMetadata, page: Page) -> ModelPackageMetadata:
-    """`package` with the file that says what it is, which the API states instead of sending it."""
-    config_file = {
-        "model_architecture": page.architecture,
-        "task_type": page.task_type,
-        "backend_type": package.backend.value,
-    }
-    text = InlineFileSpecs(model_config.FILE_NAME, json.dumps(config_file, indent=2) + "\n")
-    return replace(package, package_artefacts=[*package.package_artefacts, text])
+    return with_model_config(metadata)
 
 
 def _unique(
@@ -344,3 +328,10 @@ def _endless(model_id: str, found: str) -> ModelRetrievalError:
         needs=f"at most {MAX_PAGES} pages and {MAX_PACKAGES} packages",
         found=found,
     )
+
+
+RECORD = ProviderRecord(
+    open=RoboflowProvider,
+    key_variables=("ROBOFLOW_API_KEY",),
+    host_variables=("ROBOFLOW_API_HOST", "ROBOFLOW_ENVIRONMENT", "ROBOFLOW_REGION"),
+)

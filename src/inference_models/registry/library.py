@@ -1,4 +1,14 @@
-"""A folder of packages: which models it holds, and what each file hashes to. Their names are made in `model_names`."""
+"""A folder of packages: which models it holds, what they are called, and what each file hashes to.
+
+A folder with `model_config.json` is a package. It belongs to the model named by the folder it lies in, and the folder
+is a model of its own instead when
+
+* it lies directly in the root, or
+* its name is a version number (`team/pets/3`), or
+* the packages beside it are of other models (`acme/resnet` beside `acme/yolo`), or
+* its `model_config.json` says so: `"model_id": "acme/resnet"`. The key decides in both directions, when it is one of
+  the two names that are possible.
+"""
 
 from __future__ import annotations
 
@@ -6,53 +16,66 @@ import hashlib
 import logging
 import os
 import threading
+from collections import defaultdict
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from inference_models.entities import FileFacts
 from inference_models.errors import BaseInferenceModelsError, ModelNotFoundError, nearest_names
-from inference_models.files.digest import CHUNK
-from inference_models.files.names import check_handles, is_portable_handle
+from inference_models.files.digest import RunningDigest, file_digest
+from inference_models.files.names import check_handles, check_package_id, is_portable_handle
 from inference_models.package import model_config
 from inference_models.package.folder import list_package_files
-from inference_models.registry.model_names import PlacedPackage, models_of
-from inference_models.registry.publish import MANIFEST_FILE, describe_folder, published_package_id, stated_model_id
+from inference_models.package.text_files import read_text
+from inference_models.providers.local import LocalProvider
+from inference_models.registry.wire import MANIFEST_FILE, model_facts, package_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from inference_models.entities import ModelMetadata
 
 MAX_DEPTH = 6
 MAX_FOLDERS = 100_000
 MAX_COMPARED = 2_000
 """Package folders a misspelt id is compared with."""
+Read = TypeVar("Read")
 _log = logging.getLogger("inference-models")
 
 
 @dataclass(frozen=True)
-class PublishedFile:
-    """A file and what it holds."""
+class DescribedFolder:
+    """A package folder as its small files describe it."""
 
-    handle: str
-    path: Path
-    size: int
-    md5: str
-    sha256: str
+    folder: str
+    """Below the root, with forward slashes."""
+    metadata: ModelMetadata
+    """The model with this package."""
+    manifest: dict[str, Any]
+    """The `packageManifest` of the API."""
+    stated_id: str | None
+    """The `model_id` of its `model_config.json`."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether its place or its name make it a model of its own."""
+        path = PurePosixPath(self.folder)
+        if len(path.parts) == 1 or self.stated_id == self.folder:
+            return True
+        return path.name.isdecimal() and self.stated_id != path.parent.as_posix()
 
 
 @dataclass(frozen=True)
 class PublishedPackage:
-    """A package folder, in the words of the API."""
+    """A package with its id and files."""
 
     package_id: str
-    folder: str
-    """Below the root, with forward slashes."""
-    model: dict[str, Any]
-    """`modelArchitecture`, `taskType` and the like."""
-    entry: dict[str, Any]
-    """The package without its id and files."""
-    files: tuple[PublishedFile, ...]
+    described: DescribedFolder
+    files: tuple[FileFacts, ...]
 
 
 @dataclass(frozen=True)
@@ -60,16 +83,14 @@ class PublishedModel:
     """A model and its packages, sorted by id."""
 
     model_id: str
-    facts: dict[str, Any]
     packages: tuple[PublishedPackage, ...]
 
 
 @dataclass
-class _Hashes:
+class _Hashed:
     lock: threading.Lock = field(default_factory=threading.Lock)
     stamp: tuple[int, ...] = ()
-    md5: str = ""
-    sha256: str = ""
+    digest: RunningDigest = field(default_factory=RunningDigest)
 
 
 class PackageLibrary:
@@ -77,8 +98,7 @@ class PackageLibrary:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self._lock = threading.Lock()
-        self._hashes: dict[str, _Hashes] = {}
+        self._hashed: defaultdict[Path, _Hashed] = defaultdict(_Hashed)
 
     def find(self, model_id: str) -> PublishedModel:
         """The model and its packages.
@@ -87,38 +107,33 @@ class PackageLibrary:
             ModelNotFoundError: there is none of that name, or nothing of it can be published; names the nearest.
         """
         for place in self._places_of(model_id):
-            placed = models_of(self._placed(place)).get(model_id)
-            packages = [] if placed is None else self._read_all(model_id, placed)
+            found = self._models_in(place).get(model_id, [])
+            read = (self._published(item, is_named=item.folder != model_id) for item in found)
+            packages = sorted((item for item in read if item is not None), key=lambda package: package.package_id)
             if packages:
-                return PublishedModel(model_id, packages[0].model, tuple(packages))
+                return PublishedModel(model_id, tuple(packages))
         raise ModelNotFoundError(f"there is no model {model_id[:200]!a} here{self._nearest(model_id)}.")
 
     def models(self) -> Iterator[PublishedModel]:
         """Every model that can be published, by id."""
-        for model_id in self.model_ids():
+        places = {folder.parent for folder in self._walk()}
+        for model_id in sorted(name for place in places for name in self._models_in(place)):
             with suppress(ModelNotFoundError):
                 yield self.find(model_id)
 
-    def model_ids(self) -> list[str]:
-        """Every id that may be asked for, sorted."""
-        places = {folder.parent for folder in self._walk()}
-        return sorted(model_id for place in places for model_id in models_of(self._placed(place)))
-
     def file(self, name: str) -> Path | None:
         """The file of a package at `name` below the root; None when no package has it."""
+        path = self.root / name
         if not is_portable_handle(name):
             return None
-        path = self.root / name
-        for folder in path.parents:
-            if folder == self.root or self.root not in folder.parents:
-                return None
-            if _is_package(folder):
-                return self._files(folder).get(path.relative_to(folder).as_posix())
-        return None
+        package = next((folder for folder in path.parents if folder == self.root or _is_package(folder)), self.root)
+        files = self._or_left_out(package, self._files) if package != self.root else None
+        return (files or {}).get(path.relative_to(package).as_posix())
 
     def warm(self) -> int:
         """Hash everything ahead of the first question; the number of packages that can be published."""
-        return sum(self._read(folder, named=False) is not None for folder in self._walk())
+        described = (self._described(folder) for folder in self._walk())
+        return sum(item is not None and self._published(item, is_named=False) is not None for item in described)
 
     def count(self) -> int:
         """The number of package folders, sound or not; nothing is read."""
@@ -129,46 +144,57 @@ class PackageLibrary:
         if not is_portable_handle(model_id):
             return []
         folder = self.root / model_id
-        if not (folder.is_dir() and folder.resolve().is_relative_to(self.root)):
+        if not (folder.is_dir() and self._is_inside(folder)):
             return []
         return [folder.parent] if _is_package(folder) else [folder]
 
-    def _placed(self, place: Path) -> list[PlacedPackage]:
-        """The packages in a folder, as far as their names go; those that cannot be read are left out."""
-        placed = (self._named_in(folder) for folder in _package_folders(place))
-        return [package for package in placed if package is not None]
+    def _models_in(self, place: Path) -> dict[str, list[DescribedFolder]]:
+        """The packages of one folder by the id of their model; those that cannot be described are left out."""
+        children = sorted(child for child in place.iterdir() if is_portable_handle(child.name) and _is_package(child))
+        packages = [item for child in children if (item := self._described(child)) is not None]
+        joint = [package for package in packages if not package.is_alone]
+        if any(model_facts(package.metadata) != model_facts(joint[0].metadata) for package in joint):
+            joint = []
+        models = {package.folder: [package] for package in packages if package not in joint}
+        return {**models, place.relative_to(self.root).as_posix(): joint} if joint else models
 
-    def _named_in(self, folder: Path) -> PlacedPackage | None:
-        relative = folder.relative_to(self.root).as_posix()
-        if not folder.resolve().is_relative_to(self.root):
-            return None
+    def _described(self, folder: Path) -> DescribedFolder | None:
+        return self._or_left_out(folder, self._describe) if self._is_inside(folder) else None
+
+    def _describe(self, folder: Path) -> DescribedFolder:
+        metadata, name = LocalProvider().describe(str(folder)), model_config.FILE_NAME
+        stated = model_config.parse_model_config(read_text(folder / name, where=name)).model_id
+        manifest = package_manifest(folder, metadata.model_packages[0])
+        return DescribedFolder(folder.relative_to(self.root).as_posix(), metadata, manifest, stated)
+
+    def _published(self, described: DescribedFolder, *, is_named: bool) -> PublishedPackage | None:
+        def publish(folder: Path) -> PublishedPackage:
+            present = self._files(folder).items()
+            files = tuple(self._facts(name, path) for name, path in present if name != MANIFEST_FILE)
+            return PublishedPackage(_package_id(folder.name if is_named else None, files), described, files)
+
+        return self._or_left_out(self.root / described.folder, publish)
+
+    def _or_left_out(self, folder: Path, read: Callable[[Path], Read]) -> Read | None:
+        """What `read` makes of a package folder; None, with the reason on the log, where nobody could load it."""
         try:
-            model, _ = describe_folder(folder)
-            stated = stated_model_id(folder)
+            return read(folder)
         except (BaseInferenceModelsError, OSError) as exc:
-            _log.warning("%s is not published: %s", relative, exc)
+            reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else exc
+            _log.warning("%s is not published: %s", folder.relative_to(self.root).as_posix(), reason)
             return None
-        return PlacedPackage(relative, model, stated)
 
-    def _read_all(self, model_id: str, placed: list[PlacedPackage]) -> list[PublishedPackage]:
-        read = (self._read(self.root / item.folder, named=item.folder != model_id) for item in placed)
-        return sorted((item for item in read if item is not None), key=lambda package: package.package_id)
+    def _is_inside(self, folder: Path) -> bool:
+        return folder.resolve().is_relative_to(self.root)
 
     def _files(self, folder: Path) -> dict[str, Path]:
-        if not folder.resolve().is_relative_to(self.root):
-            return {}
-        try:
-            return self._listed(folder)
-        except BaseInferenceModelsError as exc:
-            _log.warning("%s is not published: %s", folder.relative_to(self.root).as_posix(), exc)
-            return {}
-
-    def _listed(self, folder: Path) -> dict[str, Path]:
-        """The files of a package, all of which clients accept.
+        """The files of a package, all of which clients accept; none of a package behind a link that leads out.
 
         Raises:
             CorruptedModelPackageError: there is a name that clients refuse, so that nobody could load the package.
         """
+        if not self._is_inside(folder):
+            return {}
         files = list_package_files(folder)
         check_handles(files)
         # Addresses hold the whole path, which has to be as portable as the part of it that clients see.
@@ -176,35 +202,15 @@ class PackageLibrary:
         check_handles(f"{relative}/{handle}" for handle in files)
         return files
 
-    def _read(self, folder: Path, *, named: bool) -> PublishedPackage | None:
-        """The package in `folder`; None, with the reason on the log, where nobody could load it."""
-        relative = folder.relative_to(self.root).as_posix()
-        try:
-            model, entry = describe_folder(folder)
-            inside = folder.resolve().is_relative_to(self.root)
-            present = self._listed(folder) if inside else {}
-            files = tuple(self._published(name, path) for name, path in present.items() if name != MANIFEST_FILE)
-        except BaseInferenceModelsError as exc:
-            _log.warning("%s is not published: %s", relative, exc)
-            return None
-        except OSError as exc:
-            _log.warning("%s is not published: %s", relative, exc.strerror)
-            return None
-        package_id = published_package_id(
-            folder.name if named else None, [(file.handle, file.sha256) for file in files]
-        )
-        return PublishedPackage(package_id, relative, model, entry, files)
-
-    def _published(self, handle: str, path: Path) -> PublishedFile:
-        with self._lock:
-            hashes = self._hashes.setdefault(str(path), _Hashes())
+    def _facts(self, handle: str, path: Path) -> FileFacts:
+        hashed = self._hashed[path]
         status = path.stat()
         stamp = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_ctime_ns)
-        with hashes.lock:
-            if hashes.stamp != stamp:
-                hashes.md5, hashes.sha256 = _hash(path)
-                hashes.stamp = stamp
-            return PublishedFile(handle, path, status.st_size, hashes.md5, hashes.sha256)
+        with hashed.lock:
+            if hashed.stamp != stamp:
+                hashed.digest, hashed.stamp = file_digest(path.resolve(), with_md5=True), stamp
+            digest = hashed.digest
+        return FileFacts(handle=handle, size=digest.size, sha256=digest.sha256, md5=digest.md5)
 
     def _walk(self) -> Iterator[Path]:
         for count, (name, subfolders, _) in enumerate(os.walk(self.root)):
@@ -223,23 +229,18 @@ class PackageLibrary:
                 if path != self.root:
                     places[path.relative_to(self.root).as_posix()] = folder.parent
         alike = nearest_names(model_id[:200], places)
-        known = {name for place in {places[name] for name in alike} for name in models_of(self._placed(place))}
+        known = {name for place in {places[name] for name in alike} for name in self._models_in(place)}
         near = nearest_names(model_id[:200], known)
         return "; nearest: " + ", ".join(repr(name) for name in near) if near else ""
-
-
-def _package_folders(folder: Path) -> list[Path]:
-    return sorted(child for child in folder.iterdir() if is_portable_handle(child.name) and _is_package(child))
 
 
 def _is_package(folder: Path) -> bool:
     return (folder / model_config.FILE_NAME).is_file()
 
 
-def _hash(path: Path) -> tuple[str, str]:
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            md5.update(chunk)
-            sha256.update(chunk)
-    return md5.hexdigest(), sha256.hexdigest()
+def _package_id(name: str | None, files: Sequence[FileFacts]) -> str:
+    """The folder's name where that can be an id, else one made of the hashes of its files."""
+    if name is not None and name.isascii() and name.isalnum():
+        return check_package_id(name)
+    text = "\n".join(f"{handle}\0{digest}" for handle, digest in sorted((file.handle, file.sha256) for file in files))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -10,14 +10,12 @@ from inference_models.errors import CorruptedModelPackageError
 from inference_models.files.durable import write_atomic
 from inference_models.package.manifest import FILE_NAME, FORMAT, ModelManifest
 from inference_models.package.text_files import parse_json_object, read_text, validate
-from inference_models.providers.local import LocalProvider
 from inference_models.registry.library import PackageLibrary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from inference_models.entities import ModelPackageMetadata
     from inference_models.registry.library import PublishedPackage
 
 KEPT = ("variant", "license", "source", "description", "recommended_parameters")
@@ -35,9 +33,7 @@ def write_manifest(directory: Path) -> ModelManifest:
     """
     library = PackageLibrary(directory)
     before = _earlier(directory)
-    models: dict[str, Any] = {}
-    for model in library.models():
-        models[model.model_id] = _model(library.root, model.packages, before.get(model.model_id, {}))
+    models = {model.model_id: _model(model.packages, before.get(model.model_id, {})) for model in library.models()}
     if not models:
         raise CorruptedModelPackageError(
             f"'{directory}' holds no package.",
@@ -50,25 +46,23 @@ def write_manifest(directory: Path) -> ModelManifest:
     return manifest
 
 
-def _model(root: Path, packages: Sequence[PublishedPackage], before: dict[str, Any]) -> dict[str, Any]:
-    described = [LocalProvider().describe(str(root / package.folder)) for package in packages]
-    stated = {key: before[key] for key in KEPT if before.get(key) is not None}
-    dependencies = [dependency.model_dump() for dependency in described[0].model_dependencies or ()]
+def _model(packages: Sequence[PublishedPackage], before: dict[str, Any]) -> dict[str, Any]:
+    facts = packages[0].described.metadata
+    dependencies = [dependency.model_dump() for dependency in facts.model_dependencies or ()]
     return {
-        "architecture": described[0].model_architecture,
-        "task_type": described[0].task_type,
-        **stated,
+        "architecture": facts.model_architecture,
+        "task_type": facts.task_type,
+        **{key: before[key] for key in KEPT if before.get(key) is not None},
         **({"dependencies": dependencies} if dependencies else {}),
-        "packages": [
-            _package(package, model.model_packages[0]) for package, model in zip(packages, described, strict=True)
-        ],
+        "packages": [_package(package) for package in packages],
     }
 
 
-def _package(package: PublishedPackage, facts: ModelPackageMetadata) -> dict[str, Any]:
+def _package(published: PublishedPackage) -> dict[str, Any]:
+    facts = published.described.metadata.model_packages[0]
     details = facts.onnx_package_details
     entry = {
-        "package_id": package.package_id,
+        "package_id": published.package_id,
         "backend": facts.backend.value,
         "quantization": (facts.quantization or Quantization.UNKNOWN).value,
         "opset": details.opset if details is not None else None,
@@ -78,11 +72,11 @@ def _package(package: PublishedPackage, facts: ModelPackageMetadata) -> dict[str
         "files": [
             {
                 "handle": file.handle,
-                "path": f"{package.folder}/{file.handle}",
+                "path": f"{published.described.folder}/{file.handle}",
                 "sha256": file.sha256,
                 "size": file.size,
             }
-            for file in package.files
+            for file in published.files
         ],
     }
     return {key: value for key, value in entry.items() if value is not None}

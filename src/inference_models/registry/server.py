@@ -1,56 +1,52 @@
-"""The HTTP server of a registry."""
+"""The HTTP server of a registry: the contract of the hosted API over a folder of packages."""
 
 from __future__ import annotations
 
 import json
 import logging
-import os
 import re
+import signal
 import socket
-import sys
-import threading
-import time
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler
-from socketserver import TCPServer, ThreadingMixIn
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, quote, unquote
+from urllib.parse import parse_qs, quote
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from inference_models.errors import ModelNotFoundError
-from inference_models.providers._wire import METADATA_TYPE, RESERVED_HANDLES
+from inference_models.providers._wire import METADATA_TYPE, PACKAGE_TYPE, RESERVED_HANDLES
 from inference_models.providers.roboflow import PATH
 from inference_models.registry.access import Access
-from inference_models.registry.http_parts import requested_slice
+from inference_models.registry.wire import model_facts
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    import asyncio
+
+    from starlette.requests import Request
+    from starlette.types import Message, Receive, Scope, Send
 
     from inference_models.registry.library import PackageLibrary, PublishedModel, PublishedPackage
 
 FILES = "/files/"
 PAGE_SIZE = 100
 MAX_PAGE_SIZE = 1_000
+SILENCE = 60
+"""Seconds a client may send nothing of a request it has begun, or take nothing of an answer."""
+GRACE = 10
+"""Seconds that running requests get to end when the server is stopped."""
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
+_RANGE = re.compile(rb"bytes=\s*(?:(\d{1,18})-(\d{0,18})|-\d{1,18})\s*")
 _log = logging.getLogger("inference-models")
 
 
-class RequestRefusedError(Exception):
-    """A request that is answered with an error status. Never leaves this module."""
-
-    def __init__(self, status: int, message: str) -> None:
-        self.status = status
-        self.message = message
-        super().__init__(message)
-
-
-class RegistryServer(ThreadingMixIn, TCPServer):
-    """Serves one library until `stop`. Use `serve_forever` in the thread of your choice."""
-
-    daemon_threads = True
-    allow_reuse_address = os.name == "posix"
-    request_queue_size = 128
+class RegistryServer:
+    """Serves one library on a port that is taken at once."""
 
     def __init__(
         self,
@@ -61,217 +57,235 @@ class RegistryServer(ThreadingMixIn, TCPServer):
         access: Access | None = None,
         public_url: str | None = None,
     ) -> None:
-        self.library = library
-        self.access = access or Access()
-        self.public_url = public_url.rstrip("/") if public_url else None
-        self._busy = 0
-        self._idle = threading.Condition()
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        super().__init__((host, port), _Handler)
-
-    @property
-    def url(self) -> str:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family, backlog=128)
+        name, self.port = self._socket.getsockname()[:2]
+        self.url = f"http://[{name}]:{self.port}" if ":" in name else f"http://{name}:{self.port}"
         """Address of this server, as this machine sees it."""
-        host, port = self.server_address[:2]
-        name = host.decode() if isinstance(host, (bytes, bytearray)) else str(host)
-        return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+        self.answers = RegistryAnswers(library, access or Access(), public_url, self.url)
+        settings = uvicorn.Config(
+            self.answers,
+            http=_PatientProtocol,
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            proxy_headers=False,
+            server_header=False,
+            headers=[("Server", f"inference-models-registry/{__version__}")],
+            timeout_keep_alive=SILENCE,
+            timeout_graceful_shutdown=GRACE,
+        )
+        self._server = uvicorn.Server(settings)
 
-    def stop(self, *, grace: float = 10.0) -> None:
-        """Take no more requests, let those that run end, for `grace` seconds at most."""
-        self.shutdown()
-        deadline = time.monotonic() + grace
-        with self._idle:
-            self._idle.wait_for(lambda: self._busy == 0, timeout=max(0.0, deadline - time.monotonic()))
-        self.server_close()
+    def run(self) -> None:
+        """Serve until `stop` is called."""
+        self._server.run(sockets=[self._socket])
 
-    @contextmanager
-    def working(self) -> Iterator[None]:
-        """A request runs within this block."""
-        with self._idle:
-            self._busy += 1
+    def run_until_signal(self) -> None:
+        """Serve until SIGTERM or Ctrl-C. Call it in the main thread."""
+        # uvicorn raises the signal once more when it has stopped; it then finds these handlers.
+        previous = {number: signal.signal(number, lambda *_: self.stop()) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
-            yield
+            self.run()
         finally:
-            with self._idle:
-                self._busy -= 1
-                self._idle.notify_all()
+            for number, handler in previous.items():
+                signal.signal(number, handler)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the interface of the base
-        """A client that went away is no news; anything else is a mistake of ours."""
-        if isinstance(sys.exc_info()[1], OSError):
-            _log.debug("a client went away")
+    def stop(self) -> None:
+        """Take no more requests; those that run may end. Any thread may call it."""
+        self._server.should_exit = True
+
+
+class _PatientProtocol(H11Protocol):
+    """Hangs up on a client that keeps a connection waiting: with half a request, or with an answer it does not take."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as in the base
+        super().connection_made(transport)
+        self._wait_for_client()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._wait_for_client()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._wait_for_client()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait_for_client(again=False)
+        super().connection_lost(exc)
+
+    def timeout_keep_alive_handler(self) -> None:
+        # To close would wait for what the client has not taken yet.
+        self.transport.abort()
+
+    def _wait_for_client(self, *, again: bool = True) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(SILENCE, self._hang_up) if again else None
+
+    def _hang_up(self) -> None:
+        is_at_work = self.cycle is not None and not self.cycle.response_complete
+        if not is_at_work or self.flow.write_paused:
+            self.transport.abort()
+
+
+class RegistryAnswers:
+    """The application: what is answered to a request."""
+
+    def __init__(self, library: PackageLibrary, access: Access, public_url: str | None, own_url: str) -> None:
+        self._library = library
+        self._access = access
+        self.public_url = public_url
+        """Address clients use, when a proxy stands in front."""
+        self._own_url = own_url
+        routes = [
+            Route("/", lambda _: _json({"status": "ok"})),
+            Route(PATH, self._describe),
+            Route(FILES + "{name:path}", self._file),
+            Route("/{rest:path}", _nothing),
+        ]
+        self._app = Starlette(routes=routes, exception_handlers={HTTPException: _refusal})
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, and write a line to the log."""
+
+        async def logged(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                # Without the query, which holds the signature of a file address.
+                client, path = (scope["client"] or ["-"])[0], ascii(scope["path"])
+                _log.info("%s %s %s %s", client, scope["method"], path, message["status"])
+            await send(message)
+
+        headers = Headers(scope=scope)
+        if headers.get("content-length", "0").strip() != "0" or "transfer-encoding" in headers:
+            refusal = _json({"message": "a request here has no body"}, 400, Connection="close")
+            await refusal(scope, receive, logged)
         else:
-            _log.exception("a request failed")
+            await self._app(scope, receive, logged)
 
-
-class _Handler(BaseHTTPRequestHandler):
-    server: RegistryServer
-    protocol_version = "HTTP/1.1"
-    server_version = f"inference-models-registry/{__version__}"
-    sys_version = ""
-    timeout = 60
-    """Seconds a client may be silent within a request, or keep an idle connection."""
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_HEAD(self) -> None:
-        self._answer()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the interface of the base
-        _log.debug("registry: " + format, *args)
-
-    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:  # noqa: ARG002 - the interface
-        # The query is left out: it holds the signature of a file address. A line that is too long was not even split.
-        path = getattr(self, "path", "").partition("?")[0]
-        _log.info("%s %s %s %s", self.client_address[0], self.command, ascii(path), code)
-
-    def _answer(self) -> None:
-        with self.server.working():
-            try:
-                self._route()
-            except RequestRefusedError as exc:
-                self._send_json(exc.status, {"message": exc.message})
-            except OSError:
-                self.close_connection = True
-                raise
-
-    def _route(self) -> None:
-        if self.headers.get("Content-Length", "0").strip() != "0" or "Transfer-Encoding" in self.headers:
-            self.close_connection = True
-            raise RequestRefusedError(400, "a request here has no body")
-        path, _, query = self.path.partition("?")
-        if path == PATH:
-            self._describe(query)
-        elif path.startswith(FILES):
-            self._send_file(path, query)
-        elif path == "/":
-            self._send_json(200, {"status": "ok"})
-        else:
-            raise RequestRefusedError(404, f"there is nothing here; ask {PATH}?modelId=...")
-
-    def _describe(self, query: str) -> None:
-        self._check_key()
-        values = _parameters(query)
+    def _describe(self, request: Request) -> Response:
+        self._check_key(request)
+        values = _parameters(request)
         model_id = values.get("modelId", "")
         if not 1 <= len(model_id) <= 512:
-            raise RequestRefusedError(400, "modelId is missing")
+            raise HTTPException(400, "modelId is missing")
         try:
-            model = self.server.library.find(model_id)
+            model = self._library.find(model_id)
         except ModelNotFoundError as exc:
-            raise RequestRefusedError(404, exc.summary) from None
+            raise HTTPException(404, exc.summary) from None
         packages, following = _page(model, values)
-        self._send_json(200, {"modelMetadata": self._metadata(model, packages, following)})
-
-    def _metadata(
-        self, model: PublishedModel, packages: list[PublishedPackage], following: str | None
-    ) -> dict[str, Any]:
-        base = self.server.public_url or self._base_url()
-        return {
+        base = (self.public_url or self._base_url(request)).rstrip("/")
+        metadata = {
             "type": METADATA_TYPE,
             "modelId": model.model_id,
-            **model.facts,
+            **model_facts(model.packages[0].described.metadata),
             "modelPackages": [self._package(package, base) for package in packages],
             "nextPage": following,
         }
+        return _json({"modelMetadata": metadata})
 
-    def _package(self, package: PublishedPackage, base: str) -> dict[str, Any]:
+    def _package(self, published: PublishedPackage, base: str) -> dict[str, Any]:
+        folder, package = published.described.folder, published.described.metadata.model_packages[0]
+        recommended = package.recommended_parameters
         files = [
             {
                 "fileHandle": file.handle,
-                "downloadUrl": base + self.server.access.signed(FILES + quote(f"{package.folder}/{file.handle}")),
+                "downloadUrl": base + self._access.signed(FILES + quote(f"{folder}/{file.handle}")),
                 "md5Hash": file.md5,
                 "sha256Hash": file.sha256,
                 "sizeBytes": file.size,
             }
-            for file in package.files
+            for file in published.files
             # What these say, the rest of the answer says, and clients write such files themselves.
             if file.handle.partition("/")[0].lower() not in RESERVED_HANDLES
         ]
-        return {"packageId": package.package_id, **package.entry, "packageFiles": files}
-
-    def _send_file(self, path: str, query: str) -> None:
-        access = self.server.access
-        if not access.allows(path, query) and not access.knows(self.headers.get("Authorization")):
-            raise RequestRefusedError(403, "this address has expired, or was not made by this server")
-        found = self.server.library.file(unquote(path.removeprefix(FILES)))
-        if found is None:
-            raise RequestRefusedError(404, "there is no such file")
-        self._send_content(found)
-
-    def _send_content(self, path: Path) -> None:
-        with path.open("rb") as stream:
-            status = os.fstat(stream.fileno())
-            etag = f'"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"'
-            if etag in self.headers.get("If-None-Match", ""):
-                self._start(304, {"ETag": etag})
-                return
-            part = requested_slice(self.headers, status.st_size, etag)
-            headers = {
-                "Content-Type": "application/octet-stream",
-                "Content-Length": str(part.length),
-                "Accept-Ranges": "bytes",
-                "ETag": etag,
-                "Last-Modified": self.date_time_string(int(status.st_mtime)),
-            }
-            if part.status == 206:
-                headers["Content-Range"] = f"bytes {part.start}-{part.start + part.length - 1}/{status.st_size}"
-            if part.status == 416:
-                headers["Content-Range"] = f"bytes */{status.st_size}"
-            self._start(part.status, headers)
-            if self.command == "GET" and part.length:
-                sent = self.connection.sendfile(stream, part.start, part.length)
-                # A file that shrank meanwhile: the client must see a broken answer, not a short one.
-                self.close_connection |= sent != part.length
-
-    def _check_key(self) -> None:
-        authorization = self.headers.get("Authorization")
-        if self.server.access.keys and not self.server.access.knows(authorization):
-            stated = "this API key is not known here" if authorization else "an API key is needed"
-            raise RequestRefusedError(401, stated)
-
-    def _base_url(self) -> str:
-        host = self.headers.get("Host", "").strip()
-        if not host:
-            return self.server.url
-        if not _HOST.fullmatch(host):
-            raise RequestRefusedError(400, "the Host header is no host")
-        return f"http://{host}"
-
-    def _send_json(self, status: int, value: dict[str, Any]) -> None:
-        body = json.dumps(value, allow_nan=False).encode()
-        headers = {
-            "Content-Type": "application/json",
-            "Content-Length": str(len(body)),
-            "Cache-Control": "no-store",
-            **({"WWW-Authenticate": "Bearer"} if status == 401 else {}),
+        return {
+            "type": PACKAGE_TYPE,
+            "packageId": published.package_id,
+            "packageManifest": published.described.manifest,
+            "modelFeatures": package.model_features,
+            # Whoever starts a registry vouches for what lies in its folder.
+            "trustedSource": True,
+            **({"recommendedParameters": recommended.model_dump(by_alias=True)} if recommended else {}),
+            "packageFiles": files,
         }
-        self._start(status, headers)
-        if self.command != "HEAD":
-            self.wfile.write(body)
 
-    def _start(self, status: int, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        if self.close_connection:
-            self.send_header("Connection", "close")
-        self.end_headers()
+    def _file(self, request: Request) -> Response:
+        path = FILES + quote(request.path_params["name"])
+        if not self._access.allows(path, _query(request)) and not self._access.knows(request.headers):
+            raise HTTPException(403, "this address has expired, or was not made by this server")
+        found = self._library.file(request.path_params["name"])
+        if found is None:
+            raise HTTPException(404, "there is no such file")
+        status = found.stat()
+        etag = f'"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"'
+        if etag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers={"ETag": etag})
+        return _File(found, headers={"ETag": etag}, media_type="application/octet-stream", stat_result=status)
+
+    def _check_key(self, request: Request) -> None:
+        if self._access.keys and not self._access.knows(request.headers):
+            stated = "this API key is not known here" if "authorization" in request.headers else "an API key is needed"
+            raise HTTPException(401, stated, {"WWW-Authenticate": "Bearer"})
+
+    def _base_url(self, request: Request) -> str:
+        host = request.headers.get("host", "").strip()
+        if host and not _HOST.fullmatch(host):
+            raise HTTPException(400, "the Host header is no host")
+        return f"http://{host}" if host else self._own_url
+
+
+class _File(FileResponse):
+    """Ranges as usual, but one that makes no sense, or several at once, are ignored instead of refused."""
+
+    chunk_size = 256 << 10
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range" or _is_one_range(value)]
+        await super().__call__({**scope, "headers": headers}, receive, send)
+
+
+def _is_one_range(value: bytes) -> bool:
+    match = _RANGE.fullmatch(value)
+    return match is not None and not (match[2] and int(match[2]) < int(match[1]))
+
+
+def _nothing(_request: Request) -> Response:
+    raise HTTPException(404, f"there is nothing here; ask {PATH}?modelId=...")
+
+
+def _refusal(_request: Request, exc: Exception) -> Response:
+    stated = exc if isinstance(exc, HTTPException) else HTTPException(500)
+    return _json({"message": stated.detail}, stated.status_code, **(stated.headers or {}))
+
+
+def _json(value: dict[str, Any], status: int = 200, **headers: str) -> Response:
+    body = json.dumps(value, allow_nan=False)
+    return Response(body, status, {"Cache-Control": "no-store", **headers}, media_type="application/json")
 
 
 def _page(model: PublishedModel, values: dict[str, str]) -> tuple[list[PublishedPackage], str | None]:
     text = values.get("pageSize", str(PAGE_SIZE))
     if not (text.isascii() and text.isdecimal() and 1 <= len(text) <= 6 and int(text) >= 1):
-        raise RequestRefusedError(400, "pageSize is no number of packages")
+        raise HTTPException(400, "pageSize is no number of packages")
     after = values.get("startAfter", "")
     rest = [package for package in model.packages if package.package_id > after]
     page = rest[: min(int(text), MAX_PAGE_SIZE)]
     return page, page[-1].package_id if len(rest) > len(page) else None
 
 
-def _parameters(query: str) -> dict[str, str]:
+def _query(request: Request) -> str:
+    return str(request.scope["query_string"], "latin-1")
+
+
+def _parameters(request: Request) -> dict[str, str]:
     try:
-        values = parse_qs(query, max_num_fields=32, errors="strict")
+        values = parse_qs(_query(request), max_num_fields=32, errors="strict")
     except ValueError:
-        raise RequestRefusedError(400, "the query cannot be read") from None
+        raise HTTPException(400, "the query cannot be read") from None
     return {name: found[0] for name, found in values.items()}

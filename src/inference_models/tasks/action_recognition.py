@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from inference_models.tasks import Task
 from inference_models.tasks.stages import LoadedModel
 
 if TYPE_CHECKING:
@@ -109,3 +110,6 @@ class ActionRecognitionModel(LoadedModel):
     def estimate_candidate_count(self, frame_count: int) -> int | None:  # noqa: ARG002 - models that know use it
         """How many spans the model will look at for so many frames; None: it does not know."""
         return None
+
+
+TASK = Task(name="action-recognition", model=ActionRecognitionModel, has_classes=False)

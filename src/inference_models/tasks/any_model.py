@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TypeAlias
 
 from inference_models.tasks.action_recognition import ActionRecognitionModel
-from inference_models.tasks.classification import ClassificationModel, MultiLabelClassificationModel
+from inference_models.tasks.classification import ClassificationModel
 from inference_models.tasks.depth_estimation import DepthEstimationModel
-from inference_models.tasks.embeddings import ImageEmbeddingModel, TextImageEmbeddingModel
+from inference_models.tasks.embedding import ImageEmbeddingModel, TextImageEmbeddingModel
 from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
 from inference_models.tasks.keypoint_detection import KeyPointsDetectionModel
+from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.object_detection import ObjectDetectionModel
 from inference_models.tasks.open_vocabulary_object_detection import OpenVocabularyObjectDetectionModel
 from inference_models.tasks.semantic_segmentation import SemanticSegmentationModel

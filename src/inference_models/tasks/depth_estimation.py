@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Generic
 
 from inference_models.arrays import Array
+from inference_models.tasks import Task
 from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
 
 
@@ -16,3 +17,6 @@ class DepthEstimationModel(
 
     Whether the numbers are metres, relative depth or inverse depth is the model's own.
     """
+
+
+TASK = Task(name="depth-estimation", model=DepthEstimationModel, has_classes=False)

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.predictions.instances import InstanceDetections
+from inference_models.tasks import Task
 from inference_models.tasks.lifecycle import Drawable
 from inference_models.tasks.prediction_future import PredictionFuture
 from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
@@ -50,3 +51,6 @@ class InstanceSegmentationModel(
         """A promise of the raw outputs; here the network has run when this returns."""
         results = self.forward(pre_processed_images, **kwargs)
         return PredictionFuture(lambda: results)
+
+
+TASK = Task(name="instance-segmentation", model=InstanceSegmentationModel, predictions={InstanceDetections: "objects"})

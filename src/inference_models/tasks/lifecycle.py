@@ -5,6 +5,8 @@ from __future__ import annotations
 from abc import ABC
 from typing import TYPE_CHECKING, Any
 
+from inference_models.tasks import painters
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -57,9 +59,14 @@ class Drawable:
             ModelInputError: the image cannot be read.
             InvalidParameterError: the predictions are of several images, or of a kind that cannot be drawn.
         """
-        from inference_models.drawing import annotate  # noqa: PLC0415 - OpenCV is loaded when something is drawn
+        from inference_models.drawing import annotate  # noqa: PLC0415 - loaded when something is drawn
 
-        names = getattr(self, "class_names", None)
         return annotate(
-            image, predictions, class_names=names, input_color_format=input_color_format, input_range=input_range
+            image,
+            predictions,
+            painters(),
+            class_names=getattr(self, "class_names", None),
+            input_color_format=input_color_format,
+            input_range=input_range,
+            skeletons=getattr(self, "skeletons", None),
         )

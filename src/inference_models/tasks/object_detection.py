@@ -1,13 +1,28 @@
-"""Base class of models that find objects of the classes they were trained on."""
+"""Object detection: objects of the classes that a model was trained on."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import Generic
+from typing import TYPE_CHECKING, Any, Generic
 
+from inference_models.decoders.types import BoxLimits
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
+from inference_models.families import DetectionGraph
 from inference_models.predictions.detections import Detections
+from inference_models.tasks import Task
+from inference_models.tasks.graph_options import (
+    ConfidenceRule,
+    DetectionOptions,
+    parse_box_limits,
+    parse_image_options,
+)
+from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedGraph, RawOutputs
 from inference_models.tasks.lifecycle import Drawable
 from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
+
+if TYPE_CHECKING:
+    from inference_models.decoders.types import Boxes
+    from inference_models.preprocess.geometry import ImageTransform
 
 
 class ObjectDetectionModel(
@@ -21,3 +36,102 @@ class ObjectDetectionModel(
     @abstractmethod
     def class_names(self) -> list[str]:
         """Name of class 0, 1, ..."""
+
+
+class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTransform]", list[RawOutputs]]):
+    """A detector whose whole work is one graph, on any backend. Safe to call from many threads.
+
+    Every method takes the options of `DetectionOptions` by name.
+    """
+
+    OPTIONS = DetectionOptions
+
+    def __init__(self, graph: OpenedGraph, family: DetectionGraph) -> None:
+        decoder = family.fused if graph.fused else family.decoder
+        if decoder is None:
+            raise CorruptedModelPackageError(
+                f"{graph.label}: post_processing.fused is true, but this architecture has no such export."
+            )
+        super().__init__(graph, decoder.count_classes)
+        self._decode = decoder.decode
+        self._defaults = BoxLimits(family.confidence, family.iou, family.max_detections)
+        self._confidence = ConfidenceRule(family.confidence, graph.class_names, graph.recommended)
+
+    def infer(self, images: object, **kwargs: Any) -> list[Detections]:
+        """One `Detections` per image, in the order of the images.
+
+        Args:
+            images: one image or a list: (H, W, 3) uint8 BGR arrays, (3, H, W) RGB tensors, PIL images, paths, bytes.
+            **kwargs: `DetectionOptions`.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text names it.
+            InvalidParameterError: an option is unknown or has a value that makes no sense.
+            ModelRuntimeError: the runtime failed.
+        """
+        limits = self._limits(kwargs)
+        return self._runner.answers(
+            images, parse_image_options(kwargs), lambda raw, meta: self._read(raw, meta, limits)
+        )
+
+    def pre_process(self, images: object, **kwargs: Any) -> tuple[NetworkInputs, list[ImageTransform]]:
+        """What the graph takes for all `images` at once, and the way back to each of them."""
+        self._check(kwargs)
+        prepared = self._runner.prepare(images, parse_image_options(kwargs))
+        return prepared.inputs, prepared.transforms
+
+    def post_process(
+        self, model_results: list[RawOutputs], pre_processing_meta: list[ImageTransform], **kwargs: Any
+    ) -> list[Detections]:
+        """Boxes in pixels of the original images, clamped to them."""
+        return self._read(model_results, pre_processing_meta, self._limits(kwargs))
+
+    def _limits(self, options: dict[str, Any]) -> BoxLimits:
+        self._check(options)
+        return parse_box_limits(options, self._defaults, self._confidence)
+
+    def _read(self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits) -> list[Detections]:
+        found = [boxes for part in raw for boxes in self._decode(part.outputs, part.frame, limits)]
+        if len(found) != len(meta):
+            raise InvalidParameterError(
+                "raw outputs and metadata are not of the same images.",
+                needs=f"metadata of {len(found)} images",
+                found=f"metadata of {len(meta)}",
+            )
+        return [self._detections(boxes, transform) for boxes, transform in zip(found, meta, strict=True)]
+
+    def _detections(self, boxes: Boxes, transform: ImageTransform) -> Detections:
+        self._check_class_ids(boxes)
+        detections = Detections(
+            xyxy=transform.boxes_to_image(boxes.xyxy),
+            class_id=boxes.class_id,
+            confidence=boxes.confidence,
+            class_names=self._names,
+        )
+        # Boxes that lie in the padding, or have no area, show nothing of the image.
+        visible = (detections.xyxy[:, 2:] > detections.xyxy[:, :2]).all(1)
+        if not visible.all():
+            detections = detections[visible]
+        if self._arrays is None:
+            return detections
+        return detections.torch() if self._arrays == "torch" else detections.numpy()
+
+    def _check_class_ids(self, boxes: Boxes) -> None:
+        """Graphs that hold the suppression have no class axis to count, so wrong names show only here."""
+        if boxes.class_id.shape[0] and int(boxes.class_id.max()) >= len(self._names):
+            raise CorruptedModelPackageError(
+                f"{self._label}: the graph found class {int(boxes.class_id.max())}, which has no name.",
+                needs=f"at least {int(boxes.class_id.max()) + 1} names",
+                found=f"{len(self._names)} in class_names.txt",
+                fix="pass labels= with the names the model was trained with",
+            )
+
+
+TASK = Task(
+    name="object-detection",
+    model=ObjectDetectionModel,
+    predictions={Detections: "objects"},
+    graph=DetectionGraph,
+    bind=GraphDetector,
+    post_processing="nms",
+)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic
 
+from inference_models.predictions.detections import Detections
+from inference_models.tasks import Task
 from inference_models.tasks.lifecycle import Drawable
 from inference_models.tasks.stages import LoadedModel, PreprocessedInputs, PreprocessingMetadata, RawPrediction
 
 if TYPE_CHECKING:
-    from inference_models.predictions.detections import Detections
     from inference_models.tasks.stages import Images
 
 
@@ -41,3 +42,11 @@ class OpenVocabularyObjectDetectionModel(
         self, model_results: RawPrediction, pre_processing_meta: PreprocessingMetadata, **kwargs: Any
     ) -> list[Detections]:
         """One `Detections` per image, in pixels of the original image."""
+
+
+TASK = Task(
+    name="open-vocabulary-object-detection",
+    model=OpenVocabularyObjectDetectionModel,
+    predictions={Detections: "objects"},
+    has_classes=False,
+)

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Generic
 
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
+from inference_models.tasks import Task
 from inference_models.tasks.lifecycle import Drawable
 from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
 
@@ -21,3 +22,10 @@ class SemanticSegmentationModel(
     @abstractmethod
     def class_names(self) -> list[str]:
         """Name of class 0, 1, ..."""
+
+
+TASK = Task(
+    name="semantic-segmentation",
+    model=SemanticSegmentationModel,
+    predictions={SemanticSegmentationResult: "regions"},
+)

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from typing import Generic
 
 from inference_models.predictions.detections import Detections
+from inference_models.tasks import Task
 from inference_models.tasks.lifecycle import Drawable
 from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
 
@@ -21,3 +22,6 @@ class StructuredOCRModel(
     @abstractmethod
     def class_names(self) -> list[str]:
         """Name of the kinds of boxes, for example block, line and word."""
+
+
+TASK = Task(name="structured-ocr", model=StructuredOCRModel, predictions={Detections: "objects"}, has_classes=False)

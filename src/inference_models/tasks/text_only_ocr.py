@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Generic
 
+from inference_models.tasks import Task
 from inference_models.tasks.stages import PlainStagedModel, PreprocessedInputs, RawPrediction
 
 
@@ -12,3 +13,6 @@ class TextOnlyOCRModel(
     Generic[PreprocessedInputs, RawPrediction],
 ):
     """Answers with one text per image, in the order of the images."""
+
+
+TASK = Task(name="text-only-ocr", model=TextOnlyOCRModel, has_classes=False)

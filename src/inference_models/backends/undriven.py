@@ -1,0 +1,50 @@
+"""Runtimes that packages are made for and that nothing here drives yet: what negotiation says about them.
+
+A backend module for one of them, here or in a plug-in, brings a record of its own, which then counts instead.
+"""
+
+from __future__ import annotations
+
+from inference_models.backends.runtime import THREADS, Runtime
+from inference_models.backends.torch_session import TORCH
+from inference_models.entities import BackendType
+from inference_models.machine.libraries import Library
+
+_TENSORRT = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11")
+_TENSORRT_LEAN = ("tensorrt-lean", "tensorrt-lean-cu13", "tensorrt-lean-cu12")
+
+RUNTIMES = (
+    Runtime(
+        type=BackendType.TRT,
+        order=10,
+        libraries=(
+            Library("tensorrt", "tensorrt", _TENSORRT, 20.0, "Runtime"),
+            Library("tensorrt_lean", "tensorrt_lean", _TENSORRT_LEAN, 20.0, "Runtime"),
+        ),
+        install="pip install tensorrt",
+        devices=("cuda",),
+        systems=("linux", "win32"),
+        systems_text="Linux or Windows",
+    ),
+    Runtime(
+        type=BackendType.HF,
+        order=50,
+        libraries=(Library("transformers", "transformers", ("transformers",)), TORCH),
+        install="pip install transformers",
+        devices=("cpu", "cuda", "mps"),
+        settings=frozenset({THREADS}),
+    ),
+    Runtime(
+        type=BackendType.COREML,
+        order=80,
+        libraries=(Library("coremltools", "coremltools", ("coremltools",)),),
+        install="pip install coremltools",
+        devices=("mps", "cpu"),
+        systems=("darwin arm64",),
+        systems_text="macOS on Apple silicon",
+        settings=frozenset({THREADS}),
+    ),
+    Runtime(type=BackendType.ULTRALYTICS, order=90, settings=frozenset({THREADS})),
+    Runtime(type=BackendType.VLLM, order=100, settings=frozenset({THREADS})),
+    Runtime(type=BackendType.CUSTOM, order=110),
+)

@@ -1,0 +1,88 @@
+"""What negotiation chooses among: a package together with the runtime that would open it, and what a check looks at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from inference_models.backends import runtimes_for
+from inference_models.errors import Rejection
+from inference_models.negotiate.request import as_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from inference_models.entities import BackendType, ModelMetadata, ModelPackageMetadata
+    from inference_models.machine.environment import Environment
+    from inference_models.negotiate.request import PackageRequest
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One package and one runtime that reads it."""
+
+    package: ModelPackageMetadata
+    runtime: BackendType
+
+    @property
+    def is_native(self) -> bool:
+        """Whether the package is made for this runtime."""
+        return self.package.backend is self.runtime
+
+    @property
+    def label(self) -> str:
+        """For reports: `7c20 onnx fp32`, or `7c20 onnx fp32 through openvino`."""
+        quantization = self.package.quantization.value if self.package.quantization else "unknown"
+        through = "" if self.is_native else f" through {self.runtime.value}"
+        return f"{self.package.package_id} {self.package.backend.value} {quantization}{through}"
+
+    def rejection(self, check: str, needs: str, found: str, fix: str | None = None) -> Rejection:
+        """A reason against this candidate."""
+        runtime = None if self.is_native else self.runtime
+        return Rejection(self.package.package_id, check, needs, found, fix, runtime)
+
+
+def candidates_of(model: ModelMetadata) -> Iterator[Candidate]:
+    """Every package with every runtime that reads it, in the order of the packages."""
+    for package in model.model_packages:
+        for runtime in runtimes_for(package.backend):
+            yield Candidate(package, runtime)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What one check looks at."""
+
+    model: ModelMetadata
+    candidate: Candidate
+    request: PackageRequest
+    environment: Environment
+
+    @property
+    def package(self) -> ModelPackageMetadata:
+        """The package in question."""
+        return self.candidate.package
+
+    @property
+    def runtime(self) -> BackendType:
+        """The runtime that would open it."""
+        return self.candidate.runtime
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the caller asked for this very package: defaults, which guess what is wanted, then say nothing."""
+        return self.request.package_id == self.candidate.package.package_id
+
+    def refuse(
+        self, check: str, needs: str, found: str, fix: str | None = None, *, change: Mapping[str, Any] | None = None
+    ) -> Rejection:
+        """The refusal of this candidate.
+
+        Args:
+            check: Name of the check.
+            needs: What the candidate needs, in the user's words.
+            found: What there is instead.
+            fix: A command that helps.
+            change: Instead of a command: fields of the request which would help with another value.
+        """
+        return self.candidate.rejection(check, needs, found, fix if change is None else as_arguments(change))

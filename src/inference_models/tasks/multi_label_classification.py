@@ -1,0 +1,81 @@
+"""Multi-label classification: every class that an image shows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Any, Generic
+
+from inference_models.arrays import device_of, namespace
+from inference_models.config import DEFAULT_CONFIDENCE
+from inference_models.families import ClassificationGraph
+from inference_models.predictions.classification import MultiLabelClassificationPrediction
+from inference_models.tasks import Task
+from inference_models.tasks.classification import ScoredGraph
+from inference_models.tasks.graph_options import ConfidenceRule, MultiLabelOptions
+from inference_models.tasks.graph_runner import NetworkInputs, OpenedGraph, RawOutputs
+from inference_models.tasks.lifecycle import Drawable
+from inference_models.tasks.stages import PlainStagedModel, PreprocessedInputs, RawPrediction
+
+if TYPE_CHECKING:
+    from inference_models.arrays import Array
+
+
+class MultiLabelClassificationModel(
+    Drawable,
+    PlainStagedModel[PreprocessedInputs, RawPrediction, list[MultiLabelClassificationPrediction]],
+    Generic[PreprocessedInputs, RawPrediction],
+):
+    """Answers with one `MultiLabelClassificationPrediction` per image."""
+
+    @property
+    @abstractmethod
+    def class_names(self) -> list[str]:
+        """Name of class 0, 1, ..."""
+
+
+class GraphMultiLabelClassifier(ScoredGraph, MultiLabelClassificationModel[NetworkInputs, list[RawOutputs]]):
+    """A multi-label classifier whose whole work is one graph. Safe to call from many threads.
+
+    Every method takes the options of `MultiLabelOptions` by name.
+    """
+
+    OPTIONS = MultiLabelOptions
+
+    def __init__(self, graph: OpenedGraph, family: ClassificationGraph) -> None:
+        super().__init__(graph, family)
+        default = DEFAULT_CONFIDENCE if family.confidence is None else family.confidence
+        self._confidence = ConfidenceRule(default, graph.class_names, graph.recommended)
+
+    def infer(self, images: object, **kwargs: Any) -> list[MultiLabelClassificationPrediction]:
+        """The labels of every image whose score reaches the threshold.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text names it.
+            InvalidParameterError: an option is unknown or has a value that makes no sense.
+            ModelRuntimeError: the runtime failed.
+        """
+        threshold = self._confidence.resolve(kwargs.get("confidence"))
+        return [self._prediction(row, threshold) for row in self._scores_of_images(images, kwargs)]
+
+    def post_process(self, model_results: list[RawOutputs], **kwargs: Any) -> list[MultiLabelClassificationPrediction]:
+        """The labels of every image whose score reaches the threshold."""
+        self._check(kwargs)
+        threshold = self._confidence.resolve(kwargs.get("confidence"))
+        return [self._prediction(row, threshold) for row in self._scores(model_results)]
+
+    def _prediction(self, scores: Array, threshold: Array) -> MultiLabelClassificationPrediction:
+        xp = namespace(scores)
+        (passing,) = xp.nonzero(scores >= xp.asarray(threshold, dtype=scores.dtype, device=device_of(scores)))
+        return MultiLabelClassificationPrediction(
+            class_ids=xp.astype(passing, xp.int64), confidence=scores, class_names=self._names
+        )
+
+
+TASK = Task(
+    name="multi-label-classification",
+    model=MultiLabelClassificationModel,
+    predictions={MultiLabelClassificationPrediction: "scores"},
+    graph=ClassificationGraph,
+    bind=GraphMultiLabelClassifier,
+    post_processing="sigmoid",
+)

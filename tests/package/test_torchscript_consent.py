@@ -1,0 +1,193 @@
+"""A TorchScript archive is a program: it runs where somebody vouches for its content, and nowhere else."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="TorchScript runs in PyTorch")
+
+import torch
+
+import torch_graphs
+from inference_models import AutoModel
+from inference_models.entities import FileDownloadSpecs, ModelMetadata, PackageSourceType
+from inference_models.errors import ForbiddenLocalCodePackageAccessError, NoCompatiblePackageError
+from inference_models.freeze import pull
+from inference_models.freeze.lockfile import make_lock, write_lock
+from inference_models.freeze.pull import PullOptions, pull_model
+from inference_models.loading import describe
+from inference_models.negotiate.request import PackageRequest
+from inference_models.providers import NO_OPTIONS
+from inference_models.providers.local import LocalProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BARE: dict[str, Any] = {"labels": ["a", "b"], "model_type": "classifier", "task_type": "classification"}
+IMAGE = np.zeros((8, 8, 3), np.uint8)
+FORBIDDEN = (
+    "{0} is a TorchScript archive, a program that PyTorch would run; it was not run.\n"
+    "needs consent to exactly this file, from somebody you trust; found: {1}\n"
+    'pass allow_local_code_packages="sha256:{2}" (on the command line --allow-code sha256:{2})'
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    stated = {"model_architecture": "classifier", "task_type": "classification", "backend_type": "torch-script"}
+    inference = {
+        "network_input": torch_graphs.network_input((8, 8)),
+        "post_processing": {"type": "softmax", "fused": False},
+    }
+    folder = torch_graphs.describe_package(tmp_path / "package", names=["a", "b"], inference=inference, **stated)
+    module = torch_graphs.Rows(torch.tensor([[0.0, 2.0]]))
+    torch_graphs.save_archive(module, folder / "weights.torchscript", example=(1, 3, 8, 8))
+    return folder
+
+
+@pytest.fixture
+def bare(folder: Path, tmp_path: Path) -> Path:
+    return (folder / "weights.torchscript").rename(tmp_path / "best.torchscript")
+
+
+@pytest.fixture
+def no_archive_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.jit, "load", lambda *_, **__: pytest.fail("an archive was opened"))
+
+
+def digest_of(archive: Path) -> str:
+    return hashlib.sha256(archive.read_bytes()).hexdigest()
+
+
+@pytest.mark.usefixtures("no_archive_is_opened")
+@pytest.mark.parametrize(
+    ("consent", "found"),
+    [
+        ({}, "no consent"),
+        ({"allow_untrusted_packages": True}, "no consent"),
+        ({"allow_local_code_packages": True}, "a consent to any code"),
+        ({"allow_local_code_packages": "sha256:00"}, "consent to other code (sha256:00)"),
+    ],
+)
+def test_a_path_is_nobodys_word(bare: Path, consent: dict[str, Any], found: str) -> None:
+    with pytest.raises(ForbiddenLocalCodePackageAccessError) as caught:
+        AutoModel.from_pretrained(bare, **BARE, **consent)
+    assert str(caught.value) == FORBIDDEN.format("best.torchscript", found, digest_of(bare))
+
+
+@pytest.mark.parametrize("prefix", ["sha256:", ""])
+def test_a_bare_file_runs_with_consent_to_its_content(bare: Path, prefix: str) -> None:
+    with AutoModel.from_pretrained(bare, **BARE, allow_local_code_packages=prefix + digest_of(bare)) as model:
+        assert model.resolved_model.backend == "torch-script"
+        assert int(model(IMAGE).class_id[0]) == 1
+
+
+def test_a_folder_runs_with_consent_to_its_archive(folder: Path) -> None:
+    archive = folder / "weights.torchscript"
+    with pytest.raises(ForbiddenLocalCodePackageAccessError) as caught:
+        AutoModel.from_pretrained(folder)
+    assert str(caught.value) == FORBIDDEN.format(archive.name, "no consent", digest_of(archive))
+    (folder / "class_names.txt").write_text("other\nnames")  # texts are no program
+    consent = digest_of(archive)
+    AutoModel.from_pretrained(folder, allow_local_code_packages=consent).close()
+    archive.write_bytes(archive.read_bytes() + b"\n")
+    with pytest.raises(ForbiddenLocalCodePackageAccessError, match="consent to other code"):
+        AutoModel.from_pretrained(folder, allow_local_code_packages=consent)
+
+
+def test_an_explanation_tells_of_the_consent_that_is_missing(folder: Path) -> None:
+    assert "needs your consent to the code it brings" in str(AutoModel.explain(folder))
+    assert AutoModel.explain(folder, allow_local_code_packages="sha256:00").would_run is not None
+
+
+class Host:
+    """Offers the package in a folder as one to be fetched."""
+
+    def __init__(self, folder: Path, *, trusted: bool) -> None:
+        self.folder, self.trusted = folder, trusted
+
+    def describe(self, model_id: str, options: object = NO_OPTIONS) -> ModelMetadata:
+        model = LocalProvider().describe(str(self.folder))
+        files = [
+            FileDownloadSpecs(f"host://{path.name}", path.name, sha256_hash=digest_of(path), size=path.stat().st_size)
+            for path in sorted(self.folder.iterdir())
+        ]
+        package = replace(
+            model.model_packages[0],
+            package_artefacts=files,
+            package_source=PackageSourceType.PLATFORM,
+            trusted_source=self.trusted,
+        )
+        return replace(model, model_id=model_id, model_packages=[package])
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        yield (self.folder / file.file_handle).read_bytes()
+
+    def close(self) -> None:
+        pass
+
+
+def serve(folder: Path, monkeypatch: pytest.MonkeyPatch, *, trusted: bool) -> None:
+    for module in (describe, pull):
+        monkeypatch.setattr(module, "open_provider", lambda _: Host(folder, trusted=trusted))
+        monkeypatch.setattr(module, "locate_model", lambda model, *_, **__: ("host", model))
+
+
+def test_the_word_of_a_provider_is_enough(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(folder, monkeypatch, trusted=True)
+    for _ in range(2):  # fetched, and from the cache
+        with AutoModel.from_pretrained("two-classes") as model:
+            assert int(model(IMAGE).class_id[0]) == 1
+
+
+def test_where_nobody_vouches_consent_is_needed_as_for_a_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(folder, monkeypatch, trusted=False)
+    with pytest.raises(NoCompatiblePackageError, match="a trusted source"):
+        AutoModel.from_pretrained("two-classes")
+    allowed = {"allow_untrusted_packages": True}
+    with pytest.raises(ForbiddenLocalCodePackageAccessError):
+        AutoModel.from_pretrained("two-classes", **allowed)
+    consent = digest_of(folder / "weights.torchscript")
+    AutoModel.from_pretrained("two-classes", **allowed, allow_local_code_packages=consent).close()
+
+
+def test_a_lock_pins_the_content(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    serve(folder, monkeypatch, trusted=False)
+    pulled = pull_model("two-classes", PullOptions(request=PackageRequest(allow_untrusted=True)))
+    write_lock(make_lock(pulled), tmp_path / "models.lock")
+    AutoModel.from_lock(tmp_path / "models.lock", allow_untrusted_packages=True).close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork a process")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
+def test_a_model_that_ran_before_a_fork_answers_after_it(folder: Path) -> None:
+    before = torch.get_num_threads()
+    model = AutoModel.from_pretrained(folder, threads=2, **torch_graphs.consent(folder))
+    try:
+        expected = float(model(IMAGE).confidence[0, 1])
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if float(model(IMAGE).confidence[0, 1]) == pytest.approx(expected, abs=1e-5) else 3)
+        assert _status(child) == 0
+    finally:
+        torch.set_num_threads(before)
+
+
+def _status(child: int) -> int | None:
+    """The exit status of a process; None when it has to be ended after a minute."""
+    for _ in range(600):
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.1)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return None

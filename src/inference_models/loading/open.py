@@ -23,6 +23,7 @@ from inference_models.errors import (
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
+from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
 from inference_models.package.code import check_archive_consent, load_model_class
 from inference_models.package.formats import FORMATS, needs_consent
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from inference_models.families import Graph
     from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.request import PackageRequest
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
     from inference_models.package.inference_config import InferenceConfig
@@ -60,6 +62,8 @@ class LoadRequest:
     """How to open a package."""
 
     options: LoadOptions
+    wanted: PackageRequest = ANY_PACKAGE
+    """Which packages the caller takes."""
     device: str | None = None
     execution_providers: tuple[Any, ...] | None = None
     extra: Mapping[str, Any] | None = None

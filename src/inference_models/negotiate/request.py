@@ -75,6 +75,9 @@ class PackageRequest:
         return ", ".join(parts)
 
 
+ANY_PACKAGE = PackageRequest()
+
+
 def build_request(
     options: LoadOptions,
     *,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 from cache.faults.network import fresh
 from cache.faults.oracle import judge
 from cache.faults.world import NoSource, run
+from inference_models import config
 from inference_models.cache import inventory
 from inference_models.cache.manifest import FORMAT, MANIFEST_NAME
-from inference_models.loading import attempt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -159,7 +159,8 @@ def measured(world: World, name: str) -> None:
         kept.append(chosen.reason)
         return chosen
 
-    attempt.select_plans = remembering
+    selection.select_plans = remembering
+    config.measurements_directory().mkdir(parents=True, exist_ok=True)
     world.load(name)
     if kept != ["measured"]:
         raise RuntimeError(f"the measurement was not taken: {kept}")

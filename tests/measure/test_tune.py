@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from inference_models.cache.collect import collect
+from inference_models.cache.store import PackageStore
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.loading.resolutions import RememberedProvider
@@ -169,7 +169,7 @@ class TestChildren:
             running.terminate()
             running.wait()
         assert len(list(desks.iterdir())) == 1
-        collect(desks.parent)
+        PackageStore(desks.parent).gc()
         assert list(desks.iterdir()) == []
 
 

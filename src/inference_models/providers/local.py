@@ -148,7 +148,12 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     config = {name: value for name, value in stated.items() if value is not None}
     return replace(
         folder,
-        model=ModelConfig.model_validate({**config, "model_features": {FUSED: True} if hints.fused else None}),
+        model=ModelConfig(
+            model_architecture=architecture,
+            task_type=task,
+            backend_type=kind,
+            model_features={FUSED: True} if hints.fused else None,
+        ),
         class_names=names,
         texts={
             class_names.FILE_NAME: "\n".join(names) + "\n",

@@ -7,7 +7,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from inference_models.machine.cgroups import memory_limit
+from inference_models.machine.hardware import memory_limit
 
 _PASSES = 10
 """A process may start another one while it is looked for."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import Shape
     from inference_models.package.onnx_file import OnnxFile
 
-_INPUT, _OUTPUT, _VALUE_INFO, _VALUE_NAME, _SHAPE = 11, 12, 13, 1, 2
+_INPUT, _OUTPUT, _VALUE_INFO, _SHAPE = 11, 12, 13, 2
 _WAY_TO_SHAPES = ({7}, {_INPUT, _OUTPUT, _VALUE_INFO}, {2}, {1}, {_SHAPE})
 """Field numbers from the model to the shape of a value: graph, value, its type, its tensor type, shape."""
 
@@ -65,7 +65,7 @@ class _Rewriter(WireReader):
             if kind != BYTES or number not in _WAY_TO_SHAPES[level]:
                 continue
             if number == _INPUT and level == 1:
-                name = "".join(self.text(*span) for span in self.messages(content, stop, _VALUE_NAME))
+                name = self.message("Value", content, stop).get("name", [""])[-1]
                 if name not in self._shapes:
                     continue
                 shape = self._shapes[name]

@@ -148,18 +148,36 @@ def file_with_ranges(content: bytes, **headers: str) -> Script:
     return script
 
 
-def folder_of(files: Mapping[str, bytes], *, key: str | None = None) -> Script:
+class FolderServer(ScriptedServer):
     """Files by path, for everybody or for those who send the key."""
 
-    def script(request: Request) -> bytes:
-        if key is not None and request.headers.get("authorization") != f"Bearer {key}":
-            return answer(401, b"no key")
-        if request.file not in files:
-            return answer(404)
-        content = files[request.file]
-        return file_with_ranges(content, ETag=f'"{hashlib.sha256(content).hexdigest()[:12]}"')(request) or b""
+    def __init__(self, files: Mapping[str, bytes], key: str | None) -> None:
+        self.files = dict(files)
+        self.key = key
+        super().__init__(self._answer)
 
-    return script
+    @property
+    def seen(self) -> list[tuple[str, str | None, str | None]]:
+        """Path, key and `X-Team` of every request."""
+        stated = [(request.path, request.headers) for request in self.requests]
+        return [(path, headers.get("authorization"), headers.get("x-team")) for path, headers in stated]
+
+    def _answer(self, request: Request) -> bytes | None:
+        if self.key is not None and request.headers.get("authorization") != f"Bearer {self.key}":
+            return answer(401, b"no key")
+        if request.file not in self.files:
+            return answer(404)
+        content = self.files[request.file]
+        return file_with_ranges(content, ETag=f'"{hashlib.sha256(content).hexdigest()[:12]}"')(request)
+
+
+@contextmanager
+def served_files(files: Mapping[str, bytes], key: str | None = None) -> Iterator[FolderServer]:
+    server = FolderServer(files, key)
+    try:
+        yield server
+    finally:
+        server.stop()
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 3.0) -> bool:

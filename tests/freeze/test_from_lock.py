@@ -33,8 +33,8 @@ from inference_models.errors import (
 from inference_models.freeze.lockfile import make_lock, write_lock
 from inference_models.freeze.pull import PullOptions, pull_model
 from inference_models.negotiate.request import PackageRequest
-from providers.file_server import served_files
 from registry.packages import CLASSES, serving, write_detector
+from scripted_server import answer, served_files
 
 IMAGE = np.zeros((64, 64, 3), np.uint8)
 CODE = '''
@@ -78,7 +78,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         def describe(model_id: str, api_key: str | None = None, **options: Any) -> ModelMetadata:
             if down:
                 raise AssertionError("the provider was asked")
-            return counter(web.url) if model_id == "counter" else get_model_from_provider(model_id, "roboflow")
+            return counter(web.url()) if model_id == "counter" else get_model_from_provider(model_id, "roboflow")
 
         register_model_provider("acme", describe)
         pulled = pull_model("acme:counter", PullOptions(request=PackageRequest(allow_untrusted=True)))
@@ -88,7 +88,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         def stop() -> None:
             nonlocal down
             down = True
-            web.failures[:] = [(500, b"", {})] * 100
+            web.failures[:] = [answer(500)] * 100
             monkeypatch.setenv("OFFLINE_MODE", "1")
 
         yield stop

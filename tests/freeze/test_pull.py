@@ -15,8 +15,8 @@ from inference_models import AutoModel
 from inference_models.cli import main
 from inference_models.entities import BackendType, ModelDependency
 from inference_models.freeze.lockfile import read_lock
-from providers.file_server import served_files
 from providers.published import published
+from scripted_server import served_files
 
 
 @pytest.fixture
@@ -118,25 +118,25 @@ def test_no_signature_and_no_key_is_left_anywhere(
     shelf: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("INFERENCE_MODELS_API_KEY", "canary-key")
-    model = f"{shelf.url}/manifest.json?X-Amz-Signature=canary#day-night"
+    model = f"{shelf.url()}/manifest.json?X-Amz-Signature=canary#day-night"
     target, lock = tmp_path / "x.bundle", tmp_path / "x.lock"
     assert main(["pull", model, "--api-key", "canary-key"]) == 0
     assert main(["lock", model, "-o", str(lock)]) == 0
     assert main(["bundle", "export", model, "-o", str(target)]) == 0
     assert shelf.seen[0][:2] == ("/manifest.json?X-Amz-Signature=canary", "Bearer canary-key")
     (pinned,) = read_lock(lock).models
-    assert pinned.asked_for == f"{shelf.url}/manifest.json#day-night"
+    assert pinned.asked_for == f"{shelf.url()}/manifest.json#day-night"
     files = [path for path in Path(os.environ["INFERENCE_HOME"]).rglob("*") if path.is_file()]
     assert len(files) > 5
     for path in [*files, lock, target]:
         assert b"canary" not in path.read_bytes(), path
         assert "canary" not in str(path)
-    assert main(["pull", f"{shelf.url}/none/manifest.json?X-Amz-Signature=canary#x", model]) == 1
+    assert main(["pull", f"{shelf.url()}/none/manifest.json?X-Amz-Signature=canary#x", model]) == 1
     assert "canary" not in "".join(capsys.readouterr())
 
 
 def test_the_same_model_is_remembered_under_any_signature(shelf: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = f"{shelf.url}/manifest.json?X-Amz-Signature=first#day-night"
+    model = f"{shelf.url()}/manifest.json?X-Amz-Signature=first#day-night"
     assert main(["pull", model, "--api-key", "canary-key"]) == 0
     seen = len(shelf.seen)
     with AutoModel.from_pretrained(model.replace("first", "second"), api_key="canary-key") as loaded:

@@ -1,14 +1,18 @@
-"""A server on this machine that speaks the endpoints of the Hugging Face Hub which `huggingface_hub` calls."""
+"""A server on this machine that speaks the endpoints of the Hugging Face Hub which are called."""
 
 from __future__ import annotations
 
 import hashlib
-import http.server
-import json
-import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from urllib.parse import unquote, urlsplit
+from typing import TYPE_CHECKING
+
+from scripted_server import ScriptedServer, answer, file_with_ranges, json_answer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scripted_server import Request
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 OLDER = "89abcdef0123456789abcdef0123456789abcdef"
@@ -46,43 +50,45 @@ def sibling(path: str, content: bytes) -> dict:
     return entry
 
 
-class _Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class HubServer(ScriptedServer):
+    def __init__(self, repositories: dict[str, Repository], token: str) -> None:
+        self.repositories, self.token = repositories, token
+        self.large: dict[str, bytes] = {}
+        self.tampered: dict[str, bytes] = {}
+        super().__init__(self._answer)
 
-    def log_message(self, *_args):
-        return
+    @property
+    def seen(self) -> list[tuple[str, str, str | None]]:
+        """Host, path and key of every request."""
+        facts = [(request.headers["host"], request.path, request.headers) for request in self.requests]
+        return [(host.partition(":")[0], path, headers.get("authorization")) for host, path, headers in facts]
 
-    def do_GET(self):
-        url = urlsplit(self.path)
-        self.server.seen.append((self.headers["Host"].partition(":")[0], self.path, self.headers.get("Authorization")))
-        if self.server.failures:
-            status, body, headers = self.server.failures.pop(0)
-            return self._send(status, body, headers)
-        parts = [unquote(part) for part in url.path.strip("/").split("/")]
+    def _answer(self, request: Request) -> bytes | None:
+        parts = request.file.strip("/").split("/")
         if parts[:2] == ["api", "models"]:
-            return self._api(parts[2:], url.query)
+            return self._api(parts[2:], request)
         if parts[0] == "cdn":
-            return self._file(self.server.large[parts[1]], {"ETag": f'"{parts[1]}"'})
-        return self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]))
+            return file_with_ranges(self.large[parts[1]], ETag=f'"{parts[1]}"')(request)
+        return self._resolve("/".join(parts[:2]), parts[3], "/".join(parts[4:]), request)
 
-    def _api(self, parts, query):
-        repositories = self.server.repositories
+    def _api(self, parts: list[str], request: Request) -> bytes:
+        query = request.path.partition("?")[2]
         if not parts:
             owner = dict(pair.split("=") for pair in query.split("&"))["author"]
-            return self._json([{"id": name} for name in repositories if name.startswith(f"{owner}/")])
+            return json_answer([{"id": name} for name in self.repositories if name.startswith(f"{owner}/")])
         name = "/".join(parts[:2])
-        if name not in repositories or not self._may_see(repositories[name]):
-            return self._send(401, b'{"error":"Invalid username or password."}', {"X-Error-Code": "RepoNotFound"})
-        repository = repositories[name]
+        repository = self.repositories.get(name)
+        if repository is None or (repository.private and not self._has_token(request)):
+            return json_answer({"error": "Invalid username or password."}, 401, X_Error_Code="RepoNotFound")
         if parts[2] == "refs":
             reference = {"name": "main", "ref": "refs/heads/main", "targetCommit": COMMIT}
-            return self._json({"branches": [reference], "tags": [reference | {"name": "v1"}], "converts": []})
+            return json_answer({"branches": [reference], "tags": [reference | {"name": "v1"}], "converts": []})
         found = repository.at(parts[3])
         if found is None:
-            return self._send(404, b'{"error":"Invalid rev id"}', {"X-Error-Code": "RevisionNotFound"})
-        assert query.lower() == "blobs=true"
+            return json_answer({"error": "Invalid rev id"}, 404, X_Error_Code="RevisionNotFound")
+        assert query == "blobs=true"
         commit, files = found
-        return self._json(
+        return json_answer(
             {
                 "id": name,
                 "sha": commit,
@@ -94,62 +100,27 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             }
         )
 
-    def _resolve(self, name, commit, path):
-        repository = self.server.repositories[name]
-        if not self._may_see(repository) or (repository.gated and not self._has_token()):
-            text = f"Access to model {name} is restricted.".encode()
-            return self._send(401, text, {"X-Error-Code": "GatedRepo"})
-        found = repository.at(commit)
-        content = self.server.tampered.get(path, found[1][path])
-        headers = {"X-Repo-Commit": commit}
+    def _resolve(self, name: str, commit: str, path: str, request: Request) -> bytes | None:
+        repository = self.repositories[name]
+        if (repository.private or repository.gated) and not self._has_token(request):
+            return answer(401, f"Access to model {name} is restricted.".encode(), X_Error_Code="GatedRepo")
+        content = self.tampered.get(path, repository.at(commit)[1][path])
         if not path.endswith(LARGE):
-            return self._file(content, headers | {"ETag": f'"{git_id(content)}"'})
+            return file_with_ranges(content, ETag=f'"{git_id(content)}"', X_Repo_Commit=commit)(request)
         digest = hashlib.sha256(content).hexdigest()
-        self.server.large[digest] = content
+        self.large[digest] = content
         # Another name of this machine: another host to a client.
-        location = f"http://localhost:{self.server.server_port}/cdn/{digest}?X-Amz-Signature=s1gned"
-        return self._send(302, b"", headers | {"Location": location, "X-Linked-Etag": f'"{digest}"'})
+        location = self.url(f"/cdn/{digest}?X-Amz-Signature=s1gned", host="localhost")
+        return answer(302, Location=location, X_Repo_Commit=commit, X_Linked_Etag=f'"{digest}"')
 
-    def _may_see(self, repository):
-        return not repository.private or self._has_token()
-
-    def _has_token(self):
-        return self.headers.get("Authorization") == f"Bearer {self.server.token}"
-
-    def _file(self, content, headers):
-        headers = headers | {"Accept-Ranges": "bytes"}
-        asked = self.headers.get("Range")
-        if asked is None:
-            return self._send(200, content, headers)
-        first, last = asked.removeprefix("bytes=").split("-")
-        part = content[int(first) : int(last) + 1 if last else None]
-        span = f"bytes {first}-{int(first) + len(part) - 1}/{len(content)}"
-        return self._send(206, part, headers | {"Content-Range": span})
-
-    def _json(self, value):
-        return self._send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
-
-    def _send(self, status, body, headers):
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def _has_token(self, request: Request) -> bool:
+        return request.headers.get("authorization") == f"Bearer {self.token}"
 
 
 @contextmanager
-def served_hub(repositories: dict[str, Repository], token: str = "hf_s3cret"):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    server.daemon_threads = True
-    server.repositories, server.token = repositories, token
-    server.seen, server.failures, server.large, server.tampered = [], [], {}, {}
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
+def served_hub(repositories: dict[str, Repository], token: str = "hf_s3cret") -> Iterator[HubServer]:
+    server = HubServer(repositories, token)
     try:
         yield server
     finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+        server.stop()

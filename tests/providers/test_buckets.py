@@ -16,9 +16,9 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
 )
 from inference_models.providers import DescribeOptions, open_provider
-from providers.file_server import served_files
 from providers.published import published
 from providers.published_contract import PublishedContract
+from scripted_server import answer, served_files
 
 
 @pytest.fixture(autouse=True)
@@ -92,7 +92,7 @@ def bucket(moto_server, folder, monkeypatch):
 
 
 class TestHttp(PublishedContract):
-    place = pytest.fixture(lambda self, web: f"{web.url}/models")
+    place = pytest.fixture(lambda self, web: f"{web.url()}/models")
 
 
 class TestFile(PublishedContract):
@@ -128,7 +128,7 @@ def refused(place, kind, **how):
 def place_of(scheme, request):
     """Where the folder is published in this way, and which provider to ask."""
     if scheme == "http":
-        return f"{request.getfixturevalue('web').url}/models", {}
+        return f"{request.getfixturevalue('web').url()}/models", {}
     if scheme == "file":
         return request.getfixturevalue("disk").as_uri(), {}
     if scheme == "s3":
@@ -145,8 +145,8 @@ def publish(server, change):
 
 
 def test_a_folder_without_a_manifest_is_never_listed(web):
-    assert refused(f"{web.url}/other", ModelNotFoundError) == (
-        f"there is no {web.url}/other/manifest.json.\n"
+    assert refused(f"{web.url()}/other", ModelNotFoundError) == (
+        f"there is no {web.url()}/other/manifest.json.\n"
         "needs a manifest.json with the SHA-256 of every file: folders are never listed; found: nothing there\n"
         "check the address, or publish one"
     )
@@ -161,8 +161,8 @@ def test_a_misspelt_model_is_named_the_same_way_everywhere(scheme, request):
 
 def test_a_page_instead_of_a_manifest_is_refused(web):
     web.files["/models/manifest.json"] = b"<html>welcome</html>"
-    assert refused(f"{web.url}/models", ModelRetrievalError) == (
-        f"{web.url}/models/manifest.json cannot be read.\n"
+    assert refused(f"{web.url()}/models", ModelRetrievalError) == (
+        f"{web.url()}/models/manifest.json cannot be read.\n"
         "needs one JSON object; found: Expecting value at line 1, column 1"
     )
 
@@ -178,11 +178,11 @@ def test_a_manifest_that_never_ends_is_refused(scheme, request, monkeypatch):
 def test_the_key_goes_to_the_place_of_the_manifest_only(folder):
     files = {f"/models/{path}": content for path, content in folder.items()}
     with served_files(files, key="t0p-s3cret") as web, served_files(files) as mirror:
-        elsewhere = mirror.url.replace("127.0.0.1", "localhost") + "/models/day-night/weights.onnx"
+        elsewhere = mirror.url().replace("127.0.0.1", "localhost") + "/models/day-night/weights.onnx"
         publish(web, lambda package: package["files"][0].update(path=None, url=elsewhere))
-        place = f"{web.url}/models#day-night"
+        place = f"{web.url()}/models#day-night"
         text = refused(place, UnauthorizedModelAccessError)
-        assert text.split("\n")[0] == f"{web.url}/models/manifest.json wants an API key that it knows."
+        assert text.split("\n")[0] == f"{web.url()}/models/manifest.json wants an API key that it knows."
         options = DescribeOptions(api_key="t0p-s3cret", extra_headers=(("X-Team", "blue"),))
         assert "sends weights.onnx to another place" in refused(place, ModelRetrievalError, options=options)
         with pytest.MonkeyPatch.context() as patch, closing(open_provider("http")) as provider:
@@ -206,8 +206,8 @@ def test_the_key_goes_to_the_place_of_the_manifest_only(folder):
 )
 def test_a_manifest_cannot_send_us_where_we_are_not_allowed_to_go(web, url, host):
     publish(web, lambda package: package["files"][0].update(path=None, url=url))
-    lines = refused(f"{web.url}/models", ModelRetrievalError).split("\n")
-    assert lines[0] == f"{web.url}/models/manifest.json sends weights.onnx to another place, which is not allowed."
+    lines = refused(f"{web.url()}/models", ModelRetrievalError).split("\n")
+    assert lines[0] == f"{web.url()}/models/manifest.json sends weights.onnx to another place, which is not allowed."
     assert lines[1].startswith(
         "needs files below the folder of the manifest, or https URLs of hosts you allow; found: "
     )
@@ -219,33 +219,33 @@ def test_a_manifest_cannot_send_us_where_we_are_not_allowed_to_go(web, url, host
 def test_allowed_hosts_are_still_reached_safely_only(web, url, monkeypatch):
     monkeypatch.setenv("INFERENCE_MODELS_MANIFEST_HOSTS", "cdn.example")
     publish(web, lambda package: package["files"][0].update(path=None, url=url))
-    assert "which is not allowed" in refused(f"{web.url}/models", ModelRetrievalError)
+    assert "which is not allowed" in refused(f"{web.url()}/models", ModelRetrievalError)
     publish(web, lambda package: package["files"][0].update(path=None, url="https://cdn.example/w.onnx"))
-    (weights, *_) = described(f"{web.url}/models").model_packages[0].package_artefacts
+    (weights, *_) = described(f"{web.url()}/models").model_packages[0].package_artefacts
     assert weights.download_url == "https://cdn.example/w.onnx"
 
 
 def test_an_absolute_url_below_the_folder_needs_no_permission(web, folder):
-    url = f"{web.url}/models/day-night/weights.onnx"
+    url = f"{web.url()}/models/day-night/weights.onnx"
     publish(web, lambda package: package["files"][0].update(path=None, url=url))
-    assert described(f"{web.url}/models").model_packages[0].package_artefacts[0].download_url == url
+    assert described(f"{web.url()}/models").model_packages[0].package_artefacts[0].download_url == url
 
 
 def test_what_a_signed_url_is_signed_with_is_not_kept(web):
-    metadata = described(f"{web.url}/models/manifest.json?X-Signature=s1gned#day-night")
+    metadata = described(f"{web.url()}/models/manifest.json?X-Signature=s1gned#day-night")
     assert web.seen[0][0] == "/models/manifest.json?X-Signature=s1gned"
     assert "s1gned" not in repr(metadata)
-    assert metadata.model_id == f"{web.url}/models/manifest.json#day-night"
+    assert metadata.model_id == f"{web.url()}/models/manifest.json#day-night"
 
 
 def test_a_server_that_is_busy_is_asked_again(web, monkeypatch):
-    web.failures[:] = [(503, b"", {"Retry-After": "9"})]
+    web.failures[:] = [answer(503, Retry_After="9")]
     with pytest.raises(RetryError) as caught:
-        described(f"{web.url}/models")
+        described(f"{web.url()}/models")
     assert caught.value.retry_after == 9
     monkeypatch.setenv("API_CALLS_MAX_TRIES", "2")
-    web.failures[:] = [(503, b"", {"Retry-After": "0"})]
-    assert described(f"{web.url}/models").model_packages
+    web.failures[:] = [answer(503, Retry_After="0")]
+    assert described(f"{web.url()}/models").model_packages
 
 
 def test_a_package_that_cannot_be_used_is_left_out_with_the_reason(web):
@@ -262,7 +262,7 @@ def test_a_package_that_cannot_be_used_is_left_out_with_the_reason(web):
     manifest = json.loads(web.files["/models/manifest.json"])
     add_others(manifest)
     web.files["/models/manifest.json"] = json.dumps(manifest).encode()
-    metadata = described(f"{web.url}/models")
+    metadata = described(f"{web.url()}/models")
     # Formats that can hold code are taken only by who asks for them.
     assert [(p.package_id, p.trusted_source) for p in metadata.model_packages] == [("onnxfp32", True), ("torch", False)]
     assert [item.package_id for item in metadata.skipped_packages] == ["code", "later", "onnxfp32"]
@@ -274,7 +274,7 @@ def test_a_package_that_cannot_be_used_is_left_out_with_the_reason(web):
 def test_a_model_config_of_their_own_is_not_replaced(web):
     own = {"handle": "model_config.json", "path": "day-night/model_config.json", "sha256": "0" * 64, "size": 2}
     publish(web, lambda package: package.update(files=[*package["files"], own]))
-    kinds = [type(item) for item in described(f"{web.url}/models").model_packages[0].package_artefacts]
+    kinds = [type(item) for item in described(f"{web.url()}/models").model_packages[0].package_artefacts]
     assert kinds == [FileDownloadSpecs] * 4
 
 
@@ -282,7 +282,7 @@ def test_a_model_config_of_their_own_is_not_replaced(web):
 def test_without_network_only_this_machine_is_read(variable, web, disk, memory, monkeypatch):
     monkeypatch.setenv(variable, "1")
     assert described(disk.as_uri()).model_packages
-    assert variable in refused(f"{web.url}/models", ModelRetrievalError)
+    assert variable in refused(f"{web.url()}/models", ModelRetrievalError)
     assert web.seen == []
     assert refused("memory://shelf", ModelRetrievalError, scheme="fsspec") == (
         "memory://shelf/manifest.json is asked for, and the network is forbidden.\n"
@@ -317,5 +317,5 @@ def test_a_store_that_does_not_answer_is_named_without_secrets(bucket, monkeypat
 
 
 def test_an_id_without_its_scheme_is_completed_by_the_provider(web):
-    metadata = described(f"{web.url}/models".removeprefix("http:"), scheme="http")
-    assert metadata.model_id == f"{web.url}/models"
+    metadata = described(f"{web.url()}/models".removeprefix("http:"), scheme="http")
+    assert metadata.model_id == f"{web.url()}/models"

@@ -3,12 +3,17 @@ from __future__ import annotations
 import pytest
 
 from inference_models.entities import BackendType, Quantization
-from inference_models.providers._hub_files import HubFile, recognise
+from inference_models.providers._hub import HubFile
+from inference_models.providers.huggingface import find_packages, skipped_files
 from providers.hub_server import git_id
 
 
+def files(*paths):
+    return {path: HubFile(path, 1, "0" * 64, None) for path in paths}
+
+
 def recognised(*paths, dtypes=None):
-    return recognise([HubFile(path, 1, "0" * 64, None) for path in paths], dtypes or {})
+    return find_packages(files(*paths), dtypes or {})
 
 
 def test_a_git_object_id_vouches_for_the_content():
@@ -21,7 +26,7 @@ def test_a_git_object_id_vouches_for_the_content():
 
 def test_external_data_comes_beside_its_graph_and_shards_with_their_index():
     shards = ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors", "model.safetensors.index.json"]
-    found = recognised(
+    paths = files(
         "onnx/model.onnx",
         "onnx/model.onnx_data",
         "onnx/model.onnx_data_1",
@@ -33,13 +38,13 @@ def test_external_data_comes_beside_its_graph_and_shards_with_their_index():
         "model.fp16.safetensors",
         *shards,
     )
-    assert {package.package_id: list(package.files) for package in found.packages} == {
+    assert {package.package_id: list(package.files) for package in find_packages(paths, {})} == {
         "onnxfp32": ["weights.onnx", "model.onnx_data", "model.onnx_data_1"],
         "onnxfp16": ["weights.onnx", "model_fp16.onnx.data"],
         "safetensors": shards,
         "safetensorsfp16": ["model.fp16.safetensors"],
     }
-    assert [(item.package_id, item.reason) for item in found.skipped] == [
+    assert [(item.package_id, item.reason) for item in skipped_files(paths)] == [
         ("onnx/decoder_model.onnx", "one graph of a model of several; no program here runs them")
     ]
 
@@ -52,7 +57,7 @@ def test_graphs_with_like_names_get_ids_of_their_own():
         "onnx/model_fp32.onnx",
         "onnx/model_q4f16.onnx",
     ]
-    ids = {package.files["weights.onnx"].path: package.package_id for package in recognised(*paths).packages}
+    ids = {package.files["weights.onnx"].path: package.package_id for package in recognised(*paths)}
     assert set(ids) == set(paths)
     assert len({package_id.lower() for package_id in ids.values()}) == 5
     assert all(package_id.isalnum() for package_id in ids.values())
@@ -71,22 +76,21 @@ def test_graphs_with_like_names_get_ids_of_their_own():
     ],
 )
 def test_the_only_graph_of_a_repository_may_have_any_name(path, package_id, quantization):
-    (package,) = recognised(path).packages
+    (package,) = recognised(path)
     assert (package.package_id, package.quantization, package.backend) == (package_id, quantization, BackendType.ONNX)
 
 
 def test_a_graph_in_another_folder_is_not_the_model():
-    assert recognised("demo/model.onnx").packages == []
+    assert recognised("demo/model.onnx") == []
 
 
 def test_the_number_format_of_safetensors_is_that_of_most_parameters():
-    (package,) = recognised("model.safetensors", dtypes={"F32": 5, "BF16": 900}).packages
+    (package,) = recognised("model.safetensors", dtypes={"F32": 5, "BF16": 900})
     assert (package.quantization, package.backend) == (Quantization.BF16, BackendType.HF)
-    (package,) = recognised("model.safetensors").packages
+    (package,) = recognised("model.safetensors")
     assert package.quantization is Quantization.UNKNOWN
 
 
 @pytest.mark.parametrize("path", ["pytorch_model.bin", "best.pt", "a/b.pth", "c.ckpt", "d.pkl"])
 def test_pickles_are_named_and_left_out(path):
-    found = recognised("model.safetensors", path)
-    assert [item.package_id for item in found.skipped] == [path]
+    assert [item.package_id for item in skipped_files(files("model.safetensors", path))] == [path]

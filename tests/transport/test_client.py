@@ -18,8 +18,8 @@ from inference_models.errors import (
     RangeRequestNotSupportedError,
     RetryError,
 )
-from inference_models.transport.body import ByteRange, ranged_part
 from inference_models.transport.client import HttpClient, HttpLimits
+from inference_models.transport.stream import ByteRange, ranged_part
 from scripted_server import answer, file_with_ranges, scripted, wait_until
 
 CONTENT = random.Random(7).randbytes(300_000)

@@ -16,8 +16,8 @@ import pytest
 
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError, InvalidEnvVariable, ModelRetrievalError
+from inference_models.transport.answers import failure
 from inference_models.transport.client import HttpClient
-from inference_models.transport.errors import failure
 from scripted_server import answer, scripted
 
 

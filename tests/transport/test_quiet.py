@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from inference_models.text import scrub, shown_url
 from inference_models.transport.client import HttpClient
-from inference_models.transport.quiet import scrub, shown_url
 from scripted_server import answer, scripted
 
 SCRIPTS = {

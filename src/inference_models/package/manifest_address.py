@@ -11,7 +11,7 @@ from inference_models.config import manifest_hosts
 from inference_models.errors import InvalidParameterError, ModelRetrievalError
 from inference_models.files.names import check_model_id
 from inference_models.package.manifest import FILE_NAME
-from inference_models.transport.quiet import shown_url
+from inference_models.text import shown_url
 
 if TYPE_CHECKING:
     from inference_models.package.manifest import AnnouncedFile

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
+from inference_models.config import network_forbidden_by
 from inference_models.entities import InlineFileSpecs, ModelMetadata
 from inference_models.errors import ModelRetrievalError, nearest_hint
 
@@ -219,8 +220,8 @@ class _HandlerProvider:
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
         """The bytes of a file from the web server its URL names, without any header of the caller."""
+        from inference_models.text import shown_url  # noqa: PLC0415
         from inference_models.transport.client import HttpClient  # noqa: PLC0415 - the network is loaded when it is used
-        from inference_models.transport.quiet import shown_url  # noqa: PLC0415
 
         url = file.download_url
         if not url.lower().startswith(("http://", "https://")):
@@ -242,6 +243,25 @@ class _HandlerProvider:
             client, self._client = self._client, None
         if client is not None:
             client.close()
+
+
+def refuse_when_offline(sentence: str) -> None:
+    """Return when the network may be used.
+
+    Args:
+        sentence: Who wants what, without a full stop.
+
+    Raises:
+        ModelRetrievalError: names the variable that forbids it.
+    """
+    forbidden = network_forbidden_by()
+    if forbidden is not None:
+        raise ModelRetrievalError(
+            f"{sentence}, and the network is forbidden.",
+            needs="network access, or a model that is in the cache",
+            found=f"{forbidden} is set",
+            fix=f"unset {forbidden} and load the model once",
+        )
 
 
 def with_model_config(model: ModelMetadata) -> ModelMetadata:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from inference_models.config import network_forbidden_by
 from inference_models.errors import (
     BaseInferenceModelsError,
     ForbiddenModelAccessError,
@@ -24,7 +23,8 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
     nearest_hint,
 )
-from inference_models.transport.quiet import scrub
+from inference_models.providers import refuse_when_offline
+from inference_models.text import scrub
 from inference_models.transport.stream import FileStream
 
 if TYPE_CHECKING:
@@ -177,14 +177,7 @@ class FsspecStorage:
         self._opened.clear()
 
     def _filesystem(self, url: str) -> Any:
-        forbidden = network_forbidden_by()
-        if forbidden is not None:
-            raise ModelRetrievalError(
-                f"{url} is asked for, and the network is forbidden.",
-                needs="network access, or a model that is in the cache",
-                found=f"{forbidden} is set",
-                fix=f"unset {forbidden} and load the model once",
-            )
+        refuse_when_offline(f"{url} is asked for")
         place = "/".join(url.split("/")[:3])
         if place not in self._opened:
             self._opened[place] = _asked(partial(_new_filesystem, url), url)

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from inference_models.errors import ModelRetrievalError
 from inference_models.package.text_files import json_path
-from inference_models.text import JsonRefusedError, shown, tolerant_object
-from inference_models.transport.quiet import scrub
+from inference_models.text import JsonRefusedError, scrub, shown, tolerant_object
 
 if TYPE_CHECKING:
     from pydantic import ValidationError

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,6 +20,7 @@ from inference_models.entities import (
     InlineFileSpecs,
     ModelMetadata,
     ModelPackageMetadata,
+    Quantization,
     SkippedPackage,
 )
 from inference_models.errors import (
@@ -26,6 +28,7 @@ from inference_models.errors import (
     CorruptedModelPackageError,
     FileHashSumMissmatch,
     ForbiddenModelAccessError,
+    InvalidParameterError,
     ModelImplementationNotFoundError,
     ModelRetrievalError,
     UnauthorizedModelAccessError,
@@ -35,49 +38,61 @@ from inference_models.files.names import check_model_id
 from inference_models.package import class_names, inference_config
 from inference_models.package.hf_config import CONFIG, PREPROCESSOR_CONFIG, inference_config_of, parse_hub_config
 from inference_models.package.text_files import decode_text
-from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
-from inference_models.providers._hub_api import Hub, HubId, parse_hub_id, refuse_when_offline
-from inference_models.providers._hub_files import HubFile, recognise
+from inference_models.providers import (
+    NO_OPTIONS,
+    DescribeOptions,
+    ProviderRecord,
+    refuse_when_offline,
+    with_model_config,
+)
+from inference_models.text import HIDDEN, scrub, shown_url
 from inference_models.transport.limits import call_with_retries
-from inference_models.transport.quiet import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-    from inference_models.entities import ArtefactSpecs
     from inference_models.package.hf_config import HubConfig
-    from inference_models.providers._hub_files import HubPackage
+    from inference_models.providers._hub import Hub, HubFile, Repository
     from inference_models.transport.stream import FileStream
 
 T = TypeVar("T")
 PREFIX = "huggingface:"
-_CARDS = (".gitattributes", "README.md")
-_COMMIT = re.compile(r"[0-9a-f]{40}")
+DEFAULT_REVISION = "main"
+WEIGHTS = "weights.onnx"
 MAX_SMALL_FILE = 32 << 20
 """Bytes. Files above 10 MB lie in the large file storage of the Hub, which states their SHA-256."""
-
-
-@dataclass(frozen=True)
-class _Repository:
-    """One commit of a repository."""
-
-    name: str
-    commit: str
-    files: Mapping[str, HubFile]
-    gated: bool
-    license: str | None
-    dtypes: Mapping[str, int]
+_KEY_VARIABLES = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
+_ID = re.compile(rf"(?P<repository>{_NAME}/{_NAME})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._/-]{{0,199}}))?")
+_TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{8,}")
+_SIGNED = re.compile(r"\?(?!\.\.\.$).*", re.DOTALL)
+_MAX_SHOWN_ID = 200
+_CARDS = (".gitattributes", "README.md")
+_ONNX_FOLDERS = ("", "onnx")
+_VARIANTS = {
+    "": Quantization.FP32,
+    "bf16": Quantization.BF16,
+    "fp16": Quantization.FP16,
+    "fp32": Quantization.FP32,
+    "int8": Quantization.INT8,
+    "quantized": Quantization.INT8,
+    "uint8": Quantization.INT8,
+}
+"""End of a file name after `model_`, as optimum and transformers.js name their exports; others are mixtures."""
+_DTYPES = {"BF16": Quantization.BF16, "F16": Quantization.FP16, "F32": Quantization.FP32, "I8": Quantization.INT8}
+_PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
+_SHARD = re.compile(r"^(?P<stem>.+)-\d{5}-of-\d{5}\.safetensors$")
 
 
 class HuggingFaceProvider:
-    """Repositories as models. Their commit is fixed when they are described; the Hub library's cache is not used."""
+    """Repositories as models. Their commit is fixed when they are described."""
 
     def __init__(self) -> None:
         from inference_models.transport.client import HttpClient  # noqa: PLC0415 - not loaded for the record alone
 
-        self._hub: Hub | None = None
         self._client = HttpClient()
+        self._hub: Hub | None = None
         self._gated: set[str] = set()
         self._contents: dict[str, bytes] = {}
         """Small files of this load, by URL."""
@@ -92,14 +107,12 @@ class HuggingFaceProvider:
             ModelRetrievalError: the repository holds no model, or the network is forbidden.
             CorruptedModelPackageError: its configuration contradicts itself.
             ModelImplementationNotFoundError: it asks for pre-processing we do not do.
-            MissingDependencyError: `huggingface_hub` is not installed.
         """
         model_id = model_id.removeprefix(PREFIX)
-        wanted = parse_hub_id(model_id)
+        name, revision = parse_hub_id(model_id)
         check_model_id(model_id)
-        refuse_when_offline(wanted)
-        hub = self._opened(options.api_key)
-        repository = _repository(hub.repository(wanted), wanted)
+        refuse_when_offline(f"'{name}' is asked for on the Hugging Face Hub")
+        repository = self._opened(options.api_key).repository(name, revision)
         if repository.gated:
             self._gated.add(repository.name)
         return self._described(model_id, repository)
@@ -119,15 +132,17 @@ class HuggingFaceProvider:
         return self.open(file).chunks
 
     def close(self) -> None:
-        """Close the connections for files."""
+        """Close the connections."""
         self._client.close()
 
-    def _opened(self, api_key: str | None) -> Hub:
+    def _opened(self, api_key: str | None = None) -> Hub:
+        from inference_models.providers._hub import Hub  # noqa: PLC0415 - loads the HTTP library
+
         if self._hub is None or (api_key is not None and api_key != self._hub.token):
-            self._hub = Hub(api_key)
+            self._hub = Hub(self._client, api_key)
         return self._hub
 
-    def _described(self, model_id: str, repository: _Repository) -> ModelMetadata:
+    def _described(self, model_id: str, repository: Repository) -> ModelMetadata:
         if CONFIG not in repository.files:
             self._check_access(repository)
             raise ModelRetrievalError(
@@ -137,50 +152,54 @@ class HuggingFaceProvider:
                 fix="download its weights, and load the file with labels= and model_type=",
             )
         config = parse_hub_config(self._text(repository, CONFIG))
-        found = recognise(repository.files.values(), repository.dtypes)
-        packages, skipped = [], list(found.skipped)
+        packages, skipped = [], skipped_files(repository.files)
         reasons: list[BaseInferenceModelsError] = []
-        for package in found.packages:
+        for found in find_packages(repository.files, repository.dtypes):
             try:
-                packages.append(self._package(package, config, repository))
+                packages.append(self._package(found, config, repository))
             except (ModelImplementationNotFoundError, CorruptedModelPackageError, UntrustedFileError) as exc:
                 reasons.append(exc)
-                skipped.append(SkippedPackage(package.package_id, " ".join(str(exc).split("\n")[:2])))
+                skipped.append(SkippedPackage(found.package_id, " ".join(str(exc).split("\n")[:2])))
         if not packages:
-            raise _nothing(repository, reasons)
-        metadata = ModelMetadata(
-            model_id=model_id,
-            model_architecture=config.architecture,
-            model_variant=config.model_type,
-            task_type=config.task_type,
-            license=repository.license,
-            source=f"{PREFIX}{repository.name} at commit {repository.commit[:12]}",
-            model_packages=packages,
-            skipped_packages=tuple(skipped),
+            raise reasons[0] if reasons else _no_weights(repository)
+        return with_model_config(
+            ModelMetadata(
+                model_id=model_id,
+                model_architecture=config.architecture,
+                model_variant=config.model_type,
+                task_type=config.task_type,
+                license=repository.license,
+                source=f"{PREFIX}{repository.name} at commit {repository.commit[:12]}",
+                model_packages=packages,
+                skipped_packages=tuple(skipped),
+            )
         )
-        return with_model_config(metadata)
 
-    def _package(self, package: HubPackage, config: HubConfig, repository: _Repository) -> ModelPackageMetadata:
-        downloads = [self._download(handle, file, repository) for handle, file in package.files.items()]
-        is_onnx = package.backend is BackendType.ONNX
-        texts = _package_texts(config, self._preparation(config, repository) if is_onnx else None)
-        if not is_onnx:
+    def _package(self, found: HubPackage, config: HubConfig, repository: Repository) -> ModelPackageMetadata:
+        texts = {}
+        if config.class_names is not None:
+            texts[class_names.FILE_NAME] = "\n".join(config.class_names) + "\n"
+        if found.backend is not BackendType.ONNX:
             originals = [path for path in (CONFIG, PREPROCESSOR_CONFIG) if path in repository.files]
             texts |= {path: self._text(repository, path) for path in originals}
+        elif config.classifies:
+            prepared = self._preparation(config, repository)
+            texts[inference_config.FILE_NAME] = json.dumps(prepared, indent=2) + "\n"
         return ModelPackageMetadata(
-            package_id=package.package_id,
-            backend=package.backend,
-            quantization=package.quantization,
-            package_artefacts=[*downloads, *(InlineFileSpecs(name, texts[name]) for name in sorted(texts))],
+            package_id=found.package_id,
+            backend=found.backend,
+            quantization=found.quantization,
+            package_artefacts=[
+                *(self._download(handle, file, repository) for handle, file in found.files.items()),
+                *(InlineFileSpecs(name, texts[name]) for name in sorted(texts)),
+            ],
             # The caller named the repository, and neither format can hold code.
             trusted_source=True,
             cache_model_id=f"{repository.name}@{repository.commit}",
         )
 
-    def _preparation(self, config: HubConfig, repository: _Repository) -> dict[str, Any] | None:
-        """The content of `inference_config.json`; None for what is no classifier."""
-        if not config.classifies:
-            return None
+    def _preparation(self, config: HubConfig, repository: Repository) -> dict[str, Any]:
+        """The content of `inference_config.json` of a classifier."""
         if PREPROCESSOR_CONFIG not in repository.files:
             raise CorruptedModelPackageError(
                 f"'{repository.name}' does not say how images are prepared.",
@@ -189,14 +208,15 @@ class HuggingFaceProvider:
             )
         return inference_config_of(config, self._text(repository, PREPROCESSOR_CONFIG))
 
-    def _download(self, handle: str, file: HubFile, repository: _Repository) -> ArtefactSpecs:
+    def _download(self, handle: str, file: HubFile, repository: Repository) -> FileDownloadSpecs:
         digest = file.sha256 or hashlib.sha256(self._small_file(repository, file)).hexdigest()
-        return FileDownloadSpecs(self._url(repository, file.path), handle, sha256_hash=digest, size=file.size)
+        url = self._opened().file_url(repository, file.path)
+        return FileDownloadSpecs(url, handle, sha256_hash=digest, size=file.size)
 
-    def _text(self, repository: _Repository, path: str) -> str:
+    def _text(self, repository: Repository, path: str) -> str:
         return decode_text(self._small_file(repository, repository.files[path]), where=path)
 
-    def _small_file(self, repository: _Repository, file: HubFile) -> bytes:
+    def _small_file(self, repository: Repository, file: HubFile) -> bytes:
         """The content of a file that has no SHA-256 yet, or of any small one, as the commit has it."""
         if file.size > MAX_SMALL_FILE:
             raise UntrustedFileError(
@@ -204,7 +224,7 @@ class HuggingFaceProvider:
                 needs=f"a sha256 in the answer of the Hub, or at most {MAX_SMALL_FILE} bytes",
                 found=f"{file.size} bytes without one",
             )
-        url = self._url(repository, file.path)
+        url = self._opened().file_url(repository, file.path)
         if url not in self._contents:
             get = partial(self._client.get, max_bytes=file.size)
             answer = call_with_retries(lambda: self._ask(url, get))
@@ -213,7 +233,7 @@ class HuggingFaceProvider:
 
     def _ask(self, url: str, ask: Callable[[str, dict[str, str]], T]) -> T:
         """What `ask(url, headers)` gives, with our token, and with words for a refusal."""
-        hub = self._opened(None)
+        hub = self._opened()
         if not url.startswith(f"{hub.endpoint}/"):
             raise ModelRetrievalError(
                 "the file is not on the Hub that is configured.",
@@ -221,32 +241,139 @@ class HuggingFaceProvider:
                 found=shown_url(url),
                 fix="set HF_ENDPOINT as it was when the model was described",
             )
-        headers = {} if hub.token is None else {"Authorization": f"Bearer {hub.token}"}
         try:
-            return ask(url, headers)
+            return ask(url, hub.headers)
         except (UnauthorizedModelAccessError, ForbiddenModelAccessError) as exc:
             repository = url.removeprefix(f"{hub.endpoint}/").partition("/resolve/")[0]
             if repository in self._gated:
                 raise hub.explain_refusal(repository) from exc
             raise
 
-    def _check_access(self, repository: _Repository) -> None:
+    def _check_access(self, repository: Repository) -> None:
         """Return when we are given the files of a repository, which one byte of one of them tells."""
         if not repository.gated:
             return
-        hub = self._opened(None)
+        hub = self._opened()
         # A model card may be shown to everybody.
         path = min(repository.files, key=lambda path: (path in _CARDS, path), default=None)
         if hub.token is None or path is None:
             raise hub.explain_refusal(repository.name)
-        for _ in self.open(FileDownloadSpecs(self._url(repository, path), path), stop=1).chunks:
+        for _ in self.open(FileDownloadSpecs(hub.file_url(repository, path), path), stop=1).chunks:
             pass
 
-    def _url(self, repository: _Repository, path: str) -> str:
-        return self._opened(None).file_url(repository.name, repository.commit, path)
+
+def parse_hub_id(text: str) -> tuple[str, str]:
+    """Repository and revision of `owner/name` or `owner/name@revision`.
+
+    Raises:
+        InvalidParameterError: it is something else.
+    """
+    match = _ID.fullmatch(text)
+    if match is None or ".." in text or "--" in match["repository"] or HIDDEN in _shown_id(text):
+        raise InvalidParameterError(
+            "the id cannot be one of the Hugging Face Hub.",
+            needs="owner/name or owner/name@revision",
+            found=_shown_id(text),
+        )
+    return match["repository"], match["revision"] or DEFAULT_REVISION
 
 
-def _verified(repository: _Repository, file: HubFile, content: bytes) -> bytes:
+def _shown_id(text: str) -> str:
+    """An id as it may be shown: people paste addresses, with what signs them."""
+    tokens = [os.environ.get(name, "").strip() for name in _KEY_VARIABLES]
+    return ascii(_SIGNED.sub("?...", _TOKEN.sub(HIDDEN, scrub(text, tokens)))[:_MAX_SHOWN_ID])
+
+
+@dataclass(frozen=True)
+class HubPackage:
+    """Files that can be run together."""
+
+    package_id: str
+    backend: BackendType
+    quantization: Quantization
+    files: Mapping[str, HubFile]
+    """By the name they get in the package folder."""
+
+
+def find_packages(files: Mapping[str, HubFile], dtypes: Mapping[str, int]) -> list[HubPackage]:
+    """ONNX exports and safetensors, each with the files it needs and an id that differs on every file system.
+
+    Args:
+        files: of the repository, by path.
+        dtypes: number of parameters per safetensors dtype, as the Hub counts them.
+    """
+    packages: dict[str, HubPackage] = {}
+    for package in [*_onnx_packages(files), *_safetensors_packages(files, dtypes)]:
+        name = package.package_id
+        if name.lower() in packages:
+            path = next(iter(package.files.values())).path
+            name += hashlib.sha256(path.encode()).hexdigest()[:8]
+        packages[name.lower()] = replace(package, package_id=name)
+    return list(packages.values())
+
+
+def skipped_files(files: Mapping[str, HubFile]) -> list[SkippedPackage]:
+    """Weights that are left out, each with the reason."""
+    whole = _whole_graphs(files)
+    parts = [path for path in sorted(files) if path.endswith(".onnx") and path not in whole]
+    reason = "one graph of a model of several; no program here runs them"
+    pickle = "a pickle, which can run code when it is opened; it is never opened"
+    return [
+        *(SkippedPackage(path, reason) for path in parts),
+        *(SkippedPackage(path, pickle) for path in sorted(files) if path.endswith(_PICKLES)),
+    ]
+
+
+def _whole_graphs(files: Mapping[str, HubFile]) -> list[str]:
+    graphs = [path for path in sorted(files) if path.endswith(".onnx")]
+    whole = []
+    for path in graphs:
+        folder, _, name = path.rpartition("/")
+        named_so = name == "model.onnx" or name.startswith("model_")
+        if folder in _ONNX_FOLDERS and (named_so or len(graphs) == 1):
+            whole.append(path)
+    return whole
+
+
+def _onnx_packages(files: Mapping[str, HubFile]) -> Iterator[HubPackage]:
+    for path in _whole_graphs(files):
+        stem = path.rpartition("/")[2].removesuffix(".onnx")
+        named, _, variant = stem.partition("_") if stem.startswith("model") else stem.rpartition("_")
+        # The graph itself names these files, so they keep their names beside it.
+        beside = [other for other in sorted(files) if other.startswith((f"{path}_data", f"{path}.data"))]
+        yield HubPackage(
+            package_id="onnx" + _plain(variant or "fp32" if named == "model" else stem),
+            backend=BackendType.ONNX,
+            quantization=_VARIANTS.get(variant if named else "unknown", Quantization.UNKNOWN),
+            files={WEIGHTS: files[path], **{other.rpartition("/")[2]: files[other] for other in beside}},
+        )
+
+
+def _safetensors_packages(files: Mapping[str, HubFile], dtypes: Mapping[str, int]) -> Iterator[HubPackage]:
+    sets: dict[str, dict[str, HubFile]] = {}
+    for path in sorted(files):
+        if "/" in path or not path.endswith((".safetensors", ".safetensors.index.json")):
+            continue
+        shard = _SHARD.match(path)
+        stem = shard["stem"] if shard else path.removesuffix(".index.json").removesuffix(".safetensors")
+        if stem.startswith("model"):
+            sets.setdefault(stem, {})[path] = files[path]
+    most = max(dtypes, key=lambda name: dtypes[name], default="")
+    for stem, parts in sets.items():
+        yield HubPackage(
+            package_id="safetensors" + _plain(stem.removeprefix("model")),
+            backend=BackendType.HF,
+            # The Hub counts the parameters of the main file only.
+            quantization=_DTYPES.get(most, Quantization.UNKNOWN) if stem == "model" else Quantization.UNKNOWN,
+            files=parts,
+        )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", name)[:64]
+
+
+def _verified(repository: Repository, file: HubFile, content: bytes) -> bytes:
     digest = hashlib.sha256(content).hexdigest()
     if digest == file.sha256 or (file.sha256 is None and file.holds(content)):
         return content
@@ -257,43 +384,7 @@ def _verified(repository: _Repository, file: HubFile, content: bytes) -> bytes:
     )
 
 
-def _repository(info: Any, wanted: HubId) -> _Repository:
-    files = {}
-    for sibling in info.siblings or ():
-        large = sibling.lfs
-        size = large.size if large is not None else sibling.size
-        if size is not None:
-            sha256 = large.sha256 if large is not None else None
-            files[sibling.rfilename] = HubFile(sibling.rfilename, size, sha256, sibling.blob_id)
-    if not _COMMIT.fullmatch(info.sha or ""):
-        raise ModelRetrievalError(
-            f"the Hub does not say which commit '{wanted.repository}' is at.",
-            needs="40 hexadecimal digits",
-            found=ascii(info.sha)[:80],
-        )
-    return _Repository(
-        name=wanted.repository,
-        commit=info.sha,
-        files=files,
-        gated=bool(info.gated),
-        license=next((tag.partition(":")[2] for tag in info.tags or () if tag.startswith("license:")), None),
-        dtypes=dict(info.safetensors.parameters) if info.safetensors else {},
-    )
-
-
-def _package_texts(config: HubConfig, prepared: dict[str, Any] | None) -> dict[str, str]:
-    """The files that make the stored folder a package the `local` provider can load too."""
-    texts = {}
-    if config.class_names is not None:
-        texts[class_names.FILE_NAME] = "\n".join(config.class_names) + "\n"
-    if prepared is not None:
-        texts[inference_config.FILE_NAME] = json.dumps(prepared, indent=2) + "\n"
-    return texts
-
-
-def _nothing(repository: _Repository, reasons: list[BaseInferenceModelsError]) -> BaseInferenceModelsError:
-    if reasons:
-        return reasons[0]
+def _no_weights(repository: Repository) -> ModelRetrievalError:
     return ModelRetrievalError(
         f"'{repository.name}' holds no weights that can be run.",
         needs="an ONNX export (onnx/model.onnx) or safetensors",
@@ -308,6 +399,4 @@ def _listed(files: Mapping[str, HubFile]) -> str:
     return (", ".join(names[:8]) + more) or "no files"
 
 
-RECORD = ProviderRecord(
-    open=HuggingFaceProvider, key_variables=("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"), host_variables=("HF_ENDPOINT",)
-)
+RECORD = ProviderRecord(open=HuggingFaceProvider, key_variables=_KEY_VARIABLES, host_variables=("HF_ENDPOINT",))

@@ -23,8 +23,8 @@ from inference_models.files.names import check_model_id
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
 from inference_models.providers._gateway import plain_address, through_gateway
 from inference_models.providers._wire import MAX_PACKAGES, Page, parse_page
+from inference_models.text import shown_url
 from inference_models.transport.limits import RetryRules, call_with_retries
-from inference_models.transport.quiet import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

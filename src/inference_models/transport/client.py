@@ -27,12 +27,23 @@ from inference_models.errors import (
     RangeRequestNotSupportedError,
     RetryError,
 )
+from inference_models.text import scrub, shown_url
 from inference_models.transport import redirects
-from inference_models.transport.body import Body, ByteRange, Part, decoded, is_encoded, ranged_part, whole_part
-from inference_models.transport.errors import FOREIGN, MAX_ERROR_BODY, HttpAnswer, error_for, failure, shown_cause
+from inference_models.transport.answers import (
+    FOREIGN,
+    MAX_ERROR_BODY,
+    Body,
+    HttpAnswer,
+    decoded,
+    error_for,
+    failure,
+    install_log_filter,
+    is_encoded,
+    shown_cause,
+    silent_libraries,
+)
 from inference_models.transport.limits import DeadlineExceededError, run_within
-from inference_models.transport.quiet import install_log_filter, scrub, shown_url, silent_libraries
-from inference_models.transport.stream import FileStream
+from inference_models.transport.stream import ByteRange, FileStream, Part, ranged_part, whole_part
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
@@ -106,6 +117,7 @@ class HttpClient:
         *,
         max_bytes: int = MAX_ANSWER,
         retried: frozenset[int] | None = None,
+        given: frozenset[int] = frozenset(),
         within: float | None = None,
     ) -> HttpAnswer:
         """The complete answer to one question; nothing is asked twice.
@@ -115,6 +127,7 @@ class HttpClient:
             headers: Sent to the origin of `url` only.
             max_bytes: A longer answer is refused.
             retried: Statuses that may pass; None: those of `IDEMPOTENT_API_REQUEST_CODES_TO_RETRY`.
+            given: Statuses of refusals that are no error: the caller looks at the answer.
             within: Seconds this question may take at most, where that is less than the limit of the client.
 
         Raises:
@@ -125,7 +138,7 @@ class HttpClient:
 
         def finish(exchange: _Exchange) -> HttpAnswer:
             answer = _read_answer(exchange, max_bytes)
-            if answer.status >= 300:
+            if answer.status >= 300 and answer.status not in given:
                 raise error_for(answer, retried=transient, secrets=exchange.secrets)
             return answer
 

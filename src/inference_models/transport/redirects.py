@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from inference_models.errors import ModelRetrievalError
-from inference_models.transport.quiet import scrub, shown_url
+from inference_models.text import scrub, shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

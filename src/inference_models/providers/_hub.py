@@ -1,0 +1,238 @@
+"""Asks the Hugging Face Hub about a repository: which commit it is at, and what its files are."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import quote
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from inference_models.config import hub_endpoint
+from inference_models.errors import (
+    BaseInferenceModelsError,
+    ForbiddenModelAccessError,
+    InvalidParameterError,
+    ModelNotFoundError,
+    ModelRetrievalError,
+    nearest_hint,
+)
+from inference_models.text import shown_url
+from inference_models.transport.answers import HttpAnswer, error_for
+from inference_models.transport.limits import call_with_retries
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from inference_models.transport.client import HttpClient
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_NOT_FOUND_OR_HIDDEN = frozenset({401, 403, 404})
+_TRANSIENT = frozenset({408, 429, 500, 502, 503, 504})
+_MAX_NAMES = 200
+"""Repositories of an owner that are compared with a name that does not exist."""
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class HubFile:
+    """One file of a repository at a commit."""
+
+    path: str
+    size: int
+    sha256: str | None
+    """Of files the Hub keeps in its large file storage; None for small ones."""
+    blob_id: str | None
+    """Git object id (SHA-1) of a small file."""
+
+    def holds(self, content: bytes) -> bool:
+        """Whether `content` is what git says this file is."""
+        git_object = hashlib.sha1(b"blob %d\0" % len(content), usedforsecurity=False)
+        git_object.update(content)
+        return git_object.hexdigest() == self.blob_id
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One commit of a repository."""
+
+    name: str
+    """`owner/name`."""
+    commit: str
+    files: Mapping[str, HubFile]
+    gated: bool
+    license: str | None
+    dtypes: Mapping[str, int]
+    """Number of parameters per safetensors dtype."""
+
+
+class _LargeFile(BaseModel):
+    sha256: str
+    size: int
+
+
+class _Sibling(BaseModel):
+    rfilename: str
+    size: int | None = None
+    blob_id: str | None = Field(default=None, alias="blobId")
+    lfs: _LargeFile | None = None
+
+
+class _Safetensors(BaseModel):
+    parameters: dict[str, int] = {}
+
+
+class _Info(BaseModel):
+    sha: Any = None
+    gated: bool | str = False
+    tags: list[str] = []
+    siblings: list[_Sibling] = []
+    safetensors: _Safetensors | None = None
+
+
+class _Model(BaseModel):
+    id: str
+
+
+class _Reference(BaseModel):
+    name: str
+
+
+class _References(BaseModel):
+    branches: list[_Reference]
+    tags: list[_Reference]
+
+
+class Hub:
+    """The Hub as one account sees it."""
+
+    def __init__(self, client: HttpClient, api_key: str | None = None) -> None:
+        self._client = client
+        self.endpoint = hub_endpoint()
+        self.token = _checked_token(api_key or _own_token())
+        self.headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
+
+    def file_url(self, repository: Repository, path: str) -> str:
+        """Where a file of a commit is."""
+        return f"{self.endpoint}/{repository.name}/resolve/{repository.commit}/{quote(path)}"
+
+    def repository(self, name: str, revision: str) -> Repository:
+        """What the Hub knows of a repository at a branch, tag or commit, with sizes and hashes of its files.
+
+        Raises:
+            ModelNotFoundError: there is no such repository, or no such revision of it; names the nearest.
+            ForbiddenModelAccessError: this account may not see it.
+            RetryError: the Hub does not answer, or asks to wait.
+            ModelRetrievalError: it refused for another reason.
+        """
+        path = f"/api/models/{name}/revision/{quote(revision, safe='')}?blobs=true"
+        answer = call_with_retries(lambda: self._get(path))
+        if answer.status != 200:
+            raise self._refusal(answer, name, revision)
+        return _repository(self._parsed(answer, _Info, f"the description of '{name}'"), name)
+
+    def explain_refusal(self, repository: str) -> ForbiddenModelAccessError:
+        """Why files of a repository that exists are not handed over."""
+        return ForbiddenModelAccessError(
+            f"'{repository}' is gated: its owner decides who gets the files.",
+            needs="the token of an account that was given access",
+            found="no token" if self.token is None else "a token whose account was not",
+            fix=f"ask for access at {shown_url(self.endpoint)}/{repository}, then set HF_TOKEN to its token",
+        )
+
+    def _get(self, path: str) -> HttpAnswer:
+        return self._client.get(self.endpoint + path, self.headers, retried=_TRANSIENT, given=_NOT_FOUND_OR_HIDDEN)
+
+    def _parsed(self, answer: HttpAnswer, kind: type[T], needs: str) -> T:
+        try:
+            return TypeAdapter(kind).validate_json(answer.body)
+        except ValidationError as exc:
+            found = exc.errors(include_url=False, include_context=False, include_input=False)[0]["msg"]
+        raise ModelRetrievalError(
+            f"{shown_url(self.endpoint)} did not answer like the Hugging Face Hub.",
+            needs=needs,
+            found=found,
+            fix="check HF_ENDPOINT",
+        )
+
+    def _refusal(self, answer: HttpAnswer, name: str, revision: str) -> BaseInferenceModelsError:
+        code = answer.headers.get("x-error-code", "")
+        # Without rights, a repository that is hidden looks like one that does not exist.
+        unseen = answer.status == 401 and "invalid credentials" not in answer.headers.get("x-error-message", "").lower()
+        if code == "GatedRepo":
+            return self.explain_refusal(name)
+        if code == "RevisionNotFound":
+            hint = self._hint(revision, f"/api/models/{name}/refs", _References)
+            return ModelNotFoundError(f"'{name}' has no revision '{revision}'{hint}.")
+        if code == "RepoNotFound" or unseen:
+            owner = name.partition("/")[0]
+            hint = self._hint(name, f"/api/models?author={owner}&limit={_MAX_NAMES}", list[_Model])
+            who = "without a token" if self.token is None else "with this token"
+            return ModelNotFoundError(
+                f"there is no repository '{name}' that can be seen {who}{hint}.",
+                fix="check the name; for a private repository set HF_TOKEN to a token that may read it",
+            )
+        return error_for(answer, retried=_TRANSIENT, secrets=tuple(self.headers.values()))
+
+    def _hint(self, wanted: str, path: str, kind: type[_References | list[_Model]]) -> str:
+        """The nearest of the listed names; nothing when the Hub does not answer, which is no reason to fail."""
+        with suppress(BaseInferenceModelsError):
+            listed = self._parsed(self._get(path), kind, "a list")
+            if isinstance(listed, _References):
+                names = [reference.name for reference in (*listed.branches, *listed.tags)]
+            else:
+                names = [model.id for model in listed]
+            return f"; {nearest_hint(wanted, names)}" if names else ""
+        return ""
+
+
+def _repository(info: _Info, name: str) -> Repository:
+    if not isinstance(info.sha, str) or not _COMMIT.fullmatch(info.sha):
+        raise ModelRetrievalError(
+            f"the Hub does not say which commit '{name}' is at.",
+            needs="40 hexadecimal digits",
+            found=ascii(info.sha)[:80],
+        )
+    files = {}
+    for item in info.siblings:
+        size = item.lfs.size if item.lfs is not None else item.size
+        if size is not None:
+            sha256 = item.lfs.sha256 if item.lfs is not None else None
+            files[item.rfilename] = HubFile(item.rfilename, size, sha256, item.blob_id)
+    return Repository(
+        name=name,
+        commit=info.sha,
+        files=files,
+        gated=bool(info.gated),
+        license=next((tag.partition(":")[2] for tag in info.tags if tag.startswith("license:")), None),
+        dtypes=info.safetensors.parameters if info.safetensors is not None else {},
+    )
+
+
+def _own_token() -> str | None:
+    """The token of the environment, else the one that `hf auth login` saved, else None."""
+    for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
+        if token := os.environ.get(name, "").strip():
+            return token
+    caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    home = os.environ.get("HF_HOME") or f"{caches}/huggingface"
+    with suppress(OSError, RuntimeError, UnicodeDecodeError):
+        return Path(os.environ.get("HF_TOKEN_PATH") or f"{home}/token").expanduser().read_text("utf-8").strip() or None
+    return None
+
+
+def _checked_token(token: str | None) -> str | None:
+    """`token`, which is sent as a header. Other characters would fail there, as the fault of the server."""
+    if token is None or (token.isascii() and token.isprintable() and " " not in token):
+        return token
+    raise InvalidParameterError(
+        "the token for the Hugging Face Hub cannot be sent.",
+        needs="printable ASCII characters without spaces",
+        found="others (not shown: it is secret)",
+        fix="copy the token again into HF_TOKEN or api_key",
+    )

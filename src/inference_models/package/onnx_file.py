@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-Buffer: TypeAlias = "bytes | mmap.mmap"
+Buffer: TypeAlias = "bytes | bytearray | mmap.mmap"
 Message: TypeAlias = "dict[str, list[Any]]"
 """The fields of a message that `MESSAGES` names, each with all its values in the order of the file."""
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -132,14 +132,14 @@ def read_onnx_file(path: Path) -> OnnxFile:
     try:
         with path.open("rb") as stream:
             if not stream.read(1):
-                raise _refused(path.name, "an empty file")
+                raise no_graph(path.name, "an empty file")
             stamp = file_stamp(os.fstat(stream.fileno()))
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 file = parse_onnx(data, path)
     except FileNotFoundError as exc:
         raise removed(path.name) from exc
     except OSError as exc:
-        raise _refused(path.name, exc.strerror or type(exc).__name__) from exc
+        raise no_graph(path.name, exc.strerror or type(exc).__name__) from exc
     check_external_data(file)
     return replace(file, stamp=stamp)
 
@@ -159,11 +159,11 @@ def parse_onnx(data: Buffer, path: Path) -> OnnxFile:
     try:
         model = reader.message("Model", 0, len(data))
     except WireError as exc:
-        raise _refused(path.name, str(exc)) from exc
+        raise no_graph(path.name, str(exc)) from exc
     # Readers merge repeated fields: what stands in a second graph is loaded as well.
     graphs: list[Message] = model.get("graph", [])
     if not graphs:
-        raise _refused(path.name, f"no graph before the end at byte {len(data)}")
+        raise no_graph(path.name, f"no graph before the end at byte {len(data)}")
     stored = {
         name
         for graph in graphs
@@ -343,7 +343,8 @@ def _refuse(model: OnnxFile, tensor: ExternalTensor, needs: str, found: str) -> 
     )
 
 
-def _refused(name: str, found: str) -> CorruptedModelPackageError:
+def no_graph(name: str, found: str) -> CorruptedModelPackageError:
+    """What to say of a file that is none."""
     return CorruptedModelPackageError(
         f"{name} is not an ONNX graph.",
         needs="a complete ONNX file",

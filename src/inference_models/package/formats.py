@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 from inference_models.entities import BackendType, PackageSourceType
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from inference_models.entities import ModelPackageMetadata
 
 
@@ -48,16 +46,3 @@ def needs_consent(package: ModelPackageMetadata) -> bool:
     if package.backend is BackendType.TORCH_SCRIPT:
         return not package.trusted_source or package.package_source is PackageSourceType.LOCAL_CACHE
     return package.backend is BackendType.CUSTOM
-
-
-def format_of_file(path: Path) -> BackendType | None:
-    """The format of a bare file by its suffix; None when nothing here opens it."""
-    suffix = path.suffix.lower()
-    return next((kind for kind, form in FORMATS.items() if form.suffix == suffix), None)
-
-
-def bare_files(path: Path, kind: BackendType) -> dict[str, Path]:
-    """The files of a bare model by the handles they have in a package, whether they exist or not."""
-    form = FORMATS[kind]
-    suffixes = [path.suffix, *([form.companion] if form.companion else [])]
-    return {handle: path.with_suffix(suffix) for handle, suffix in zip(form.weights, suffixes, strict=True)}

@@ -245,7 +245,7 @@ class TestWhatIsLoaded:
     def test_the_class_of_a_task_loads_its_models_and_no_others(self, tmp_path: Path) -> None:
         folder = str(package_folder(tmp_path / "p"))
         assert ObjectDetectionModel.from_pretrained(folder).class_names == NAMES
-        with pytest.raises(InvalidParameterError, match="needs ClassificationModel; found: GraphDetector"):
+        with pytest.raises(InvalidParameterError, match="needs ClassificationModel; found: ObjectDetectionModel"):
             ClassificationModel.from_pretrained(folder)
 
     def test_a_code_package_without_a_way_to_make_its_model_is_refused(self, tmp_path: Path) -> None:

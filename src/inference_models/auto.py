@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import inference_models
 from inference_models import config
 from inference_models.backends.environment import probe_environment
+from inference_models.catalogue import open_catalogue
 from inference_models.errors import InvalidParameterError
-from inference_models.loading.address import LOCAL
-from inference_models.loading.attempt import Asked, RememberedUnusableError, load_model
+from inference_models.loading.address import parse_address
+from inference_models.loading.attempt import LoadSteps, load_model
+from inference_models.loading.dependencies import close_models
 from inference_models.loading.open import LoadRequest
-from inference_models.loading.remember import LoadMemory
-from inference_models.loading.resolutions import Resolutions
+from inference_models.loading.remember import RememberedModels
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
 from inference_models.tasks.stages import LoadedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from inference_models.entities import BackendType, Quantization
     from inference_models.negotiate.report import NegotiationReport
-    from inference_models.tasks.any_model import AnyModel
 
 Loaded = TypeVar("Loaded")
 
@@ -46,7 +48,7 @@ class AutoModel:
         *,
         options: LoadOptions | None = None,
         **kwargs: Any,
-    ) -> AnyModel:
+    ) -> Any:
         """The model, on the package and backend that fit this machine best.
 
         Args:
@@ -69,20 +71,18 @@ class AutoModel:
             ModelLoadingError: the package is damaged, contradicts itself, or brings code that was not allowed.
             InvalidParameterError: an argument is unknown or has a value that makes no sense.
         """
-        wishes = _Wishes(
-            package_id=model_package_id,
+        memory = _prepare(
+            options,
+            kwargs,
+            model_package_id=model_package_id,
             backend=backend,
             batch_size=batch_size,
             quantization=quantization,
-            execution_providers=onnx_execution_providers,
+            onnx_execution_providers=onnx_execution_providers,
             device=device,
         )
-        load, memory = _prepared(wishes, options, kwargs)
-        asked = Asked(model_id_or_path, weights_provider, api_key)
-        try:
-            return load_model(asked, load, memory, cls.from_pretrained)
-        except RememberedUnusableError:
-            return load_model(asked, load, replace(memory, enabled=False), cls.from_pretrained)
+        address = parse_address(model_id_or_path, weights_provider, api_key=api_key)
+        return load_model(address, memory, _steps(memory.load.options, cls.from_pretrained), api_key=api_key)
 
     @classmethod
     def from_lock(
@@ -96,7 +96,7 @@ class AutoModel:
         onnx_execution_providers: Sequence[str | tuple[str, dict[str, Any]]] | None = None,
         options: LoadOptions | None = None,
         **kwargs: Any,
-    ) -> AnyModel:
+    ) -> Any:
         """Exactly the model that a lock file pins; nobody is asked when its files are in the cache.
 
         Args:
@@ -125,17 +125,11 @@ class AutoModel:
         return load_locked(lock, lock.find(model_id), load, mirror=mirror, api_key=api_key)
 
     @classmethod
-    def explain(  # noqa: PLR0913 - the same arguments as a load
+    def explain(
         cls,
         model_id_or_path: str | os.PathLike[str],
         weights_provider: str | None = None,
         api_key: str | None = None,
-        model_package_id: str | None = None,
-        backend: str | BackendType | Sequence[str | BackendType] | None = None,
-        batch_size: int | tuple[int, int] | None = None,
-        quantization: str | Quantization | Sequence[str | Quantization] | None = None,
-        onnx_execution_providers: Sequence[str | tuple[str, dict[str, Any]]] | None = None,
-        device: object = None,
         *,
         options: LoadOptions | None = None,
         **kwargs: Any,
@@ -150,14 +144,8 @@ class AutoModel:
             model_id_or_path: As for `from_pretrained`, like all the others.
             weights_provider: The provider to ask.
             api_key: Passed to the provider.
-            model_package_id: Only this package.
-            backend: Only these backends.
-            batch_size: Batches the caller will send.
-            quantization: Only these number formats.
-            onnx_execution_providers: ONNX Runtime execution providers in order.
-            device: "cpu", "cuda", "cuda:1" or a torch device.
             options: The rarer options.
-            **kwargs: Fields of `LoadOptions` by name.
+            **kwargs: Every other argument of `from_pretrained`, by name.
 
         Raises:
             ModelNotFoundError: no provider knows the id.
@@ -166,16 +154,9 @@ class AutoModel:
         """
         from inference_models.reports import explain_model  # noqa: PLC0415 - not needed to load
 
-        wishes = _Wishes(
-            package_id=model_package_id,
-            backend=backend,
-            batch_size=batch_size,
-            quantization=quantization,
-            execution_providers=onnx_execution_providers,
-            device=device,
-        )
-        load, memory = _prepared(wishes, options, kwargs, thorough=True)
-        return explain_model(Asked(model_id_or_path, weights_provider, api_key), load, memory)
+        chosen = {name: kwargs.pop(name) for name in _CHOICES if name in kwargs}
+        memory = _prepare(options, kwargs, explain=True, **chosen)
+        return explain_model(parse_address(model_id_or_path, weights_provider, api_key=api_key), memory, api_key)
 
     @classmethod
     def describe_model(
@@ -252,56 +233,57 @@ class AutoModel:
         render(examine(), Console())
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Wishes:
-    """What a caller says about the package and its runtime, as he wrote it."""
-
-    package_id: str | None
-    backend: str | BackendType | Sequence[str | BackendType] | None
-    batch_size: int | tuple[int, int] | None
-    quantization: str | Quantization | Sequence[str | Quantization] | None
-    execution_providers: Sequence[str | tuple[str, dict[str, Any]]] | None
-    device: object
+_CHOICES = ("backend", "batch_size", "device", "model_package_id", "onnx_execution_providers", "quantization")
 
 
-def _prepared(
-    stated: _Wishes, options: LoadOptions | None, given: dict[str, Any], *, thorough: bool = False
-) -> tuple[LoadRequest, LoadMemory]:
-    """How to open what fits, and what may be taken from earlier loads."""
+def _prepare(
+    options: LoadOptions | None, given: dict[str, Any], *, explain: bool = False, **chosen: Any
+) -> RememberedModels:
+    """The request, with what earlier loads of the same left. `chosen` holds arguments of `from_pretrained`."""
     merged, extra = merge_options(options, given)
-    wishes = build_request(
-        merged,
-        model_package_id=stated.package_id,
-        backend=stated.backend,
-        batch_size=stated.batch_size,
-        quantization=stated.quantization,
-        device=stated.device,
-        onnx_execution_providers=stated.execution_providers,
-    )
-    providers = parse_execution_providers(stated.execution_providers)
-    load = LoadRequest(options=merged, device=wishes.device, execution_providers=providers, extra=extra)
-    memory = LoadMemory(
-        request=wishes,
-        environment=probe_environment(thorough=thorough),
-        execution_providers=providers,
-        enabled=merged.use_auto_resolution_cache,
-        select=merged.select,
-        resolutions=Resolutions(merged.auto_resolution_cache),
-    )
-    return load, memory
+    wanted = build_request(merged, **chosen)
+    providers = parse_execution_providers(chosen.get("onnx_execution_providers"))
+    load = LoadRequest(options=merged, wanted=wanted, device=wanted.device, execution_providers=providers, extra=extra)
+    return RememberedModels(load, probe_environment(thorough=explain), read_only=explain)
 
 
-def load_as(kind: type[Loaded], model: str, **kwargs: Any) -> Loaded:
-    """The model in a package folder, which must be of the class `kind`.
+def _steps(options: LoadOptions, load_dependency: Callable[..., Any]) -> LoadSteps:
+    """What the load takes from measured choice and from parity, where the caller or an earlier measurement wants it."""
+    steps = LoadSteps(load_dependency=load_dependency)
+    if options.select == "measured" or (options.select == "auto" and config.measurements_directory().is_dir()):
+        from inference_models.measure.select import select_plans  # noqa: PLC0415 - rarely needed
+
+        steps = replace(steps, select=select_plans)
+    if options.require_parity:
+        from inference_models.parity.require import certify_load  # noqa: PLC0415 - rarely needed
+
+        steps = replace(steps, certify=certify_load)
+    return steps
+
+
+def load_as(kind: type[Loaded], model: str | os.PathLike[str], **kwargs: Any) -> Loaded:
+    """The model behind an id, a path or a lock file, which must be of the class `kind`.
 
     Raises:
         InvalidParameterError: it is of another class.
     """
-    loaded = AutoModel.from_pretrained(model, LOCAL, **kwargs)
+    path = Path(model)
+    if path.suffix == ".lock" and path.is_file():
+        loaded = AutoModel.from_lock(path, **kwargs)
+    elif path.exists() and os.fspath(model) not in open_catalogue().models:
+        loaded = AutoModel.from_pretrained(path.absolute(), **kwargs)
+    else:
+        loaded = AutoModel.from_pretrained(model, **kwargs)
     if isinstance(loaded, kind):
         return loaded
+    close_models([loaded])
+    bases = (base.__name__ for base in type(loaded).__mro__ if base.__name__ in inference_models.__all__)
+    actual = next(bases, type(loaded).__name__)
     raise InvalidParameterError(
-        f"{model!r} is another kind of model.", needs=kind.__name__, found=type(loaded).__name__
+        f"{os.fspath(model)!r} is another kind of model.",
+        needs=kind.__name__,
+        found=actual,
+        fix=f"load it with {actual}.from_pretrained, or with AutoModel.from_pretrained, which takes every kind",
     )
 
 

@@ -31,6 +31,11 @@ def cache_directory() -> Path:
     return Path(platformdirs.user_cache_dir("inference-models", appauthor=False))
 
 
+def measurements_directory() -> Path:
+    """Where measured choices are kept; not there as long as nothing was measured."""
+    return cache_directory() / "measurements"
+
+
 def offline_mode() -> bool:
     """Whether `OFFLINE_MODE` forbids the network."""
     return read_bool("OFFLINE_MODE", default=False)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import namedtuple
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias, cast
 
@@ -67,6 +66,8 @@ def _brings_backend(name: str) -> bool:
     file_name = f"{name.replace('-', '_')}.py"
     if name.replace("-", "").isalnum() and Path(__file__).with_name("backends").joinpath(file_name).is_file():
         return True
+    from importlib.metadata import entry_points  # noqa: PLC0415 - slow to import, and asked for unknown names alone
+
     return name in entry_points(group=BACKEND_PLUGINS).names
 
 

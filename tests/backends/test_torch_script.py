@@ -174,7 +174,7 @@ class TestFeedsAndAnswers:
         with pytest.raises(ModelRuntimeError) as caught:
             session.run({"x": np.zeros((3, 1, 1, 1), np.float32)})
         assert str(caught.value) == (
-            "PyTorch failed while running the network on x (3, 1, 1, 1) float32.\n"
+            "PyTorch failed while running the graph on x (3, 1, 1, 1) float32.\n"
             "needs x (None, None, None, None) float32; found: builtins.ValueError: three are too many"
         )
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from packaging.version import Version
 
-from inference_models import AutoModel
+from inference_models import AutoModel, auto
 from inference_models.entities import (
     BackendType,
     LocalFileArtefactSpecs,
@@ -20,8 +20,8 @@ from inference_models.errors import (
     MissingDependencyError,
     ModelPackageAlternativesExhaustedError,
 )
-from inference_models.loading import attempt
-from inference_models.loading import describe as described
+from inference_models.loading import attempt, describe
+from inference_models.loading.address import ModelAddress
 from inference_models.providers import NO_OPTIONS
 
 if TYPE_CHECKING:
@@ -70,8 +70,8 @@ class Folders:
 @pytest.fixture
 def opening(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Exception]], list[str]]:
     """Makes packages fail to open; returns the list of those that were tried."""
-    monkeypatch.setattr(described, "open_provider", lambda name: Folders(tmp_path))
-    monkeypatch.setattr(described, "locate_model", lambda model, *_, **__: ("folders", model))
+    monkeypatch.setattr(describe, "open_provider", lambda name: Folders(tmp_path))
+    monkeypatch.setattr(auto, "parse_address", lambda model, *_, **__: ModelAddress("folders", model))
     load_package = attempt.load_package
 
     def fail(failures: dict[str, Exception]) -> list[str]:
@@ -104,8 +104,8 @@ def test_what_stands_in_for_a_measured_winner_was_not_measured(
     opening: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opening({"a1": EnvironmentConfigurationError("the driver sleeps.")})
-    select = attempt.select_plans
-    monkeypatch.setattr(attempt, "select_plans", lambda *arguments: replace(select(*arguments), reason="measured"))
+    order = attempt.declared_order
+    monkeypatch.setattr(attempt, "declared_order", lambda *arguments: replace(order(*arguments), reason="measured"))
     assert AutoModel.from_pretrained("m").resolved_model.selected_by == "order"
     assert AutoModel.from_pretrained("m", model_package_id="b2").resolved_model.selected_by == "measured"
 

@@ -16,10 +16,11 @@ from inference_models.errors import (
 )
 from inference_models.loading.dependencies import (
     DependencyModelParameters,
-    DependencyRequest,
     SuppliedDependency,
     load_dependencies,
 )
+from inference_models.loading.open import LoadRequest
+from inference_models.options import LoadOptions
 
 FACES = ModelDependency(name="faces", model_id="team/faces/2", model_package_id="a1")
 EYES = ModelDependency(name="eyes", model_id="team/eyes/1")
@@ -39,13 +40,18 @@ def load(**arguments: Any) -> Loaded:
     return Loaded(arguments)
 
 
+def request(extra: Any = None, **options: Any) -> LoadRequest:
+    return LoadRequest(options=LoadOptions(**options), extra=extra)
+
+
 def never(**arguments: Any) -> Loaded:
     raise AssertionError("a model was loaded")
 
 
 class TestLoading:
     def test_each_one_is_loaded_by_what_the_provider_states_and_without_others_of_its_own(self) -> None:
-        models = load_dependencies(MODEL, DependencyRequest(shared={"weights_provider": "p", "api_key": "k"}), load)
+        shared = {"weights_provider": "p", "api_key": "k"}
+        models = load_dependencies(MODEL, request(), load, shared=shared)
         assert {name: model.arguments for name, model in models.items()} == {
             "faces": {
                 "weights_provider": "p",
@@ -80,7 +86,7 @@ class TestLoading:
         ids=["a mapping", "an object"],
     )
     def test_its_own_parameters_are_passed_but_cannot_name_another_model(self, given: Any) -> None:
-        models = load_dependencies(MODEL, DependencyRequest(params={"faces": given}), load)
+        models = load_dependencies(MODEL, request(dependency_models_params={"faces": given}), load)
         assert models["faces"].arguments == {
             "device": "cuda:1",
             "backend": ["onnx"],
@@ -93,20 +99,21 @@ class TestLoading:
         assert "device" not in models["eyes"].arguments
 
     def test_named_options_of_the_outer_model_are_forwarded_unless_the_inner_one_has_its_own(self) -> None:
-        request = DependencyRequest(
-            params={"eyes": {"size": 3}}, outer={"size": 1, "owlv2_images_embeddings_cache": 2}, forwarded=("size",)
-        )
-        models = load_dependencies(MODEL, request, load)
+        outer = {"size": 1, "owlv2_images_embeddings_cache": 2}
+        stated = request(outer, dependency_models_params={"eyes": {"size": 3}}, forwarded_kwargs=("size",))
+        models = load_dependencies(MODEL, stated, load)
         assert [models[name].arguments["size"] for name in ("faces", "eyes")] == [1, 3]
         assert "owlv2_images_embeddings_cache" not in models["eyes"].arguments
 
     def test_the_caches_of_owlv2_are_forwarded_by_default(self) -> None:
-        models = load_dependencies(MODEL, DependencyRequest(outer={"owlv2_images_embeddings_cache": 2, "x": 3}), load)
+        models = load_dependencies(MODEL, request({"owlv2_images_embeddings_cache": 2, "x": 3}), load)
         assert models["eyes"].arguments["owlv2_images_embeddings_cache"] == 2
         assert "x" not in models["eyes"].arguments
 
     def test_a_model_without_needs_loads_nothing(self) -> None:
-        assert load_dependencies(ModelMetadata("m", "a", []), DependencyRequest(allowed=False), never) == {}
+        assert (
+            load_dependencies(ModelMetadata("m", "a", []), request(allow_loading_dependency_models=False), never) == {}
+        )
 
     def test_when_one_cannot_be_loaded_the_others_are_closed(self) -> None:
         loaded: list[Loaded] = []
@@ -118,21 +125,21 @@ class TestLoading:
             return loaded[0]
 
         with pytest.raises(ModelNotFoundError, match=r"^no eyes$"):
-            load_dependencies(MODEL, DependencyRequest(), load_once)
+            load_dependencies(MODEL, request(), load_once)
         assert loaded[0].closed
 
 
 class TestSupplied:
     def test_models_that_are_supplied_are_used_and_stay_open(self) -> None:
         mine = Loaded({})
-        request = DependencyRequest(
-            allowed=False,
-            preloaded={
+        stated = request(
+            allow_loading_dependency_models=False,
+            preloaded_model_dependencies={
                 "eyes": SuppliedDependency("team/eyes/1", None, mine),
                 "faces": SuppliedDependency("team/faces/2", "a1", mine),
             },
         )
-        assert load_dependencies(MODEL, request, never) == {"faces": mine, "eyes": mine}
+        assert load_dependencies(MODEL, stated, never) == {"faces": mine, "eyes": mine}
         assert not mine.closed
 
 
@@ -140,7 +147,7 @@ class TestSupplied:
     ("request_", "error", "text"),
     [
         (
-            DependencyRequest(allowed=False),
+            request(allow_loading_dependency_models=False),
             CorruptedModelPackageError,
             (
                 "model 'team/gaze/1' needs other models, and loading them was not allowed.\n"
@@ -150,12 +157,12 @@ class TestSupplied:
             ),
         ),
         (
-            DependencyRequest(params={"face": {}}),
+            request(dependency_models_params={"face": {}}),
             DependencyModelParametersValidationError,
             "dependency_models_params: model 'team/gaze/1' needs no 'face'; nearest: 'faces'.",
         ),
         (
-            DependencyRequest(params={"faces": {"backend": 7}}),
+            request(dependency_models_params={"faces": {"backend": 7}}),
             DependencyModelParametersValidationError,
             (
                 "dependency_models_params['faces']: backend cannot be used.\n"
@@ -163,7 +170,7 @@ class TestSupplied:
             ),
         ),
         (
-            DependencyRequest(params={"faces": 7}),
+            request(dependency_models_params={"faces": 7}),
             DependencyModelParametersValidationError,
             (
                 "dependency_models_params['faces']: the whole cannot be used.\n"
@@ -171,12 +178,12 @@ class TestSupplied:
             ),
         ),
         (
-            DependencyRequest(preloaded={"eye": SuppliedDependency("x", None, None)}),
+            request(preloaded_model_dependencies={"eye": SuppliedDependency("x", None, None)}),
             PreloadedDependencyMismatchError,
             "preloaded_model_dependencies: model 'team/gaze/1' needs no 'eye'; nearest: 'eyes'.",
         ),
         (
-            DependencyRequest(preloaded={"faces": SuppliedDependency("team/faces/2", None, None)}),
+            request(preloaded_model_dependencies={"faces": SuppliedDependency("team/faces/2", None, None)}),
             PreloadedDependencyMismatchError,
             (
                 "the model supplied as 'faces' is not the one that 'team/gaze/1' needs.\n"
@@ -184,7 +191,7 @@ class TestSupplied:
             ),
         ),
         (
-            DependencyRequest(preloaded={"faces": Loaded({})}),  # type: ignore[dict-item]
+            request(preloaded_model_dependencies={"faces": Loaded({})}),  # type: ignore[dict-item]
             PreloadedDependencyMismatchError,
             (
                 "the model supplied as 'faces' is not the one that 'team/gaze/1' needs.\n"
@@ -194,7 +201,7 @@ class TestSupplied:
     ],
 )
 def test_what_is_wrong_is_said_before_anything_is_loaded(
-    request_: DependencyRequest, error: type[BaseInferenceModelsError], text: str
+    request_: LoadRequest, error: type[BaseInferenceModelsError], text: str
 ) -> None:
     with pytest.raises(error) as caught:
         load_dependencies(MODEL, request_, never)

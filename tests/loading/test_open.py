@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from inference_models.backends.session import SessionRequest
     from inference_models.tasks.any_model import AnyModel
 
 GRAPH = {
@@ -35,8 +36,8 @@ class AlwaysOnTheCpu:
     RUNTIME = null.RUNTIME
 
     @staticmethod
-    def open_session(request: object) -> null.NullSession:
-        return null.NullSession(null._Graph.model_validate(GRAPH))
+    def open_session(request: SessionRequest) -> null.NullSession:
+        return null.open_session(replace(request, device=None))
 
 
 @pytest.fixture

@@ -18,14 +18,13 @@ from inference_models.entities import (
     ONNXPackageDetails,
     Quantization,
 )
-from inference_models.loading.fetch import Source
+from inference_models.loading.describe import Source
 from inference_models.loading.open import LoadRequest
-from inference_models.loading.remember import LoadMemory
+from inference_models.loading.remember import RememberedModels
 from inference_models.machine.environment import Environment
 from inference_models.measure.tune import Asking
 from inference_models.negotiate.case import Candidate
 from inference_models.negotiate.choose import Choice, Verdict
-from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.package.code import code_digest
 
@@ -132,10 +131,10 @@ def asking(*packages: ModelPackageMetadata, consent_to: Path | None = None, **op
     """A load that may take any of `packages`, the first being the best in the declared order."""
     consent = False if consent_to is None else code_digest(consent_to)
     load = LoadRequest(options=LoadOptions(allow_local_code_packages=consent, **options), extra={})
-    memory = LoadMemory(request=PackageRequest(), environment=ENVIRONMENT, select=load.options.select)
+    memory = RememberedModels(load, ENVIRONMENT, enabled=True)
     model = ModelMetadata("team/m", "resnet", list(packages), task_type="classification")
     verdicts = tuple(Verdict(Candidate(package, package.backend), (), runs=True) for package in packages)
-    choice = Choice(model, memory.request, ENVIRONMENT, verdicts)
+    choice = Choice(model, load.wanted, ENVIRONMENT, verdicts)
     return Asking(model, Source("folders", None, "m"), choice, load, memory)
 
 

@@ -12,7 +12,7 @@ import pytest
 
 import hosted
 from inference_models import AutoModel
-from inference_models.loading import attempt
+from inference_models.measure import select as measuring_select
 from inference_models.measure import tune as measuring
 from inference_models.measure.store import MeasurementStore
 from inference_models.measure.tune import TuneOptions, tune_model
@@ -165,9 +165,9 @@ def test_threads_that_load_the_same_model_measure_it_once(host: hosted.Hosted, m
 def test_the_winner_may_also_be_opened_without_its_settings(
     host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    select, selections = attempt.select_plans, []
+    select, selections = measuring_select.select_plans, []
     monkeypatch.setattr(
-        attempt, "select_plans", lambda *arguments: selections.append(select(*arguments)) or selections[-1]
+        measuring_select, "select_plans", lambda *arguments: selections.append(select(*arguments)) or selections[-1]
     )
     AutoModel.from_pretrained("host:m", backend="onnx", select="measured").close()
     first, *rest = [(plan.candidate.package.package_id, plan.threads) for plan in selections[0].plans]

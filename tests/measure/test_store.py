@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
+from inference_models.loading.remember import RememberedModels
 from inference_models.machine.hardware import usable_cpus
 from inference_models.measure.select import remembered_plan, select_plans
 from inference_models.measure.store import (
@@ -27,7 +28,7 @@ from inference_models.measure.store import (
 from inference_models.negotiate.plan import Plan
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
-from measure.packages import asking, classifier
+from measure.packages import ENVIRONMENT, asking, classifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,11 +106,12 @@ class TestRemembered:
             lambda asked: replace(asked, source=replace(asked.source, name="others")),
             lambda asked: replace(asked, model=replace(asked.model, model_id="team/n")),
             lambda asked: replace(
-                asked, memory=replace(asked.memory, request=PackageRequest(backends=frozenset({BackendType.ONNX})))
+                asked,
+                memory=RememberedModels(
+                    replace(asked.load, wanted=PackageRequest(backends=frozenset({BackendType.ONNX}))), ENVIRONMENT
+                ),
             ),
-            lambda asked: replace(
-                asked, memory=replace(asked.memory, environment=replace(asked.memory.environment, cpus=64))
-            ),
+            lambda asked: replace(asked, memory=RememberedModels(asked.load, replace(ENVIRONMENT, cpus=64))),
         ],
         ids=["threads", "fallback", "code", "device", "providers", "provider", "model", "request", "machine"],
     )
@@ -151,7 +153,8 @@ class TestRemembered:
         kinds = [BackendType.ONNX, BackendType.TORCH, BackendType.OPENVINO, BackendType.HF]
         keys = set()
         for order in (kinds, kinds[::-1]):
-            memory = replace(asked.memory, request=PackageRequest(backends=frozenset(order)))
+            load = replace(asked.load, wanted=PackageRequest(backends=frozenset(order)))
+            memory = RememberedModels(load, asked.memory.environment)
             keys.add(subject_of(asked.model, "p", asked.load, memory).key)
         assert len(keys) == 1
 

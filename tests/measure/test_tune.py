@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from inference_models.cache.collect import collect
+from inference_models.cache.store import PackageStore
 from inference_models.entities import BackendType, FileDownloadSpecs, Quantization
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.loading.resolutions import RememberedProvider
@@ -284,7 +284,7 @@ class TestChildren:
             running.terminate()
             running.wait()
         assert len(list(desks.iterdir())) == 1
-        collect(desks.parent)
+        PackageStore(desks.parent).gc()
         assert list(desks.iterdir()) == []
 
 

@@ -141,7 +141,7 @@ NETWORK, CROP = "network_input", "image_pre_processing/static-crop"
         (f"{NETWORK}/normalization", [[0]], "", "array of length 2", "[[0]]"),
         (f"{NETWORK}/training_input_size/height", -1, "", "int >= 1", "-1"),
         (f"{NETWORK}/training_input_size/width", 10**9, "", "int <= 32768", "1000000000"),
-        (f"{NETWORK}/training_input_size", 640, "", "object | null", "640"),
+        (f"{NETWORK}/training_input_size", 640, "", "object", "640"),
         (f"{NETWORK}/padding_value", 256, "", "int <= 255", "256"),
         (f"{NETWORK}/dynamic_spatial_size_mode/value", 0, "", "int >= 1", "0"),
         (f"{NETWORK}/dynamic_spatial_size_mode/value", None, "", "a number of pixels to pad to", "null"),

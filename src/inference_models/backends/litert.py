@@ -18,7 +18,6 @@ given as the float32 they stand for, since nobody after the session knows the sc
 
 from __future__ import annotations
 
-import logging
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -28,12 +27,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
-from inference_models.backends.imports import error_text, first_line, import_runtime
 from inference_models.backends.onnx_graph import weights_file
-from inference_models.backends.runtime import THREADS, Runtime
+from inference_models.backends.runtime import THREADS, Runtime, import_runtime, unreadable
+from inference_models.backends.session import BaseSession, error_text, first_line, use_cpu_instead
 from inference_models.entities import BackendType
-from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.errors import CorruptedModelPackageError
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
@@ -49,6 +47,7 @@ if TYPE_CHECKING:
     Shapes = tuple[tuple[int, ...], ...]
 
 RUNTIME = Runtime(
+    label="LiteRT",
     type=BackendType.LITERT,
     order=70,
     libraries=(
@@ -74,7 +73,6 @@ MAX_SHAPES = 4
 _SIGNATURE = "serving_default"
 _PRIVATE = re.compile(r"unresolved custom op: (\S+?)\.(?:\s|$)|\((Flex\w+)\)")
 """How LiteRT names an operator it does not have: a private one, or one of TensorFlow itself."""
-_log = logging.getLogger("inference-models")
 
 
 def open_session(request: SessionRequest) -> LiteRtSession:
@@ -85,8 +83,9 @@ def open_session(request: SessionRequest) -> LiteRtSession:
         CorruptedModelPackageError: the file is no such graph, is damaged, or needs operators LiteRT does not have.
         EnvironmentConfigurationError: a device other than the CPU was asked for.
     """
-    runtime = import_runtime(RUNTIME, "LiteRT")
-    _check_device(request)
+    runtime = import_runtime(RUNTIME)
+    if request.device not in {None, "cpu"}:
+        use_cpu_instead(request, RUNTIME, ["cpu"], needs="device 'cpu'")
     path = weights_file(request, WEIGHTS)
     # Read and not mapped: a mapped file that somebody overwrites ends the process.
     content = _read(path)
@@ -132,72 +131,34 @@ class _Graph:
     outputs: tuple[_Tensor, ...]
 
 
-class LiteRtSession:
+class LiteRtSession(BaseSession):
     """A graph opened by LiteRT, with an interpreter for each of the shapes used last."""
 
+    runtime = RUNTIME
+
     def __init__(self, graph: _Graph, build: Callable[[], Any], interpreter: Any) -> None:
+        super().__init__(build, _specs(graph.inputs), _specs(graph.outputs))
         self._graph = graph
-        self._build: Callable[[], Any] | None = build
         self._lock = Lock()
-        self._inputs = tuple(tensor.spec for tensor in graph.inputs)
-        self._outputs = tuple(tensor.spec for tensor in graph.outputs)
         shapes = {detail["index"]: tuple(map(int, detail["shape"])) for detail in interpreter.get_input_details()}
         self._ready: OrderedDict[Shapes, Any] = OrderedDict()
         self._ready[tuple(shapes[tensor.index] for tensor in graph.inputs)] = interpreter
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """In the order of the graph."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """In the order of the graph."""
-        return self._outputs
-
-    @property
-    def running_on(self) -> str:
-        """Always `cpu`."""
-        return "cpu"
-
-    @property
-    def execution_providers(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, NumpyArray]:
-        """All outputs by name.
-
-        Raises:
-            ModelRuntimeError: the session is closed, a feed does not fit, or the runtime failed.
-        """
-        build = self._build
-        if build is None:
-            raise ModelRuntimeError(CLOSED)
-        check_feeds(self._inputs, feeds)
-        arrays = [np.ascontiguousarray(to_numpy(feeds[spec.name])) for spec in self._inputs]
-        shapes = tuple(array.shape for array in arrays)
-        try:
-            with self._lock:
-                interpreter = self._ready.pop(shapes, None) or self._resized(build(), shapes)
-                answers = self._answers(interpreter, arrays)
-                # Only now: an interpreter that failed is not used again.
-                self._keep(shapes, interpreter)
-        except (RuntimeError, ValueError) as exc:
-            given = ", ".join(f"{name} {tuple(array.shape)} {dtype_name(array)}" for name, array in feeds.items())
-            raise ModelRuntimeError(
-                f"LiteRT failed while running the graph on {given or 'nothing'}.",
-                needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self._inputs),
-                found=first_line(exc),
-            ) from exc
-        outputs = zip(self._graph.outputs, answers, strict=True)
-        return {tensor.spec.name: tensor.as_stated(answer) for tensor, answer in outputs}
-
     def close(self) -> None:
         """Drop the graph; memory goes back when the runs under way have ended."""
-        self._build = None
+        super().close()
         with self._lock:
             self._ready.clear()
+
+    def _run(self, opened: Callable[[], Any], arrays: Sequence[Array]) -> list[NumpyArray]:
+        given = [np.ascontiguousarray(to_numpy(array)) for array in arrays]
+        shapes = tuple(array.shape for array in given)
+        with self._lock:
+            interpreter = self._ready.pop(shapes, None) or self._resized(opened(), shapes)
+            answers = self._invoked(interpreter, given)
+            # Only now: an interpreter that failed is not used again.
+            self._keep(shapes, interpreter)
+        return [tensor.as_stated(answer) for tensor, answer in zip(self._graph.outputs, answers, strict=True)]
 
     def _resized(self, interpreter: Any, shapes: Shapes) -> Any:
         for tensor, shape in zip(self._graph.inputs, shapes, strict=True):
@@ -205,32 +166,22 @@ class LiteRtSession:
         interpreter.allocate_tensors()
         return interpreter
 
-    def _answers(self, interpreter: Any, arrays: Sequence[NumpyArray]) -> list[NumpyArray]:
+    def _invoked(self, interpreter: Any, arrays: Sequence[NumpyArray]) -> list[NumpyArray]:
         for tensor, array in zip(self._graph.inputs, arrays, strict=True):
             interpreter.set_tensor(tensor.index, array)
         interpreter.invoke()
         return [interpreter.get_tensor(tensor.index) for tensor in self._graph.outputs]
 
     def _keep(self, shapes: Shapes, interpreter: Any) -> None:
-        if self._build is None:
+        if self._opened is None:
             return
         self._ready[shapes] = interpreter
         while len(self._ready) > MAX_SHAPES:
             self._ready.popitem(last=False)
 
 
-def _check_device(request: SessionRequest) -> None:
-    if request.device in {None, "cpu"}:
-        return
-    if request.allow_fallback:
-        _log.warning("LiteRT runs on the CPU alone; device %r is not used.", request.device)
-        return
-    raise EnvironmentConfigurationError(
-        f"device {request.device!r} cannot be used through LiteRT.",
-        needs="device 'cpu'",
-        found=repr(request.device),
-        fix="device='cpu'",
-    )
+def _specs(tensors: Sequence[_Tensor]) -> tuple[TensorSpec, ...]:
+    return tuple(tensor.spec for tensor in tensors)
 
 
 def _read(path: Path) -> bytes:
@@ -329,9 +280,4 @@ def _refuse(where: str, exc: Exception) -> NoReturn:
             found=f"the private operator {name!r}",
             fix=f"convert the model again without {name!r}, or run it with the library it was made for",
         ) from exc
-    raise CorruptedModelPackageError(
-        f"{where}: LiteRT {RUNTIME.installed_version()} cannot open the graph.",
-        needs="a graph this runtime supports",
-        found=first_line(exc),
-        fix="export or fetch the file again, or update the runtime: " + f'pip install -U "{RUNTIME.requires}"',
-    ) from exc
+    raise unreadable(RUNTIME, where, first_line(exc)) from exc

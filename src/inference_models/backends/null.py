@@ -12,37 +12,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
 
 from inference_models.arrays import TensorSpec
-from inference_models.backends.feeds import CLOSED, check_feeds
 from inference_models.backends.runtime import Runtime
+from inference_models.backends.session import BaseSession, use_cpu_instead
 from inference_models.entities import BackendType
-from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.errors import CorruptedModelPackageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Sequence
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import SessionRequest
 
-RUNTIME = Runtime(type=BackendType.NULL, order=120, devices=("cpu",))
+RUNTIME = Runtime(label="the null backend", type=BackendType.NULL, order=120, devices=("cpu",))
 GRAPH = "graph.json"
 
 
-class _Tensor(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class _Tensor(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     shape: tuple[int | None, ...]
     dtype: str = "float32"
     value: float = 0.0
 
+    def spec(self) -> TensorSpec:
+        return TensorSpec(self.name, self.shape, self.dtype)
 
-class _Graph(BaseModel):
-    model_config = ConfigDict(extra="forbid")
 
+class _Graph(msgspec.Struct, forbid_unknown_fields=True):
     inputs: tuple[_Tensor, ...]
     outputs: tuple[_Tensor, ...]
 
@@ -55,62 +54,20 @@ def open_session(request: SessionRequest) -> NullSession:
         EnvironmentConfigurationError: a device other than the CPU was asked for.
     """
     if request.device not in {None, "cpu"}:
-        raise EnvironmentConfigurationError(
-            "the null backend runs nowhere else.", needs="device 'cpu'", found=repr(request.device), fix="device='cpu'"
-        )
+        use_cpu_instead(request, RUNTIME, ["cpu"], needs="device 'cpu'")
     try:
-        graph = _Graph.model_validate_json(request.files[GRAPH].read_bytes())
-    except ValidationError as exc:
-        raise CorruptedModelPackageError(f"{GRAPH}: {exc.errors()[0]['msg']}.") from exc
-    return NullSession(graph)
+        graph = msgspec.json.decode(request.files[GRAPH].read_bytes(), type=_Graph)
+    except msgspec.DecodeError as exc:
+        raise CorruptedModelPackageError(f"{GRAPH}: {exc}.") from exc
+    return NullSession(graph, tuple(item.spec() for item in graph.inputs), tuple(item.spec() for item in graph.outputs))
 
 
-class NullSession:
+class NullSession(BaseSession):
     """Outputs of the stated shape, filled with the stated value; open dimensions follow the batch."""
 
-    def __init__(self, graph: _Graph) -> None:
-        self._graph: _Graph | None = graph
-        self._inputs = tuple(TensorSpec(item.name, item.shape, item.dtype) for item in graph.inputs)
-        self._outputs = tuple(TensorSpec(item.name, item.shape, item.dtype) for item in graph.outputs)
+    runtime = RUNTIME
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """As `graph.json` states them."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """As `graph.json` states them."""
-        return self._outputs
-
-    @property
-    def running_on(self) -> str:
-        """Always `cpu`."""
-        return "cpu"
-
-    @property
-    def execution_providers(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, NumpyArray]:
-        """Fixed arrays by name.
-
-        Raises:
-            ModelRuntimeError: the session is closed, or a feed does not fit its input.
-        """
-        graph = self._graph
-        if graph is None:
-            raise ModelRuntimeError(CLOSED)
-        check_feeds(self._inputs, feeds)
-        batch = feeds[self._inputs[0].name].shape[0]
-        return {item.name: _fixed(item, batch) for item in graph.outputs}
-
-    def close(self) -> None:
-        """Nothing to give back; `run` is refused from now on."""
-        self._graph = None
-
-
-def _fixed(item: _Tensor, batch: int) -> NumpyArray:
-    shape = tuple(batch if side is None else side for side in item.shape)
-    return np.full(shape, item.value, dtype=item.dtype)
+    def _run(self, opened: _Graph, arrays: Sequence[Array]) -> list[NumpyArray]:
+        batch = arrays[0].shape[0]
+        shapes = [[batch if side is None else side for side in item.shape] for item in opened.outputs]
+        return [np.full(shape, item.value, item.dtype) for shape, item in zip(shapes, opened.outputs, strict=True)]

@@ -15,23 +15,20 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
-from inference_models.backends.imports import first_line, import_runtime
 from inference_models.backends.onnx_graph import guarded_graph
 from inference_models.backends.onnx_providers import CPU, choose_providers, device_of
-from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS, Runtime
+from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS, Runtime, import_runtime, unreadable
+from inference_models.backends.session import BaseSession, first_line
 from inference_models.entities import BackendType
 from inference_models.errors import (
-    CorruptedModelPackageError,
     EnvironmentConfigurationError,
-    ModelRuntimeError,
 )
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import with_free_input_dims
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.onnx_providers import Provider
@@ -39,6 +36,7 @@ if TYPE_CHECKING:
     from inference_models.package.onnx_file import OnnxFile
 
 RUNTIME = Runtime(
+    label="ONNX Runtime",
     type=BackendType.ONNX,
     order=20,
     libraries=(
@@ -72,22 +70,8 @@ RUNTIME = Runtime(
 NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Variable that ONNX Runtime reads when it is loaded."""
 
-_DTYPES = {
-    "tensor(bfloat16)": "bfloat16",
-    "tensor(bool)": "bool",
-    "tensor(double)": "float64",
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(int16)": "int16",
-    "tensor(int32)": "int32",
-    "tensor(int64)": "int64",
-    "tensor(int8)": "int8",
-    "tensor(string)": "str",
-    "tensor(uint16)": "uint16",
-    "tensor(uint32)": "uint32",
-    "tensor(uint64)": "uint64",
-    "tensor(uint8)": "uint8",
-}
+_DTYPES = {"double": "float64", "float": "float32", "string": "str"}
+"""Number formats that ONNX Runtime does not name as NumPy does."""
 _OPEN_ERRORS = (
     "EPFail",
     "Fail",
@@ -158,7 +142,7 @@ class _Opening:
         try:
             return self._session(providers)
         except self._graph_errors as exc:
-            raise self._graph.removed() or self._unreadable(exc) from exc
+            raise self._graph.removed() or unreadable(RUNTIME, self._graph.path.name, first_line(exc)) from exc
 
     def _session(self, providers: Sequence[Provider]) -> Any:
         options = self._runtime.SessionOptions()
@@ -185,82 +169,37 @@ class _Opening:
             fix="check the driver and libraries of the device, or load with device='cpu'",
         ) from cause
 
-    def _unreadable(self, exc: Exception) -> CorruptedModelPackageError:
-        return CorruptedModelPackageError(
-            f"{self._graph.path.name}: ONNX Runtime {self._runtime.__version__} cannot open the graph.",
-            needs="a graph this runtime supports",
-            found=first_line(exc),
-            fix="export the model again, or update the runtime: " + f'pip install -U "{RUNTIME.requires}"',
-        )
 
-
-class OnnxSession:
+class OnnxSession(BaseSession):
     """A graph opened by ONNX Runtime; `InferenceSession.run` is safe from many threads."""
 
+    runtime = RUNTIME
+
     def __init__(self, session: Any, *, running_on: str) -> None:
-        self._session = session
-        self._inputs = tuple(_tensor_spec(node) for node in session.get_inputs())
-        self._outputs = tuple(_tensor_spec(node) for node in session.get_outputs())
-        self._output_names = [spec.name for spec in self._outputs]
-        self._running_on = running_on
-        self._providers: tuple[str, ...] = tuple(session.get_providers())
-        self._run_errors: tuple[type[Exception], ...] = (*_errors(_RUN_ERRORS), UnicodeDecodeError)
+        inputs = tuple(_tensor_spec(node) for node in session.get_inputs())
+        outputs = tuple(_tensor_spec(node) for node in session.get_outputs())
+        super().__init__(session, inputs, outputs, running_on=running_on)
+        self.execution_providers = tuple(session.get_providers())
+        self.run_errors = (*_errors(_RUN_ERRORS), UnicodeDecodeError)
+        self._input_names = [spec.name for spec in inputs]
+        self._output_names = [spec.name for spec in outputs]
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """In the order of the graph."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """In the order of the graph."""
-        return self._outputs
-
-    @property
-    def running_on(self) -> str:
-        """`cpu`, `cuda`, ... of the first execution provider in use."""
-        return self._running_on
-
-    @property
-    def execution_providers(self) -> tuple[str, ...]:
-        """As the runtime reports them."""
-        return self._providers
-
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, NumpyArray]:
-        """All outputs by name.
-
-        Raises:
-            ModelRuntimeError: the session is closed, or a feed does not fit, or the runtime failed.
-        """
-        session = self._session
-        if session is None:
-            raise ModelRuntimeError(CLOSED)
-        check_feeds(self._inputs, feeds)
-        try:
-            arrays = session.run(self._output_names, {name: to_numpy(array) for name, array in feeds.items()})
-        except self._run_errors as exc:
-            given = ", ".join(f"{name} {tuple(array.shape)} {dtype_name(array)}" for name, array in feeds.items())
-            raise ModelRuntimeError(
-                f"ONNX Runtime failed while running the graph on {given or 'nothing'}.",
-                needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self._inputs),
-                found=first_line(exc),
-            ) from exc
-        return dict(zip(self._output_names, arrays, strict=True))
-
-    def close(self) -> None:
-        """Drop the session; memory goes back when the runs under way have ended."""
-        self._session = None
+    def _run(self, opened: Any, arrays: Sequence[Array]) -> list[NumpyArray]:
+        feeds = zip(self._input_names, map(to_numpy, arrays), strict=True)
+        answers: list[NumpyArray] = opened.run(self._output_names, dict(feeds))
+        return answers
 
 
 def _import_runtime() -> Any:
     # Recent official builds send telemetry unless they are told not to before they are loaded. Who wants it sets 0.
     os.environ.setdefault(NO_TELEMETRY, "1")
-    return import_runtime(RUNTIME, "ONNX")
+    return import_runtime(RUNTIME)
 
 
 def _tensor_spec(node: Any) -> TensorSpec:
     shape = tuple(side if isinstance(side, int) and side > 0 else None for side in node.shape)
-    return TensorSpec(node.name, shape, _DTYPES.get(node.type, node.type))
+    kind = node.type.removeprefix("tensor(").removesuffix(")")
+    return TensorSpec(node.name, shape, _DTYPES.get(kind, kind))
 
 
 def _errors(names: Sequence[str]) -> tuple[type[Exception], ...]:

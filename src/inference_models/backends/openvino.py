@@ -28,20 +28,19 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
-from inference_models.backends.imports import error_text, import_runtime
 from inference_models.backends.onnx_graph import WEIGHTS as ONNX_WEIGHTS
 from inference_models.backends.onnx_graph import guarded_graph, weights_file
-from inference_models.backends.runtime import THREADS, Runtime
+from inference_models.backends.runtime import THREADS, Runtime, import_runtime, unreadable
+from inference_models.backends.session import BaseSession, error_text, use_cpu_instead
 from inference_models.entities import BackendType
-from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
 from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from inference_models.arrays import Array, NumpyArray
@@ -51,6 +50,7 @@ Names: TypeAlias = "tuple[Sequence[str], Sequence[str]]"
 """What the file calls inputs and outputs."""
 
 RUNTIME = Runtime(
+    label="OpenVINO",
     type=BackendType.OPENVINO,
     reads=(BackendType.ONNX,),
     order=60,
@@ -65,22 +65,9 @@ TELEMETRY = "openvino_telemetry"
 """Module that `openvino` imports and does without where it is missing."""
 
 _CPU = "CPU"
-_DTYPES = {
-    "bf16": "bfloat16",
-    "boolean": "bool",
-    "f16": "float16",
-    "f32": "float32",
-    "f64": "float64",
-    "i16": "int16",
-    "i32": "int32",
-    "i64": "int64",
-    "i8": "int8",
-    "string": "str",
-    "u16": "uint16",
-    "u32": "uint32",
-    "u64": "uint64",
-    "u8": "uint8",
-}
+_DTYPES = {"bf16": "bfloat16", "boolean": "bool", "string": "str"}
+_NUMBER = re.compile(r"([fiu])(8|16|32|64)")
+_KINDS = {"f": "float", "i": "int", "u": "uint"}
 _SAYS_NOTHING = ("Check '", "Exception from ", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
 """How the lines of an error begin that name places in OpenVINO's source, or announce what follows."""
 _IR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*<net\s")
@@ -96,7 +83,7 @@ def import_openvino() -> Any:
         EnvironmentConfigurationError: it is installed and cannot be imported.
     """
     with _importing, _without_telemetry():
-        return import_runtime(RUNTIME, "OpenVINO")
+        return import_runtime(RUNTIME)
 
 
 def open_session(request: SessionRequest) -> OpenVinoSession:
@@ -118,7 +105,7 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
     try:
         return OpenVinoSession(compiled, names, running_on=_our_name(device))
     except (RuntimeError, UnicodeDecodeError) as exc:
-        raise _unreadable(path.name, exc) from exc
+        raise unreadable(RUNTIME, path.name, _reason(exc)) from exc
 
 
 def choose_device(request: SessionRequest, core: Any) -> str:
@@ -136,74 +123,31 @@ def choose_device(request: SessionRequest, core: Any) -> str:
     # With one GPU the list has `GPU`, with several `GPU.0`, `GPU.1`; `GPU` means the first of them.
     if kind in {"gpu", "npu"} and any(name in {item, item.partition(".")[0]} for item in [*found, *_first_of(found)]):
         return name
-    if request.allow_fallback:
-        _log.warning("OpenVINO cannot use device %r (it finds %s); the CPU is used.", wanted, ", ".join(found))
-        return _CPU
-    raise EnvironmentConfigurationError(
-        f"device {wanted!r} cannot be used through OpenVINO here.",
-        needs=name if kind in {"gpu", "npu"} else "device 'cpu', 'gpu' or 'npu'",
-        found=", ".join(found),
-        fix="device='cpu'",
-    )
+    needs = name if kind in {"gpu", "npu"} else "device 'cpu', 'gpu' or 'npu'"
+    use_cpu_instead(request, RUNTIME, found, needs=needs)
+    return _CPU
 
 
-class OpenVinoSession:
+class OpenVinoSession(BaseSession):
     """A graph compiled by OpenVINO. One stream runs one request at a time, so that runs wait for each other."""
 
+    runtime = RUNTIME
+    run_errors = (RuntimeError, UnicodeDecodeError)
+
     def __init__(self, compiled: Any, names: Names, *, running_on: str) -> None:
-        self._request = compiled.create_infer_request()
+        inputs, outputs = _specs(compiled.inputs, names[0]), _specs(compiled.outputs, names[1])
+        super().__init__(compiled.create_infer_request(), inputs, outputs, running_on=running_on)
         self._lock = Lock()
-        self._inputs = _specs(compiled.inputs, names[0])
-        self._outputs = _specs(compiled.outputs, names[1])
-        self._running_on = running_on
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """In the order of the graph."""
-        return self._inputs
+    def _run(self, opened: Any, arrays: Sequence[Array]) -> Sequence[NumpyArray]:
+        feeds = dict(enumerate(map(to_numpy, arrays)))
+        with self._lock:
+            # Inputs are used where they lie; outputs are copied, for the next run writes to the same memory.
+            answers: Sequence[NumpyArray] = opened.infer(feeds, share_inputs=True, share_outputs=False).to_tuple()
+        return answers
 
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """In the order of the graph."""
-        return self._outputs
-
-    @property
-    def running_on(self) -> str:
-        """`cpu`, `gpu`, `gpu:1`, `npu`."""
-        return self._running_on
-
-    @property
-    def execution_providers(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, NumpyArray]:
-        """All outputs by name; the arrays are the caller's own.
-
-        Raises:
-            ModelRuntimeError: the session is closed, a feed does not fit, or the runtime failed.
-        """
-        request = self._request
-        if request is None:
-            raise ModelRuntimeError(CLOSED)
-        check_feeds(self._inputs, feeds)
-        arrays = {index: to_numpy(feeds[spec.name]) for index, spec in enumerate(self._inputs)}
-        try:
-            with self._lock:
-                # Inputs are used where they lie; outputs are copied, for the next run writes to the same memory.
-                answers = request.infer(arrays, share_inputs=True, share_outputs=False).to_tuple()
-        except (RuntimeError, UnicodeDecodeError) as exc:
-            given = ", ".join(f"{name} {tuple(array.shape)} {dtype_name(array)}" for name, array in feeds.items())
-            raise ModelRuntimeError(
-                f"OpenVINO failed while running the graph on {given or 'nothing'}.",
-                needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self._inputs),
-                found=_reason(exc),
-            ) from exc
-        return {spec.name: answer for spec, answer in zip(self._outputs, answers, strict=True)}
-
-    def close(self) -> None:
-        """Drop the graph; memory goes back when the runs under way have ended."""
-        self._request = None
+    def _reason(self, exc: Exception) -> str:
+        return _reason(exc)
 
 
 @contextmanager
@@ -227,7 +171,7 @@ def _read_ir(core: Any, request: SessionRequest) -> tuple[Path, Any, Names]:
         return xml, core.read_model(str(xml), str(weights)), ((), ())
     except (RuntimeError, FileNotFoundError, UnicodeDecodeError) as exc:
         gone = next((path for path in (xml, weights) if not path.exists()), None)
-        raise removed(gone.name) if gone else _unreadable(xml.name, exc) from exc
+        raise removed(gone.name) if gone else unreadable(RUNTIME, xml.name, _reason(exc)) from exc
 
 
 def _check_is_ir(xml: Path) -> None:
@@ -249,7 +193,7 @@ def _read_onnx(core: Any, request: SessionRequest) -> tuple[Path, Any, Names]:
     try:
         model = core.read_model(str(graph.path))
     except (RuntimeError, UnicodeDecodeError) as exc:
-        raise graph.removed() or _unreadable(graph.path.name, exc) from exc
+        raise graph.removed() or unreadable(RUNTIME, graph.path.name, _reason(exc)) from exc
     names = [spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs]
     return graph.path, model, names
 
@@ -263,7 +207,7 @@ def _free_dims(runtime: Any, model: Any, request: SessionRequest, *, where: str)
     try:
         model.reshape(shapes)
     except (RuntimeError, UnicodeDecodeError) as exc:
-        raise _unreadable(where, exc) from exc
+        raise unreadable(RUNTIME, where, _reason(exc)) from exc
 
 
 def _compiled(core: Any, model: Any, device: str, request: SessionRequest, where: str) -> tuple[Any, str]:
@@ -274,7 +218,7 @@ def _compiled(core: Any, model: Any, device: str, request: SessionRequest, where
         try:
             on_cpu = core.compile_model(model, _CPU, _settings(_CPU, request))
         except (RuntimeError, UnicodeDecodeError):
-            raise _unreadable(where, exc) from exc
+            raise unreadable(RUNTIME, where, _reason(exc)) from exc
         # The CPU runs every graph that is one, so the device is at fault.
         if request.allow_fallback:
             _log.warning("OpenVINO cannot run the graph on %s (%s); the CPU is used.", device, _reason(exc))
@@ -307,8 +251,10 @@ def _specs(ports: Sequence[Any], stated: Sequence[str]) -> tuple[TensorSpec, ...
 def _spec(port: Any, stated: Sequence[str]) -> TensorSpec:
     shape = port.partial_shape
     sides = () if shape.rank.is_dynamic else tuple(side.get_length() if side.is_static else None for side in shape)
-    kind = port.element_type.get_type_name()
-    return TensorSpec(_name(port, stated), sides, _DTYPES.get(kind, kind))
+    kind: str = port.element_type.get_type_name()
+    number = _NUMBER.fullmatch(kind)
+    dtype = f"{_KINDS[number[1]]}{number[2]}" if number else _DTYPES.get(kind, kind)
+    return TensorSpec(_name(port, stated), sides, dtype)
 
 
 def _name(port: Any, stated: Sequence[str] = ()) -> str:
@@ -326,15 +272,6 @@ def _our_name(device: str) -> str:
 def _first_of(devices: Sequence[str]) -> list[str]:
     """What may also be called by a number: the only device of a kind is its number 0."""
     return [f"{name}.0" for name in devices if "." not in name]
-
-
-def _unreadable(where: str, exc: Exception) -> CorruptedModelPackageError:
-    return CorruptedModelPackageError(
-        f"{where}: OpenVINO {RUNTIME.installed_version()} cannot open the graph.",
-        needs="a graph this runtime supports",
-        found=_reason(exc),
-        fix="export the model again, or update the runtime: " + f'pip install -U "{RUNTIME.requires}"',
-    )
 
 
 def _reason(exc: Exception) -> str:

@@ -1,13 +1,20 @@
-"""What is known of a runtime without importing it: one record per backend, which everything else reads."""
+"""What is known of a runtime without importing it: one record per backend, which everything else reads.
+
+And the import itself, with the words for when that fails.
+"""
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
+from inference_models.backends.session import error_text, first_line
+from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, MissingDependencyError
 from inference_models.machine.libraries import find_library
+from inference_models.machine.probe_child import SHELL
 
 if TYPE_CHECKING:
     from inference_models.entities import BackendType
@@ -21,6 +28,8 @@ THREADS, EXECUTION_PROVIDERS = "threads", "execution_providers"
 class Runtime:
     """The record of one backend."""
 
+    label: str
+    """As texts call it, for example `ONNX Runtime`."""
     type: BackendType
     """Its name, and the format of the packages that are made for it."""
     order: int
@@ -67,3 +76,57 @@ class Runtime:
             return Version(distribution.version)
         except InvalidVersion:
             return None
+
+
+def import_runtime(runtime: Runtime) -> Any:
+    """The module of a runtime's own library.
+
+    Args:
+        runtime: One that has a library.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+        EnvironmentConfigurationError: it is installed and cannot be imported.
+    """
+    library = runtime.libraries[0]
+    module, installed = library.module, runtime.installed_version()
+    error: Exception | None = None
+    try:
+        imported = importlib.import_module(module)
+        if library.attribute is None or hasattr(imported, library.attribute):
+            return imported
+        problem = SHELL.format(library.attribute)  # what is half uninstalled can still be imported
+    except Exception as exc:  # noqa: BLE001 - it runs whatever this machine has under that name
+        error, problem = exc, _words(exc)
+    if installed is None:
+        is_absent = isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
+        hint = "" if is_absent else f", and a module {module!r} that cannot be used: {problem}"
+        raise MissingDependencyError(
+            f"{runtime.label} cannot be used here.",
+            needs=runtime.requires,
+            found=f"not installed{hint}",
+            fix=runtime.install,
+        ) from error
+    raise EnvironmentConfigurationError(
+        f"{module} {installed} is installed and cannot be imported.",
+        needs=f"a working {runtime.requires}",
+        found=problem,
+        fix=(runtime.install or "").replace("install", "install --force-reinstall", 1),
+    ) from error
+
+
+def _words(exc: Exception) -> str:
+    """What an import says; errors of other kinds are hard to read without their type."""
+    if isinstance(exc, (ImportError, OSError)) or not error_text(exc):
+        return first_line(exc)
+    return f"{type(exc).__name__}: {first_line(exc)}"
+
+
+def unreadable(runtime: Runtime, file_name: str, found: str) -> CorruptedModelPackageError:
+    """What to say of a file that a runtime cannot open."""
+    return CorruptedModelPackageError(
+        f"{file_name}: {runtime.label} {runtime.installed_version()} cannot open the graph.",
+        needs="a graph this runtime supports",
+        found=found,
+        fix=f'export or fetch the file again, or update the runtime: pip install -U "{runtime.requires}"',
+    )

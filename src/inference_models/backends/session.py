@@ -1,17 +1,31 @@
-"""What every runtime offers: named arrays in, named arrays out."""
+"""What every runtime offers: named arrays in, named arrays out; and what all sessions do alike."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from inference_models.errors import EnvironmentConfigurationError, ModelRuntimeError
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from inference_models.arrays import Array, Shape, TensorSpec
     from inference_models.backends.runtime import Runtime
     from inference_models.package.onnx_file import OnnxFile
+
+CLOSED = "the model was closed; load it again to use it."
+"""What a session says when it is run after `close`."""
+_NUMBERS = frozenset(
+    {"bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
+)
+"""Number formats that are compared; what else a runtime names (texts, packed formats) it has to judge itself."""
+_AT_THE_BORDER = {"bfloat16": "float32"}
+"""Number formats that NumPy does not have, and what stands for them outside of a session."""
+_log = logging.getLogger("inference-models")
 
 
 class Session(Protocol):
@@ -23,7 +37,7 @@ class Session(Protocol):
 
     @property
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """In the order of the graph."""
+        """In the order of the graph; empty until the first run where neither file nor package tells them."""
 
     @property
     def running_on(self) -> str:
@@ -42,6 +56,111 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Give memory back. A second call does nothing; `run` afterwards is an error."""
+
+
+class BaseSession:
+    """A session of which the driver gives only `_run`.
+
+    What is opened is dropped by `close`; its memory goes back when the runs under way have ended.
+    """
+
+    runtime: Runtime
+    """The record of what runs it."""
+    run_errors: tuple[type[Exception], ...] = (RuntimeError, ValueError)
+    """What the runtime raises for feeds it cannot use; each becomes a `ModelRuntimeError`."""
+    execution_providers: tuple[str, ...] = ()
+
+    def __init__(
+        self, opened: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], *, running_on: str = "cpu"
+    ) -> None:
+        self._opened = opened
+        self.inputs = inputs
+        self.outputs = outputs
+        self.running_on = running_on
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """All outputs by name, in the order of the graph; the arrays are the caller's own.
+
+        Raises:
+            ModelRuntimeError: the session is closed, a feed does not fit, or the runtime failed.
+        """
+        opened = self._opened
+        if opened is None:
+            raise ModelRuntimeError(CLOSED)
+        check_feeds(self.inputs, feeds)
+        arrays = [feeds[spec.name] for spec in self.inputs]
+        answers = self._answers(opened, arrays)
+        return {spec.name: answer for spec, answer in zip(self.outputs, answers, strict=True)}
+
+    def close(self) -> None:
+        """Drop the graph."""
+        self._opened = None
+
+    def _run(self, opened: Any, arrays: Sequence[Array]) -> Sequence[Array]:
+        """The outputs in their order for arrays that fit the inputs, in the order of these."""
+        raise NotImplementedError
+
+    def _reason(self, exc: Exception) -> str:
+        """One line from an error of the runtime."""
+        return first_line(exc)
+
+    def _answers(self, opened: Any, arrays: Sequence[Array]) -> Sequence[Array]:
+        """`_run`, with the errors of the runtime as errors of this library."""
+        try:
+            return self._run(opened, arrays)
+        except ModelRuntimeError:
+            raise
+        except self.run_errors as exc:
+            pairs = zip(self.inputs, arrays, strict=True)
+            given = ", ".join(f"{spec.name} {tuple(array.shape)} {dtype_name(array)}" for spec, array in pairs)
+            raise ModelRuntimeError(
+                f"{self.runtime.label} failed while running the graph on {given or 'nothing'}.",
+                needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self.inputs),
+                found=self._reason(exc),
+            ) from exc
+
+
+def check_feeds(inputs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> None:
+    """Returns nothing when `feeds` has exactly what `inputs` ask for.
+
+    Nothing is converted. A float64 array where the graph takes float32 is refused and not rounded: the conversion would
+    cost time on every run and nobody would see it.
+
+    Raises:
+        ModelRuntimeError: names the first input that is missing, unknown, or of another shape or dtype.
+    """
+    for spec in inputs:
+        if spec.name not in feeds:
+            raise _misfit(spec, "nothing")
+        feed = feeds[spec.name]
+        dtype = dtype_name(feed)
+        if not _same_shape(spec.shape, tuple(feed.shape)):
+            raise _misfit(spec, f"{tuple(feed.shape)} {dtype}")
+        if dtype != spec.dtype and spec.dtype in _NUMBERS:
+            raise _misfit(spec, f"{tuple(feed.shape)} {dtype}", fix=f"convert the feed to {spec.dtype}")
+    if len(feeds) != len(inputs):
+        names = {spec.name for spec in inputs}
+        raise ModelRuntimeError(
+            f"the graph has no input {next(name for name in feeds if name not in names)!r}.",
+            needs=", ".join(sorted(names)),
+            found=", ".join(feeds),
+        )
+
+
+def dtype_name(array: Array) -> str:
+    """The number format of an array of either kind, by its NumPy name."""
+    name = str(array.dtype).removeprefix("torch.")
+    return _AT_THE_BORDER.get(name, name)
+
+
+def _same_shape(wanted: Shape, given: tuple[int, ...]) -> bool:
+    return len(wanted) == len(given) and all(side in {None, actual} for side, actual in zip(wanted, given, strict=True))
+
+
+def _misfit(spec: TensorSpec, found: str, *, fix: str | None = None) -> ModelRuntimeError:
+    return ModelRuntimeError(
+        f"the feed for input {spec.name!r} does not fit.", needs=f"{spec.shape} {spec.dtype}", found=found, fix=fix
+    )
 
 
 @dataclass(frozen=True)
@@ -98,3 +217,37 @@ class Backend(Protocol):
             CorruptedModelPackageError: the file is not a graph the runtime can read.
             EnvironmentConfigurationError: the device that was asked for cannot be used.
         """
+
+
+def use_cpu_instead(
+    request: SessionRequest, runtime: Runtime, found: Sequence[str], *, needs: str, fix: str = "device='cpu'"
+) -> None:
+    """Warn that the CPU is used, because the runtime cannot use the device that was asked for.
+
+    Raises:
+        EnvironmentConfigurationError: the request does not allow it.
+    """
+    devices = ", ".join(found)
+    if not request.allow_fallback:
+        raise EnvironmentConfigurationError(
+            f"device {request.device!r} cannot be used through {runtime.label} here.",
+            needs=needs,
+            found=devices,
+            fix=fix,
+        )
+    _log.warning("%s cannot use device %r (it finds %s); the CPU is used.", runtime.label, request.device, devices)
+
+
+def first_line(exc: Exception) -> str:
+    """The first line of what an error says, at most 300 characters."""
+    text = error_text(exc)
+    return text.splitlines()[0].strip()[:300] if text else type(exc).__name__
+
+
+def error_text(exc: Exception) -> str:
+    """What an error says; where the binding could not decode the runtime's own words, those words.
+
+    A runtime repeats names from the file it refuses, and a damaged file has names that are no UTF-8.
+    """
+    words = exc.object.decode("utf-8", "backslashreplace") if isinstance(exc, UnicodeDecodeError) else str(exc)
+    return words.strip()

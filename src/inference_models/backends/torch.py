@@ -22,20 +22,15 @@ import struct
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from inference_models.backends.imports import import_runtime
-from inference_models.backends.runtime import THREADS, Runtime
 from inference_models.backends.torch_session import (
-    DEVICES,
-    INSTALL,
-    REQUIRES,
-    TORCH,
+    PYTORCH,
     Network,
     TorchSession,
     choose_device,
-    first_line,
+    first_sentence,
+    import_torch,
     use_threads,
 )
-from inference_models.entities import BackendType
 from inference_models.errors import (
     CorruptedModelPackageError,
     MissingDependencyError,
@@ -49,15 +44,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array
     from inference_models.backends.session import ModuleBuilder, SessionRequest
 
-RUNTIME = Runtime(
-    type=BackendType.TORCH,
-    order=30,
-    libraries=(TORCH,),
-    requires=REQUIRES,
-    install=INSTALL,
-    devices=DEVICES,
-    settings=frozenset({THREADS}),
-)
+RUNTIME = PYTORCH
 SAFE = ("weights.safetensors", "model.safetensors")
 PICKLED = ("weights.pth", "weights.pt")
 PROGRAM = "weights.pt2"
@@ -99,7 +86,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         ModelImplementationNotFoundError: the family has no network to put them into.
         EnvironmentConfigurationError: the device that was asked for cannot be used.
     """
-    torch = import_runtime(RUNTIME, "PyTorch")
+    torch = import_torch()
     path = _weights_file(request)
     if request.module is None:
         raise ModelImplementationNotFoundError(
@@ -123,7 +110,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         device=device,
         dtype=str(dtype).removeprefix("torch."),
         run_errors=_RUN_ERRORS,
-        reason=first_line,
+        reason=first_sentence,
     )
     return TorchSession(network, torch, request.input_hint)
 
@@ -203,7 +190,7 @@ def _read_safetensors(path: Path) -> object:
         raise CorruptedModelPackageError(
             f"{path.name} cannot be read.",
             needs="a safetensors file",
-            found=first_line(exc),
+            found=first_sentence(exc),
             fix="fetch the package again",
         ) from exc
 
@@ -224,11 +211,11 @@ def _read_pickle(path: Path, torch: Any) -> object:
         raise CorruptedModelPackageError(
             f"{path.name} is refused: it is a pickle, and not of tensors alone. None of it was run.",
             needs="tensors, numbers, text, lists and dictionaries",
-            found=found.group(1) if found else first_line(exc),
+            found=found.group(1) if found else first_sentence(exc),
             fix="save weights alone: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')",
         ) from exc
     except _READ_ERRORS as exc:
-        raise _unreadable(path, first_line(exc)) from exc
+        raise _unreadable(path, first_sentence(exc)) from exc
 
 
 def _unreadable(path: Path, found: str) -> CorruptedModelPackageError:

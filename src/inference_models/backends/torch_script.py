@@ -12,20 +12,18 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from inference_models.backends.imports import import_runtime
 from inference_models.backends.onnx_graph import weights_file
-from inference_models.backends.runtime import THREADS, Runtime
 from inference_models.backends.torch_session import (
-    DEVICES,
-    INSTALL,
-    REQUIRES,
+    PYTORCH,
     TORCH,
     Network,
     TorchSession,
     choose_device,
-    first_line,
+    first_sentence,
+    import_torch,
     last_line,
     use_threads,
 )
@@ -38,14 +36,11 @@ if TYPE_CHECKING:
 
     from inference_models.backends.session import SessionRequest
 
-RUNTIME = Runtime(
+RUNTIME = replace(
+    PYTORCH,
     type=BackendType.TORCH_SCRIPT,
     order=40,
     libraries=(TORCH, Library("torchvision", "torchvision", ("torchvision",))),
-    requires=REQUIRES,
-    install=INSTALL,
-    devices=DEVICES,
-    settings=frozenset({THREADS}),
 )
 WEIGHTS = "weights.torchscript"
 _DTYPES = {"torch.bfloat16": "bfloat16", "torch.float16": "float16"}
@@ -61,7 +56,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         CorruptedModelPackageError: the file is no archive, or does not run on what the package states.
         EnvironmentConfigurationError: the device that was asked for cannot be used.
     """
-    torch = import_runtime(RUNTIME, "TorchScript")
+    torch = import_torch()
     path = weights_file(request, WEIGHTS)
     device = choose_device(request, torch)
     if device == "cpu":
@@ -91,8 +86,8 @@ def _load(path: Path, device: str, torch: Any) -> Any:
         raise CorruptedModelPackageError(
             f"{path.name}: PyTorch {torch.__version__} cannot open the archive.",
             needs="an archive that torch.jit.save of this version of PyTorch or an older one wrote",
-            found=first_line(exc),
-            fix=f'export the model again, or pip install -U "{REQUIRES}"',
+            found=first_sentence(exc),
+            fix=f'export the model again, or pip install -U "{RUNTIME.requires}"',
         ) from exc
     for parameter in module.parameters():
         parameter.requires_grad_(False)

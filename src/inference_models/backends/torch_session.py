@@ -19,8 +19,12 @@ import os
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from packaging.version import Version
+
 from inference_models.arrays import TensorSpec, is_torch, to_torch
-from inference_models.backends.feeds import CLOSED, check_feeds, dtype_name
+from inference_models.backends.runtime import THREADS, Runtime, import_runtime
+from inference_models.backends.session import BaseSession, dtype_name, first_line, use_cpu_instead
+from inference_models.entities import BackendType
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
@@ -30,21 +34,47 @@ from inference_models.machine.hardware import cuda_device_visible, usable_cpus
 from inference_models.machine.libraries import Library
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from inference_models.arrays import Array, Shape
     from inference_models.backends.session import InputHint, SessionRequest
 
 TORCH = Library("torch", "torch", ("torch",), deadline=60.0, attribute="Tensor")
 """From a cold disk or over a network, reading PyTorch's libraries alone takes longer than all others need."""
-REQUIRES = "torch>=2.6"
-INSTALL = 'pip install "torch>=2.6" safetensors'
-DEVICES = ("cpu", "cuda", "mps")
+OLDEST = Version("2.6")
+"""Before, reading weights could run code of the file, even with `weights_only=True`."""
+PYTORCH = Runtime(
+    label="PyTorch",
+    type=BackendType.TORCH,
+    order=30,
+    libraries=(TORCH,),
+    requires=f"torch>={OLDEST}",
+    install=f'pip install "torch>={OLDEST}" safetensors',
+    devices=("cpu", "cuda", "mps"),
+    settings=frozenset({THREADS}),
+)
 BFLOAT16 = "bfloat16"
 _TRIED_BATCH = 2
-_LONGEST_REASON = 300
 _OUT_OF_MEMORY = "out of memory"
 _log = logging.getLogger("inference-models")
+
+
+def import_torch() -> Any:
+    """The module `torch`, of a release that reads weights without running them.
+
+    Raises:
+        MissingDependencyError: it is not installed.
+        EnvironmentConfigurationError: it cannot be imported, or is too old.
+    """
+    torch = import_runtime(PYTORCH)
+    if Version(torch.__version__) >= OLDEST:
+        return torch
+    raise EnvironmentConfigurationError(
+        "reading a file with this release of PyTorch could run code that the file brings.",
+        needs=PYTORCH.requires,
+        found=str(torch.__version__),
+        fix=f'pip install -U "{PYTORCH.requires}"',
+    )
 
 
 def choose_device(request: SessionRequest, torch: Any) -> str:
@@ -60,15 +90,12 @@ def choose_device(request: SessionRequest, torch: Any) -> str:
     normal = "cuda:0" if wanted == "cuda" else wanted
     if normal in found:
         return normal
-    if request.allow_fallback:
-        _log.warning("PyTorch cannot use device %r (it finds %s); the CPU is used.", wanted, ", ".join(found))
-        return "cpu"
-    raise EnvironmentConfigurationError(
-        f"device {wanted!r} cannot be used through PyTorch here.",
-        needs=f"device {wanted!r} in this build of PyTorch {torch.__version__}",
-        found=", ".join(found),
-        fix="device='cpu', or install the build of PyTorch for this machine: https://pytorch.org/get-started/locally",
+    where = "https://pytorch.org/get-started/locally"
+    fix = f"device='cpu', or install the build of PyTorch for this machine: {where}"
+    use_cpu_instead(
+        request, PYTORCH, found, needs=f"device {wanted!r} in this build of PyTorch {torch.__version__}", fix=fix
     )
+    return "cpu"
 
 
 def use_threads(request: SessionRequest, torch: Any) -> None:
@@ -105,96 +132,51 @@ class Network:
         return tuple(TensorSpec(name, known or (None, None, None, None), dtype) for name in self.input_names)
 
 
-class TorchSession:
+class TorchSession(BaseSession):
     """A network run by PyTorch without gradients. Keeps no state between runs.
 
     Under `torch.no_grad`: `torch.inference_mode` is not measurably faster here, and its tensors may neither be written
     to nor take part in training.
     """
 
+    runtime = PYTORCH
+
     def __init__(self, network: Network, torch: Any, hint: InputHint | None = None) -> None:
-        self._network: Network | None = network
+        super().__init__(network, network.specs(hint), (), running_on=network.device)
+        self.run_errors = network.run_errors
+        self._words = network.reason
         self._torch = torch
         self._device = torch.device(network.device)
         self._dtype = getattr(torch, network.dtype)
-        self._running_on = network.device
         self._process = os.getpid()
-        self._inputs = network.specs(hint)
-        self._outputs: tuple[TensorSpec, ...] = ()
-        if hint is not None and hint.example is not None and len(self._inputs) == 1:
+        if hint is not None and hint.example is not None and len(self.inputs) == 1:
             self._learn(network, hint.example)
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """In the order of the arguments; shapes as the package states them, open where it does not."""
-        return self._inputs
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """As the run with zeros answered, else as the first run did."""
-        return self._outputs
-
-    @property
-    def running_on(self) -> str:
-        """`cpu`, `cuda:0`, `mps`."""
-        return self._running_on
-
-    @property
-    def execution_providers(self) -> tuple[str, ...]:
-        """None."""
-        return ()
-
-    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
-        """All outputs by name, as tensors on the device.
-
-        Raises:
-            ModelRuntimeError: the session is closed, a feed does not fit, or PyTorch failed.
-        """
-        network = self._network
-        if network is None:
-            raise ModelRuntimeError(CLOSED)
-        check_feeds(self._inputs, feeds)
+    def _run(self, opened: Network, arrays: Sequence[Array]) -> list[Array]:
         if self._process != os.getpid():
             self._start_in_fork()
-        answers = self._answers(network, [feeds[spec.name] for spec in self._inputs])
-        if not self._outputs:
-            self._outputs = tuple(
-                _spec(index, tensor, shape=(None,) * tensor.ndim) for index, tensor in enumerate(answers)
-            )
-        return {f"output{index}": tensor for index, tensor in enumerate(answers)}
-
-    def close(self) -> None:
-        """Drop the network; memory goes back when the runs under way have ended."""
-        self._network = None
-
-    def _start_in_fork(self) -> None:
-        # A fork has none of the threads that PyTorch believes to have, and a run that hands them work never ends.
-        self._torch.set_num_threads(1)
-        self._process = os.getpid()
-        _log.warning("The model was loaded before this process was forked: it runs with one thread here.")
-
-    def _answers(self, network: Network, feeds: Sequence[Array]) -> list[Array]:
-        try:
-            with self._torch.no_grad():
-                tensors = [self._placed(feed) for feed in feeds]
-                answers = list(_flat(network.call(*tensors)))
-        except network.run_errors as exc:
-            given = ", ".join(
-                f"{spec.name} {tuple(feed.shape)} {dtype_name(feed)}"
-                for spec, feed in zip(self._inputs, feeds, strict=True)
-            )
-            raise ModelRuntimeError(
-                f"PyTorch failed while running the network on {given or 'nothing'}.",
-                needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self._inputs),
-                found=network.reason(exc),
-            ) from exc
+        with self._torch.no_grad():
+            tensors = [self._placed(feed) for feed in arrays]
+            answers = list(_flat(opened.call(*tensors)))
         if not all(map(is_torch, answers)):
             raise ModelRuntimeError(
                 "the network answers with something that is no tensor.",
                 needs="tensors, or tuples, lists and dictionaries of them",
                 found=", ".join(sorted({type(answer).__name__ for answer in answers if not is_torch(answer)})),
             )
+        if len(self.outputs) != len(answers):
+            shapes = [(None,) * answer.ndim for answer in answers]
+            self.outputs = tuple(map(_spec, range(len(answers)), answers, shapes))
         return [_on_own_memory(answer, tensors) for answer in answers]
+
+    def _reason(self, exc: Exception) -> str:
+        return self._words(exc)
+
+    def _start_in_fork(self) -> None:
+        # A fork has none of the threads that PyTorch believes to have, and a run that hands them work never ends.
+        self._torch.set_num_threads(1)
+        self._process = os.getpid()
+        _log.warning("The model was loaded before this process was forked: it runs with one thread here.")
 
     def _placed(self, feed: Array) -> Array:
         tensor = feed if is_torch(feed) else to_torch(feed)
@@ -207,7 +189,7 @@ class TorchSession:
         1. Two images where the batch is open; a network that cannot take two takes one at a time.
         2. Twice the size where the size is open; a network that cannot take it takes the stated size alone.
         """
-        (spec,) = self._inputs
+        (spec,) = self.inputs
         batch, sides = spec.shape[0], spec.shape[1:]
         answers = self._tried(network, (batch or _TRIED_BATCH, *example), required=batch is not None)
         if batch is None and not _follow_batch(answers, _TRIED_BATCH):
@@ -219,15 +201,13 @@ class TorchSession:
             others = [tuple(answer.shape) for answer in self._tried(network, (batch or 1, *doubled), required=False)]
             sides = sides if len(others) == len(shapes) else example
             shapes = [_common(*pair) for pair in zip(shapes, others, strict=True)] if None in sides else shapes
-        self._inputs = (replace(spec, shape=(batch, *sides)),)
-        self._outputs = tuple(
-            _spec(index, answer, shape=(batch, *shape[1:]) if shape else ())
-            for index, (answer, shape) in enumerate(zip(answers, shapes, strict=True))
-        )
+        self.inputs = (replace(spec, shape=(batch, *sides)),)
+        stated = [(batch, *shape[1:]) if shape else () for shape in shapes]
+        self.outputs = tuple(map(_spec, range(len(answers)), answers, stated))
 
     def _tried(self, network: Network, shape: tuple[int, ...], *, required: bool) -> list[Array]:
         try:
-            return self._answers(network, [self._torch.zeros(shape, dtype=self._dtype, device=self._device)])
+            return list(self._answers(network, [self._torch.zeros(shape, dtype=self._dtype, device=self._device)]))
         except ModelRuntimeError as exc:
             if _OUT_OF_MEMORY in (exc.found or ""):
                 raise
@@ -235,22 +215,21 @@ class TorchSession:
                 return []
             raise CorruptedModelPackageError(
                 f"{network.file_name}: the network does not take the input that its package states.",
-                needs=f"a network for {self._inputs[0].name} {shape} {self._inputs[0].dtype}",
+                needs=f"a network for {self.inputs[0].name} {shape} {self.inputs[0].dtype}",
                 found=exc.found,
                 fix="correct network_input and forward_pass in inference_config.json, or export the model again",
             ) from exc
 
 
-def first_line(exc: Exception) -> str:
+def first_sentence(exc: Exception) -> str:
     """The first sentence of what an error says, as far as it goes on one line."""
-    text = str(exc).strip()
-    return text.splitlines()[0].split(". ")[0].rstrip(".")[:_LONGEST_REASON] if text else type(exc).__name__
+    return first_line(exc).split(". ")[0].rstrip(".")
 
 
 def last_line(exc: Exception) -> str:
     """The last line of what an error says: the interpreter of TorchScript puts a trace before the reason."""
     text = str(exc).strip()
-    return text.splitlines()[-1].removeprefix("RuntimeError: ")[:_LONGEST_REASON] if text else type(exc).__name__
+    return text.splitlines()[-1].removeprefix("RuntimeError: ")[:300] if text else type(exc).__name__
 
 
 def _flat(answer: object) -> Iterator[Array]:
@@ -273,7 +252,7 @@ def _on_own_memory(tensor: Array, feeds: Sequence[Array]) -> Array:
     return tensor.clone() if shared else tensor
 
 
-def _spec(index: int, tensor: Array, *, shape: Shape) -> TensorSpec:
+def _spec(index: int, tensor: Array, shape: Shape) -> TensorSpec:
     return TensorSpec(f"output{index}", shape, dtype_name(tensor))
 
 

@@ -15,6 +15,7 @@ _TENSORRT_LEAN = ("tensorrt-lean", "tensorrt-lean-cu13", "tensorrt-lean-cu12")
 
 RUNTIMES = (
     Runtime(
+        label="TensorRT",
         type=BackendType.TRT,
         order=10,
         libraries=(
@@ -27,6 +28,7 @@ RUNTIMES = (
         systems_text="Linux or Windows",
     ),
     Runtime(
+        label="Transformers",
         type=BackendType.HF,
         order=50,
         libraries=(Library("transformers", "transformers", ("transformers",)), TORCH),
@@ -35,6 +37,7 @@ RUNTIMES = (
         settings=frozenset({THREADS}),
     ),
     Runtime(
+        label="Core ML",
         type=BackendType.COREML,
         order=80,
         libraries=(Library("coremltools", "coremltools", ("coremltools",)),),
@@ -44,7 +47,7 @@ RUNTIMES = (
         systems_text="macOS on Apple silicon",
         settings=frozenset({THREADS}),
     ),
-    Runtime(type=BackendType.ULTRALYTICS, order=90, settings=frozenset({THREADS})),
-    Runtime(type=BackendType.VLLM, order=100, settings=frozenset({THREADS})),
-    Runtime(type=BackendType.CUSTOM, order=110),
+    Runtime(label="Ultralytics", type=BackendType.ULTRALYTICS, order=90, settings=frozenset({THREADS})),
+    Runtime(label="vLLM", type=BackendType.VLLM, order=100, settings=frozenset({THREADS})),
+    Runtime(label="code of the package", type=BackendType.CUSTOM, order=110),
 )

@@ -7,13 +7,17 @@ import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inference_models.cache.blobs import BlobIndex
-from inference_models.cache.inventory import certificates_of, package_folders, packages, remove, stamps_path
+from inference_models.cache.inventory import certificates_of, package_folders, remove_folder, stamps_path
 from inference_models.cache.locks import is_held
 from inference_models.cache.manifest import Damage, not_listed, read_manifest
 from inference_models.cache.partial import free_partials
 from inference_models.cache.workspace import is_abandoned, sweep
+
+if TYPE_CHECKING:
+    from inference_models.cache.inventory import Inventory
 
 
 @dataclass(frozen=True)
@@ -48,9 +52,9 @@ class _Bin:
             self.removed[kind] = self.removed.get(kind, 0) + 1
 
 
-def collect(root: Path, quota: int | None = None) -> Collected:
+def collect(inventory: Inventory, quota: int | None) -> Collected:
     """Remove broken downloads, quarantine, orphans and hints that lead nowhere; then packages beyond `quota` bytes."""
-    found = _Bin()
+    found, root = _Bin(), inventory.root
     for place in _entries(root / "quarantine"):
         found.take(place, "quarantined")
     busy = _folders_in_work(root)
@@ -62,7 +66,7 @@ def collect(root: Path, quota: int | None = None) -> Collected:
     sweep(root / "tmp")
     for place in (root / "tmp").glob("removed-*"):
         shutil.rmtree(place, ignore_errors=True)
-    removed = _make_room(root, quota, busy, found) if quota is not None else 0
+    removed = _make_room(inventory, quota, busy, found) if quota is not None else 0
     _collect_hints(root)
     counts = {kind: found.removed.get(kind, 0) for kind in ("orphans", "partials", "quarantined")}
     return Collected(packages=removed, freed=found.freed, **counts)
@@ -97,15 +101,15 @@ def _collect_partials(blob: Path, found: _Bin) -> None:
         blob.rmdir()
 
 
-def _make_room(root: Path, quota: int, busy: set[Path], found: _Bin) -> int:
-    stored = packages(root)
+def _make_room(inventory: Inventory, quota: int, busy: set[Path], found: _Bin) -> int:
+    stored = inventory.packages()
     total, removed = sum(package.size for package in stored), 0
     for package in reversed(stored):
         if total <= quota:
             break
         if package.pinned or package.folder in busy:
             continue
-        if remove(root, package.folder):
+        if remove_folder(inventory.root, package.folder):
             total, found.freed, removed = total - package.size, found.freed + package.size, removed + 1
     return removed
 

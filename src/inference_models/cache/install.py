@@ -10,8 +10,8 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from inference_models.cache import inventory
 from inference_models.cache.download import Wanted, download
+from inference_models.cache.inventory import stamps_path
 from inference_models.cache.locks import claimed
 from inference_models.cache.manifest import (
     Damage,
@@ -118,7 +118,7 @@ class Installation:
         manifest = read_manifest(self.folder)
         if isinstance(manifest, Damage):
             return False
-        stamps = Stamps.read(inventory.stamps_path(self.root, self.folder), self.folder)
+        stamps = Stamps.read(stamps_path(self.root, self.folder), self.folder)
         for file in manifest.files:
             status = regular_file(self.folder, file.handle)
             if isinstance(status, Damage) or not stamps.holds(file.handle, status, file.sha256):
@@ -195,7 +195,7 @@ class Installation:
             files=files,
         )
         draft = desk / MANIFEST_NAME
-        write_file(draft, [manifest_text(manifest).encode()], RunningDigest())
+        write_file(draft, manifest_text(manifest).encode())
         for folder in {(self.folder / file.handle).parent for file in files} | {self.folder}:
             sync_folder(folder)
         draft.replace(self.folder / MANIFEST_NAME)
@@ -205,7 +205,7 @@ class Installation:
         self._clear()
 
     def _stamp(self, files: Sequence[FileFacts]) -> None:
-        stamps = Stamps.read(inventory.stamps_path(self.root, self.folder), self.folder)
+        stamps = Stamps.read(stamps_path(self.root, self.folder), self.folder)
         for file in files:
             stamps.add(file.handle, os.lstat(self.folder / file.handle), file.sha256)
         stamps.save()
@@ -258,10 +258,9 @@ def _content_name(item: FileDownloadSpecs) -> str:
 def _stage_text(item: ArtefactSpecs, desk: Path) -> _Staged:
     if not isinstance(item, InlineFileSpecs):
         raise TypeError(f"{item.file_handle} is a local file: it is used in place and never stored")
-    data = desk / text_sha256(f"{item.file_handle}\0{item.text}")
-    digest = RunningDigest()
-    write_file(data, [item.text.encode()], digest)
-    return _Staged(FileFacts(handle=item.file_handle, size=digest.size, sha256=digest.sha256), data)
+    data, content = desk / text_sha256(f"{item.file_handle}\0{item.text}"), item.text.encode()
+    write_file(data, content)
+    return _Staged(FileFacts(handle=item.file_handle, size=len(content), sha256=text_sha256(item.text)), data)
 
 
 def _copy(place: Path, target: Path, digest: RunningDigest) -> None:

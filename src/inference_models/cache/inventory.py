@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 from inference_models.cache.manifest import Damage, Manifest, PackageKey, find_damage, read_manifest
 from inference_models.cache.stamps import Stamps
+from inference_models.config import cache_directory
 from inference_models.errors import BaseInferenceModelsError
-from inference_models.files.durable import make_private_folder
-from inference_models.files.names import MANIFEST_NAME
+from inference_models.files.durable import disk_errors_named, make_private_folder
+from inference_models.files.names import MANIFEST_NAME, model_slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from inference_models.cache.collect import Collected
     from inference_models.entities import FileFacts
 
 
@@ -54,47 +56,72 @@ class Verification:
         return not self.damage
 
 
+class Inventory:
+    """The packages below one root folder, as they lie there."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = (root or cache_directory()).absolute()
+
+    def folder_of(self, key: PackageKey) -> Path:
+        """Where the package is, or would be."""
+        return self.root / "packages" / model_slug(key.provider, key.model_id) / key.package_id
+
+    def packages(self) -> list[StoredPackage]:
+        """Every complete package, last used first. Contents are not checked; `verify` does that."""
+        found = (_stored_package(self.root, folder) for folder in package_folders(self.root))
+        return sorted((package for package in found if package is not None), key=lambda package: -package.last_used)
+
+    def find(self, key: PackageKey) -> StoredPackage | None:
+        """What is stored under this key; None when nothing complete is."""
+        return _stored_package(self.root, self.folder_of(key))
+
+    def remove(self, key: PackageKey) -> bool:
+        """Remove a package; False when there is none. Models that are loaded from it keep working."""
+        with disk_errors_named(self.root, needed=0):
+            return remove_folder(self.root, self.folder_of(key))
+
+    def pin(self, key: PackageKey) -> None:
+        """Keep the package when `gc` makes room."""
+        path = _pin_path(self.root, self.folder_of(key))
+        with disk_errors_named(self.root, needed=0):
+            make_private_folder(path.parent)
+            path.touch()
+
+    def unpin(self, key: PackageKey) -> None:
+        """Let `gc` remove the package again when it makes room."""
+        with disk_errors_named(self.root, needed=0):
+            _pin_path(self.root, self.folder_of(key)).unlink(missing_ok=True)
+
+    def verify(self, *, full: bool = True, key: PackageKey | None = None) -> list[Verification]:
+        """What is wrong with each package, by folder. Changes nothing.
+
+        Args:
+            full: Hash every file; else trust the stamps that hold.
+            key: Only this package.
+        """
+        only = None if key is None else self.folder_of(key)
+        folders = package_folders(self.root) if only is None else iter([only] if only.exists() else [])
+        return [_verification(self.root, folder, full=full) for folder in sorted(folders)]
+
+    def gc(self, *, quota: int | None = None) -> Collected:
+        """Remove what no package needs: broken downloads, quarantine, orphans.
+
+        Args:
+            quota: Bytes; packages that are not pinned are removed, least recently used first, until the rest fits.
+        """
+        from inference_models.cache import collect  # noqa: PLC0415 - not needed to load
+
+        with disk_errors_named(self.root, needed=0):
+            return collect.collect(self, quota)
+
+
 def package_folders(root: Path) -> Iterator[Path]:
     """Every folder that is, or was to be, a package."""
     for model in _folders(root / "packages"):
         yield from _folders(model)
 
 
-def packages(root: Path) -> list[StoredPackage]:
-    """Every complete package, last used first."""
-    found = (stored_package(root, folder) for folder in package_folders(root))
-    return sorted((package for package in found if package is not None), key=lambda package: -package.last_used)
-
-
-def stored_package(root: Path, folder: Path) -> StoredPackage | None:
-    """The package in a folder; None when it is not complete."""
-    manifest = read_manifest(folder)
-    key = _key(manifest)
-    if key is None or isinstance(manifest, Damage):
-        return None
-    try:
-        stored_at = (folder / MANIFEST_NAME).stat().st_mtime
-        used = [os.lstat(folder / file.handle).st_atime for file in manifest.files]
-    except OSError:
-        return None
-    return StoredPackage(
-        key=key,
-        folder=folder,
-        size=sum(file.size for file in manifest.files),
-        files=tuple(manifest.files),
-        stored_at=stored_at,
-        last_used=max([stored_at, *used]),
-        pinned=pin_path(root, folder).exists(),
-    )
-
-
-def verify(root: Path, *, full: bool, only: Path | None) -> list[Verification]:
-    """What is wrong with each package. Changes nothing."""
-    folders = package_folders(root) if only is None else iter([only] if only.exists() else [])
-    return [_verification(root, folder, full=full) for folder in sorted(folders)]
-
-
-def remove(root: Path, folder: Path) -> bool:
+def remove_folder(root: Path, folder: Path) -> bool:
     """Take a package away in one step, then its files; False when it is not there."""
     away = root / "tmp" / f"removed-{uuid.uuid4().hex}"
     make_private_folder(away.parent)
@@ -103,7 +130,7 @@ def remove(root: Path, folder: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     shutil.rmtree(away, ignore_errors=True)
-    for path in (stamps_path(root, folder), pin_path(root, folder), *certificates_of(root, folder)):
+    for path in (stamps_path(root, folder), _pin_path(root, folder), *certificates_of(root, folder)):
         with suppress(OSError):
             path.unlink()
             path.parent.rmdir()
@@ -125,12 +152,31 @@ def certificates_of(root: Path, folder: Path) -> list[Path]:
     return []
 
 
-def pin_path(root: Path, folder: Path, *, create: bool = False) -> Path:
+def _pin_path(root: Path, folder: Path) -> Path:
     """The file whose existence keeps the package in `folder`."""
-    path = root / "pins" / folder.parent.name / folder.name
-    if create:
-        make_private_folder(path.parent)
-    return path
+    return root / "pins" / folder.parent.name / folder.name
+
+
+def _stored_package(root: Path, folder: Path) -> StoredPackage | None:
+    """The package in a folder; None when it is not complete."""
+    manifest = read_manifest(folder)
+    key = _key(manifest)
+    if key is None or isinstance(manifest, Damage):
+        return None
+    try:
+        stored_at = (folder / MANIFEST_NAME).stat().st_mtime
+        used = [os.lstat(folder / file.handle).st_atime for file in manifest.files]
+    except OSError:
+        return None
+    return StoredPackage(
+        key=key,
+        folder=folder,
+        size=sum(file.size for file in manifest.files),
+        files=tuple(manifest.files),
+        stored_at=stored_at,
+        last_used=max([stored_at, *used]),
+        pinned=_pin_path(root, folder).exists(),
+    )
 
 
 def _verification(root: Path, folder: Path, *, full: bool) -> Verification:

@@ -10,9 +10,9 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from inference_models.cache import inventory
 from inference_models.cache.blobs import BlobIndex
 from inference_models.cache.install import Installation
+from inference_models.cache.inventory import Inventory, stamps_path
 from inference_models.cache.manifest import (
     Damage,
     Manifest,
@@ -23,18 +23,15 @@ from inference_models.cache.manifest import (
     regular_file,
 )
 from inference_models.cache.stamps import Stamps
-from inference_models.config import cache_directory
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError, RetryError
 from inference_models.files.durable import disk_errors_named, make_private_folder
-from inference_models.files.names import MANIFEST_NAME, check_handles, is_portable_handle, model_slug
+from inference_models.files.names import MANIFEST_NAME, check_handles, is_portable_handle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from inference_models.cache.collect import Collected
-    from inference_models.cache.inventory import StoredPackage, Verification
     from inference_models.cache.progress import ProgressCallback
     from inference_models.cache.source import AnySource
     from inference_models.entities import ArtefactSpecs
@@ -47,20 +44,13 @@ _ROUNDS = 5
 """Other processes may put a package there, or find it damaged, while we look; more rounds than this are no race."""
 
 
-class PackageStore:
+class PackageStore(Inventory):
     """Package folders below one root folder.
 
     A file enters a package folder in one step, after all of it was verified; the manifest enters last, and only with
     it the folder is a package. A package is verified each time before it is handed out: by the stamps of its files,
     or by their content where a stamp does not hold.
     """
-
-    def __init__(self, root: Path | None = None) -> None:
-        self.root = (root or cache_directory()).absolute()
-
-    def folder_of(self, key: PackageKey) -> Path:
-        """Where the package is, or would be."""
-        return self.root / "packages" / model_slug(key.provider, key.model_id) / key.package_id
 
     def open(self, key: PackageKey, files: Sequence[ArtefactSpecs] | None = None) -> Path | None:
         """The folder of a package that is stored, complete and undamaged; None otherwise.
@@ -137,49 +127,6 @@ class PackageStore:
 
         return frozenset(item.file_handle for item in files if is_here(item))
 
-    def packages(self) -> list[StoredPackage]:
-        """Every complete package, last used first. Contents are not checked; `verify` does that."""
-        return inventory.packages(self.root)
-
-    def find(self, key: PackageKey) -> StoredPackage | None:
-        """What is stored under this key; None when nothing complete is."""
-        return inventory.stored_package(self.root, self.folder_of(key))
-
-    def remove(self, key: PackageKey) -> bool:
-        """Remove a package; False when there is none. Models that are loaded from it keep working."""
-        with disk_errors_named(self.root, needed=0):
-            return inventory.remove(self.root, self.folder_of(key))
-
-    def pin(self, key: PackageKey) -> None:
-        """Keep the package when `gc` makes room."""
-        with disk_errors_named(self.root, needed=0):
-            inventory.pin_path(self.root, self.folder_of(key), create=True).touch()
-
-    def unpin(self, key: PackageKey) -> None:
-        """Let `gc` remove the package again when it makes room."""
-        with disk_errors_named(self.root, needed=0):
-            inventory.pin_path(self.root, self.folder_of(key)).unlink(missing_ok=True)
-
-    def verify(self, *, full: bool = True, key: PackageKey | None = None) -> list[Verification]:
-        """What is wrong with each package, by folder. Changes nothing.
-
-        Args:
-            full: Hash every file; else trust the stamps that hold.
-            key: Only this package.
-        """
-        return inventory.verify(self.root, full=full, only=None if key is None else self.folder_of(key))
-
-    def gc(self, *, quota: int | None = None) -> Collected:
-        """Remove what no package needs: broken downloads, quarantine, orphans.
-
-        Args:
-            quota: Bytes; packages that are not pinned are removed, least recently used first, until the rest fits.
-        """
-        from inference_models.cache import collect  # noqa: PLC0415 - not needed to load
-
-        with disk_errors_named(self.root, needed=0):
-            return collect.collect(self.root, quota)
-
     def _is_in_place(self, key: PackageKey, manifest: Manifest | Damage, item: FileDownloadSpecs) -> bool:
         if isinstance(manifest, Damage) or not is_portable_handle(item.file_handle):
             return False
@@ -206,7 +153,7 @@ class PackageStore:
             return [manifest]
         if (manifest.provider, manifest.model_id, manifest.package_id) != (key.provider, key.model_id, key.package_id):
             return [Damage(MANIFEST_NAME, "is that of another package")]
-        stamps = Stamps.read(inventory.stamps_path(self.root, folder), folder)
+        stamps = Stamps.read(stamps_path(self.root, folder), folder)
         damage = find_damage(folder, manifest, stamps)
         stamps.save()
         if not damage and files is not None and (difference := find_difference(manifest, files)):

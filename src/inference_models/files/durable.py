@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 from inference_models.errors import EnvironmentConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
-
-    from inference_models.files.digest import RunningDigest
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 _TRIES = 1000
@@ -42,15 +40,11 @@ def make_private_folder(path: Path) -> None:
         raise lost
 
 
-def write_file(path: Path, chunks: Iterable[bytes], digest: RunningDigest, *, limit: int | None = None) -> None:
-    """Write a new file and wait until the disk has it. Stops after the chunk that goes over `limit` bytes."""
+def write_file(path: Path, data: bytes) -> None:
+    """Write a new file and wait until the disk has it."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with path.open("xb") as stream:
-        for chunk in chunks:
-            digest.update(chunk)
-            if limit is not None and digest.size > limit:
-                break
-            stream.write(chunk)
+        stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())
 

@@ -20,8 +20,8 @@ from inference_models.entities import (
 from inference_models.errors import InvalidParameterError, ModelRetrievalError, NoCompatiblePackageError
 from inference_models.files.digest import CHUNK, file_sha256, text_sha256
 from inference_models.freeze.lockfile import contradiction
-from inference_models.loading.address import LOCAL, locate_model
-from inference_models.loading.dependencies import FORWARDED, DependencyRequest, load_dependencies
+from inference_models.loading.address import LOCAL, parse_address
+from inference_models.loading.dependencies import load_dependencies
 from inference_models.loading.open import LoadRequest, load_package
 from inference_models.negotiate.case import Candidate, Case
 from inference_models.negotiate.checks_package import check_trust
@@ -66,15 +66,7 @@ def load_locked(
     folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key))
     if package.backend is BackendType.CUSTOM and model.model_dependencies:
         needed = _Needed(lock, locked, load, mirror, api_key)
-        forwarded = load.options.forwarded_kwargs
-        request = DependencyRequest(
-            allowed=load.options.allow_loading_dependency_models,
-            params=load.options.dependency_models_params or {},
-            preloaded=load.options.preloaded_model_dependencies or {},
-            outer=load.extra or {},
-            forwarded=FORWARDED if forwarded is None else forwarded,
-        )
-        load = replace(load, dependencies=load_dependencies(model, request, needed.load_inner))
+        load = replace(load, dependencies=load_dependencies(model, load, needed.load_inner))
     candidate = Candidate(package, package.backend)
     if load.options.require_parity:
         from inference_models.parity.require import name_of, require_certificate  # noqa: PLC0415 - rare
@@ -102,7 +94,7 @@ def fetch_locked(
     stored = store.open(locked.key, [file.at("") for file in locked.files])
     if stored is not None:
         return stored
-    provider, model_id = locate_model(mirror) if mirror else (locked.provider, locked.asked_for)
+    provider, model_id = parse_address(mirror) if mirror else (locked.provider, locked.asked_for)
     switch = config.network_forbidden_by()
     record = find_record(provider)
     if switch is not None and not (record is not None and record.offline):
@@ -117,7 +109,7 @@ def fetch_locked(
 
 def mirror_of_needed(mirror: str, needed: LockedModel) -> str:
     """Where a mirror that was named for one model has another one."""
-    provider, _ = locate_model(mirror)
+    provider, _ = parse_address(mirror)
     place, _, _ = mirror.partition("#")
     if "://" in place:
         return f"{place}#{needed.asked_for.rpartition('#')[2]}"

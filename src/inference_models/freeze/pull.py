@@ -12,7 +12,7 @@ from inference_models.cache.manifest import PackageKey
 from inference_models.cache.store import PackageStore
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import InvalidParameterError
-from inference_models.loading.address import LOCAL, locate_model
+from inference_models.loading.address import LOCAL, parse_address
 from inference_models.loading.resolutions import Question, RememberedProvider, Resolutions, machine_fingerprint
 from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.request import PackageRequest
@@ -64,7 +64,7 @@ def pull_model(model_id: str, options: PullOptions | None = None) -> list[Pulled
         ModelRetrievalError: a file cannot be had.
     """
     options = options or PullOptions()
-    provider, plain_id = locate_model(model_id)
+    provider, plain_id = parse_address(model_id)
     pulled = _pull(provider, plain_id, options)
     needed = {item.model_id: item for each in pulled for item in each.model.model_dependencies or ()}
     for dependency in needed.values():

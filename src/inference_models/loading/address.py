@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from inference_models import config
 from inference_models.catalogue import open_catalogue
@@ -19,10 +20,18 @@ _PATH_START = re.compile(r"^(?:[./~]|[\\/]|[A-Za-z]:[\\/])")
 _FILE_SUFFIXES = frozenset({".engine", ".onnx", ".pt", ".pth", ".safetensors", ".tflite", ".torchscript"})
 
 
-def locate_model(
+class ModelAddress(NamedTuple):
+    """Where a model is found."""
+
+    provider: str
+    model_id: str
+    """As the caller wrote it, without the provider."""
+
+
+def parse_address(
     model: str | os.PathLike[str], provider: str | None = None, *, api_key: str | None = None
-) -> tuple[str, str]:
-    r"""(provider, model id) for what the caller wrote.
+) -> ModelAddress:
+    r"""The address in what the caller wrote.
 
     A `PathLike`, `./x`, `/x`, `~/x`, `x/`, `C:\x`, `local:x` and names of weight files are paths; `provider:id` and
     `scheme://...` name their provider; everything else is an id of the open catalogue, else of the hosted API where a
@@ -33,19 +42,19 @@ def locate_model(
         ModelNotFoundError: none of these; the text names the nearest ids.
     """
     if isinstance(model, os.PathLike):
-        return LOCAL, os.fspath(model)
+        return ModelAddress(LOCAL, os.fspath(model))
     if not isinstance(model, str) or not model.strip() or "\0" in model:
         raise InvalidParameterError(f"{model!r} is no model id.", needs="a model id or a path", found=repr(model))
     if provider is not None:
-        return provider, model.removeprefix(f"{provider}:")
+        return ModelAddress(provider, model.removeprefix(f"{provider}:"))
     scheme = _SCHEME.match(model)
     if scheme is not None:
-        return provider_of_scheme(scheme["name"].lower()), model
+        return ModelAddress(provider_of_scheme(scheme["name"].lower()), model)
     prefix, separator, rest = model.partition(":")
     if separator and len(prefix) > 1 and prefix in known_providers():
-        return prefix, rest
+        return ModelAddress(prefix, rest)
     if _looks_like_path(model):
-        return LOCAL, model
+        return ModelAddress(LOCAL, model)
     return _by_name(model, hosted=api_key is not None or config.hosted_api_known())
 
 
@@ -53,7 +62,7 @@ def _looks_like_path(text: str) -> bool:
     return bool(_PATH_START.match(text)) or text.endswith(("/", "\\")) or Path(text).suffix.lower() in _FILE_SUFFIXES
 
 
-def _by_name(text: str, *, hosted: bool) -> tuple[str, str]:
+def _by_name(text: str, *, hosted: bool) -> ModelAddress:
     ids = open_catalogue().models
     known = text in ids
     exists = Path(text).exists()
@@ -63,11 +72,11 @@ def _by_name(text: str, *, hosted: bool) -> tuple[str, str]:
             f"write '{OPEN_CATALOGUE}:{text}' or '{LOCAL}:{text}'."
         )
     if known:
-        return OPEN_CATALOGUE, text
+        return ModelAddress(OPEN_CATALOGUE, text)
     if exists:
         raise InvalidParameterError(f"{text!r} is no model id but a path here; write '{LOCAL}:{text}'.")
     if hosted:
-        return HOSTED_API, text
+        return ModelAddress(HOSTED_API, text)
     raise ModelNotFoundError(
         f"no model {text!r} in the open catalogue; {nearest_hint(text, ids)}.",
         fix=f"inference-models list shows them all; for a file or folder write '{LOCAL}:{text}', "

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from inference_models.entities import ModelDependency, ModelMetadata
+    from inference_models.loading.open import LoadRequest
+    from inference_models.options import LoadOptions
 
     LoadModel = Callable[..., Any]
     """`AutoModel.from_pretrained`."""
 
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 FORWARDED = (
     "owlv2_class_embeddings_cache",
     "owlv2_enforce_model_compilation",
@@ -65,25 +69,18 @@ class DependencyModelParameters(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-@dataclass(frozen=True, kw_only=True)
-class DependencyRequest:
-    """What the caller of the outer model said about the inner ones, and what they share with it."""
-
-    allowed: bool = True
-    params: Mapping[str, Any] = field(default_factory=dict)
-    """Name of a dependency -> `DependencyModelParameters`, or their fields as a mapping."""
-    preloaded: Mapping[str, SuppliedDependency] = field(default_factory=dict)
-    shared: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments every dependency is loaded with: provider, key, security switches."""
-    outer: Mapping[str, Any] = field(default_factory=dict, repr=False)
-    """Options of the outer model; those named in `forwarded` are passed on."""
-    forwarded: Iterable[str] = FORWARDED
-
-
-def load_dependencies(model: ModelMetadata, request: DependencyRequest, load: LoadModel) -> dict[str, Any]:
+def load_dependencies(
+    model: ModelMetadata, load: LoadRequest, load_model: LoadModel, *, shared: Mapping[str, Any] = NOTHING
+) -> dict[str, Any]:
     """The models that `model` needs, by the names it knows them by; {} when it needs none.
 
     When one of them cannot be loaded, those that were loaded before are closed.
+
+    Args:
+        model: The model.
+        load: What the caller said about it, and about the models it needs.
+        load_model: Loads one of those; takes the arguments of `AutoModel.from_pretrained`.
+        shared: Arguments that each is loaded with: provider, key, security switches.
 
     Raises:
         CorruptedModelPackageError: it needs models, and loading them was forbidden.
@@ -91,11 +88,12 @@ def load_dependencies(model: ModelMetadata, request: DependencyRequest, load: Lo
         PreloadedDependencyMismatchError: a supplied model is not the one it needs.
     """
     needed = {dependency.name: dependency for dependency in model.model_dependencies or ()}
-    _refuse_unknown(model, needed, request)
-    for name, supplied in request.preloaded.items():
+    preloaded = load.options.preloaded_model_dependencies or {}
+    _refuse_unknown(model, needed, load.options)
+    for name, supplied in preloaded.items():
         _check_supplied(model, needed[name], supplied)
-    to_load = [dependency for name, dependency in needed.items() if name not in request.preloaded]
-    if to_load and not request.allowed:
+    to_load = [dependency for name, dependency in needed.items() if name not in preloaded]
+    if to_load and not load.options.allow_loading_dependency_models:
         raise CorruptedModelPackageError(
             f"model {model.model_id!r} needs other models, and loading them was not allowed.",
             needs=", ".join(f"{item.name} ({item.model_id})" for item in to_load),
@@ -105,11 +103,11 @@ def load_dependencies(model: ModelMetadata, request: DependencyRequest, load: Lo
     loaded: dict[str, Any] = {}
     try:
         for dependency in to_load:
-            loaded[dependency.name] = load(**_arguments(dependency, request))
+            loaded[dependency.name] = load_model(**_arguments(dependency, load, shared))
     except BaseException:
         close_models(loaded.values())
         raise
-    return {name: loaded[name] if name in loaded else request.preloaded[name].instance for name in needed}
+    return {name: loaded[name] if name in loaded else preloaded[name].instance for name in needed}
 
 
 def close_models(models: Iterable[Any]) -> None:
@@ -139,12 +137,13 @@ def parse_model_parameters(value: object, *, where: str) -> DependencyModelParam
         ) from exc
 
 
-def _arguments(dependency: ModelDependency, request: DependencyRequest) -> dict[str, Any]:
+def _arguments(dependency: ModelDependency, load: LoadRequest, shared: Mapping[str, Any]) -> dict[str, Any]:
     where = f"dependency_models_params[{dependency.name!r}]"
-    own = parse_model_parameters(request.params.get(dependency.name, {}), where=where).stated()
-    forwarded = {name: request.outer[name] for name in request.forwarded if name in request.outer}
+    params, extra, names = load.options.dependency_models_params or {}, load.extra or {}, load.options.forwarded_kwargs
+    own = parse_model_parameters(params.get(dependency.name, {}), where=where).stated()
+    forwarded = {name: extra[name] for name in (FORWARDED if names is None else names) if name in extra}
     return {
-        **request.shared,
+        **shared,
         **forwarded,
         **own,
         # What the provider states wins over what the caller says.
@@ -154,13 +153,13 @@ def _arguments(dependency: ModelDependency, request: DependencyRequest) -> dict[
     }
 
 
-def _refuse_unknown(model: ModelMetadata, needed: Mapping[str, ModelDependency], request: DependencyRequest) -> None:
-    for name in request.params:
+def _refuse_unknown(model: ModelMetadata, needed: Mapping[str, ModelDependency], options: LoadOptions) -> None:
+    for name in options.dependency_models_params or ():
         if name not in needed:
             raise DependencyModelParametersValidationError(
                 f"dependency_models_params: model {model.model_id!r} needs no {name!r}; {nearest_hint(name, needed)}."
             )
-    for name in request.preloaded:
+    for name in options.preloaded_model_dependencies or ():
         if name not in needed:
             raise PreloadedDependencyMismatchError(
                 f"preloaded_model_dependencies: model {model.model_id!r} needs no {name!r}; "

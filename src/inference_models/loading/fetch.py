@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.package.folder import read_package, read_package_folder
-from inference_models.providers import NO_OPTIONS
-from inference_models.providers.local import LocalProvider
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
+    from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.loading.describe import Source
     from inference_models.package.folder import PackageFolder
-    from inference_models.providers import DescribeOptions, Provider
-
-
-@dataclass(frozen=True)
-class Source:
-    """A provider under the name it was asked for."""
-
-    name: str
-    provider: Provider
-    model_id: str = ""
-    """As the caller wrote it, without the provider."""
-    stated: DescribeOptions = NO_OPTIONS
-    """What the provider was told."""
 
 
 def fetch_package(
@@ -42,8 +27,13 @@ def fetch_package(
     """
     artefacts = package.package_artefacts
     if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
+        from inference_models.providers.local import LocalProvider  # noqa: PLC0415 - loaded where there are local files
+
         known = source.provider.folder(model.model_id) if isinstance(source.provider, LocalProvider) else None
         return known or read_package(artefacts)
+    from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - local packages need no store
+    from inference_models.cache.store import PackageStore  # noqa: PLC0415
+
     model_id = package.cache_model_id or without_query(model.model_id)
     key = PackageKey(source.name, model_id, package.package_id)
     return read_package_folder((store or PackageStore()).ensure(key, artefacts, source.provider))

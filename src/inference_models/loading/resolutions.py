@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from inference_models.cache.resolution_files import AutoResolutionCache
     from inference_models.entities import ModelMetadata
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.request import PackageRequest
+    from inference_models.options import AutoResolutionCache
     from inference_models.providers import DescribeOptions
 
 _log = logging.getLogger("inference-models")
@@ -84,7 +84,7 @@ class Resolutions:
             any_age: Also take answers past their lifetime: without a network there are no newer ones. An answer in
                 a cache that must not be written to never ages, since nothing could replace it.
         """
-        if not _is_remembered(question.provider):
+        if not can_be_remembered(question.provider):
             return None
         any_age = any_age or not self._files.is_writable()
         keys = self._keys(question, self._files.salt())
@@ -101,7 +101,7 @@ class Resolutions:
 
     def remember(self, question: Question, model: ModelMetadata, package_id: str | None) -> None:
         """Keep what the provider said, and the package that was loaded (None: nothing was loaded)."""
-        remembered = _is_remembered(question.provider)
+        remembered = can_be_remembered(question.provider)
         entry = _entry_of(question.provider, question.model_id, model) if remembered else None
         if entry is None:
             return
@@ -114,7 +114,7 @@ class Resolutions:
     def decide(self, question: Question, package_id: str) -> None:
         """Answer the same question with this package from now on; where no answer is known, there is none to change."""
         decision, description, shared = self._keys(question, self._files.salt())
-        if decision is None or not _is_remembered(question.provider):
+        if decision is None or not can_be_remembered(question.provider):
             return
         found = (self._entry(key, question) for key in (description, shared) if key is not None)
         entry = next((entry for entry in found if entry is not None), None)
@@ -123,7 +123,7 @@ class Resolutions:
 
     def remember_for_everyone(self, provider: str, model_id: str, model: ModelMetadata) -> None:
         """Keep a description that came with the files themselves, for any credential."""
-        if _is_remembered(provider) and (entry := _entry_of(provider, model_id, model)) is not None:
+        if can_be_remembered(provider) and (entry := _entry_of(provider, model_id, model)) is not None:
             self._cache.register(_shared_key(provider, model_id), entry)
 
     def forget(self, question: Question) -> None:
@@ -218,7 +218,8 @@ def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolut
     )
 
 
-def _is_remembered(provider: str) -> bool:
+def can_be_remembered(provider: str) -> bool:
+    """Whether what a provider says may be used again without asking it."""
     record = find_record(provider)
     return record is None or record.remembered
 

@@ -23,9 +23,8 @@ from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_hint
 from inference_models.machine.cpu import cpu_flags
-from inference_models.machine.libraries import find_library, import_path
+from inference_models.machine.libraries import find_library, hiding, import_path, module_stamp
 from inference_models.machine.mends import imported_from, mend_of
-from inference_models.machine.modules import find_module, hiding
 from inference_models.machine.nvidia import card_stamp
 from inference_models.machine.probe_child import CUDA
 from inference_models.machine.probe_process import DECIDING, ask_child
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
     from inference_models.machine.libraries import Distribution, Library
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "probes"
 FAILURE_LIFETIME_S = 3600
 """Seconds after which what failed is tried again: somebody may have mended it."""
@@ -148,14 +147,13 @@ def verdict_of(
         path: Folders it is imported from; None: those of this process.
     """
     path = import_path() if path is None else path
-    location = str(distribution.location)
-    found = [_stamp(module, path) for module in (library.module, _BUILT_AGAINST)]
-    subject = [library.name, distribution.label, location, *distribution.stamp(), *found, library.attribute]
+    found = [module_stamp(module, path) for module in (library.module, _BUILT_AGAINST)]
+    subject = [library.name, *distribution.stamp(), *found, library.attribute]
     question = _Question(library.name, subject, library.module, library.deadline or 0.0, library.attribute)
     verdict = _settle(question, path, run=run, retry=retry)
     if verdict is None or verdict.problem is None:
         return verdict
-    other = hiding(library.module, path, location)
+    other = hiding(library.module, path, str(distribution.location))
     return verdict if other is None else replace(verdict, problem=imported_from(verdict.problem, other))
 
 
@@ -175,11 +173,6 @@ class _Question:
 
     def key(self) -> str:
         return _digest([FORMAT, self.subject, _machine(_deciding())])
-
-
-def _stamp(module: str, path: Sequence[str]) -> tuple[str, int, int] | None:
-    found = find_module(module, path)
-    return None if found is None else found.stamp()
 
 
 def _settle(question: _Question, path: Sequence[str], *, run: bool, retry: bool) -> Verdict | None:

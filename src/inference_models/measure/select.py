@@ -10,9 +10,9 @@ from inference_models.negotiate.plan import Plan, Selection
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata
-    from inference_models.loading.fetch import Source
+    from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
-    from inference_models.loading.remember import LoadMemory
+    from inference_models.loading.remember import RememberedModels
     from inference_models.negotiate.choose import Choice
 
 _log = logging.getLogger("inference-models")
@@ -23,14 +23,14 @@ _ONE_AT_A_TIME = Lock()
 
 
 def select_plans(
-    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: LoadMemory
+    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: RememberedModels
 ) -> Selection:
     """The admissible candidates, best first: what was measured to be fastest here, then the declared order.
 
     With `select="measured"` and nothing remembered, they are measured now, which takes up to a minute.
     """
     plans = tuple(Plan(candidate) for candidate in choice.admissible)
-    in_order = Selection(plans, "order" if memory.request.package_id is None else "package id")
+    in_order = Selection(plans, "order" if memory.load.wanted.package_id is None else "package id")
     if load.options.select == "order":
         return in_order
     fastest = remembered_plan(model, source, choice, load, memory)
@@ -45,7 +45,7 @@ def select_plans(
 
 
 def remembered_plan(
-    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: LoadMemory
+    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: RememberedModels
 ) -> Plan | None:
     """What an earlier measurement found fastest for the same request on this machine, if it can still be loaded.
 
@@ -60,14 +60,14 @@ def remembered_plan(
     found = MeasurementStore().read(subject_of(model, source.name, load, memory))
     if found is None:
         return None
-    if not covers(found.looked_at, memory.candidates(source, choice)):
+    if not covers(found.looked_at, memory.candidates_to_measure(source, choice)):
         _log.info("what was measured for %r is not used: there are packages it did not look at", model.model_id)
         return None
     return find_plan(plans_to_measure(choice, load, memory.environment), found.winner)
 
 
 def _measured_plan(
-    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: LoadMemory
+    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: RememberedModels
 ) -> Plan | None:
     """The fastest, measured now; None where that cannot be found out, which the log says."""
     from inference_models.measure.progress import shown_progress  # noqa: PLC0415 - only needed to measure

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from inference_models.entities import ArtefactSpecs, ModelMetadata, ModelPackageMetadata
     from inference_models.loading.open import LoadRequest
-    from inference_models.loading.remember import LoadMemory
+    from inference_models.loading.remember import RememberedModels
     from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.plan import Plan
 
@@ -145,11 +145,11 @@ class MeasurementStore:
         return self.folder / f"{subject.key}.json"
 
 
-def subject_of(model: ModelMetadata, provider: str, load: LoadRequest, memory: LoadMemory) -> Subject:
+def subject_of(model: ModelMetadata, provider: str, load: LoadRequest, memory: RememberedModels) -> Subject:
     """What a measurement for this load is about. `select` and the budget are no part of it."""
     options = load.options
     wishes = {
-        "request": memory.request,
+        "request": memory.load.wanted,
         "execution_providers": load.execution_providers,
         "from_environment": config.requested_execution_providers(),
         "device": load.device,

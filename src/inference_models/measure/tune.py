@@ -22,11 +22,11 @@ from inference_models.errors import (
     ModelRetrievalError,
     RetryError,
 )
-from inference_models.loading.describe import described
+from inference_models.loading.address import parse_address
+from inference_models.loading.describe import describe_model
 from inference_models.loading.fetch import fetch_package
 from inference_models.loading.open import LoadRequest
-from inference_models.loading.remember import LoadMemory
-from inference_models.loading.resolutions import RememberedProvider
+from inference_models.loading.remember import RememberedModels
 from inference_models.measure.child import can_start_children
 from inference_models.measure.contender import Contender
 from inference_models.measure.contest import Arena, Contest
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import NumpyArray
     from inference_models.entities import ModelMetadata
-    from inference_models.loading.fetch import Source
+    from inference_models.loading.describe import Source
     from inference_models.measure.report import TuneRow
     from inference_models.negotiate.choose import Choice
     from inference_models.negotiate.plan import Plan
@@ -75,7 +75,7 @@ class Asking:
     source: Source
     choice: Choice
     load: LoadRequest
-    memory: LoadMemory
+    memory: RememberedModels
 
 
 def tune_model(
@@ -88,15 +88,16 @@ def tune_model(
         NoCompatiblePackageError: nothing of it can run here.
         EnvironmentConfigurationError: this program cannot start processes to measure in.
     """
-    load = LoadRequest(options=options, device=request.device, extra={})
-    memory = LoadMemory(request=request, environment=probe_environment(), select="measured")
-    with described(model_id, api_key=api_key, load=load, memory=memory) as (model, source):
+    load = LoadRequest(options=replace(options, select="measured"), wanted=request, device=request.device, extra={})
+    memory = RememberedModels(load, probe_environment(), enabled=True)
+    with describe_model(parse_address(model_id, api_key=api_key), load, api_key=api_key, memory=memory) as found:
+        model, source = found
         choice = choose_packages(model, request, memory.environment)
         report = tune(Asking(model, source, choice, load, memory), how)
         winner = report.winner
-        if winner is not None and not isinstance(source.provider, RememberedProvider):
+        if winner is not None and not source.is_remembered:
             chosen = winner.package_id if report.remembered else None
-            memory.keep(source.name, source.model_id, source.stated, model, chosen)
+            memory.remember(source, model, chosen)
         return report
 
 
@@ -136,7 +137,7 @@ def tune(asking: Asking, options: TuneOptions) -> TuneReport:
     contenders, absent = _fetched(asking, plans)
     numbers = {contender.position: number for number, contender in enumerate(contenders)}
     looks = [numbers[position] for position in default_first(plans) if position in numbers]
-    asked_for = asking.memory.request.quantizations or frozenset()
+    asked_for = asking.memory.load.wanted.quantizations or frozenset()
     with _work_folder(options) as (folder, pictures, timed):
         arena = Arena(folder, pictures, timed, options.budget, options.progress or _nothing, asked_for)
         contest = Contest(contenders, arena)
@@ -261,9 +262,9 @@ def _remembered(asking: Asking, winner: Plan, report: TuneReport, contenders: Se
         _log.warning("what is fastest for %r could not be remembered: %s", subject.model_id, reason)
         return replace(report, notes=(*report.notes, f"it could not be remembered: {reason}"))
     source, memory = asking.source, asking.memory
-    if covers(measurement.looked_at, memory.told(source) or asking.choice.admissible):
-        memory.decide(source.name, source.model_id, source.stated, winner.candidate.package.package_id)
-    if covers(measurement.looked_at, memory.candidates(source, asking.choice)):
+    if covers(measurement.looked_at, memory.last_candidates(source) or asking.choice.admissible):
+        memory.remember_choice(source, winner.candidate.package.package_id)
+    if covers(measurement.looked_at, memory.candidates_to_measure(source, asking.choice)):
         return replace(report, remembered=True)
     note = "not every candidate could be looked at: the declared order holds for later loads until all were measured"
     return replace(report, notes=(*report.notes, note))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from inference_models.negotiate.case import Candidate
+    from inference_models.negotiate.choose import Choice
+    from inference_models.negotiate.request import PackageRequest
 
 
 @dataclass(frozen=True)
@@ -25,3 +27,9 @@ class Selection:
     plans: tuple[Plan, ...]
     reason: str
     """`order`, `measured` or `package id`."""
+
+
+def declared_order(choice: Choice, request: PackageRequest) -> Selection:
+    """The admissible candidates as negotiation ranked them."""
+    plans = tuple(Plan(candidate) for candidate in choice.admissible)
+    return Selection(plans, "order" if request.package_id is None else "package id")

@@ -4,38 +4,36 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from msgspec import Meta, Struct
 
 from inference_models.entities import BackendType, ModelDependency, Quantization, RecommendedParameters
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.text_files import parse_json_object, validate
+from inference_models.package.text_files import convert, parse_json_object
 
 FILE_NAME = "model_config.json"
 
 
-class ModelConfig(BaseModel):
+class ModelConfig(Struct, frozen=True, kw_only=True):
     """What `model_config.json` says. Unknown keys are ignored.
 
     `trusted_source` is read for its type and has no effect: a package cannot vouch for itself.
     """
 
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
-
-    model_architecture: StrictStr | None = None
-    task_type: StrictStr | None = None
+    model_architecture: str | None = None
+    task_type: str | None = None
     backend_type: BackendType | None = None
-    model_module: StrictStr | None = None
-    model_class: StrictStr | None = None
+    model_module: str | None = None
+    model_class: str | None = None
     quantization: Quantization | None = None
     model_features: dict[str, Any] | None = None
     recommended_parameters: RecommendedParameters | None = None
     model_dependencies: list[ModelDependency] | None = None
-    trusted_source: StrictBool | None = None
-    dynamic_batch_size_supported: StrictBool | None = None
-    static_batch_size: Annotated[StrictInt, Field(ge=1)] | None = None
-    offline_manifest_version: StrictInt | None = None
-    model_id: StrictStr | None = None
-    canonical_model_id: StrictStr | None = None
+    trusted_source: bool | None = None
+    dynamic_batch_size_supported: bool | None = None
+    static_batch_size: Annotated[int, Meta(ge=1)] | None = None
+    offline_manifest_version: int | None = None
+    model_id: str | None = None
+    canonical_model_id: str | None = None
 
     @property
     def is_code_package(self) -> bool:
@@ -49,7 +47,7 @@ def parse_model_config(text: str, *, where: str = FILE_NAME) -> ModelConfig:
     Raises:
         CorruptedModelPackageError: a value has the wrong type, or the file describes neither kind.
     """
-    config = validate(ModelConfig, parse_json_object(text, where=where), where=where)
+    config = convert(ModelConfig, parse_json_object(text, where=where), where=where, strict=True)
     if config.is_code_package and not (config.model_module and config.model_class):
         raise CorruptedModelPackageError(
             f"{where} does not say how to load the package.",

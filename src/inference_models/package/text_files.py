@@ -97,9 +97,21 @@ def convert(model: type[_Model], value: object, *, where: str, strict: bool = Fa
     import msgspec  # noqa: PLC0415 - not every text is JSON
 
     try:
-        return msgspec.convert(value, model, strict=strict)
+        return msgspec.convert(value, model, strict=strict, dec_hook=_by_pydantic)
     except msgspec.ValidationError as exc:
         raise _unfit(str(exc), model, value, where) from exc
+
+
+def _by_pydantic(model: Any, value: object) -> Any:
+    """`value` as one of the public values that are pydantic models."""
+    from pydantic import ValidationError  # noqa: PLC0415 - slow to import
+
+    try:
+        return model.model_validate(value)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False, include_context=False)[0]
+        path = ".".join(map(str, first["loc"])) or "the value"
+        raise ValueError(f"{path}: {first['msg']}") from exc
 
 
 def wrong_value(where: str, path: str, needs: str, found: object) -> CorruptedModelPackageError:
@@ -120,7 +132,7 @@ def _unfit(message: str, model: type, value: Any, where: str) -> CorruptedModelP
     if message.startswith("Invalid enum value"):
         needs = " or ".join(repr(choice) for choice in _choices(model, steps))
     else:
-        needs = message.removeprefix("Expected ").partition(", got")[0].replace("`", "")
+        needs = message.removeprefix("Expected ").partition(", got")[0].replace("`", "").replace(" | null", "")
     return wrong_value(where, path.lstrip(".") or "the top level", needs, value)
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.entities import ModelMetadata
-    from inference_models.loading.fetch import Source
+    from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import InvalidParameterError
-from inference_models.loading.describe import described
+from inference_models.loading.address import parse_address
+from inference_models.loading.describe import describe_model
 from inference_models.loading.open import LoadRequest
-from inference_models.loading.remember import LoadMemory
+from inference_models.loading.remember import RememberedModels
 from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
@@ -66,10 +67,14 @@ def check_parity(
     options = options or ParityOptions()
     environment = probe_environment()
     load = LoadRequest(
-        options=options.load, device=options.request.device, execution_providers=options.execution_providers
+        options=options.load,
+        wanted=options.request,
+        device=options.request.device,
+        execution_providers=options.execution_providers,
     )
-    memory = LoadMemory(request=options.request, environment=environment, enabled=False)
-    with described(model, api_key=options.api_key, load=load, memory=memory) as (metadata, source):
+    memory = RememberedModels(load, environment, enabled=False)
+    address = parse_address(model, api_key=options.api_key)
+    with describe_model(address, load, api_key=options.api_key, memory=memory) as (metadata, source):
         everything = replace(options.request, backends=None, quantizations=None, package_id=None)
         wider = choose_packages(metadata, everything, environment).admissible
         compared = choose_packages(metadata, options.request, environment).admissible

@@ -16,6 +16,7 @@ from inference_models.parity.store import CertificateStore
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
+    from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
@@ -40,6 +41,11 @@ def require_certificate(candidate: Candidate, folder: PackageFolder, load: LoadR
     refusal = parity_refusal(candidate, folder, load, asked_for)
     if refusal is not None:
         raise refusal
+
+
+def certify_load(candidate: Candidate, folder: PackageFolder, load: LoadRequest, source: Source) -> None:
+    """`require_certificate` for a model that comes from `source`."""
+    require_certificate(candidate, folder, load, name_of(source.name, source.model_id))
 
 
 def parity_refusal(

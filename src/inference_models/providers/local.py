@@ -124,15 +124,18 @@ def _read_folder(path: Path) -> PackageFolder:
     backend = folder.model.backend_type
     if folder.model.is_code_package or backend not in FORMATS:
         return folder
-    missing = [handle for handle in FORMATS[backend].weights if handle not in folder.files]
-    if missing:
+    form = FORMATS[backend]
+    missing = [handle for handle in form.weights if handle not in folder.files]
+    # Packages of several graphs call them otherwise; the family says how.
+    graphs = [handle for handle in folder.files if handle.endswith(form.suffix) and handle != form.weights[0]]
+    if missing and not graphs:
         raise CorruptedModelPackageError(
             f"package folder '{folder.directory}' is not complete.",
             needs=" and ".join(missing),
             found=", ".join(sorted(folder.files)),
             fix="fetch the package again, or add the missing file",
         )
-    return _with_graph(folder) if backend is BackendType.ONNX else folder
+    return _with_graph(folder) if backend is BackendType.ONNX and not missing else folder
 
 
 def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> PackageFolder:
@@ -152,7 +155,12 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     config = {name: value for name, value in stated.items() if value is not None}
     return replace(
         folder,
-        model=ModelConfig.model_validate({**config, "model_features": {FUSED: True} if hints.fused else None}),
+        model=ModelConfig(
+            model_architecture=architecture,
+            task_type=task,
+            backend_type=kind,
+            model_features={FUSED: True} if hints.fused else None,
+        ),
         class_names=names,
         texts={
             class_names.FILE_NAME: "\n".join(names) + "\n",

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.faults.source import UrlSource
+from faults.source import UrlSource
 from inference_models import auto
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import (
@@ -37,7 +37,8 @@ from inference_models.entities import (
     Quantization,
 )
 from inference_models.errors import BaseInferenceModelsError, ModelRetrievalError
-from inference_models.loading import describe as described
+from inference_models.loading import describe
+from inference_models.loading.address import ModelAddress
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -278,8 +279,8 @@ class World:
         os.environ["INFERENCE_HOME"] = str(root or self.root)
         os.environ["ROBOFLOW_API_KEY"] = SECRET
         provider = TestProvider(self.models, source or UrlSource())
-        described.open_provider = lambda *arguments, **options: provider
-        described.locate_model = lambda model, *arguments, **options: ("faults", model)
+        describe.open_provider = lambda *arguments, **options: provider
+        auto.parse_address = lambda model, *arguments, **options: ModelAddress("faults", model)
         before = set(threading.enumerate())
         model = auto.AutoModel.from_pretrained(name, "faults", api_key=SECRET, use_auto_resolution_cache=remember)
         scores = [model(image).confidence for image in IMAGES]

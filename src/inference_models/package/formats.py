@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from inference_models.entities import BackendType, PackageSourceType
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from inference_models.entities import ModelPackageMetadata
 
 
@@ -46,3 +48,10 @@ def needs_consent(package: ModelPackageMetadata) -> bool:
     if package.backend is BackendType.TORCH_SCRIPT:
         return not package.trusted_source or package.package_source is PackageSourceType.LOCAL_CACHE
     return package.backend is BackendType.CUSTOM
+
+
+def bare_files(path: Path, kind: BackendType) -> dict[str, Path]:
+    """The files of a bare model by the handles they have in a package, whether they exist or not."""
+    form = FORMATS[kind]
+    suffixes = [path.suffix, *([form.companion] if form.companion else [])]
+    return {handle: path.with_suffix(suffix) for handle, suffix in zip(form.weights, suffixes, strict=True)}

@@ -28,7 +28,7 @@ from inference_models.errors import (
 from inference_models.package import class_names, inference_config, model_config
 from inference_models.package.class_names import parse_class_names, read_labels
 from inference_models.package.folder import PackageFolder, read_package_folder
-from inference_models.package.formats import FORMATS
+from inference_models.package.formats import FORMATS, bare_files
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import read_onnx_file
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
@@ -139,9 +139,7 @@ def _read_folder(path: Path) -> PackageFolder:
 
 
 def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> PackageFolder:
-    form = FORMATS[kind]
-    suffixes = [path.suffix, *([form.companion] if form.companion else [])]
-    files = {handle: path.with_suffix(suffix) for handle, suffix in zip(form.weights, suffixes, strict=True)}
+    files = bare_files(path, kind)
     missing = next((file for file in files.values() if not file.is_file()), None)
     if missing is not None:
         raise ModelNotFoundError(f"'{path.name}' needs '{missing.name}' beside it, and there is none.")

@@ -13,6 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from inference_models import config
 from inference_models.machine import nvidia, system
+from inference_models.machine.child import DECIDING
 from inference_models.machine.cpu import cpu_flags
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.hardware import (
@@ -31,7 +32,6 @@ from inference_models.machine.libraries import (
     version_of,
 )
 from inference_models.machine.probe_child import CUDA
-from inference_models.machine.probe_process import DECIDING
 from inference_models.machine.system_files import public_version
 from inference_models.machine.verdicts import ask_about_driver, generation, is_imported, verdict_of, verdicts
 

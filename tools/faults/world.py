@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cache.faults.source import UrlSource
+from faults.source import UrlSource
 from inference_models import auto
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import (

@@ -1,6 +1,6 @@
 """Runs the faults, judges each with the oracle, and says what was found.
 
-python -m cache.faults.campaign [--full] [--seed N] [--only F1,F4] [--base FOLDER]   (in the folder `tests`)
+scripts/fault-campaign [--full] [--seed N] [--only F1,F4] [--base FOLDER]
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.faults import disk, kills, network, processes, rest
-from cache.faults.world import World
+from faults import disk, kills, network, processes, rest
+from faults.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

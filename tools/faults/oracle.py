@@ -5,13 +5,13 @@ from __future__ import annotations
 import shutil
 from typing import TYPE_CHECKING
 
-from cache.faults.world import SECRET, NoSource, is_documented, run
+from faults.world import SECRET, NoSource, is_documented, run
 from inference_models.cache.inventory import package_folders
 from inference_models.cache.locks import is_held
 from inference_models.cache.manifest import Damage, not_listed, read_manifest
 
 if TYPE_CHECKING:
-    from cache.faults.world import Outcome, World
+    from faults.world import Outcome, World
 
 
 def judge(

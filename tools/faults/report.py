@@ -1,6 +1,6 @@
 """Writes the results of a full campaign into docs/reliability.md.
 
-python -m cache.faults.report --seed N --date YYYY-MM-DD RESULTS.jsonl...   (in the folder `tests`)
+python -m faults.report --seed N --date YYYY-MM-DD RESULTS.jsonl...   (in the folder `tests`)
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import argparse
 import json
 from pathlib import Path
 
-from cache.faults.campaign import GROUPS
+from faults.campaign import GROUPS
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "reliability.md"
-START, END = "<!-- results: written by cache.faults.report -->", "<!-- end of results -->"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
+START, END = "<!-- results: written by faults.report -->", "<!-- end of results -->"
 
 
 def results_table(results: dict[str, dict]) -> str:

@@ -10,17 +10,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.faults.network import fresh
-from cache.faults.oracle import judge
-from cache.faults.world import NoSource, run
-from inference_models import config
+from faults.network import fresh
+from faults.oracle import judge
+from faults.world import NoSource, run
 from inference_models.cache import inventory
 from inference_models.cache.manifest import FORMAT, MANIFEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cache.faults.world import World
+    from faults.world import World
 
 SIZE = 1 << 16
 ENTRIES = ("blob", "manifest", "lock", "stamps", "index", "partial", "resolution", "measurement")
@@ -160,7 +159,7 @@ def measured(world: World, name: str) -> None:
         return chosen
 
     selection.select_plans = remembering
-    config.measurements_directory().mkdir(parents=True, exist_ok=True)
+    (world.root / "measurements").mkdir(parents=True, exist_ok=True)
     world.load(name)
     if kept != ["measured"]:
         raise RuntimeError(f"the measurement was not taken: {kept}")

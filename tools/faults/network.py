@@ -10,15 +10,15 @@ import time
 from email.utils import formatdate
 from typing import TYPE_CHECKING
 
-from cache.faults.oracle import judge
-from cache.faults.source import UrlSource
-from cache.faults.world import Outcome, run, start
+from faults.oracle import judge
+from faults.source import UrlSource
+from faults.world import Outcome, run, start
 from inference_models import config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cache.faults.world import World
+    from faults.world import World
 
 SIZE = 3 << 20
 BIG = 40 << 20

@@ -10,16 +10,16 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.faults.oracle import judge
-from cache.faults.source import UrlSource
-from cache.faults.world import run
+from faults.oracle import judge
+from faults.source import UrlSource
+from faults.world import run
 from inference_models.cache import download, partial, stamps
 from inference_models.cache.manifest import MANIFEST_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cache.faults.world import World
+    from faults.world import World
 
 SIZES = {"1 KB": 1 << 10, "3 MB": 3 << 20, "80 MB": 80 << 20}
 POINTS = (

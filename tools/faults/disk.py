@@ -13,17 +13,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.faults.kills import POINTS, hook
-from cache.faults.network import fresh
-from cache.faults.oracle import judge
-from cache.faults.source import UrlSource
-from cache.faults.world import NoSource, run
+from faults.kills import POINTS, hook
+from faults.network import fresh
+from faults.oracle import judge
+from faults.source import UrlSource
+from faults.world import NoSource, run
 from inference_models.cache import partial, stamps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cache.faults.world import World
+    from faults.world import World
 
 SIZE = 3 << 20
 

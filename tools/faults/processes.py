@@ -10,18 +10,18 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cache.faults.kills import hook
-from cache.faults.network import fresh
-from cache.faults.oracle import judge
-from cache.faults.server import BLOCK
-from cache.faults.source import UrlSource
-from cache.faults.world import run, start
+from faults.kills import hook
+from faults.network import fresh
+from faults.oracle import judge
+from faults.server import BLOCK
+from faults.source import UrlSource
+from faults.world import run, start
 from inference_models.cache import locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from cache.faults.world import World
+    from faults.world import World
 
 SIZE = 3 << 20
 THREADS = 4

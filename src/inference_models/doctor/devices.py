@@ -12,10 +12,10 @@ from inference_models.backends.onnx import RUNTIME as ONNX
 from inference_models.backends.onnx_providers import INSTALL_GPU, ON_NVIDIA
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.machine.hardware import ROOT
+from inference_models.machine.libraries import CUDA
 from inference_models.machine.mends import cuda_wheels
 from inference_models.machine.nvidia import library_folders, torch_cuda
 from inference_models.machine.probe import provider_library
-from inference_models.machine.probe_child import CUDA
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

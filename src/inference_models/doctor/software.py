@@ -16,8 +16,8 @@ from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.entities import BackendType
 from inference_models.errors import BaseInferenceModelsError
 from inference_models.machine.hardware import ROOT
+from inference_models.machine.libraries import CUDA
 from inference_models.machine.mends import mend_of
-from inference_models.machine.probe_child import CUDA
 from inference_models.machine.system import is_jetson, jetson_type
 from inference_models.negotiate.request import parse_device
 from inference_models.version import DISTRIBUTION, NAMESAKE

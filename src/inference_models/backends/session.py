@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from inference_models.arrays import ANY_SHAPE
 from inference_models.errors import EnvironmentConfigurationError, ModelRuntimeError
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class BaseSession:
             given = ", ".join(f"{spec.name} {tuple(array.shape)} {dtype_name(array)}" for spec, array in pairs)
             raise ModelRuntimeError(
                 f"{self.runtime.label} failed while running the graph on {given or 'nothing'}.",
-                needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self.inputs),
+                needs=", ".join(map(str, self.inputs)),
                 found=self._reason(exc),
             ) from exc
 
@@ -154,7 +155,8 @@ def dtype_name(array: Array) -> str:
 
 
 def _same_shape(wanted: Shape, given: tuple[int, ...]) -> bool:
-    return len(wanted) == len(given) and all(side in {None, actual} for side, actual in zip(wanted, given, strict=True))
+    fits = len(wanted) == len(given) and all(side in {None, actual} for side, actual in zip(wanted, given, strict=True))
+    return fits or wanted == ANY_SHAPE
 
 
 def _misfit(spec: TensorSpec, found: str, *, fix: str | None = None) -> ModelRuntimeError:

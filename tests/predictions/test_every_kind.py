@@ -65,7 +65,8 @@ PACKED = base64.b64encode(zlib.compress(REGIONS.confidence.tobytes())).decode()
 KINDS = [type(item).__name__ for item in ALL]
 JSON = [
     (
-        '"detections": [{"xyxy": [224.0, 64.0, 300.25, 172.0], "class_id": 0, "class_name": "face", "confidence": 0.93}, '
+        '"detections": [{"xyxy": [224.0, 64.0, 300.25, 172.0], "class_id": 0, "class_name": "face", '
+        '"confidence": 0.93}, '
         '{"xyxy": [1.0, 2.0, 3.0, 4.0], "class_id": 7, "confidence": "Infinity"}], "class_names": ["face", "dog"], '
         '"image_metadata": {"source": "a.jpg"}, "bboxes_metadata": [{"tracker_id": 5}, {"polygon": {"array": '
         '[[1.0, 1.0]], "dtype": "float32", "shape": [1, 2]}, "pair": [1, 0.1]}], '

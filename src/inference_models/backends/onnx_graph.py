@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.onnx_file import read_onnx_file
+from inference_models.package.onnx_file import check_external_data, file_stamp, read_onnx_file
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,10 @@ def guarded_graph(request: SessionRequest) -> OnnxFile:
         CorruptedModelPackageError: the file is no ONNX graph, is damaged, or points outside its folder.
     """
     path, known = weights_file(request, WEIGHTS), request.graph
-    return known if known is not None and known.path == path and known.is_current() else read_onnx_file(path)
+    if known is None or known.path != path or not path.exists() or known.stamp != file_stamp(path.stat()):
+        return read_onnx_file(path)
+    check_external_data(known)
+    return known
 
 
 def weights_file(request: SessionRequest, handle: str) -> Path:

@@ -91,9 +91,9 @@ def test_a_private_operator_is_named(tmp_path: Path) -> None:
     with pytest.raises(CorruptedModelPackageError) as caught:
         opened(tflite_graphs.private(tmp_path / "weights.tflite", "TwistPixels"))
     assert str(caught.value) == (
-        f"weights.tflite: LiteRT {VERSION} does not have the operator 'TwistPixels'.\n"
-        "needs a graph of LiteRT's own operators; found: the private operator 'TwistPixels'\n"
-        "convert the model again without 'TwistPixels', or run it with the library it was made for"
+        f"weights.tflite: LiteRT {VERSION} cannot open the graph.\n"
+        "needs a graph this runtime supports; found: the private operator 'TwistPixels', which LiteRT lacks\n"
+        'export or fetch the file again, or update the runtime: pip install -U "ai-edge-litert>=1.2"'
     )
 
 

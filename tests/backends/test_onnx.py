@@ -8,7 +8,6 @@ import pytest
 import graphs
 from backends.test_files import with_operator
 from inference_models.backends import onnx as backend
-from inference_models.backends.onnx_graph import guarded_graph
 from inference_models.backends.session import SessionRequest
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
 from inference_models.package.onnx_shapes import with_free_input_dims
@@ -37,7 +36,7 @@ def test_threads_are_taken_from_the_request(tmp_path: Path) -> None:
 
 def opening(path: Path, **changes: object) -> backend._Opening:
     request = request_for(path, **changes)
-    return backend._Opening(onnxruntime, guarded_graph(request), request)
+    return backend._Opening(onnxruntime, request.onnx_file(), request)
 
 
 def test_the_runtime_may_not_try_again_on_the_cpu_by_itself(tmp_path: Path) -> None:
@@ -104,7 +103,7 @@ def test_external_data_that_vanishes_after_the_check_is_called_so(tmp_path: Path
 
 def test_a_file_that_vanishes_before_its_shapes_are_freed_is_called_so(tmp_path: Path) -> None:
     path, *_ = graphs.convolution(tmp_path / "weights.onnx")
-    graph = guarded_graph(request_for(path))
+    graph = request_for(path).onnx_file()
     path.unlink()
     with pytest.raises(CorruptedModelPackageError) as caught:
         with_free_input_dims(graph, {"images": (None, 3, 8, 8)})

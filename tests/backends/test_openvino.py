@@ -172,13 +172,13 @@ def test_a_device_that_fails_is_told_apart_from_a_graph_that_is_broken(
     model: Any = core.read_model(str(path))
     # No machine has a hundredth GPU, so that opening it fails wherever this test runs.
     with pytest.raises(EnvironmentConfigurationError) as caught:
-        backend._compiled(core, model, "GPU.99", onnx_request(path), "weights.onnx")
+        backend._compiled(core, model, "GPU.99", onnx_request(path))
     first, second, last = str(caught.value).splitlines()
     assert first == "OpenVINO cannot run the graph on device 'gpu:99'."
     assert second.startswith("needs a working GPU.99; found: ")
     assert last == "check the driver of the device, or load with device='cpu'"
     with caplog.at_level(logging.WARNING, "inference-models"):
-        _, device = backend._compiled(core, model, "GPU.99", onnx_request(path, allow_fallback=True), "weights.onnx")
+        _, device = backend._compiled(core, model, "GPU.99", onnx_request(path, allow_fallback=True))
     assert device == "CPU"
     assert len(caplog.records) == 1
     assert caplog.records[0].getMessage().startswith("OpenVINO cannot run the graph on GPU.99 (")

@@ -112,7 +112,7 @@ def excess(server: Server, other: Server) -> float:
 
 
 def one_run(model: str, options: argparse.Namespace) -> tuple[bool, tuple[str, ...]]:
-    from inference_models.measure.busy import OtherPrograms
+    from inference_models.machine.usage import OtherPrograms
 
     others = OtherPrograms()
     report = tuned(model, options.budget)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.errors import InvalidParameterError, MissingDependencyError, refuse_unknown_options
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from typing import Literal
 
     from inference_models.arrays import ArrayKind
-    from inference_models.cache.resolution_files import AutoResolutionCache
     from inference_models.entities import BackendType
 
     SelectBy = Literal["auto", "order", "measured"]
@@ -45,6 +44,22 @@ SWITCHES = (
     "verbose",
 )
 """Options that are True or False. A text such as "no" would count as True and switch a protection off."""
+
+
+class AutoResolutionCache(Protocol):
+    """Where remembered choices are kept; pass an object of your own as `auto_resolution_cache=`.
+
+    Entries are `AutoResolutionCacheEntry` of the developer tools.
+    """
+
+    def register(self, auto_negotiation_hash: str, cache_entry: Any) -> None:
+        """Keep an entry; replaces the one that was there."""
+
+    def retrieve(self, auto_negotiation_hash: str) -> Any:
+        """The entry, or None."""
+
+    def invalidate(self, auto_negotiation_hash: str) -> None:
+        """Drop the entry, if there is one."""
 
 
 @dataclass(frozen=True, kw_only=True)

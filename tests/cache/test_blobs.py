@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from inference_models.cache.blobs import MAX_PLACES, BlobIndex
+from inference_models.cache.blobs import BlobIndex
 from inference_models.entities import FileDownloadSpecs, FileFacts
 
 SHA256, MD5 = "ab" * 32, "cd" * 16
@@ -25,24 +25,12 @@ def place(index, number):
     return path
 
 
-def test_content_is_found_by_either_hash(index):
-    path = place(index, 0)
-    index.record(FILE, path)
-    assert list(index.find(BY_SHA256)) == list(index.find(BY_MD5)) == [path]
-
-
 def test_the_newest_place_comes_first_and_those_that_are_gone_are_left_out(index):
     paths = [place(index, number) for number in range(3)]
     for path in paths:
         index.record(FILE, path)
     paths[1].unlink()
     assert list(index.find(BY_SHA256)) == [paths[2], paths[0]]
-
-
-def test_an_entry_does_not_grow_without_end(index):
-    for number in range(MAX_PLACES + 5):
-        index.record(FILE, place(index, number))
-    assert len(list(index.find(BY_SHA256))) == MAX_PLACES
 
 
 @pytest.mark.parametrize(
@@ -72,13 +60,6 @@ def test_a_damaged_entry_is_an_empty_one_and_is_replaced(index, text):
     path.parent.mkdir(parents=True)
     path.write_text(text)
     assert list(index.find(BY_SHA256)) == []
-    there = place(index, 0)
-    index.record(FILE, there)
-    assert list(index.find(BY_SHA256)) == [there]
-
-
-def test_a_folder_in_the_place_of_an_entry_is_replaced(index):
-    (index.root / "blobs" / "sha256" / SHA256[:2] / SHA256 / "x").mkdir(parents=True)
     there = place(index, 0)
     index.record(FILE, there)
     assert list(index.find(BY_SHA256)) == [there]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -247,16 +246,14 @@ def test_a_broken_connection_counts_as_one_and_other_faults_of_the_source_end_it
 def silent(source, start, stop):
     def chunks():
         yield source.content[:70_000]
-        time.sleep(5)
+        threading.Event().wait()
 
     return FileStream(chunks(), start, len(source.content), "1", ranges=True)
 
 
 def test_the_deadline_holds_though_the_source_hangs(tmp_path):
-    began = time.monotonic()
     with pytest.raises(RetryError) as caught:
         fetch(tmp_path, Scripted(script=[silent]), limits=Limits(deadline=0.5, idle=30, budget=30))
-    assert time.monotonic() - began < 6
     assert str(caught.value) == (
         "w.bin did not arrive in time.\n"
         f"needs all of it within 0.5 s; found: 70000 of {len(CONTENT)} bytes\n"
@@ -273,11 +270,26 @@ def test_an_error_of_the_callback_ends_it_at_once_and_leaves_nothing(tmp_path):
     def report(progress):
         raise KeyError("of the caller")
 
-    began = time.monotonic()
     with pytest.raises(KeyError, match="of the caller"):
         fetch(tmp_path, Scripted(script=[silent]), report=report)
-    assert time.monotonic() - began < 5
     assert left(tmp_path) == []
+
+
+def test_an_answer_is_closed_when_it_breaks_and_when_it_ends(tmp_path):
+    closed = []
+
+    def watched(source, start, stop):
+        def chunks():
+            try:
+                yield source.content[start : start + 600_000]
+                raise ConnectionResetError
+            finally:
+                closed.append(start)
+
+        return FileStream(chunks(), start, len(source.content), "1", ranges=True)
+
+    fetch(tmp_path, Scripted(script=[watched, watched]))
+    assert closed == [0, 600_000]
 
 
 def test_progress_ends_with_the_whole_file(tmp_path):

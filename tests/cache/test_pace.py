@@ -46,14 +46,6 @@ def test_the_budget_counts_from_the_last_bytes_worth_counting(now):
     assert watch.pause_after(RetryError("no"), 5) > 0
 
 
-def test_the_deadline_bounds_pauses_too(now):
-    watch = clock(now, deadline=30)
-    now[0] += 29
-    watch.hear(WORTH_COUNTING)
-    with pytest.raises(RetryError):
-        watch.pause_after(RetryError("no", retry_after=5.0), 0)
-
-
 def test_who_pauses_is_not_idle(now):
     watch = clock(now)
     watch.hear(0)

@@ -36,20 +36,6 @@ def with_parts(parent, name=None):
     return partial
 
 
-def test_parts_are_counted_and_put_in_their_places(parent):
-    partial = with_parts(parent)
-    assert (partial.stored, partial.contiguous, partial.is_complete(0), partial.is_complete(1)) == (70, 70, True, False)
-    assert partial.data.read_bytes() == b"a" * 50 + b"b" * 20
-
-
-def test_a_gap_ends_what_is_contiguous(parent):
-    partial = new_partial(parent / own_name())
-    partial.set_plan(Plan(None, 100, (0, 50)))
-    partial.write(0, b"a" * 10)
-    partial.write(1, b"b" * 50)
-    assert (partial.stored, partial.contiguous) == (60, 10)
-
-
 def test_after_the_end_nobody_writes(parent):
     partial = with_parts(parent)
     partial.close()
@@ -118,27 +104,6 @@ def test_a_download_that_contradicts_itself_is_not_continued(parent, file, conte
     assert continued_partial(parent / own_name()).stored == 0
 
 
-def test_a_download_of_which_files_are_missing_is_not_continued(parent):
-    for name in ("plan.json", "done", "data"):
-        with_parts(parent).release()
-        (folder,) = free_partials(parent)
-        (folder / name).unlink()
-        fresh = continued_partial(parent / own_name())
-        assert fresh.stored == 0
-        fresh.discard()
-        for path in free_partials(parent):
-            for file in path.iterdir():
-                file.unlink()
-            path.rmdir()
-
-
-def test_reading_gives_what_was_written(parent):
-    partial = with_parts(parent)
-    buffer = memoryview(bytearray(100))
-    assert partial.read(45, buffer[:10]) == 10
-    assert bytes(buffer[:10]) == b"aaaaabbbbb"
-
-
 def test_without_positioned_writes_the_result_is_the_same(parent, monkeypatch):
     monkeypatch.delattr(os, "pwrite")
     monkeypatch.delattr(os, "preadv")
@@ -146,8 +111,3 @@ def test_without_positioned_writes_the_result_is_the_same(parent, monkeypatch):
     buffer = memoryview(bytearray(70))
     assert partial.read(0, buffer) == 70
     assert bytes(buffer) == b"a" * 50 + b"b" * 20
-
-
-def test_a_partial_is_only_for_its_user(parent):
-    partial = new_partial(parent / own_name())
-    assert partial.folder.stat().st_mode & 0o777 == 0o700

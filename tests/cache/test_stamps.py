@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from cache.slow_writer import CONTENT, specs
 from cache.test_store import KEY, SHA256, Source
 from inference_models.cache import manifest, stamps
-from inference_models.cache.stamps import Stamps
 from inference_models.cache.store import PackageStore
 
 FILES = specs(SHA256)
@@ -91,23 +89,3 @@ def test_damaged_stamps_cost_a_hash_and_nothing_else(store, hashed, monkeypatch,
     path.write_text(content.replace("BOOT", stamps.boot_id()))
     assert store.open(KEY) is not None
     assert len(hashed) == 3
-
-
-def test_a_stamp_of_another_hash_does_not_hold(store, hashed, monkeypatch):
-    another_process(monkeypatch)
-    (path,) = (store.root / "stamps").rglob("*.json")
-    content = json.loads(path.read_text())
-    content["files"]["weights.onnx"][4] = "0" * 64
-    path.write_text(json.dumps(content))
-    assert store.open(KEY) is not None
-    assert hashed == ["weights.onnx"]
-
-
-def test_stamps_are_read_back_as_they_were_written(tmp_path, monkeypatch):
-    file = tmp_path / "f"
-    file.write_bytes(b"x")
-    written = Stamps(tmp_path / "s" / "p.json", tmp_path)
-    written.add("f", file.stat(), "0" * 64)
-    written.save()
-    another_process(monkeypatch)
-    assert Stamps.read(tmp_path / "s" / "p.json", tmp_path).holds("f", file.stat(), "0" * 64)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 import shutil
@@ -78,17 +77,6 @@ def test_the_cache_belongs_to_this_user_only(store):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_the_manifest_lists_every_file_with_size_and_hash(store):
-    folder = store.ensure(KEY, FILES, Source())
-    manifest = json.loads((folder / MANIFEST_NAME).read_text())
-    assert [(file["handle"], file["size"]) for file in manifest["files"]] == [
-        ("class_names.txt", 2),
-        ("sub/more.bin", len(CONTENT)),
-        ("weights.onnx", len(CONTENT)),
-    ]
-    assert manifest["files"][2]["sha256"] == SHA256
-
-
 def damage(path: Path, how: str, outside: Path) -> None:
     data = path.read_bytes()
     path.unlink()
@@ -137,13 +125,6 @@ def test_the_warning_names_the_file_and_the_damage(store, caplog):
 class Down:
     def read(self, file):
         raise ModelRetrievalError("the server does not answer.")
-
-
-def test_a_linked_package_folder_is_not_used(store, tmp_path):
-    folder = store.ensure(KEY, FILES, Source())
-    folder.rename(tmp_path / "elsewhere")
-    folder.symlink_to(tmp_path / "elsewhere")
-    assert store.open(KEY) is None
 
 
 @pytest.mark.parametrize("level", [0, 1, 2], ids=["a package", "a model", "all packages"])
@@ -360,23 +341,6 @@ def test_damage_to_a_hash_in_the_manifest_is_not_taken_for_damage_to_the_file(st
     assert read_manifest(folder) == Damage(MANIFEST_NAME, "its checksum does not match")
     assert store.ensure(KEY, FILES, no_source) == folder
     assert isinstance(read_manifest(folder), Manifest)
-
-
-def test_both_hashes_are_kept_where_the_provider_gives_only_one(store):
-    announced = FileDownloadSpecs("x", "w.bin", md5_hash=hashlib.md5(CONTENT).hexdigest())
-    store.ensure(KEY, [announced], Source())
-    (file,) = store.find(KEY).files
-    assert (file.sha256, file.md5) == (SHA256, announced.md5_hash)
-
-
-def test_an_error_of_the_source_passes_through_and_leaves_nothing(store):
-    def broken(file):
-        yield CONTENT[:10]
-        raise ModelRetrievalError("cut off")
-
-    with pytest.raises(ModelRetrievalError, match="cut off"):
-        store.ensure(KEY, FILES, broken)
-    assert leftovers(store) == []
 
 
 def test_a_package_that_cannot_fit_is_refused_before_it_is_fetched(store):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 
 import pytest
 
@@ -27,16 +26,3 @@ def test_a_handler_of_the_caller_stays():
         assert signal.getsignal(signal.SIGTERM) is mine
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def test_other_threads_leave_signals_alone():
-    seen = []
-
-    def work():
-        with _ended_by_exception():
-            seen.append(signal.getsignal(signal.SIGTERM))
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert seen == [signal.SIG_DFL]

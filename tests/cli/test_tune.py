@@ -9,7 +9,8 @@ from typer.testing import CliRunner
 
 from inference_models import AutoModel
 from inference_models.cli.tune import parse_seconds, tune
-from measure.packages import classifier
+from inference_models.machine.child import Child
+from measure.packages import classifier, record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,10 +21,8 @@ COMMAND.command()(tune)
 
 
 @pytest.fixture(autouse=True)
-def _few_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("inference_models.measure.contest.MOST_ROUNDS", 2)
-    monkeypatch.setattr("inference_models.measure.contest.WARM_S", 0.02)
-    monkeypatch.setattr("inference_models.measure.contender.BURST_S", 0.02)
+def _recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    record(monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -68,9 +67,11 @@ def test_pictures_of_ones_own_are_timed_and_compared(tmp_path: Path) -> None:
     assert "answers compared on 17 pictures" in done.stdout
 
 
-def test_nothing_measured_is_exit_code_1(tmp_path: Path) -> None:
+def test_nothing_measured_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.executable", str(tmp_path / "none"))
+    monkeypatch.setattr("inference_models.measure.contest.Child", Child)
     folder = tmp_path / "made"
     classifier(folder)
-    done = CliRunner().invoke(COMMAND, [str(folder), "--budget", "1ms", "--backend", "onnx"])
+    done = CliRunner().invoke(COMMAND, [str(folder), "--backend", "onnx"])
     assert done.exit_code == 1
     assert "nothing could be measured; the declared order stays" in done.stdout

@@ -28,7 +28,6 @@ from inference_models.errors import (
     DependencyModelParametersValidationError,
     ForbiddenLocalCodePackageAccessError,
     InvalidParameterError,
-    ModelRetrievalError,
 )
 from inference_models.freeze.lockfile import make_lock, write_lock
 from inference_models.freeze.pull import PullOptions, pull_model
@@ -125,15 +124,6 @@ def test_it_loads_from_the_network_and_then_without_one(world, consent: str, tmp
     second = AutoModel.from_lock(lock, allow_local_code_packages=consent)
     assert second(IMAGE) == 1
     second.close()
-
-
-def test_without_a_network_and_without_the_files_nothing_is_loaded(world, consent: str, tmp_path: Path) -> None:
-    world()
-    with pytest.raises(ModelRetrievalError) as caught:
-        AutoModel.from_lock(tmp_path / "models.lock", allow_local_code_packages=consent)
-    assert str(caught.value) == (
-        "'counter' is not in the cache as it is locked.\nneeds network access; found: OFFLINE_MODE is set"
-    )
 
 
 def test_the_needed_model_gets_the_options_that_are_meant_for_it_and_no_others(

@@ -16,8 +16,9 @@ from inference_models.entities import BackendType
 from inference_models.errors import InvalidEnvVariable
 from inference_models.machine import verdicts as probe_verdicts
 from inference_models.machine.environment import Environment, Gpu
-from inference_models.machine.probe import Place
-from machines import install, put, read_place
+from inference_models.machine.libraries import find_library
+from inference_models.machine.probe import Place, providers_in_wheel
+from machines import LIBRARIES, install, put, read_place
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="machines are laid out as Linux does")
 L4 = Gpu(name="NVIDIA L4", compute_capability=Version("8.9"), memory=24 << 30)
@@ -152,6 +153,30 @@ class TestProviders:
         place = self.site(tmp_path, "def get_available_providers():\n    return ['ROCMExecutionProvider']\n")
         assert read_place(place).execution_providers == ("ROCMExecutionProvider",)
 
+    @pytest.mark.parametrize(
+        ("name", "platform", "libraries", "expected"),
+        [
+            ("onnxruntime", "linux", ("shared",), ["CPU"]),
+            ("onnxruntime-gpu", "linux", ("shared", "cuda", "tensorrt"), ["Tensorrt", "CUDA", "CPU"]),
+            ("onnxruntime-openvino", "linux", ("openvino",), ["OpenVINO", "CPU"]),
+            ("onnxruntime", "darwin", (), ["CoreML", "CPU"]),
+            ("onnxruntime-directml", "linux", (), ["Dml", "CPU"]),
+        ],
+    )
+    def test_are_those_of_the_files_in_the_wheel(
+        self, tmp_path: Path, name: str, platform: str, libraries: tuple[str, ...], expected: list[str]
+    ) -> None:
+        install(tmp_path, name)
+        for library in libraries:
+            put(tmp_path, f"onnxruntime/capi/libonnxruntime_providers_{library}.so", "")
+        distribution = find_library(LIBRARIES["onnxruntime"], [str(tmp_path)])
+        assert providers_in_wheel(distribution, platform) == tuple(f"{kind}ExecutionProvider" for kind in expected)
+
+    def test_the_runtime_that_is_here_agrees_with_its_files(self) -> None:
+        runtime = pytest.importorskip("onnxruntime")
+        stated = [name for name in runtime.get_available_providers() if name != "AzureExecutionProvider"]
+        assert list(providers_in_wheel(find_library(LIBRARIES["onnxruntime"]))) == stated
+
     def test_of_a_broken_runtime_are_none(self, tmp_path: Path) -> None:
         assert read_place(self.site(tmp_path, "1 / 0"), thorough=True).execution_providers == ()
 
@@ -178,7 +203,7 @@ class TestProcess:
         assert probe_environment().jetson == "nvidia-jetson-nano"
         monkeypatch.setenv("RUNNING_ON_JETSON", "perhaps")
         with pytest.raises(InvalidEnvVariable):
-            probe_environment()
+            probe_environment().l4t_version
 
     def test_a_usual_look_starts_no_process_and_writes_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(probe_verdicts, "ask_child", pytest.fail)

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import os
 import re
 import shutil
+import subprocess
 import sys
-from typing import TYPE_CHECKING
+import zipfile
+from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
 from inference_models.machine.libraries import (
     find_library,
+    hiding,
     import_path,
     installed_distributions,
     installed_libraries,
+    module_stamp,
     version_of,
 )
 from machines import LIBRARIES, install, put
 
-if TYPE_CHECKING:
-    from pathlib import Path
+POISON = "raise SystemExit"
 
 
 def test_this_process_has_what_the_standard_library_finds() -> None:
@@ -101,9 +105,9 @@ def test_the_stamp_changes_when_the_same_version_is_installed_again(tmp_path: Pa
     (metadata / "RECORD").write_text("torch/__init__.py,,\n")
     assert found.stamp() != before
     (metadata / "RECORD").unlink()
-    assert found.stamp()[1] == (metadata / "METADATA").stat().st_size
+    assert found.stamp()[2] == (metadata / "METADATA").stat().st_size
     shutil.rmtree(metadata)
-    assert found.stamp() == (0, 0)
+    assert found.stamp()[1:] == (0, 0)
 
 
 class TestImportPath:
@@ -138,3 +142,58 @@ def test_every_library_has_the_attribute_that_tells_it_from_a_shell(library: str
     module = pytest.importorskip(known.module)
     assert known.attribute is not None
     assert hasattr(module, known.attribute)
+
+
+class TestWhatAnImportWouldFind:
+    @pytest.mark.parametrize("name", ["numpy", "packaging", "json"])
+    def test_is_what_python_itself_imports(self, name: str) -> None:
+        file = importlib.import_module(name).__file__
+        assert file is not None
+        status = Path(file).stat()
+        assert module_stamp(name, sys.path) == (file, status.st_mtime_ns, status.st_size)
+
+    @pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+    def test_is_the_first_on_the_path_as_another_interpreter_finds_it(
+        self, tmp_path: Path, order: tuple[str, str]
+    ) -> None:
+        put(tmp_path, "a/odd/__init__.py", "")
+        put(tmp_path, "b/odd.py", "")
+        path = [str(tmp_path / folder) for folder in order]
+        code = f"import sys; sys.path[:0] = {path!r}; import odd; print(odd.__file__)"
+        run = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+        assert found_file("odd", path) == run.stdout.strip()
+
+    def test_runs_nothing(self, tmp_path: Path) -> None:
+        put(tmp_path, "odd/__init__.py", POISON)
+        put(tmp_path, "odd/interpreter.py", POISON)
+        assert found_file("odd.interpreter", [str(tmp_path)]) == str(tmp_path / "odd/__init__.py")
+        assert "odd" not in sys.modules
+
+    def test_may_be_a_folder_lie_in_an_archive_or_not_be_there(self, tmp_path: Path) -> None:
+        put(tmp_path, "odd/libs/some.so", "")
+        assert found_file("odd", [str(tmp_path)]) == str(tmp_path / "odd")
+        archive = tmp_path / "x.zip"
+        with zipfile.ZipFile(archive, "w") as stream:
+            stream.writestr("even/__init__.py", "")
+        assert module_stamp("even", [str(archive)]) == (str(archive / "even/__init__.py"), 0, 0)
+        assert module_stamp("even", [str(tmp_path), str(tmp_path / "nowhere")]) is None
+
+    @pytest.mark.parametrize("file", ["odd.py", "odd/__init__.py"])
+    def test_may_hide_what_is_installed_behind_it(self, tmp_path: Path, file: str) -> None:
+        site = put(tmp_path, "site/odd/__init__.py", "").parents[1]
+        put(tmp_path, f"fake/{file}", "")
+        path = [str(tmp_path / "fake"), str(site)]
+        assert hiding("odd", path, str(site)) == str(tmp_path / "fake" / file.partition("/")[0])
+        assert hiding("odd", path[::-1], str(site)) is None
+        assert hiding("odd", [str(tmp_path / "fake"), str(tmp_path)], str(tmp_path)) is None
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+    def test_is_not_hidden_by_another_name_of_the_same_folder(self, tmp_path: Path) -> None:
+        site = put(tmp_path, "lib/odd/__init__.py", "").parents[1]
+        (tmp_path / "lib64").symlink_to(site)
+        assert hiding("odd", [str(tmp_path / "lib64"), str(site)], str(site)) is None
+
+
+def found_file(module: str, path: list[str]) -> str | None:
+    found = module_stamp(module, path)
+    return None if found is None else found[0]

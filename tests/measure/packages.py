@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from onnx import helper
@@ -22,7 +23,9 @@ from inference_models.loading.describe import Source
 from inference_models.loading.open import LoadRequest
 from inference_models.loading.remember import RememberedModels
 from inference_models.machine.environment import Environment
+from inference_models.measure import contest
 from inference_models.measure.tune import Asking
+from inference_models.measure.worker import Worker
 from inference_models.negotiate.case import Candidate
 from inference_models.negotiate.choose import Choice, Verdict
 from inference_models.options import LoadOptions
@@ -30,6 +33,8 @@ from inference_models.package.code import code_digest
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pytest
 
 CONFIG = {
     "network_input": {
@@ -142,6 +147,35 @@ def asking_detector(*packages: ModelPackageMetadata, **options: object) -> Askin
     """The same for packages of `detector`."""
     asked = asking(*packages, **options)
     return replace(asked, model=replace(asked.model, model_architecture="yolov8", task_type="object-detection"))
+
+
+def record(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> list[str]:
+    """Let the calls of each package take so long, in this process; says of which packages rounds were run."""
+    opened: list[str] = []
+
+    class RecordedChild:
+        last_lines = ()
+        processor_seconds = 0.0
+        peak_memory = None
+
+        def __init__(self, *_: object) -> None:
+            self.worker = Worker()
+
+        def ask(self, doing: str, message: dict[str, Any], *, deadline: float) -> dict[str, Any]:
+            if message["op"] == "open":
+                self.package = json.loads(message["job"])["model"]["model_packages"][0]["package_id"]
+                opened.append(self.package)
+            if message["op"] in {"run", "warm"}:
+                return {"times": [seconds.get(self.package, 0.001)] * message.get("times", 2)}
+            return json.loads(json.dumps(self.worker(**message)))
+
+        def close(self) -> None:
+            return
+
+    monkeypatch.setattr(contest, "Child", RecordedChild)
+    monkeypatch.setattr(contest, "_SETTLE_S", 0.0)
+    monkeypatch.setattr(contest, "OtherPrograms", lambda: SimpleNamespace(share=lambda children: 0.0))
+    return opened
 
 
 def _write(folder: Path, texts: dict[str, str]) -> None:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from inference_models.entities import Quantization
-from inference_models.measure.answers import answer_of, judge_answers
+from inference_models.measure.answers import judge_answers, read_answers
+from inference_models.parity.answers import low_threshold
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
 from inference_models.predictions.detections import Detections
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from inference_models.predictions.container import Prediction
 
 FP32, FP16, INT8, BF16 = Quantization.FP32, Quantization.FP16, Quantization.INT8, Quantization.BF16
-IMAGE = np.zeros((8, 8, 3), np.uint8)
 
 
 def boxes(*scores: float, away: float = 0.0) -> list[Prediction]:
@@ -107,8 +107,7 @@ class TestThreshold:
             def __call__(self, image: object, confidence: float = 0.4) -> list[Prediction]:
                 return boxes(confidence)
 
-        (answer,) = answer_of(Model(), IMAGE)
-        assert Detections.from_dict(answer).confidence[0] == pytest.approx(0.2)
+        assert low_threshold(Model()) == {"confidence": 0.2}
 
     def test_is_lowered_where_only_the_last_stage_names_it(self) -> None:
         class Model:
@@ -118,17 +117,12 @@ class TestThreshold:
             def post_process(self, raw: object, confidence: float = 0.4) -> list[Prediction]:
                 return boxes(confidence)
 
-        (answer,) = answer_of(Model(), IMAGE)
-        assert Detections.from_dict(answer).confidence[0] == pytest.approx(0.2)
+        assert low_threshold(Model()) == {"confidence": 0.2}
 
-    def test_an_error_of_the_model_is_its_own(self) -> None:
-        calls = []
+    def test_is_left_where_there_is_none(self) -> None:
+        assert low_threshold(lambda image: image) == {}
 
-        class Model:
-            def __call__(self, image: object, confidence: float = 0.4) -> list[Prediction]:
-                calls.append(confidence)
-                raise TypeError("unsupported operand")
 
-        with pytest.raises(TypeError, match=r"^unsupported operand$"):
-            answer_of(Model(), IMAGE)
-        assert len(calls) == 1
+def test_answers_of_another_process_are_read_and_what_is_not_ours_is_left_out() -> None:
+    (found,) = boxes(0.9)
+    assert read_answers([found.to_dict(), {"type": "Dictionary"}]) == [found]

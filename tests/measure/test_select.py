@@ -18,7 +18,7 @@ from inference_models.measure.store import MeasurementStore
 from inference_models.measure.tune import TuneOptions, tune_model
 from inference_models.negotiate.request import build_request
 from inference_models.options import LoadOptions
-from measure.packages import classifier
+from measure.packages import classifier, record
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,17 +34,15 @@ ONLY = {"backend": "onnx", "threads": 1}
 def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> hosted.Hosted:
     """Has `team/m/1` in two packages: the first in the declared order is the slower one."""
     made = hosted.Hosted()
-    publish(made, tmp_path, "a0slow", work=2500)
-    publish(made, tmp_path, "b1fast", work=0)
+    publish(made, tmp_path, "a0slow")
+    publish(made, tmp_path, "b1fast")
     hosted.install(monkeypatch, {"host": made})
-    monkeypatch.setattr("inference_models.measure.contest.MOST_ROUNDS", 4)
-    monkeypatch.setattr("inference_models.measure.contest.WARM_S", 0.02)
-    monkeypatch.setattr("inference_models.measure.contender.BURST_S", 0.02)
+    record(monkeypatch, a0slow=0.05, b1fast=0.01, c2new=0.01)
     return made
 
 
-def publish(host: hosted.Hosted, folder: Path, name: str, *, work: int) -> None:
-    classifier(folder / name, work=work)
+def publish(host: hosted.Hosted, folder: Path, name: str) -> None:
+    classifier(folder / name)
     files = {path.name: path.read_bytes() for path in (folder / name).iterdir()}
     facts = {"model_architecture": "resnet", "task_type": "classification"}
     host.add("team/m/1", files, asked_for="m", package_id=name, **facts)
@@ -100,7 +98,7 @@ def test_a_package_that_is_published_later_is_measured_too(
     host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert loaded(select="measured") == ("b1fast", "measured")
-    publish(host, tmp_path, "c2new", work=0)
+    publish(host, tmp_path, "c2new")
     monkeypatch.setenv("AUTO_LOADER_CACHE_EXPIRATION_MINUTES", "0")
     assert loaded() == ("a0slow", "order")
     assert explained().would_run.reason == "order"
@@ -113,22 +111,22 @@ def test_a_measurement_that_is_damaged_loses_its_settings_and_the_log_says_so(
     host: hosted.Hosted, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert loaded(select="measured") == ("b1fast", "measured")
-    (path,) = MeasurementStore().folder.iterdir()
+    (path,) = MeasurementStore().facts.folder.iterdir()
     path.write_bytes(b"")
     with caplog.at_level(logging.WARNING):
         assert loaded() == ("b1fast", "remembered")
     (message,) = caplog.messages
     assert message == (
-        f"{path}: remembered measurement ignored: its checksum does not match; "
+        f"{path}: remembered measurement ignored: it is no JSON; "
         "without it the package of an earlier load, else the declared order decides, with default settings"
     )
 
 
 def test_neither_keys_nor_signatures_are_kept(host: hosted.Hosted) -> None:
     loaded(select="measured", api_key="canary-key")
-    (path,) = MeasurementStore().folder.iterdir()
+    (path,) = MeasurementStore().facts.folder.iterdir()
     assert b"canary" not in path.read_bytes()
-    assert json.loads(path.read_bytes().partition(b"\n")[2])["model_id"] == "team/m/1"
+    assert json.loads(path.read_bytes())["subject"]["model_id"] == "team/m/1"
 
 
 def test_a_program_that_cannot_be_started_again_loads_in_the_declared_order(

@@ -22,7 +22,7 @@ from inference_models.entities import (
     TRTPackageDetails,
 )
 from inference_models.machine.environment import Environment, Gpu
-from inference_models.negotiate.nms_fusion import FusionWish
+from inference_models.negotiate.nms_fusion import NmsPreferences
 from inference_models.negotiate.request import PackageRequest
 
 V = Version
@@ -180,7 +180,7 @@ ENVIRONMENTS = st.builds(
     runtimes=st.dictionaries(st.sampled_from(BackendType), st.none() | VERSIONS | st.just(V("1.32.0"))),
 )
 RANGES = st.sampled_from([None, (0.0, 1.0), (0.25, 0.25), (300, 300)])
-WISHES = st.builds(FusionWish, RANGES, RANGES, RANGES, st.none() | st.booleans())
+WISHES = st.builds(NmsPreferences, RANGES, RANGES, RANGES, st.none() | st.booleans())
 KINDS = st.sets(st.sampled_from(BackendType), min_size=1, max_size=4)
 DEVICES = st.sampled_from(
     [None, None, "cpu", "cuda", "cuda:0", "cuda:1", "cuda:7", "mps", "coreml", "directml", "directml:1", "gpu:1", "npu"]

@@ -19,7 +19,7 @@ from inference_models.entities import (
 from inference_models.errors import Rejection
 from inference_models.negotiate.case import Candidate, Case
 from inference_models.negotiate.checks import CHECKS, examine
-from inference_models.negotiate.nms_fusion import FusionWish
+from inference_models.negotiate.nms_fusion import NmsPreferences
 from inference_models.negotiate.request import PackageRequest
 from negotiate.packages import (
     BUILT_ON,
@@ -64,7 +64,7 @@ OLD = replace(MACHINE, runtimes={**MACHINE.runtimes, ONNX: V("1.22.1")})
 FORWARD = TRTPackageDetails(trt_forward_compatible=True)
 BIG = [FileDownloadSpecs("https://host/w", "weights.onnx", size=12_300_000_000)]
 PEAK = MemoryProfile(peak_vram_mb={1: 2_000, 8: 9_000, 16: 40_000})
-ANY = FusionWish(max_detections=(100, 300), class_agnostic=True)
+ANY = NmsPreferences(max_detections=(100, 300), class_agnostic=True)
 TRACED = TorchScriptPackageDetails({"cuda"}, V("2.6.0"), V("0.21.0"))
 USUAL = "max_detections 300, confidence_threshold 0.25, iou_threshold 0.7, class_agnostic False"
 HALF = '{"max_detections": 300, "confidence_threshold": 0.25, "iou_threshold": 0.5, "class_agnostic": False}'

@@ -5,10 +5,10 @@ import pytest
 from inference_models.errors import InvalidParameterError
 from inference_models.negotiate.nms_fusion import (
     USUAL,
-    FusionWish,
+    NmsPreferences,
+    exact_preferences,
     parse_nms_fusion,
     read_settings,
-    settings_as_wish,
 )
 from negotiate.packages import FUSED
 
@@ -19,10 +19,10 @@ from negotiate.packages import FUSED
         (None, None),
         (True, True),
         (False, False),
-        ({}, FusionWish()),
-        ({"iou_threshold": 0.5}, FusionWish(iou_threshold=(0.5, 0.5))),
-        ({"iou_threshold": (0.7, 0.5), "class_agnostic": None}, FusionWish(iou_threshold=(0.5, 0.7))),
-        ({"max_detections": [100, 300], "class_agnostic": True}, FusionWish((100, 300), class_agnostic=True)),
+        ({}, NmsPreferences()),
+        ({"iou_threshold": 0.5}, NmsPreferences(iou_threshold=(0.5, 0.5))),
+        ({"iou_threshold": (0.7, 0.5), "class_agnostic": None}, NmsPreferences(iou_threshold=(0.5, 0.7))),
+        ({"max_detections": [100, 300], "class_agnostic": True}, NmsPreferences((100, 300), class_agnostic=True)),
     ],
 )
 def test_a_preference_is_a_switch_or_settings(value: object, expected: object) -> None:
@@ -69,27 +69,27 @@ def test_other_features_state_no_settings(feature: object) -> None:
 
 def test_the_usual_settings_are_met_exactly() -> None:
     assert USUAL.misses(FUSED) == []
-    assert settings_as_wish(FUSED) == USUAL
+    assert exact_preferences(FUSED) == USUAL
     assert USUAL.misses({**FUSED, "iou_threshold": 0.7001, "class_agnostic": True}) == [
         "iou_threshold",
         "class_agnostic",
     ]
-    assert FusionWish((100, 300)).misses(FUSED) == []
-    assert FusionWish((100, 299)).misses(FUSED) == ["max_detections"]
+    assert NmsPreferences((100, 300)).misses(FUSED) == []
+    assert NmsPreferences((100, 299)).misses(FUSED) == ["max_detections"]
 
 
 @pytest.mark.parametrize(
     ("wish", "score"),
     [
-        (FusionWish(), 0),
-        (FusionWish(class_agnostic=False), 1),
-        (FusionWish(class_agnostic=True), 0),
-        (FusionWish(iou_threshold=(0.7, 0.7)), 1),
-        (FusionWish(iou_threshold=(0.6, 0.8)), 1),
-        (FusionWish(iou_threshold=(0.7, 0.9)), 0.5),
-        (FusionWish(iou_threshold=(0.5, 0.6)), 0),
+        (NmsPreferences(), 0),
+        (NmsPreferences(class_agnostic=False), 1),
+        (NmsPreferences(class_agnostic=True), 0),
+        (NmsPreferences(iou_threshold=(0.7, 0.7)), 1),
+        (NmsPreferences(iou_threshold=(0.6, 0.8)), 1),
+        (NmsPreferences(iou_threshold=(0.7, 0.9)), 0.5),
+        (NmsPreferences(iou_threshold=(0.5, 0.6)), 0),
         (USUAL, 4),
     ],
 )
-def test_the_middle_of_a_range_scores_best(wish: FusionWish, score: float) -> None:
+def test_the_middle_of_a_range_scores_best(wish: NmsPreferences, score: float) -> None:
     assert wish.score(FUSED) == pytest.approx(score)

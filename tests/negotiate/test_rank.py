@@ -7,7 +7,7 @@ import pytest
 from inference_models.backends import known_runtimes
 from inference_models.entities import BackendType, ONNXPackageDetails, Quantization, TRTPackageDetails
 from inference_models.negotiate.case import Candidate, Case, candidates_of
-from inference_models.negotiate.nms_fusion import FusionWish
+from inference_models.negotiate.nms_fusion import NmsPreferences
 from inference_models.negotiate.rank import RANKING, rank, ranked
 from inference_models.negotiate.request import PackageRequest
 from negotiate.packages import (
@@ -157,8 +157,8 @@ def test_each_key_of_engines_decides_when_those_before_it_are_equal(key, better,
     ("wish", "expected"),
     [
         (True, ["half", "usual", "plain"]),
-        (FusionWish(iou_threshold=(0.6, 0.8)), ["usual", "half", "plain"]),
-        (FusionWish(iou_threshold=(0.5, 0.5)), ["half", "plain", "usual"]),
+        (NmsPreferences(iou_threshold=(0.6, 0.8)), ["usual", "half", "plain"]),
+        (NmsPreferences(iou_threshold=(0.5, 0.5)), ["half", "plain", "usual"]),
         (None, ["half", "plain", "usual"]),
     ],
 )

@@ -11,7 +11,7 @@ from inference_models.errors import (
     UnknownBackendTypeError,
     UnknownQuantizationError,
 )
-from inference_models.negotiate.nms_fusion import FusionWish
+from inference_models.negotiate.nms_fusion import NmsPreferences
 from inference_models.negotiate.request import (
     PackageRequest,
     as_arguments,
@@ -141,7 +141,7 @@ def test_every_argument_reaches_the_request(monkeypatch: pytest.MonkeyPatch) -> 
         disabled_backends=(BackendType.LITERT, BackendType.OPENVINO),
         execution_providers=("CUDAExecutionProvider", "CPUExecutionProvider"),
         preferred_providers=("CPUExecutionProvider",),
-        nms_fusion=FusionWish(max_detections=(300, 300), iou_threshold=(0.5, 0.7)),
+        nms_fusion=NmsPreferences(max_detections=(300, 300), iou_threshold=(0.5, 0.7)),
         required_capabilities=("image_embeddings",),
         allow_engine_host_code=True,
         allow_fallback=True,
@@ -187,7 +187,7 @@ def test_an_unknown_capability_names_those_that_are_known() -> None:
         ({"allow_untrusted": True}, "allow_untrusted_packages=True"),
         ({"execution_providers": ("CPUExecutionProvider",)}, 'onnx_execution_providers=["CPUExecutionProvider"]'),
         (
-            {"nms_fusion": FusionWish(iou_threshold=(0.5, 0.7), class_agnostic=True)},
+            {"nms_fusion": NmsPreferences(iou_threshold=(0.5, 0.7), class_agnostic=True)},
             'nms_fusion_preferences={"iou_threshold": (0.5, 0.7), "class_agnostic": True}',
         ),
     ],
@@ -202,6 +202,6 @@ def test_wishes_that_leave_nothing_are_refused(name: str, parse: Callable[[objec
         parse([])
     assert str(caught.value) == (
         f"{name}=[] leaves nothing to choose from.\n"
-        "needs at least one name, or None for no wish; found: []\n"
+        "needs at least one name, or None for any; found: []\n"
         f"leave {name} out"
     )

@@ -358,7 +358,7 @@ class TestTheAnswer:
             ),
             (
                 {"packageManifest": {**MANIFESTS["trt-model-package-v1"], "cudaVersion": "new"}},
-                "cudaVersion is 'new', which is no version",
+                'cudaVersion: needs a version; found: "new"',
             ),
             ({"packageId": "../../x"}, "an id that cannot be a folder name"),
             ({"packageId": None}, "packageId: needs a valid string; found: null"),

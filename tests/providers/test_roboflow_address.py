@@ -191,7 +191,7 @@ class TestGateway:
         ]
 
     def test_an_address_at_the_gateway_is_not_wrapped_again(self, monkeypatch):
-        from inference_models.providers._gateway import through_gateway
+        from inference_models.providers.roboflow import through_gateway
 
         monkeypatch.setenv("LICENSE_SERVER", "https://gate.example/")
         once = through_gateway("https://files.example/w")
@@ -199,7 +199,7 @@ class TestGateway:
         assert through_gateway(once) == once
 
     def test_a_bare_host_is_spoken_to_encrypted(self, monkeypatch, caplog):
-        from inference_models.providers._gateway import through_gateway
+        from inference_models.providers.roboflow import through_gateway
 
         monkeypatch.setenv("SECURE_GATEWAY", "gate.example")
         assert through_gateway("https://a.example/") == "https://gate.example/proxy?url=https%3A%2F%2Fa.example%2F"

@@ -19,8 +19,7 @@ from inference_models.files.digest import file_sha256
 from inference_models.package.folder import read_package_folder
 from inference_models.providers import _pip, open_provider
 from inference_models.providers._pip import _last_reason
-from inference_models.providers._wheel_member import read_member
-from inference_models.providers.wheel import WheelProvider
+from inference_models.providers.wheel import WheelProvider, read_member
 from providers.contract import ProviderContract
 from providers.wheel_index import CONTENT, FILE_NAME, MEMBER, build_wheel, catalogue_for, member_of, pages_of
 from scripted_server import scripted

@@ -6,7 +6,7 @@ import logging
 import os
 import time
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -46,19 +46,6 @@ class AutoResolutionCacheEntry(BaseModel):
     created_at: datetime
     description: dict[str, Any]
     """`metadata_to_json` of the model, without what signs its URLs."""
-
-
-class AutoResolutionCache(Protocol):
-    """Where answers are kept; pass an object of your own as `auto_resolution_cache=`."""
-
-    def register(self, auto_negotiation_hash: str, cache_entry: AutoResolutionCacheEntry) -> None:
-        """Keep an entry; replaces the one that was there."""
-
-    def retrieve(self, auto_negotiation_hash: str) -> AutoResolutionCacheEntry | None:
-        """The entry, or None."""
-
-    def invalidate(self, auto_negotiation_hash: str) -> None:
-        """Drop the entry, if there is one."""
 
 
 class FileResolutionCache:

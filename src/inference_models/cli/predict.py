@@ -55,6 +55,7 @@ def predict(
     options = {} if confidence is None else {"confidence": confidence}
     targets = {} if save is None else save_targets(save, paths)
     if save is not None:
+        _check_drawable(loaded)
         _make_folder(save)
     failed = 0
     with loaded:
@@ -72,11 +73,11 @@ def predict(
         raise typer.Exit(1)
 
 
-def first_prediction(answer: Any) -> Prediction:
-    """The prediction of the only image in a model's answer."""
+def first_prediction(answer: Any) -> Prediction | str:
+    """The prediction, or text, of the only image in a model's answer."""
     if isinstance(answer, tuple):
         return first_prediction(answer[0])
-    prediction: Prediction = answer[0] if isinstance(answer, list) else answer
+    prediction: Prediction | str = answer[0] if isinstance(answer, list) else answer
     return prediction
 
 
@@ -89,14 +90,17 @@ def _with_progress(paths: Sequence[Path]) -> Iterator[Path]:
         yield from progress.track(paths, description="images")
 
 
-def _show(path: Path, prediction: Prediction, *, as_json: bool) -> None:
+def _show(path: Path, prediction: Prediction | str, *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json_text({"image": str(path), "prediction": prediction.to_dict()}))
+        plain_values = prediction if isinstance(prediction, str) else prediction.to_dict()
+        typer.echo(json_text({"image": str(path), "prediction": plain_values}))
+    elif isinstance(prediction, str):
+        output().print(plain(f"{path}: {prediction}"), soft_wrap=True)
     else:
         print_prediction(output(), str(path), prediction)
 
 
-def _save(model: Any, path: Path, prediction: Prediction, target: Path) -> None:
+def _save(model: Any, path: Path, prediction: Prediction | str, target: Path) -> None:
     import cv2  # noqa: PLC0415 - only needed here
 
     written, data = cv2.imencode(target.suffix, model.annotate(path, prediction))
@@ -119,6 +123,16 @@ def _answer(model: Any, path: Path, options: dict[str, float]) -> Any:
             found=f"one that answers with a {type(first_prediction(model(path))).__name__}",
             fix="leave --confidence out",
         ) from exc
+
+
+def _check_drawable(model: Any) -> None:
+    if not hasattr(model, "annotate"):
+        raise InvalidParameterError(
+            "--save means nothing to this model.",
+            needs="a model whose predictions can be drawn",
+            found=f"a {type(model).__name__}",
+            fix="leave --save out",
+        )
 
 
 def _make_folder(folder: Path) -> None:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from inference_models.backends.onnx import RUNTIME as ONNX
 from inference_models.backends.onnx_providers import INSTALL_GPU, ON_NVIDIA
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
-from inference_models.machine.cgroups import ROOT
 from inference_models.machine.elf import needed_libraries
+from inference_models.machine.hardware import ROOT
 from inference_models.machine.mends import cuda_wheels
 from inference_models.machine.nvidia import library_folders, torch_cuda
-from inference_models.machine.onnxruntime_files import provider_library
+from inference_models.machine.probe import provider_library
 from inference_models.machine.probe_child import CUDA
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from inference_models import config
 from inference_models.cache import resolution_files
 from inference_models.doctor.findings import BAD, NOTE, Finding
 from inference_models.errors import BaseInferenceModelsError
-from inference_models.machine.cgroups import ROOT
+from inference_models.machine.hardware import ROOT
 from inference_models.machine.system import is_jetson, jetson_type
 from inference_models.negotiate.request import parse_device
 

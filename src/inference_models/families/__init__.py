@@ -5,18 +5,20 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.errors import ModelImplementationNotFoundError, nearest_hint
 from inference_models.package.preprocess_spec import ResizeMode
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
-    from inference_models.backends.session import ModuleBuilder
+    from inference_models.arrays import Array, NumpyArray
+    from inference_models.backends.session import ModuleBuilder, Session
     from inference_models.decoders.types import BoxDecoder, ClassDecoder
     from inference_models.package.preprocess_spec import PreprocessSpec
 
@@ -33,7 +35,23 @@ ALIASES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectionGraph:
+class Graph:
+    """How one architecture does one task: what every task wants to know."""
+
+    preprocess: PreprocessSpec
+    """For a bare file that says nothing about itself; a package's own configuration wins."""
+    instead_of_fit_longer_edge: ResizeMode = ResizeMode.STRETCH
+    """`fit-longer-edge` gives every image another network size, which these graphs do not take."""
+    module: str | None = None
+    """`package.module:function` that builds the PyTorch module for a package of weights; None: there is none."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """Role to the pattern of the one file that has it, in lower case. A pattern without a suffix is that of a graph,
+    `*encoder*` for example, whose suffix is that of the format of the package; the first graph takes the images. Empty:
+    there is one graph, in the file of its format."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionGraph(Graph):
     """How one architecture detects objects."""
 
     decoder: BoxDecoder
@@ -42,16 +60,11 @@ class DetectionGraph:
     confidence: float
     iou: float
     max_detections: int = 300
-    preprocess: PreprocessSpec
-    """For a bare file that says nothing about itself; a package's own configuration wins."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
-    """`fit-longer-edge` gives every image another network size, which these graphs do not take."""
-    module: str | None = None
-    """`package.module:function` that builds the PyTorch module for a package of weights; None: there is none."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassificationGraph:
+class ClassificationGraph(Graph):
     """How one architecture classifies: one label per image, or several."""
 
     decoder: ClassDecoder
@@ -60,13 +73,24 @@ class ClassificationGraph:
     """The graph gives scores: the activation is inside."""
     confidence: float | None = None
     """Least score of a label; only for multi-label models."""
-    preprocess: PreprocessSpec
-    instead_of_fit_longer_edge: ResizeMode = ResizeMode.STRETCH
-    module: str | None = None
-    """`package.module:function` that builds the PyTorch module for a package of weights; None: there is none."""
 
 
-Graph = DetectionGraph | ClassificationGraph
+class TextDecoder(Protocol):
+    """The part of a text reader behind the graph that takes the images. Safe to call from many threads."""
+
+    def tokens(self, outputs: Sequence[Array]) -> NumpyArray:
+        """(B, L) int64 tokens of the text of each image, from what the first graph gave."""
+
+    def texts(self, tokens: NumpyArray) -> list[str]:
+        """The text of each row of tokens."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextGraph(Graph):
+    """How one architecture reads the text of an image."""
+
+    decoder: Callable[[Mapping[str, Session], Mapping[str, Path]], TextDecoder]
+    """Makes the decoder from the sessions and the other files of a package, both by role."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import inspect
 import json
 import logging
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -26,7 +26,8 @@ from inference_models.machine.verdicts import ensure_importable
 from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
 from inference_models.package.code import check_archive_consent, load_model_class
-from inference_models.package.formats import FORMATS, needs_consent
+from inference_models.package.formats import FORMATS, bare_files, needs_consent
+from inference_models.package.roles import files_by_role, is_graph
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import (
@@ -36,11 +37,12 @@ from inference_models.tasks.graph_input import (
     hint_of_default_spec,
     hint_of_stated_spec,
 )
-from inference_models.tasks.graph_runner import OpenedGraph
+from inference_models.tasks.graph_runner import OpenedPackage
 from inference_models.tasks.stages import LoadedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from inference_models.backends.session import InputHint, Session
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
@@ -90,16 +92,20 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     package = candidate.package
     if package.backend is BackendType.CUSTOM:
         return _load_code(model, package, folder, request)
-    if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
-        archive = folder.files[FORMATS[package.backend].weights[0]]
-        check_archive_consent(archive, request.options.allow_local_code_packages)
     task, graph = _task_and_graph(model)
-    session = _open(candidate.runtime, folder, graph, request)
-    try:
-        loaded: Any = cast("Any", task.bind)(_opened(model, package, folder, session, request), graph)
-    except BaseException:
-        session.close()
-        raise
+    files = files_by_role(folder.files, graph.files, package.backend, label=f"model {model.model_id!r}")
+    graphs = _session_requests(folder, graph, package.backend, files, request)
+    if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
+        archives = [wanted.files[FORMATS[package.backend].weights[0]] for wanted in graphs.values()]
+        check_archive_consent(archives, request.options.allow_local_code_packages)
+    with ExitStack() as unfinished:
+        sessions: dict[str, Session] = {}
+        for role, wanted in graphs.items():
+            sessions[role] = _open(candidate.runtime, wanted, request)
+            unfinished.callback(sessions[role].close)
+        loaded: Any = cast("Any", task.bind)(_opened(model, package, folder, request, sessions, files), graph)
+        unfinished.pop_all()
+    session = next(iter(sessions.values()))
     loaded.resolved_model = _of_session(_resolved(model, package, session.running_on), candidate, session, request)
     return cast("AnyModel", loaded)
 
@@ -174,26 +180,51 @@ def _task_and_graph(model: ModelMetadata) -> tuple[Task, Graph]:
     )
 
 
-def _open(runtime: BackendType, folder: PackageFolder, graph: Graph, request: LoadRequest) -> Session:
+def _session_requests(
+    folder: PackageFolder, graph: Graph, kind: BackendType, files: Mapping[str, Path], request: LoadRequest
+) -> dict[str, SessionRequest]:
+    """What to open for each graph, by its role; the one that takes the images comes first."""
+    images = SessionRequest(
+        directory=folder.directory,
+        files=folder.files,
+        device=request.device,
+        threads=request.options.threads,
+        execution_providers=request.execution_providers,
+        allow_fallback=request.options.allow_fallback,
+        free_input_dims=folder.inference.free_input_dims if folder.inference else {},
+        graph=folder.graph,
+        input_hint=_input_hint(folder, graph),
+        module=module_builder(graph),
+    )
+    if not files:
+        _check_complete(folder, kind)
+        return {"graph": images}
+    further = replace(images, graph=None, input_hint=None, free_input_dims={})
+    requests: dict[str, SessionRequest] = {}
+    for role in filter(lambda role: is_graph(graph.files[role]), files):
+        start = further if requests else replace(images, graph=None)
+        requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
+    return requests
+
+
+def _check_complete(folder: PackageFolder, kind: BackendType) -> None:
+    missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []
+    if missing:
+        raise CorruptedModelPackageError(
+            f"package folder '{folder.directory}' is not complete.",
+            needs=" and ".join(missing),
+            found=", ".join(sorted(folder.files)),
+            fix="fetch the package again, or add the missing file",
+        )
+
+
+def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) -> Session:
     backend = find_backend(runtime)
     if backend is None:
         raise ModelImplementationNotFoundError(f"no backend runs {runtime.value} packages in this release.")
     for library in backend.RUNTIME.libraries:
         ensure_importable(library)
-    session = backend.open_session(
-        SessionRequest(
-            directory=folder.directory,
-            files=folder.files,
-            device=request.device,
-            threads=request.options.threads,
-            execution_providers=request.execution_providers,
-            allow_fallback=request.options.allow_fallback,
-            free_input_dims=folder.inference.free_input_dims if folder.inference else {},
-            graph=folder.graph,
-            input_hint=_input_hint(folder, graph),
-            module=module_builder(graph),
-        )
-    )
+    session = backend.open_session(wanted)
     try:
         _check_device(request, session)
     except EnvironmentConfigurationError:
@@ -230,17 +261,19 @@ def _opened(
     model: ModelMetadata,
     package: ModelPackageMetadata,
     folder: PackageFolder,
-    session: Session,
     request: LoadRequest,
-) -> OpenedGraph:
-    config = folder.inference
+    sessions: Mapping[str, Session],
+    files: Mapping[str, Path],
+) -> OpenedPackage:
+    config, session = folder.inference, next(iter(sessions.values()))
     task, graph = _task_and_graph(model)
     if config is None:
         preprocess = fit_default_spec(graph.preprocess, session, _hints(folder))
     else:
         preprocess = fit_stated_spec(config.preprocess, session, graph.instead_of_fit_longer_edge)
-    return OpenedGraph(
-        session=session,
+    return OpenedPackage(
+        sessions=sessions,
+        files=files,
         preprocess=preprocess,
         class_names=_class_names(model, folder, request.options) if task.has_classes else (),
         fused=_is_fused(package, config, task),

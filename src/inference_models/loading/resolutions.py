@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from inference_models.cache.resolution_files import AutoResolutionCache
     from inference_models.entities import ModelMetadata
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.request import PackageRequest
+    from inference_models.options import AutoResolutionCache
     from inference_models.providers import DescribeOptions
 
 _log = logging.getLogger("inference-models")

@@ -1,14 +1,13 @@
-"""The processor's instruction sets and the machine's memory, from the operating system."""
+"""The processor's instruction sets, from the operating system."""
 
 from __future__ import annotations
 
 import ctypes
-import os
 import re
 import sys
 from typing import TYPE_CHECKING
 
-from inference_models.machine.cgroups import ROOT
+from inference_models.machine.hardware import ROOT
 from inference_models.machine.system_files import read_text
 
 if TYPE_CHECKING:
@@ -96,19 +95,6 @@ def apple_intel_flags(text: str) -> frozenset[str]:
     return FLAGS & {_APPLE_INTEL.get(name, name) for name in text.lower().split()}
 
 
-def total_memory(root: Path = ROOT) -> int | None:
-    """Bytes of memory this machine has; None when the system does not say."""
-    found = re.search(r"^MemTotal:\s+(\d+) kB", read_text(root / "proc/meminfo"), re.MULTILINE)
-    if found:
-        return int(found[1]) * 1024
-    if sys.platform == "win32":
-        return _windows_memory()
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (OSError, ValueError):
-        return None
-
-
 def _apple_flags() -> frozenset[str]:
     if _sysctl("hw.optional.arm64"):
         named = {flag for name, flag in _APPLE_ARM.items() if any(_sysctl(f"hw.optional.arm.{name}"))}
@@ -126,11 +112,3 @@ def _sysctl(name: str) -> bytes:
     buffer = ctypes.create_string_buffer(size.value)
     done = ask(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0))
     return buffer.raw[: size.value] if done == 0 else b""
-
-
-def _windows_memory() -> int | None:
-    # struct MEMORYSTATUSEX: two 32-bit numbers, then seven 64-bit ones, the first of which is the total.
-    buffer = (ctypes.c_uint64 * 8)()
-    buffer[0] = ctypes.sizeof(buffer)
-    done = ctypes.CDLL("kernel32").GlobalMemoryStatusEx(ctypes.byref(buffer))
-    return int(buffer[1]) if done else None

@@ -1,4 +1,4 @@
-"""Which libraries are installed, from the folders that installers leave beside them. Nothing is imported."""
+"""Which libraries are installed, and what an import of them would find: read from folders, nothing is imported."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,10 +35,6 @@ class Library:
     """What the module must have: a half uninstalled library can still be imported."""
 
 
-_METADATA = re.compile(r"(?P<name>.+?)(?:-(?P<version>[^-]+))?(?:-py\d.*)?\.(?:dist|egg)-info", re.IGNORECASE)
-_VERSION = re.compile(r"^Version:\s*(\S+)", re.MULTILINE)
-
-
 @dataclass(frozen=True)
 class Distribution:
     """Something an installer put on the import path."""
@@ -58,15 +55,20 @@ class Distribution:
         """For example `onnxruntime-gpu 1.23.0`."""
         return f"{self.name} {self.version}"
 
-    def stamp(self) -> tuple[int, int]:
-        """Changes when the same version is installed again: time in ns and size of its list of files."""
+    def stamp(self) -> tuple[str, int, int]:
+        """Changes when the same version is installed again: the folder, time in ns and size of its list of files."""
         for name in ("RECORD", "METADATA", "PKG-INFO"):
             try:
                 status = (self.metadata / name).stat()
             except OSError:
                 continue
-            return status.st_mtime_ns, status.st_size
-        return 0, 0
+            return str(self.metadata), status.st_mtime_ns, status.st_size
+        return str(self.metadata), 0, 0
+
+
+# `importlib.metadata` does the same in ten times the time: it is imported, and then reads and parses every METADATA.
+_METADATA = re.compile(r"(?P<name>.+?)(?:-(?P<version>[^-]+))?(?:-py\d.*)?\.(?:dist|egg)-info", re.IGNORECASE)
+_VERSION = re.compile(r"^Version:\s*(\S+)", re.MULTILINE)
 
 
 def import_path() -> tuple[str, ...]:
@@ -84,28 +86,42 @@ def import_path() -> tuple[str, ...]:
 
 def path_stamp(path: Sequence[str]) -> tuple[tuple[str, int], ...]:
     """Changes when something is installed into a folder of `path`, or removed from it."""
-    return tuple((entry, _modified(entry)) for entry in path)
+    stamps = []
+    for entry in path:
+        try:
+            stamps.append((entry, os.stat(entry).st_mtime_ns))  # noqa: PTH116 - done at every load
+        except OSError:
+            stamps.append((entry, -1))
+    return tuple(stamps)
 
 
-def installed_distributions(path: Sequence[str] | None = None) -> Mapping[str, Distribution]:
+def installed_distributions(path: Sequence[str] | None = None) -> dict[str, Distribution]:
     """What is installed, by name; of two with one name the one that is imported.
 
     Args:
         path: Folders to look into, in the order of imports; None: those of this process.
     """
-    return _scanned(path_stamp(import_path() if path is None else path))
+    listed = _listed(path_stamp(import_path() if path is None else path))
+    found = ((name, _first_complete(name, places)) for name, places in listed.items())
+    return {name: distribution for name, distribution in found if distribution is not None}
 
 
 def find_library(library: Library, path: Sequence[str] | None = None) -> Distribution | None:
     """The distribution that provides a library; None when it is not installed."""
-    installed = installed_distributions(path)
-    return next((installed[name] for name in library.distributions if name in installed), None)
+    return installed_libraries((library,), path).get(library)
 
 
 def installed_libraries(libraries: Iterable[Library], path: Sequence[str] | None = None) -> dict[Library, Distribution]:
     """Those of `libraries` that are installed, with the distribution that provides each."""
-    found = ((library, find_library(library, path)) for library in libraries)
-    return {library: distribution for library, distribution in found if distribution is not None}
+    listed = _listed(path_stamp(import_path() if path is None else path))
+    found: dict[Library, Distribution] = {}
+    for library in libraries:
+        for name in library.distributions:
+            distribution = _first_complete(name, listed[name]) if name in listed else None
+            if distribution is not None:
+                found[library] = distribution
+                break
+    return found
 
 
 def version_of(distribution: Distribution) -> Version | None:
@@ -113,48 +129,68 @@ def version_of(distribution: Distribution) -> Version | None:
     return public_version(distribution.version)
 
 
+def module_stamp(module: str, path: Sequence[str]) -> tuple[str, int, int] | None:
+    """The file that an import of the top package of a module would run, its time in ns and its size.
+
+    A package without `__init__.py` is its folder. None where the import would find nothing.
+
+    Args:
+        module: For example `ai_edge_litert.interpreter`.
+        path: Folders, in the order of imports.
+    """
+    found = PathFinder.find_spec(module.partition(".")[0], list(path))
+    if found is None:
+        return None
+    file = found.origin or next(iter(found.submodule_search_locations or ()), "")
+    try:
+        status = os.stat(file)  # noqa: PTH116 - done at every load
+    except OSError:  # inside an archive
+        return file, 0, 0
+    return file, status.st_mtime_ns, status.st_size
+
+
+def hiding(module: str, path: Sequence[str], location: str) -> str | None:
+    """The file or folder that is imported in place of the module in `location`; None when it is that one.
+
+    Args:
+        module: Its name.
+        path: Folders, in the order of imports.
+        location: The folder in which it was installed; None is returned where it does not lie there.
+    """
+    found, own = module_stamp(module, path), module_stamp(module, [location])
+    if found is None or own is None or os.path.realpath(found[0]) == os.path.realpath(own[0]):
+        return None
+    folder, name = os.path.split(found[0])
+    return folder if name.startswith("__init__.") else found[0]
+
+
 @lru_cache(maxsize=8)
-def _scanned(stamps: tuple[tuple[str, int], ...]) -> Mapping[str, Distribution]:
-    found: dict[str, Distribution] = {}
-    for entry, modified in stamps:
-        for distribution in _in_folder(entry, modified):
-            found.setdefault(distribution.name, distribution)
+def _listed(stamps: tuple[tuple[str, int], ...]) -> Mapping[str, list[tuple[Path, str | None]]]:
+    """By name of a distribution: its metadata with the version, as far as the name of the folder says."""
+    found: dict[str, list[tuple[Path, str | None]]] = {}
+    for folder, _ in stamps:
+        try:
+            names = sorted(os.listdir(folder))  # noqa: PTH208 - paths of thousands of files are not needed
+        except OSError:
+            continue
+        for file in names:
+            stated = _METADATA.fullmatch(file) if file.endswith(("-info", "-INFO")) else None
+            if stated is not None and not file.startswith(("~", "-")):  # what an interrupted installation leaves
+                name = re.sub(r"[-_.]+", "-", stated["name"]).lower()
+                found.setdefault(name, []).append((Path(folder, file), stated["version"]))
     return found
 
 
-@lru_cache(maxsize=64)
-def _in_folder(folder: str, _modified: int) -> Sequence[Distribution]:
-    """Kept by folder: the working directory may be one, and changes more often than those of installers."""
-    try:
-        names = sorted(os.listdir(folder))  # noqa: PTH208 - paths of thousands of files are not needed
-    except OSError:
-        return []
-    parsed = (_parsed(Path(folder, name), name) for name in names if name.endswith(("-info", "-INFO")))
-    return [distribution for distribution in parsed if distribution is not None]
-
-
-def _parsed(metadata: Path, file_name: str) -> Distribution | None:
-    """None for what an interrupted installation left behind."""
-    found = _METADATA.fullmatch(file_name)
-    if found is None or file_name.startswith(("~", "-")):
-        return None
-    version = found["version"] or _stated_version(metadata)
-    if version is None or not _is_complete(metadata):
-        return None
-    return Distribution(re.sub(r"[-_.]+", "-", found["name"]).lower(), version.replace("_", "+"), metadata)
-
-
-def _is_complete(metadata: Path) -> bool:
-    return metadata.is_file() or (metadata / "METADATA").is_file() or (metadata / "PKG-INFO").is_file()
-
-
-def _stated_version(metadata: Path) -> str | None:
-    found = _VERSION.search(read_text(metadata if metadata.is_file() else metadata / "PKG-INFO"))
-    return found[1] if found else None
-
-
-def _modified(entry: str) -> int:
-    try:
-        return os.stat(entry).st_mtime_ns  # noqa: PTH116 - called for every folder of the import path at every load
-    except OSError:
-        return -1
+def _first_complete(name: str, places: Iterable[tuple[Path, str | None]]) -> Distribution | None:
+    """The first that is not what an interrupted installation left behind."""
+    for metadata, stated in places:
+        parts = (metadata, metadata / "METADATA", metadata / "PKG-INFO")
+        if not any(part.is_file() for part in parts):
+            continue
+        version = stated
+        if version is None:
+            found = _VERSION.search(read_text(metadata if metadata.is_file() else metadata / "PKG-INFO"))
+            version = found[1] if found else None
+        if version is not None:
+            return Distribution(name, version.replace("_", "+"), metadata)
+    return None

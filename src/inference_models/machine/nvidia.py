@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from inference_models.machine.cgroups import ROOT
-from inference_models.machine.hardware import device_files
+from inference_models.machine.hardware import ROOT, device_files
 from inference_models.machine.system_files import newest_suffix, public_version, read_text
 
 if TYPE_CHECKING:
@@ -77,11 +76,11 @@ def counted_version(number: object) -> Version | None:
 
 
 def library_folders(root: Path) -> list[Path]:
-    """Where Linux keeps the libraries of CUDA, and where its loader was told to look, as far as they exist."""
+    """Where Linux keeps the libraries of CUDA, and where its configuration sends the loader, as far as they exist."""
     usual = [folder for pattern in _LIBRARY_FOLDERS for folder in sorted(root.glob(pattern))]
     lines = [line for file in sorted((root / "etc/ld.so.conf.d").glob("*.conf")) for line in read_text(file).split()]
-    told = [root / line.lstrip("/") for line in lines if line.startswith("/")]
-    return [*usual, *(folder for folder in told if folder.is_dir() and folder not in usual)]
+    configured = [root / line.lstrip("/") for line in lines if line.startswith("/")]
+    return [*usual, *(folder for folder in configured if folder.is_dir() and folder not in usual)]
 
 
 def _card_texts(root: Path) -> list[str]:

@@ -1,4 +1,4 @@
-"""Finding out what this machine has."""
+"""Finding out what this machine has: each fact when it is asked for, and then kept."""
 
 from __future__ import annotations
 
@@ -6,16 +6,24 @@ import os
 import platform
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
 from inference_models import config
-from inference_models.machine import nvidia as probe_nvidia
-from inference_models.machine.cgroups import ROOT, cpu_quota, memory_limit
-from inference_models.machine.cpu import cpu_flags, total_memory
+from inference_models.machine import nvidia, system
+from inference_models.machine.child import DECIDING
+from inference_models.machine.cpu import cpu_flags
 from inference_models.machine.environment import Environment, Gpu
-from inference_models.machine.hardware import cuda_device_visible, usable_cpus
+from inference_models.machine.hardware import (
+    ROOT,
+    cpu_quota,
+    cuda_device_visible,
+    memory_limit,
+    total_memory,
+    usable_cpus,
+)
 from inference_models.machine.libraries import (
     import_path,
     installed_distributions,
@@ -23,30 +31,31 @@ from inference_models.machine.libraries import (
     path_stamp,
     version_of,
 )
-from inference_models.machine.onnxruntime_files import providers_in_wheel
 from inference_models.machine.probe_child import CUDA
-from inference_models.machine.probe_process import DECIDING
-from inference_models.machine.system import (
-    VARIABLES,
-    accelerators,
-    is_jetson,
-    jetson_type,
-    l4t_version,
-    os_version,
-)
 from inference_models.machine.system_files import public_version
 from inference_models.machine.verdicts import ask_about_driver, generation, is_imported, verdict_of, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-    from typing import Any
 
     from inference_models.entities import BackendType
     from inference_models.machine.libraries import Distribution, Library
     from inference_models.machine.verdicts import Verdict
 
 _ONNX_RUNTIME = "onnxruntime"
+_PROVIDER_LIBRARIES = {
+    "tensorrt": "TensorrtExecutionProvider",
+    "nv_tensorrt_rtx": "NvTensorRTRTXExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "migraphx": "MIGraphXExecutionProvider",
+    "rocm": "ROCMExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+    "vitisai": "VitisAIExecutionProvider",
+    "cann": "CANNExecutionProvider",
+    "qnn": "QNNExecutionProvider",
+}
+"""Execution providers that lie in a library of their own, `providers_<name>`, in the order of ONNX Runtime."""
 
 
 @dataclass(frozen=True)
@@ -63,108 +72,196 @@ class Place:
     """The library of each runtime that this release drives."""
 
 
-def read_environment(place: Place, *, thorough: bool = False) -> Environment:
-    """The facts of a machine and of the libraries in a place, read now.
-
-    Raises:
-        JetsonTypeResolutionError: `JETSON_MODULE` names no Jetson.
-        InvalidEnvVariable: `RUNNING_ON_JETSON` is no switch.
-    """
-    root = place.root
-    jetson = jetson_type(root)
-    l4t = l4t_version(root) if is_jetson(jetson) else None
-    limit, total = memory_limit(root), total_memory(root)
-    distributions = installed_distributions(place.path)
-    found = installed_libraries(place.libraries, place.path)
-    libraries = {library.name: distribution for library, distribution in found.items()}
-    known = _verdicts(place, found, thorough=thorough)
-    nvidia = _nvidia(root, distributions, thorough=thorough)
-    tensorrt = libraries.get("tensorrt") or libraries.get("tensorrt_lean")
-    return Environment(
-        system=f"{sys.platform} {platform.machine()}",
-        python=f"{sys.version_info.major}.{sys.version_info.minor}",
-        os_version=os_version(root),
-        cpu_flags=cpu_flags(root),
-        cpus=usable_cpus(root),
-        cpu_quota=cpu_quota(root),
-        memory=min((size for size in (total, limit) if size is not None), default=None),
-        memory_limit=limit,
-        gpus=nvidia.gpus,
-        accelerators=accelerators(root),
-        driver_version=nvidia.driver or l4t,
-        cuda_version=nvidia.cuda,
-        cudnn_version=nvidia.cudnn,
-        tensorrt_version=version_of(tensorrt) if tensorrt else probe_nvidia.tensorrt_from_files(root),
-        jetson=jetson,
-        l4t_version=l4t,
-        installed=_versions(libraries),
-        builds={name: distribution.label for name, distribution in libraries.items()},
-        broken={**_problems(known), **({CUDA: nvidia.problem} if nvidia.problem else {})},
-        execution_providers=_execution_providers(place, libraries, known),
-        runtimes={kind: _version(libraries.get(library.name)) for kind, library in place.runtimes.items()},
-    )
-
-
-def _verdicts(place: Place, libraries: Mapping[Library, Distribution], *, thorough: bool) -> dict[str, Verdict]:
-    """What is known of the libraries; ONNX Runtime is asked where a device makes its providers matter.
-
-    Its files do not always tell them: conda, for example, keeps the libraries of providers elsewhere.
-    """
-    known = verdicts(libraries, thorough=thorough, path=place.path)
-    onnx = next((library for library in libraries if library.name == _ONNX_RUNTIME), None)
-    if onnx is None or onnx.name in known or not cuda_device_visible(place.root):
-        return known
-    if is_imported(onnx) and place.path == import_path():
-        return known
-    found = verdict_of(onnx, libraries[onnx], run=True, path=place.path)
-    return known if found is None else {**known, onnx.name: found}
-
-
 @dataclass(frozen=True)
 class _Nvidia:
     gpus: tuple[Gpu, ...] = ()
-    driver: Version | None = None
     cuda: Version | None = None
-    cudnn: Version | None = None
+    driver: Version | None = None
     problem: str | None = None
 
 
-def _nvidia(root: Path, distributions: Mapping[str, Distribution], *, thorough: bool) -> _Nvidia:
-    """Devices as the driver lists them; where no child process can ask it, as the system does."""
-    driver = probe_nvidia.driver_version(root)
-    if not cuda_device_visible(root):
-        # Wheels bring CUDA wherever they are installed, PyTorch for the processor too: nothing could use it.
-        return _Nvidia(driver=driver)
-    runtime = probe_nvidia.cuda_from_files(distributions, root)
-    cudnn = probe_nvidia.cudnn_from_files(distributions, root)
-    verdict = ask_about_driver(retry=thorough)
-    if verdict is None:
-        return _Nvidia(_unasked(root), driver, runtime, cudnn)
-    if verdict.problem is not None:
-        return _Nvidia((), driver, runtime, cudnn, verdict.problem)
-    stated = verdict.facts
-    runtime = probe_nvidia.counted_version(stated.get("runtime_cuda")) or runtime
-    supported = probe_nvidia.counted_version(stated.get("driver_cuda"))
-    return _Nvidia(
-        _gpus(stated.get("devices"), root),
-        driver or public_version(stated.get("driver")),
-        _older(runtime, supported),
-        cudnn,
-    )
+class _FoundEnvironment(Environment):
+    """The facts of a place, each found out when it is first asked for.
+
+    Args:
+        place: Where they are looked for.
+        thorough: Let child processes find out which libraries work, where that is not remembered or they did not.
+    """
+
+    def __init__(self, place: Place, *, thorough: bool = False) -> None:
+        machine = f"{sys.platform} {platform.machine()}"
+        python = f"{sys.version_info.major}.{sys.version_info.minor}"
+        vars(self).update(_place=place, _root=place.root, _thorough=thorough, system=machine, python=python)
+
+    _place: Place
+    _root: Path
+    _thorough: bool
+
+    @cached_property
+    def os_version(self) -> str:
+        return system.os_version(self._root)
+
+    @cached_property
+    def cpu_flags(self) -> frozenset[str]:
+        return cpu_flags(self._root)
+
+    @cached_property
+    def cpus(self) -> int:
+        return usable_cpus(self._root)
+
+    @cached_property
+    def cpu_quota(self) -> float | None:
+        return cpu_quota(self._root)
+
+    @cached_property
+    def memory(self) -> int | None:
+        sizes = (total_memory(self._root), self.memory_limit)
+        return min((size for size in sizes if size is not None), default=None)
+
+    @cached_property
+    def memory_limit(self) -> int | None:
+        return memory_limit(self._root)
+
+    @cached_property
+    def gpus(self) -> tuple[Gpu, ...]:
+        return self._nvidia.gpus
+
+    @cached_property
+    def accelerators(self) -> frozenset[str] | None:
+        return system.accelerators(self._root)
+
+    @cached_property
+    def driver_version(self) -> Version | None:
+        return nvidia.driver_version(self._root) or self._nvidia.driver or self.l4t_version
+
+    @cached_property
+    def cuda_version(self) -> Version | None:
+        return self._nvidia.cuda
+
+    @cached_property
+    def cudnn_version(self) -> Version | None:
+        if not cuda_device_visible(self._root):
+            return None
+        return nvidia.cudnn_from_files(installed_distributions(self._place.path), self._root)
+
+    @cached_property
+    def tensorrt_version(self) -> Version | None:
+        found = {library.name: distribution for library, distribution in self._libraries.items()}
+        wheel = found.get("tensorrt") or found.get("tensorrt_lean")
+        return version_of(wheel) if wheel else nvidia.tensorrt_from_files(self._root)
+
+    @cached_property
+    def jetson(self) -> str | None:
+        return system.jetson_type(self._root)
+
+    @cached_property
+    def l4t_version(self) -> Version | None:
+        return system.l4t_version(self._root) if system.is_jetson(self.jetson) else None
+
+    @cached_property
+    def installed(self) -> dict[str, Version]:
+        versions = {library.name: version_of(distribution) for library, distribution in self._libraries.items()}
+        if sys.platform != "darwin":
+            versions.pop("coremltools", None)  # it can be installed anywhere, and drives nothing elsewhere
+        return {name: version for name, version in versions.items() if version is not None}
+
+    @cached_property
+    def builds(self) -> dict[str, str]:
+        return {library.name: distribution.label for library, distribution in self._libraries.items()}
+
+    @cached_property
+    def broken(self) -> dict[str, str]:
+        found = {name: verdict.problem for name, verdict in self._verdicts.items() if verdict.problem is not None}
+        problem = self._nvidia.problem
+        return found if problem is None else {**found, CUDA: problem}
+
+    @cached_property
+    def execution_providers(self) -> tuple[str, ...]:
+        imported = getattr(sys.modules.get(_ONNX_RUNTIME), "get_available_providers", None)
+        if imported is not None and self._place.path == import_path():
+            return tuple(imported())
+        found = next((found for library, found in self._libraries.items() if library.name == _ONNX_RUNTIME), None)
+        verdict = self._verdicts.get(_ONNX_RUNTIME)
+        if found is None or (verdict is not None and verdict.problem is not None):
+            return ()
+        stated = verdict.facts.get("providers") if verdict is not None else None
+        return tuple(map(str, stated)) if isinstance(stated, list) else providers_in_wheel(found)
+
+    @cached_property
+    def runtimes(self) -> dict[BackendType, Version | None]:
+        installed = self._libraries
+        return {kind: _version(installed.get(library)) for kind, library in self._place.runtimes.items()}
+
+    @cached_property
+    def _libraries(self) -> dict[Library, Distribution]:
+        return installed_libraries(self._place.libraries, self._place.path)
+
+    @cached_property
+    def _verdicts(self) -> dict[str, Verdict]:
+        """What is known of the libraries; ONNX Runtime is asked where a device makes its providers matter.
+
+        Its files do not always tell them: conda, for example, keeps the libraries of providers elsewhere.
+        """
+        path, libraries = self._place.path, self._libraries
+        known = verdicts(libraries, thorough=self._thorough, path=path)
+        onnx = next((library for library in libraries if library.name == _ONNX_RUNTIME), None)
+        if onnx is None or onnx.name in known or not cuda_device_visible(self._root):
+            return known
+        if is_imported(onnx) and path == import_path():
+            return known
+        found = verdict_of(onnx, libraries[onnx], run=True, path=path)
+        return known if found is None else {**known, onnx.name: found}
+
+    @cached_property
+    def _nvidia(self) -> _Nvidia:
+        """Devices as the driver lists them; where no child process can ask it, as the system does."""
+        if not cuda_device_visible(self._root):
+            # Wheels bring CUDA wherever they are installed, PyTorch for the processor too: nothing could use it.
+            return _Nvidia()
+        runtime = nvidia.cuda_from_files(installed_distributions(self._place.path), self._root)
+        verdict = ask_about_driver(retry=self._thorough)
+        if verdict is None:
+            return _Nvidia(self._unasked(), runtime)
+        if verdict.problem is not None:
+            return _Nvidia((), runtime, problem=verdict.problem)
+        stated = verdict.facts
+        runtime = nvidia.counted_version(stated.get("runtime_cuda")) or runtime
+        supported = nvidia.counted_version(stated.get("driver_cuda"))
+        return _Nvidia(self._gpus(stated), _older(runtime, supported), public_version(stated.get("driver")))
+
+    def _gpus(self, stated: Mapping[str, Any]) -> tuple[Gpu, ...]:
+        try:
+            return tuple(
+                Gpu(name=item["name"], compute_capability=Version(item["capability"]), memory=item["memory"])
+                for item in stated["devices"]
+            )
+        except (KeyError, TypeError, InvalidVersion):  # what was remembered is damaged
+            return self._unasked()
+
+    def _unasked(self) -> tuple[Gpu, ...]:
+        return tuple(Gpu(name=name) for name in nvidia.card_names(self._root) or ("unknown",))
 
 
-def _gpus(devices: Any, root: Path) -> tuple[Gpu, ...]:
-    try:
-        return tuple(
-            Gpu(name=item["name"], compute_capability=Version(item["capability"]), memory=item["memory"])
-            for item in devices
-        )
-    except (KeyError, TypeError, InvalidVersion):  # what was remembered is damaged
-        return _unasked(root)
+def read_environment(place: Place, *, thorough: bool = False) -> Environment:
+    """The facts of a machine and of the libraries in a place; `EnvironmentProbe.__call__` says more."""
+    return _FoundEnvironment(place, thorough=thorough)
 
 
-def _unasked(root: Path) -> tuple[Gpu, ...]:
-    return tuple(Gpu(name=name) for name in probe_nvidia.card_names(root) or ("unknown",))
+def providers_in_wheel(distribution: Distribution, platform: str = sys.platform) -> tuple[str, ...]:
+    """Execution providers in the order of the runtime; those that only the runtime knows of are left out."""
+    folder = distribution.location / "onnxruntime/capi"
+    found = [name for stem, name in _PROVIDER_LIBRARIES.items() if provider_library(folder, stem).is_file()]
+    if platform == "darwin":
+        found.append("CoreMLExecutionProvider")
+    if distribution.name == "onnxruntime-directml":
+        found.append("DmlExecutionProvider")
+    return (*found, "CPUExecutionProvider")
+
+
+def provider_library(folder: Path, name: str) -> Path:
+    """The library of one execution provider."""
+    is_windows = sys.platform == "win32"
+    return folder / (f"onnxruntime_providers_{name}.dll" if is_windows else f"libonnxruntime_providers_{name}.so")
 
 
 def _older(runtime: Version | None, supported: Version | None) -> Version | None:
@@ -172,35 +269,6 @@ def _older(runtime: Version | None, supported: Version | None) -> Version | None
     if runtime is None or supported is None:
         return runtime or supported
     return supported if supported.release[:2] < runtime.release[:2] else runtime
-
-
-def _versions(libraries: Mapping[str, Distribution]) -> dict[str, Version]:
-    """Without coremltools where it is not macOS: it can be installed anywhere, and drives nothing elsewhere."""
-    versions = {name: version_of(distribution) for name, distribution in libraries.items()}
-    return {
-        name: version
-        for name, version in versions.items()
-        if version is not None and (name != "coremltools" or sys.platform == "darwin")
-    }
-
-
-def _problems(known: Mapping[str, Verdict]) -> dict[str, str]:
-    return {name: verdict.problem for name, verdict in known.items() if verdict.problem is not None}
-
-
-def _execution_providers(
-    place: Place, libraries: Mapping[str, Distribution], known: Mapping[str, Verdict]
-) -> tuple[str, ...]:
-    imported = getattr(sys.modules.get(_ONNX_RUNTIME), "get_available_providers", None)
-    if imported is not None and place.path == import_path():
-        return tuple(imported())
-    distribution, verdict = libraries.get(_ONNX_RUNTIME), known.get(_ONNX_RUNTIME)
-    if distribution is None or (verdict is not None and verdict.problem is not None):
-        return ()
-    stated = verdict.facts.get("providers") if verdict is not None else None
-    if isinstance(stated, list):
-        return tuple(map(str, stated))
-    return providers_in_wheel(distribution)
 
 
 def _version(distribution: Distribution | None) -> Version | None:
@@ -213,8 +281,7 @@ def _version(distribution: Distribution | None) -> Version | None:
 
 def facts_stamp() -> object:
     """Changes when facts may have changed: something was installed or found out, or a variable has another value."""
-    variables = (*DECIDING, *VARIABLES)
-    stated = tuple(os.environ.get(name) for name in variables)
+    stated = tuple(os.environ.get(name) for name in (*DECIDING, *system.VARIABLES))
     return stated, path_stamp(import_path()), config.cache_directory(), generation()
 
 
@@ -230,25 +297,25 @@ class EnvironmentProbe:
         self._kept: dict[bool, tuple[object, Environment]] = {}
 
     def __call__(self, *, thorough: bool = False) -> Environment:
-        """The facts of this process.
+        """The facts of this process, each found out when it is asked for.
 
         Imports nothing. Whether an installed library works is remembered from earlier processes; where it is not,
         the library counts as usable. Where there is a CUDA device, child processes ask the driver and ONNX Runtime
-        about it the first time.
+        about it the first time. A fact may be an error: `jetson` and `l4t_version` raise `JetsonTypeResolutionError`
+        where `JETSON_MODULE` names no Jetson, and `InvalidEnvVariable` where `RUNNING_ON_JETSON` is no switch.
 
         Args:
             thorough: Let child processes find out what is not remembered, and what did not work.
-
-        Raises:
-            JetsonTypeResolutionError: `JETSON_MODULE` names no Jetson.
-            InvalidEnvVariable: `RUNNING_ON_JETSON` is no switch.
         """
         stamp = facts_stamp()
         for kept in (True,) if thorough else (True, False):
             if kept in self._kept and self._kept[kept][0] == stamp:
                 return self._kept[kept][1]
-        found = read_environment(self._place(), thorough=thorough)
-        self._kept[thorough] = (facts_stamp(), found)
+        found = _FoundEnvironment(self._place(), thorough=thorough)
+        if thorough:
+            found.fingerprint()  # all of it now, so that what children find out does not change the stamp later
+            stamp = facts_stamp()
+        self._kept[thorough] = (stamp, found)
         return found
 
     def cache_clear(self) -> None:

@@ -1,22 +1,16 @@
-"""Runs alone in a child process: imports one library, or asks the NVIDIA driver, and prints what it found.
+"""What a child process is asked about this machine: to import one library, or what the NVIDIA driver says.
 
-It is started by path and imports nothing of this package, so that only the library in question can hurt it. Standard
-input holds `{"module": ..., "path": [...], "attribute": ...}`; standard output gets `ready`, and then one line of JSON:
-`{"facts": {...}}` or `{"problem": "..."}`. No second line means that the process did not survive.
-
-The calls into the driver follow the documentation of CUDA 12 and have not run on hardware yet.
+It imports nothing else of this package, so that only the library in question can hurt it. The calls into the driver
+follow the documentation of CUDA 12 and have not run on hardware yet.
 """
 
 from __future__ import annotations
 
 import ctypes
 import importlib
-import json
-import os
 import sys
 from typing import Any
 
-READY = "ready"
 CUDA = "cuda"
 """Instead of a module: the devices and versions that the NVIDIA driver states."""
 SHELL = "it has no {!r}: files of it are missing"
@@ -35,17 +29,14 @@ class DriverError(Exception):
     """A call into the driver failed."""
 
 
-def main() -> None:
-    """Answer one question and end at once, before anything that was loaded can tidy up and crash."""
-    request = json.loads(sys.stdin.read())
-    answers = _private_output()
-    _forbid_core_dumps()
-    _say(answers, READY)
-    _say(answers, json.dumps(_answer(**request)))
-    os._exit(0)
+def answer(module: str, path: list[str], attribute: str | None) -> dict[str, Any]:
+    """`{"facts": {...}}`, or `{"problem": "..."}`: why what was asked about cannot be used.
 
-
-def _answer(module: str, path: list[str], attribute: str | None) -> dict[str, Any]:
+    Args:
+        module: What is imported, or `CUDA`.
+        path: Where it is imported from.
+        attribute: What the module must have.
+    """
     try:
         if module == CUDA:
             return {"facts": ask_driver()}
@@ -137,28 +128,3 @@ def _first_library(names: tuple[str, ...]) -> Any:
         except OSError:
             continue
     return None
-
-
-def _private_output() -> int:
-    """A descriptor of standard output that nobody else writes to: libraries may print when they are imported."""
-    answers = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 1)
-    return answers
-
-
-def _forbid_core_dumps() -> None:
-    try:
-        import resource  # noqa: PLC0415 - POSIX only
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, OSError, ValueError):
-        return
-
-
-def _say(answers: int, line: str) -> None:
-    os.write(answers, line.encode() + b"\n")
-
-
-if __name__ == "__main__":
-    main()

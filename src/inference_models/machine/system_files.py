@@ -1,4 +1,4 @@
-"""Small system files, read with patience: what cannot be read says nothing."""
+"""Small system files: what cannot be read is empty, what is no version is None."""
 
 from __future__ import annotations
 

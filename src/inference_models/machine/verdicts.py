@@ -22,13 +22,12 @@ from typing import TYPE_CHECKING, Any
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_hint
+from inference_models.machine.child import CRASHED, DECIDING, HUNG, Child, ChildFailedError, Limits, can_start_children
 from inference_models.machine.cpu import cpu_flags
-from inference_models.machine.libraries import find_library, import_path
+from inference_models.machine.libraries import find_library, hiding, import_path, module_stamp
 from inference_models.machine.mends import imported_from, mend_of
-from inference_models.machine.modules import find_module, hiding
 from inference_models.machine.nvidia import card_stamp
 from inference_models.machine.probe_child import CUDA
-from inference_models.machine.probe_process import DECIDING, ask_child
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,11 +35,13 @@ if TYPE_CHECKING:
 
     from inference_models.machine.libraries import Distribution, Library
 
-FORMAT = 1
+FORMAT = 2
 FOLDER = "probes"
 FAILURE_LIFETIME_S = 3600
 """Seconds after which what failed is tried again: somebody may have mended it."""
 DRIVER_DEADLINE_S = 20.0
+_SPARE_S = 10.0
+"""After its deadline a child that this process could not end goes by itself."""
 _LARGEST = 1 << 16
 _BUILT_AGAINST = "numpy"
 """Imported by most of them, and another release of it can make their import fail, or work again."""
@@ -148,14 +149,13 @@ def verdict_of(
         path: Folders it is imported from; None: those of this process.
     """
     path = import_path() if path is None else path
-    location = str(distribution.location)
-    found = [_stamp(module, path) for module in (library.module, _BUILT_AGAINST)]
-    subject = [library.name, distribution.label, location, *distribution.stamp(), *found, library.attribute]
+    found = [module_stamp(module, path) for module in (library.module, _BUILT_AGAINST)]
+    subject = [library.name, *distribution.stamp(), *found, library.attribute]
     question = _Question(library.name, subject, library.module, library.deadline or 0.0, library.attribute)
     verdict = _settle(question, path, run=run, retry=retry)
     if verdict is None or verdict.problem is None:
         return verdict
-    other = hiding(library.module, path, location)
+    other = hiding(library.module, path, str(distribution.location))
     return verdict if other is None else replace(verdict, problem=imported_from(verdict.problem, other))
 
 
@@ -175,11 +175,6 @@ class _Question:
 
     def key(self) -> str:
         return _digest([FORMAT, self.subject, _machine(_deciding())])
-
-
-def _stamp(module: str, path: Sequence[str]) -> tuple[str, int, int] | None:
-    found = find_module(module, path)
-    return None if found is None else found.stamp()
 
 
 def _settle(question: _Question, path: Sequence[str], *, run: bool, retry: bool) -> Verdict | None:
@@ -204,11 +199,39 @@ def _valid(name: str, key: str, *, retry: bool) -> Verdict | None:
     return verdict
 
 
-def _ask(question: _Question, key: str, path: Sequence[str]) -> Verdict | None:
-    answer = ask_child(question.module, path, question.deadline, attribute=question.attribute)
-    if answer is None:
+def ask_child(module: str, path: Sequence[str], deadline: float, *, attribute: str | None = None) -> Verdict | None:
+    """What a child process found out; None when no child could be asked, which says nothing about the module.
+
+    Args:
+        module: What it imports, or `probe_child.CUDA`.
+        path: Where it imports from.
+        deadline: Seconds after which it is killed, with everything it started.
+        attribute: What the module must have.
+    """
+    if not can_start_children():
         return None
-    verdict = Verdict(answer.problem, answer.facts, time.time())
+    doing = "asking the driver" if module == CUDA else "importing it"
+    question = {"module": module, "path": list(path), "attribute": attribute}
+    try:
+        child = Child("inference_models.machine.probe_child:answer", Limits(life=deadline + _SPARE_S))
+    except OSError:
+        return None
+    with child:
+        try:
+            said = child.ask(doing, question, deadline=time.monotonic() + deadline)
+        except ChildFailedError as exc:
+            words = {
+                CRASHED: f"{doing} ended the process {exc.cause}",
+                HUNG: f"{doing} did not end within {deadline:g} s",
+            }
+            said = {"problem": words.get(exc.status, exc.words)}
+    return Verdict(said.get("problem"), said.get("facts", {}), time.time()) if child.started else None
+
+
+def _ask(question: _Question, key: str, path: Sequence[str]) -> Verdict | None:
+    verdict = ask_child(question.module, path, question.deadline, attribute=question.attribute)
+    if verdict is None:
+        return None
     _known.verdicts[key] = verdict
     _known.generation += 1
     _remember(question.name, key, verdict)

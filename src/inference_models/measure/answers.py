@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inference_models.parity.compare import GATES, compare_predictions, gate_between, predictions_in
+from inference_models.parity.compare import GATES, compare_predictions, gate_between
 from inference_models.parity.deviation import LEAST_SCORE
 from inference_models.tasks import painters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from inference_models.arrays import NumpyArray
     from inference_models.entities import Quantization
     from inference_models.predictions.container import Prediction
 
-_BELOW_THE_BORDER = LEAST_SCORE - 0.1
-"""Objects near the score from which they are compared must not be missing on one side."""
 SURE_SCORE = 0.5
 """Of number formats without a gate, what neither side scores higher is not compared."""
 LEAST_AGREEMENT = 0.9
@@ -42,20 +38,14 @@ def has_gate(kind: Quantization | None) -> bool:
     return gate_between(kind, kind) is not None
 
 
-def answer_of(model: Any, image: NumpyArray) -> list[dict[str, Any]]:
-    """Every prediction in the model's answer to one image."""
-    options = {"confidence": _BELOW_THE_BORDER} if _has_threshold(model) else {}
-    return [prediction.numpy().to_dict() for prediction in predictions_in(model(image, **options))]
-
-
-def read_answers(stated: list[list[dict[str, Any]]]) -> list[Prediction]:
-    """The predictions of `answer_of`, of all images in one list; kinds nobody knows how to compare are left out.
+def read_answers(stated: list[dict[str, Any]]) -> list[Prediction]:
+    """The predictions of `Worker.answers`; what is no prediction of this library is left out.
 
     Raises:
         InvalidParameterError: a dictionary is not what it says.
     """
     kinds = {kind.__name__: kind for kind in painters()}
-    return [kinds[item["type"]].from_dict(item) for answer in stated for item in answer if item["type"] in kinds]
+    return [kinds[item["type"]].from_dict(item) for item in stated if item["type"] in kinds]
 
 
 def judge_answers(
@@ -102,20 +92,3 @@ def _judge_loosely(
             if share < LEAST_AGREEMENT
         )
     )
-
-
-def _has_threshold(model: Any) -> bool:
-    """Whether a call takes the score from which objects are given."""
-    stated = getattr(getattr(model, "OPTIONS", None), "__annotations__", None)
-    if stated is not None:
-        return "confidence" in stated
-    return any(
-        "confidence" in _parameters(getattr(model, name, None)) for name in ("__call__", "infer", "post_process")
-    )
-
-
-def _parameters(method: Any) -> frozenset[str]:
-    try:
-        return frozenset(inspect.signature(method).parameters)
-    except (TypeError, ValueError):  # it is none, or does not say
-        return frozenset()

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from inference_models.machine.usage import psutil_or_none
+from inference_models.measure.answers import LEAST_AGREEMENT, SURE_SCORE, has_gate
+from inference_models.measure.contest import UNJUDGED
+from inference_models.measure.rounds import BUSY, NOT_REACHED, WINNER
 from inference_models.text import plain, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from rich.console import Console
 
+    from inference_models.measure.contest import Contest
+    from inference_models.measure.rounds import Contender
+    from inference_models.negotiate.plan import Plan
+
 SCHEMA_VERSION = 1
-WINNER = "winner"
-TIED = "tied"
-SLOWER = "slower"
-CRASHED = "crashed"
-HUNG = "hung"
-FAILED = "failed"
-DISAGREES = "disagrees"
-UNJUDGED = "not judged"
-TOO_MUCH_MEMORY = "too much memory"
 NOT_FETCHED = "not fetched"
-NOT_REACHED = "not reached"
+_UNCERTAIN = 0.05
+"""A difference that is known no better than this is told, ..."""
+_PLAUSIBLE = 0.15
+"""... if it is not larger than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +71,7 @@ class TuneRow:
     load_seconds: float | None = None
     """From the package on disk to a model that can be called, the import of the runtime included."""
     peak_memory: int | None = None
-    """Bytes of its process at most."""
+    """Bytes its process was seen to hold at most; None: psutil is not installed."""
     device: str | None = None
     last_lines: tuple[str, ...] = ()
     """What a candidate that is out wrote to standard error last."""
@@ -73,6 +81,11 @@ class TuneRow:
         """For people: `2 threads, CPUExecutionProvider`."""
         threads = None if self.threads is None else f"{self.threads} thread{'s' if self.threads > 1 else ''}"
         return ", ".join(part for part in (threads, *(self.execution_providers or ())) if part) or "-"
+
+    def is_of(self, plan: Plan) -> bool:
+        """Whether this is what was found out about `plan`."""
+        named = plan.candidate.package.package_id, plan.candidate.runtime.value, plan.threads, plan.execution_providers
+        return named == (self.package_id, self.backend, self.threads, self.execution_providers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,6 +155,114 @@ class TuneReport:
         return [first, "; ".join(part for part in (took, compared) if part), *self.notes, *told_errors]
 
 
+def row_of(plan: Plan, status: str, verdict: str, **measured: Any) -> TuneRow:
+    """What became of a plan; `measured` are the fields that a contest fills."""
+    candidate = plan.candidate
+    quantization = candidate.package.quantization
+    return TuneRow(
+        candidate=candidate.label,
+        package_id=candidate.package.package_id,
+        package_format=candidate.package.backend.value,
+        quantization=quantization.value if quantization else "unknown",
+        backend=candidate.runtime.value,
+        threads=plan.threads,
+        execution_providers=plan.execution_providers,
+        status=status,
+        verdict=verdict,
+        **measured,
+    )
+
+
+def rows_of(contest: Contest, absent: Iterable[TuneRow]) -> tuple[TuneRow, ...]:
+    """One row per plan: the winner, the others by time, then those that are out."""
+    rows = [
+        row_of(
+            each.plan,
+            each.status,
+            each.verdict,
+            timing=_timing(each, contest.best) if each.measured and contest.best is not None else None,
+            load_seconds=each.load_seconds,
+            peak_memory=each.peak_memory,
+            device=each.device,
+            last_lines=each.last_lines,
+        )
+        for each in contest.contenders
+    ]
+    return tuple(sorted([*rows, *absent], key=_place))
+
+
+def notes_on(contest: Contest, budget: float) -> tuple[str, ...]:
+    """What the numbers do not say."""
+    contenders, notes = contest.contenders, []
+    missing = sum(contender.status == NOT_REACHED for contender in contenders)
+    if missing:
+        seen = max(len(contenders) - missing, 0.5)
+        enough = math.ceil(max(budget, 1) * len(contenders) / seen * 1.5)
+        notes.append(
+            f"the budget of {budget:g} s was too short: {missing} of {len(contenders)} settings were not measured, "
+            f"and one of them may be faster; try --budget {enough}s"
+        )
+    if contest.best is not None and contest.rounds == 0 and len(contenders) > 1:
+        notes.append("the budget ended after the first looks: the order of the times is a guess")
+    else:
+        notes += [_doubt(rival, contest.best) for rival in contenders if _is_rival(rival, contest.best)][:1]
+    if contest.busy > BUSY:
+        notes.append(
+            f"other programs used {contest.busy:.0%} of the processors meanwhile, which takes most from settings with "
+            "many threads; the quieter half of the rounds was counted; measure again when the machine does what it "
+            "will do in use"
+        )
+    if psutil_or_none() is None:
+        notes.append("neither memory nor other programs were watched; for both: pip install psutil")
+    return (*notes, *_notes_on_answers(contest))
+
+
+def _notes_on_answers(contest: Contest) -> Iterator[str]:
+    """What the agreement of the answers is worth."""
+    contenders, own = contest.contenders, "pass pictures of your own with --image"
+    if contest.found_nothing and len(contenders) > 1:
+        yield f"the model found nothing on these pictures, so that only raw outputs could be compared; {own}"
+    unjudged = sum(contender.status == UNJUDGED for contender in contenders)
+    if unjudged:
+        yield f"nobody can say whether {unjudged} of {len(contenders)} settings answer alike: they cannot win; {own}"
+    formats = (contender.plan.candidate.package.quantization for contender in contenders if contender.measured)
+    for name in sorted({kind.value for kind in formats if kind is not None and not has_gate(kind)}):
+        yield (
+            f"there is no gate for {name}: all that was asked is that {LEAST_AGREEMENT:.0%} of what was found with a "
+            f"score above {SURE_SCORE} is the same"
+        )
+
+
+def _is_rival(contender: Contender, best: Contender | None) -> bool:
+    """Whether it may well be the fastest, and is not known to be as fast."""
+    if best is None or contender is best or not contender.measured:
+        return False
+    ratio = contender.compared_with(best)
+    return ratio.slower < _PLAUSIBLE and ratio.least < 0 and ratio.uncertainty > _UNCERTAIN
+
+
+def _doubt(rival: Contender, best: Contender | None) -> str:
+    ratio = rival.compared_with(best or rival)
+    known = f"give or take {ratio.uncertainty:.0%}"
+    doubt = "in too few rounds to say how sure that is" if math.isinf(ratio.uncertainty) else known
+    row = row_of(rival.plan, "", "")
+    told = f"{row.candidate}, {row.setting} was {ratio.slower:.0%} slower, {doubt}"
+    return f"not certain: {told}; a larger budget would tell"
+
+
+def _timing(contender: Contender, best: Contender) -> Timing:
+    calls, ratio = contender.calls, contender.compared_with(best)
+    return Timing(
+        median_ms=median(calls) * 1e3,
+        p95_ms=float(np.quantile(calls, 0.95)) * 1e3,
+        calls=len(calls),
+        rounds=len(contender.bursts),
+        spread=contender.spread,
+        slower=ratio.slower,
+        uncertainty=None if math.isinf(ratio.uncertainty) else ratio.uncertainty,
+    )
+
+
 def _numbers(row: TuneRow) -> list[str]:
     memory = "" if row.peak_memory is None else f"{row.peak_memory / 1e6:,.0f}"
     load = "" if row.load_seconds is None else f"{row.load_seconds:.2f}"
@@ -150,3 +271,10 @@ def _numbers(row: TuneRow) -> list[str]:
         return ["", "", "", memory, load, ""]
     times = f"{timing.median_ms:.2f}", f"{timing.p95_ms:.2f}", f"±{timing.spread:.1%}"
     return [*times, memory, load, str(timing.calls)]
+
+
+def _place(row: TuneRow) -> tuple[int, float]:
+    """The winner, then by time, then the rest."""
+    if row.timing is None:
+        return 2, 0.0
+    return int(row.status != WINNER), row.timing.median_ms

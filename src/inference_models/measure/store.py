@@ -1,25 +1,22 @@
-"""What was found fastest, remembered for this machine.
+"""What was found fastest, remembered for this machine: one file per provider, model, request and machine.
 
-One small file per provider, model, request and machine below `<cache>/measurements/`, with its own checksum, replaced
-in one step. It is never believed further than to name a plan: that plan must be admissible now, for files that are
-the same still. A file that is damaged, foreign or of a later format counts as absent.
+It is never believed further than to name a plan: that plan must be admissible now, for files that are the same still.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from inference_models import config
+from inference_models.cache.facts import Facts
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
-from inference_models.files.checked_file import put_aside_folder, read_checked_file, write_checked_file
 from inference_models.loading.resolutions import machine_fingerprint
 from inference_models.text import without_query
 
@@ -33,9 +30,29 @@ if TYPE_CHECKING:
     from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.plan import Plan
 
-_log = logging.getLogger("inference-models")
-FORMAT = 1
 FOLDER = "measurements"
+_CALLED = (
+    "remembered measurement ignored: %s; without it the package of an earlier load, else the declared order decides, "
+    "with default settings"
+)
+
+
+class Subject(BaseModel):
+    """What a measurement is about, and the name of its file."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    provider: str
+    model_id: str
+    """As the provider calls it, without what signs a URL."""
+    machine: str
+    request: str
+    """Digest of what the caller asked for."""
+
+    @property
+    def key(self) -> str:
+        """64 hexadecimal digits."""
+        return _digest([1, self.provider, self.model_id, self.machine, self.request])
 
 
 class RememberedCandidate(BaseModel):
@@ -61,13 +78,8 @@ class Measurement(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
-    format: int = FORMAT
-    provider: str
-    model_id: str
-    """As the provider calls it, without what signs a URL."""
-    machine: str
-    request: str
-    """Digest of what the caller asked for."""
+    format: Literal[1] = 1
+    subject: Subject
     created_at: datetime
     library_version: str
     budget: float
@@ -78,71 +90,28 @@ class Measurement(BaseModel):
     """For people: one entry per candidate, as in the report."""
 
 
-class Subject(BaseModel):
-    """What a measurement is about, and the name of its file."""
-
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
-
-    provider: str
-    model_id: str
-    machine: str
-    request: str
-
-    @property
-    def key(self) -> str:
-        """64 hexadecimal digits."""
-        return _digest([FORMAT, self.provider, self.model_id, self.machine, self.request])
-
-
 class MeasurementStore:
-    """Measurements as files below a cache folder."""
+    """The measurements below a cache folder."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.folder = (root or config.cache_directory()) / FOLDER
+        self.facts = Facts((root or config.cache_directory()) / FOLDER, Measurement, _CALLED)
 
     def read(self, subject: Subject) -> Measurement | None:
         """What is remembered; None when there is nothing, or nothing that can be believed, which the log says."""
-        path = self.path_of(subject)
-        try:
-            found = Measurement.model_validate_json(read_checked_file(path))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as exc:
-            _log.warning(
-                "%s: remembered measurement ignored: %s; without it the package of an earlier load, else the declared "
-                "order decides, with default settings",
-                path,
-                _reason(exc),
-            )
-            return None
-        stated = found.provider, found.model_id, found.machine, found.request, found.format
-        same = stated == (subject.provider, subject.model_id, subject.machine, subject.request, FORMAT)
-        return found if same else None
+        found = self.facts.read(subject.key)
+        return found if found is not None and found.subject == subject else None
 
-    def write(self, subject: Subject, measurement: Measurement) -> None:
+    def write(self, measurement: Measurement) -> None:
         """Remember.
 
         Raises:
             OSError: the cache folder is full or cannot be written to.
         """
-        write_checked_file(self.path_of(subject), measurement.model_dump_json(exclude_none=True).encode())
+        self.facts.write(measurement.subject.key, measurement)
 
     def clear(self) -> int:
         """Forget everything; says how many measurements that were."""
-        gone = 0
-        for path in self.folder.glob("*.json"):
-            try:
-                put_aside_folder(path)
-                path.unlink(missing_ok=True)
-            except OSError as exc:
-                _log.info("%s: the remembered measurement stays: %s", path, exc)
-            else:
-                gone += 1
-        return gone
-
-    def path_of(self, subject: Subject) -> Path:
-        """The file of a subject."""
-        return self.folder / f"{subject.key}.json"
+        return self.facts.clear()
 
 
 def subject_of(model: ModelMetadata, provider: str, load: LoadRequest, memory: RememberedModels) -> Subject:
@@ -229,9 +198,3 @@ def _canonical(value: Any) -> Any:
 
 def _digest(facts: Any) -> str:
     return sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _reason(exc: Exception) -> str:
-    if isinstance(exc, ValidationError):
-        return "it is not of this format"
-    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc)

@@ -27,14 +27,13 @@ from inference_models.loading.describe import describe_model
 from inference_models.loading.fetch import fetch_package
 from inference_models.loading.open import LoadRequest
 from inference_models.loading.remember import RememberedModels
-from inference_models.measure.child import can_start_children
-from inference_models.measure.contender import Contender
+from inference_models.machine.child import can_start_children
 from inference_models.measure.contest import Arena, Contest
 from inference_models.measure.job import Job
-from inference_models.measure.report import NOT_FETCHED, NOT_REACHED, TuneReport
+from inference_models.measure.report import NOT_FETCHED, TuneReport, notes_on, row_of, rows_of
+from inference_models.measure.rounds import NOT_REACHED, Contender
 from inference_models.measure.settings import default_first, plans_to_measure
 from inference_models.measure.store import Measurement, MeasurementStore, covers, name_candidate, name_plan, subject_of
-from inference_models.measure.summary import notes_on, row_of, summarised
 from inference_models.negotiate.choose import choose_packages
 from inference_models.parity.images import probe_images
 from inference_models.version import __version__
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata
     from inference_models.loading.describe import Source
     from inference_models.measure.report import TuneRow
+    from inference_models.measure.store import Subject
     from inference_models.negotiate.choose import Choice
     from inference_models.negotiate.plan import Plan
     from inference_models.negotiate.request import PackageRequest
@@ -117,7 +117,7 @@ def fastest_plan(asking: Asking, options: TuneOptions) -> Plan | None:
     if winner is None:
         _log.warning("%r is loaded in the declared order: nothing could be measured", asking.model.model_id)
         return None
-    return next(plan for plan in plans if _names(winner) == _names(row_of(plan, "", "")))
+    return next(plan for plan in plans if winner.is_of(plan))
 
 
 def tune(asking: Asking, options: TuneOptions) -> TuneReport:
@@ -134,24 +134,24 @@ def tune(asking: Asking, options: TuneOptions) -> TuneReport:
             fix="measure with the command line of an ordinary installation: inference-models tune",
         )
     plans = plans_to_measure(asking.choice, asking.load, asking.memory.environment)
-    contenders, absent = _fetched(asking, plans)
-    numbers = {contender.position: number for number, contender in enumerate(contenders)}
+    jobs, absent = _fetched(asking, plans)
+    contenders = [Contender(position, job.plan) for position, job in jobs.items()]
+    numbers = {position: number for number, position in enumerate(jobs)}
     looks = [numbers[position] for position in default_first(plans) if position in numbers]
     asked_for = asking.memory.load.wanted.quantizations or frozenset()
     with _work_folder(options) as (folder, pictures, timed):
-        arena = Arena(folder, pictures, timed, options.budget, options.progress or _nothing, asked_for)
-        contest = Contest(contenders, arena)
+        arena = Arena(folder, pictures, timed, options.budget, options.progress or _ignore, asked_for)
+        contest = Contest(contenders, jobs, arena)
         contest.run(looks)
-    rows = summarised(contest, contenders, absent)
-    report = _report(asking, contest, rows, options.budget)
-    report = replace(report, notes=notes_on(contest, contenders, options.budget))
-    return report if contest.winner is None else _remembered(asking, contest.winner.job.plan, report, contenders)
+    subject = subject_of(asking.model, asking.source.name, asking.load, asking.memory)
+    report = _report(subject, contest, rows_of(contest, absent), options.budget)
+    return report if contest.winner is None else _remembered(asking, subject, contest, contest.winner.plan, report)
 
 
-def _fetched(asking: Asking, plans: Sequence[Plan]) -> tuple[list[Contender], list[TuneRow]]:
-    """The plans whose packages are here, and rows for the others. Children need neither a network nor a key."""
+def _fetched(asking: Asking, plans: Sequence[Plan]) -> tuple[dict[int, Job], list[TuneRow]]:
+    """The plans whose packages are here, by position, and rows for the others. Children need no network and no key."""
     folders: dict[str, PackageFolder | BaseInferenceModelsError] = {}
-    contenders, absent = [], []
+    jobs, absent = {}, []
     for position, plan in enumerate(plans):
         package = plan.candidate.package
         if package.package_id not in folders:
@@ -164,8 +164,8 @@ def _fetched(asking: Asking, plans: Sequence[Plan]) -> tuple[list[Contender], li
         if isinstance(folder, BaseInferenceModelsError):
             absent.append(row_of(plan, NOT_FETCHED, f"could not be fetched: {folder.summary}"))
         else:
-            contenders.append(Contender(position, Job(asking.model, plan, folder, asking.load)))
-    return contenders, absent
+            jobs[position] = Job(asking.model, plan, folder, asking.load)
+    return jobs, absent
 
 
 @contextmanager
@@ -221,32 +221,28 @@ def _written_pictures(folder: Path, options: TuneOptions) -> tuple[list[str], in
     return paths, len(timed)
 
 
-def _report(asking: Asking, contest: Contest, rows: tuple[TuneRow, ...], budget: float) -> TuneReport:
-    subject = subject_of(asking.model, asking.source.name, asking.load, asking.memory)
+def _report(subject: Subject, contest: Contest, rows: tuple[TuneRow, ...], budget: float) -> TuneReport:
     reference = contest.reference
     return TuneReport(
         model_id=subject.model_id,
-        provider=asking.source.name,
+        provider=subject.provider,
         created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         library_version=__version__,
         machine=subject.machine,
         budget=budget,
         seconds=round(contest.seconds, 3),
         images=0 if reference is None else contest.pictures_compared,
-        reference=None if reference is None else reference.job.plan.candidate.label,
+        reference=None if reference is None else reference.plan.candidate.label,
         rows=rows,
+        notes=notes_on(contest, budget),
     )
 
 
-def _remembered(asking: Asking, winner: Plan, report: TuneReport, contenders: Sequence[Contender]) -> TuneReport:
+def _remembered(asking: Asking, subject: Subject, contest: Contest, winner: Plan, report: TuneReport) -> TuneReport:
     """`report`, saying whether later loads will take the winner."""
-    subject = subject_of(asking.model, asking.source.name, asking.load, asking.memory)
-    looked_at = (name_candidate(each.job.plan.candidate) for each in contenders if each.status != NOT_REACHED)
+    looked_at = (name_candidate(each.plan.candidate) for each in contest.contenders if each.status != NOT_REACHED)
     measurement = Measurement(
-        provider=subject.provider,
-        model_id=subject.model_id,
-        machine=subject.machine,
-        request=subject.request,
+        subject=subject,
         created_at=datetime.fromisoformat(report.created_at),
         library_version=report.library_version,
         budget=report.budget,
@@ -256,7 +252,7 @@ def _remembered(asking: Asking, winner: Plan, report: TuneReport, contenders: Se
         table=[asdict(replace(row, last_lines=())) for row in report.rows],
     )
     try:
-        MeasurementStore().write(subject, measurement)
+        MeasurementStore().write(measurement)
     except OSError as exc:
         reason = exc.strerror or str(exc)
         _log.warning("what is fastest for %r could not be remembered: %s", subject.model_id, reason)
@@ -270,9 +266,5 @@ def _remembered(asking: Asking, winner: Plan, report: TuneReport, contenders: Se
     return replace(report, notes=(*report.notes, note))
 
 
-def _names(row: TuneRow) -> tuple[object, ...]:
-    return row.package_id, row.backend, row.threads, row.execution_providers
-
-
-def _nothing(text: str, share: float) -> None:
-    """Nobody looks."""
+def _ignore(text: str, share: float) -> None:
+    """The progress of a measurement that nothing shows."""

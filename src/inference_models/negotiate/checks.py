@@ -80,7 +80,7 @@ CHECKS: tuple[Check, ...] = (
     Check(checks_compiled.check_jetson, can_force=True, states=_BUILT_ON, only=_TENSORRT),
     Check(checks_compiled.check_engine_host_code, states=_ENGINE_DETAILS, only=_TENSORRT),
 )
-"""All checks, in the order in which refusals are told.
+"""All checks, in the order in which refusals are reported.
 
 `force=True` overrides those that judge: a machine, a version or a request that the caller, who named the package, may
 know better. It never overrides three kinds. Which package and which backend the caller named: opening another is not
@@ -94,8 +94,8 @@ CAN_FORCE = frozenset(check.name for check in CHECKS if check.can_force)
 
 def examine(case: Case) -> tuple[Rejection, ...]:
     """The refusals of every check, in the order of the table; empty: the candidate can run."""
-    asked = (check.function(case) for check in _checks_of(case.runtime) if check.applies(case))
-    return tuple(reason for reason in asked if reason is not None)
+    asked = [check.function(case) for check in _checks_of(case.runtime) if check.applies(case)]
+    return tuple([reason for reason in asked if reason is not None])
 
 
 @cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import Requirement
+from packaging.version import Version
 
 from inference_models.backends import find_backend, find_runtime
 from inference_models.backends.onnx_providers import CPU, CUDA, device_of
@@ -14,8 +14,6 @@ from inference_models.machine.mends import DOCTOR, mend_of
 from inference_models.negotiate.checks_onnx import PLATFORM_OF_DEVICE, install_for, providers_used
 
 if TYPE_CHECKING:
-    from packaging.version import Version
-
     from inference_models.backends.runtime import Runtime
     from inference_models.errors import Rejection
     from inference_models.machine.environment import Environment, Gpu
@@ -23,8 +21,12 @@ if TYPE_CHECKING:
     from inference_models.negotiate.case import Case
     from inference_models.negotiate.request import PackageRequest
 
+_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_. "
+"""Characters of the name at the beginning of a requirement."""
 _GB = 1e9
 _MB = 1_000_000
+_ALWAYS_FITS = 64 * _MB
+"""Bytes of files that fit wherever Python and a runtime do, so that nobody has to look how much memory there is."""
 _NODES = {"gpu": "a GPU (/dev/dri/renderD*)", "npu": "an NPU (/dev/accel/accel*)"}
 """Kinds of device that Linux shows as nodes."""
 
@@ -54,7 +56,7 @@ def check_runtime(case: Case) -> Rejection | None:
         return case.refuse("runtime", record.requires, "not installed", install_for(case, record.install))
     if _satisfies(record.requires, installed):
         return None
-    newer = f"{_build(case, library.distributions[0])}{Requirement(record.requires).specifier}"
+    newer = _build(case, library.distributions[0]) + record.requires.lstrip(_NAME)
     return case.refuse("runtime", record.requires, str(installed), f'pip install -U "{newer}"')
 
 
@@ -119,13 +121,13 @@ def _check_cuda_device(case: Case, device: str) -> Rejection | None:
 
 def check_memory(case: Case) -> Rejection | None:
     """Refuses packages that measured memory, or their mere size, says cannot fit."""
-    if device_kind(case) == "cuda":
+    if case.environment.gpus and device_kind(case) == "cuda":
         return _check_gpu_memory(case)
-    available = case.environment.memory
-    if available is None:
+    size = sum([getattr(item, "size", None) or 0 for item in case.package.package_artefacts])
+    if size < _ALWAYS_FITS:
         return None
-    size = sum(getattr(item, "size", None) or 0 for item in case.package.package_artefacts)
-    if size <= available:
+    available = case.environment.memory
+    if available is None or size <= available:
         return None
     return case.refuse("memory", f"{size / _GB:.1f} GB of memory for the files alone", f"{available / _GB:.1f} GB")
 
@@ -176,4 +178,9 @@ def _build(case: Case, distribution: str) -> str:
 
 @lru_cache(maxsize=64)
 def _satisfies(requirement: str, version: Version) -> bool:
+    _, mark, oldest = requirement.partition(">=")
+    if mark and oldest.replace(".", "").isdecimal():
+        return version >= Version(oldest)
+    from packaging.requirements import Requirement  # noqa: PLC0415 - slow to import, and only a plug-in needs it
+
     return Requirement(requirement).specifier.contains(version, prereleases=True)

@@ -9,7 +9,7 @@ from inference_models.backends import find_backend
 from inference_models.entities import BackendType, PackageSourceType, Quantization
 from inference_models.errors import ModelImplementationNotFoundError
 from inference_models.families import Graph, canonical_name, find_graph
-from inference_models.negotiate.nms_fusion import FEATURE, USUAL, FusionWish, read_settings, settings_as_wish
+from inference_models.negotiate.nms_fusion import FEATURE, USUAL, NmsPreferences, exact_preferences, read_settings
 from inference_models.negotiate.request import CAPABILITIES
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def check_features(case: Case) -> Rejection | None:
     graph = _graph(case.model.model_architecture, case.model.task_type or "")
     if isinstance(graph, str):
         return None
-    known = () if graph.fused is None else (FEATURE,)
+    known = () if getattr(graph, "fused", None) is None else (FEATURE,)
     unknown = sorted(name for name in features if name not in known)
     if not unknown:
         return None
@@ -139,26 +139,26 @@ def check_batch_size(case: Case) -> Rejection | None:
 
 def check_nms_fusion(case: Case) -> Rejection | None:
     """Refuses exports that hold non-maximum suppression, unless `nms_fusion_preferences` takes their settings."""
-    features, wish = case.package.model_features, case.request.nms_fusion
+    features, preferred = case.package.model_features, case.request.nms_fusion
     if not features or FEATURE not in features:
         return None
     # There is no choice to make for a file of the caller's own, nor for a package the caller names.
     chosen = case.is_named or case.package.package_source is PackageSourceType.LOCAL_CACHE
-    if chosen and (wish is None or (wish is True and features[FEATURE] is True)):
+    if chosen and (preferred is None or (preferred is True and features[FEATURE] is True)):
         return None
     settings = read_settings(features[FEATURE])
     if settings is None:
         found = "an export with it inside, which does not say with which settings"
-        by_name = None if wish is not None else {"package_id": case.package.package_id}
-        return case.refuse("nms_fusion", _suppression(wish), found, change=by_name)
-    missed = (USUAL if wish is True else wish).misses(settings) if wish else None
+        by_name = None if preferred is not None else {"package_id": case.package.package_id}
+        return case.refuse("nms_fusion", _suppression(preferred), found, change=by_name)
+    missed = (USUAL if preferred is True else preferred).misses(settings) if preferred else None
     if missed == []:
         return None
     found = f"an export with it inside ({_listed(settings)})"
     if missed:
         found = _listed({name: settings[name] for name in missed})
-    exactly = settings_as_wish(settings) if USUAL.misses(settings) else True
-    return case.refuse("nms_fusion", _suppression(wish), found, change={"nms_fusion": exactly})
+    exactly = exact_preferences(settings) if USUAL.misses(settings) else True
+    return case.refuse("nms_fusion", _suppression(preferred), found, change={"nms_fusion": exactly})
 
 
 @cache
@@ -179,10 +179,10 @@ def _device(case: Case) -> str | None:
     return "gpu" if case.environment.gpus else None
 
 
-def _suppression(wish: bool | FusionWish | None) -> str:
-    if not wish:
+def _suppression(preferred: bool | NmsPreferences | None) -> str:
+    if not preferred:
         return "an export without non-maximum suppression"
-    return "suppression with " + _listed((USUAL if wish is True else wish).stated())
+    return "suppression with " + _listed((USUAL if preferred is True else preferred).stated())
 
 
 def _listed(settings: Mapping[str, object]) -> str:

@@ -67,7 +67,7 @@ def make_report(choice: Choice, circumstances: Circumstances | None = None) -> N
     model = choice.model
     files = {id(package): _files(package, known) for package in model.model_packages}
     listed = _best_first(choice, files, known)
-    # Two packages may have the same id; each is told on its own.
+    # Two packages may have the same id; each is reported on its own.
     packages = {id(candidate.package): candidate.package for candidate, _ in listed}
     grouped: dict[int, list[CandidateReport]] = {key: [] for key in packages}
     for candidate, report in listed:
@@ -118,14 +118,14 @@ def _best_first(
         later = [*_later_refusals(candidate, files[id(candidate.package)], known), *([unproven] if unproven else [])]
         reasons[id(candidate)] = (*verdict.rejections, *later)
         (fitting if verdict.runs and not later else others).append(candidate)
-    told = []
+    reports = []
     for position, candidate in enumerate([*fitting, *choice.ranked(others)], 1):
         rank = position if position <= len(fitting) else None
         report = CandidateReport(
             candidate.package.package_id, candidate.runtime, candidate.is_native, reasons[id(candidate)], rank
         )
-        told.append((candidate, report))
-    return told
+        reports.append((candidate, report))
+    return reports
 
 
 def _later_refusals(candidate: Candidate, files: Sequence[PackageFile], known: Circumstances) -> Iterable[Rejection]:

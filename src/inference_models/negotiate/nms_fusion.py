@@ -18,7 +18,7 @@ _NUMBERS = ("max_detections", "confidence_threshold", "iou_threshold")
 
 
 @dataclass(frozen=True)
-class FusionWish:
+class NmsPreferences:
     """Settings a caller takes; None: any."""
 
     max_detections: Range | None = None
@@ -27,14 +27,14 @@ class FusionWish:
     class_agnostic: bool | None = None
 
     def misses(self, settings: Mapping[str, float | bool]) -> list[str]:
-        """The names of the settings that are not as wished; `settings` is complete."""
+        """The names of the settings that are not as preferred; `settings` is complete."""
         missed = [name for name, wanted in self._numbers() if not _inside(settings[name], wanted)]
         if self.class_agnostic is not None and settings["class_agnostic"] is not self.class_agnostic:
             missed.append("class_agnostic")
         return missed
 
     def score(self, settings: Mapping[str, float | bool]) -> float:
-        """How near `settings` are to the middle of what is wished; more is nearer."""
+        """How near `settings` are to the middle of what is preferred; more is nearer."""
         score = sum(_nearness(settings[name], wanted) for name, wanted in self._numbers())
         return score + (self.class_agnostic is not None and settings["class_agnostic"] is self.class_agnostic)
 
@@ -49,8 +49,8 @@ class FusionWish:
         return [(name, wanted) for name, wanted in pairs if wanted is not None]
 
 
-SETTINGS = tuple(field.name for field in fields(FusionWish))
-USUAL = FusionWish((300, 300), (0.25, 0.25), (0.7, 0.7), class_agnostic=False)
+SETTINGS = tuple(field.name for field in fields(NmsPreferences))
+USUAL = NmsPreferences((300, 300), (0.25, 0.25), (0.7, 0.7), class_agnostic=False)
 """What `nms_fusion_preferences=True` stands for."""
 
 
@@ -65,14 +65,14 @@ def read_settings(feature: object) -> dict[str, float | bool] | None:
     return {**numbers, "class_agnostic": agnostic}
 
 
-def settings_as_wish(settings: Mapping[str, float | bool]) -> FusionWish:
-    """The wish for exactly these settings."""
+def exact_preferences(settings: Mapping[str, float | bool]) -> NmsPreferences:
+    """The preference for exactly these settings."""
     ranges = {name: (settings[name], settings[name]) for name in _NUMBERS}
-    return FusionWish(**ranges, class_agnostic=bool(settings["class_agnostic"]))
+    return NmsPreferences(**ranges, class_agnostic=bool(settings["class_agnostic"]))
 
 
-def parse_nms_fusion(value: object) -> bool | FusionWish | None:
-    """`nms_fusion_preferences=` as a wish.
+def parse_nms_fusion(value: object) -> bool | NmsPreferences | None:
+    """`nms_fusion_preferences=` as a value.
 
     Raises:
         InvalidParameterError: neither a switch nor known settings with values that make sense.
@@ -88,7 +88,7 @@ def parse_nms_fusion(value: object) -> bool | FusionWish | None:
     if agnostic is not None and not isinstance(agnostic, bool):
         raise _makes_no_sense(value, f"class_agnostic={agnostic!r}")
     ranges = {name: _range(name, value) for name in _NUMBERS if value.get(name) is not None}
-    return FusionWish(**ranges, class_agnostic=agnostic)
+    return NmsPreferences(**ranges, class_agnostic=agnostic)
 
 
 def _range(name: str, value: Mapping[str, object]) -> Range:

@@ -13,7 +13,7 @@ from inference_models.backends import find_runtime
 from inference_models.entities import BackendType, JetsonEnvironmentRequirements, Quantization
 from inference_models.negotiate.checks_compiled import normalized
 from inference_models.negotiate.checks_machine import device_kind, selected_gpus
-from inference_models.negotiate.nms_fusion import FEATURE, FusionWish, read_settings
+from inference_models.negotiate.nms_fusion import FEATURE, NmsPreferences, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -120,13 +120,13 @@ def _batch_span(case: Case) -> int:
 
 
 def _fusion(case: Case) -> float:
-    features, wish = case.package.model_features, case.request.nms_fusion
-    if not wish or not features or FEATURE not in features:
+    features, preferred = case.package.model_features, case.request.nms_fusion
+    if not preferred or not features or FEATURE not in features:
         return 0
     settings = read_settings(features[FEATURE])
-    if settings is None or not isinstance(wish, FusionWish):
+    if settings is None or not isinstance(preferred, NmsPreferences):
         return -1
-    return -wish.score(settings)
+    return -preferred.score(settings)
 
 
 def _no_lean_runtime(case: Case) -> bool:

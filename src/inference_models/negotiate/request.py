@@ -1,10 +1,9 @@
-"""What the caller asks of negotiation."""
+"""The package request: which packages and runtimes a caller takes, parsed from the arguments of a load."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
@@ -17,10 +16,10 @@ from inference_models.errors import (
     UnknownQuantizationError,
     nearest_hint,
 )
-from inference_models.negotiate.nms_fusion import FusionWish, parse_nms_fusion
+from inference_models.negotiate.nms_fusion import NmsPreferences, parse_nms_fusion
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from inference_models.options import LoadOptions
 
@@ -31,7 +30,7 @@ CAPABILITIES: Mapping[str, frozenset[tuple[str, BackendType]]] = {"image_embeddi
 
 @dataclass(frozen=True)
 class PackageRequest:
-    """The caller's wishes; None means no wish. Its text is the same in every process: remembered answers hang on it."""
+    """Which packages and runtimes a caller takes; None: any. Its `repr`, the same in every process, is remembered."""
 
     package_id: str | None = None
     backends: frozenset[BackendType] | None = None
@@ -46,7 +45,7 @@ class PackageRequest:
     """Of ONNX Runtime, by name, in order; all of them are needed."""
     preferred_providers: tuple[str, ...] | None = None
     """Of ONNX Runtime, in order, for callers who name neither providers nor a device; one of them is enough."""
-    nms_fusion: bool | FusionWish | None = None
+    nms_fusion: bool | NmsPreferences | None = None
     """Exports that hold non-maximum suppression: none, those with the usual settings, or those with these settings."""
     required_capabilities: tuple[str, ...] = ()
     """Sorted."""
@@ -88,7 +87,7 @@ def build_request(
     device: object = None,
     onnx_execution_providers: object = None,
 ) -> PackageRequest:
-    """The wishes in the arguments of `AutoModel.from_pretrained`, with those in the environment variables.
+    """The request in the arguments of `AutoModel.from_pretrained` and in the environment variables.
 
     Raises:
         UnknownBackendTypeError: a name is no backend.
@@ -102,21 +101,21 @@ def build_request(
             needs="model_package_id, the package to load in spite of what the checks say",
             found="no package named",
         )
-    backends = parse_backends(backend)
-    providers = parse_execution_providers(onnx_execution_providers)
-    disabled = parse_backends(options.disabled_backends, argument="disabled_backends") if backends is None else None
+    given: dict[str, tuple[Callable[[object], Any], object]] = {
+        "backends": (parse_backends, backend),
+        "batch_size": (parse_batch_size, batch_size),
+        "device": (parse_device, device if device is not None else config.default_device()),
+        "disabled_backends": (_parse_disabled, options.disabled_backends if backend is None else None),
+        "execution_providers": (_provider_names, onnx_execution_providers),
+        "nms_fusion": (parse_nms_fusion, options.nms_fusion_preferences),
+        "quantizations": (parse_quantizations, quantization),
+        "required_capabilities": (parse_capabilities, options.required_capabilities),
+    }
     return PackageRequest(
         package_id=model_package_id,
-        backends=backends,
-        quantizations=parse_quantizations(quantization),
-        batch_size=parse_batch_size(batch_size),
-        device=parse_device(device if device is not None else config.default_device()),
+        **{name: parse(value) for name, (parse, value) in given.items() if value is not None},
         allow_untrusted=options.allow_untrusted_packages,
-        disabled_backends=tuple(sorted(disabled or (), key=lambda kind: kind.value)),
-        execution_providers=None if providers is None else provider_names(providers),
         preferred_providers=config.requested_execution_providers(),
-        nms_fusion=parse_nms_fusion(options.nms_fusion_preferences),
-        required_capabilities=parse_capabilities(options.required_capabilities),
         allow_engine_host_code=options.trt_engine_host_code_allowed,
         allow_fallback=options.allow_fallback,
         force=options.force,
@@ -139,26 +138,21 @@ ARGUMENTS = {
 
 def as_arguments(change: Mapping[str, Any]) -> str:
     """Fields of a request as a caller writes them: `device="cpu", quantization="fp16"`."""
-    return _written(tuple(change.items()))
+    return ", ".join(f"{ARGUMENTS[name]}={_literal(value)}" for name, value in change.items())
 
 
-@lru_cache(maxsize=256)
-def _written(change: tuple[tuple[str, Any], ...]) -> str:
-    return ", ".join(f"{ARGUMENTS[name]}={_literal(value)}" for name, value in change)
-
-
-def parse_backends(value: object, *, argument: str = "backend") -> frozenset[BackendType] | None:
+def parse_backends(value: object) -> frozenset[BackendType] | None:
     """`backend=` as a set: a name, a `BackendType`, or several of them.
 
     Raises:
         UnknownBackendTypeError: a name is no backend.
         InvalidParameterError: no backend at all is allowed.
     """
-    if value is None or (argument == "disabled_backends" and not value):
+    if value is None:
         return None
     known = {kind.value: kind for kind in known_runtimes()}
     found = frozenset(_lookup(item, known, "backend", UnknownBackendTypeError) for item in _several(value))
-    return _not_empty(found, argument, value)
+    return _not_empty(found, "backend", value)
 
 
 def parse_quantizations(value: object) -> frozenset[Quantization] | None:
@@ -242,9 +236,13 @@ def parse_execution_providers(value: object) -> tuple[Any, ...] | None:
     )
 
 
-def provider_names(providers: Iterable[Any]) -> tuple[str, ...]:
+def _provider_names(value: object) -> tuple[str, ...]:
     """The names of execution providers, whose options are not a matter of choosing a package."""
-    return tuple(item if isinstance(item, str) else item[0] for item in providers)
+    return tuple(item if isinstance(item, str) else item[0] for item in parse_execution_providers(value) or ())
+
+
+def _parse_disabled(value: object) -> tuple[BackendType, ...]:
+    return tuple(sorted(parse_backends(value) or (), key=lambda kind: kind.value)) if value else ()
 
 
 def parse_capabilities(value: object) -> tuple[str, ...]:
@@ -277,7 +275,7 @@ def _not_empty(found: frozenset[Kind], argument: str, value: object) -> frozense
         return found
     raise InvalidParameterError(
         f"{argument}={value!r} leaves nothing to choose from.",
-        needs="at least one name, or None for no wish",
+        needs="at least one name, or None for any",
         found=repr(value),
         fix=f"leave {argument} out",
     )
@@ -301,7 +299,7 @@ def _listed(kinds: Iterable[BackendType] | Iterable[Quantization] | None, what: 
 
 
 def _literal(value: Any) -> str:
-    if isinstance(value, FusionWish):
+    if isinstance(value, NmsPreferences):
         return "{" + ", ".join(f"{json.dumps(name)}: {setting}" for name, setting in value.stated().items()) + "}"
     if isinstance(value, frozenset):
         names = sorted(kind.value for kind in value)

@@ -11,6 +11,9 @@ from inference_models.errors import CorruptedModelPackageError, InvalidParameter
 from inference_models.package.text_files import read_text
 
 FILE_NAME = "class_names.txt"
+_CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_DIRECTIONS = frozenset(["LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"])
+"""Marks that turn the direction of writing: what is shown is not what is there."""
 _LABELS = '"coco", a list of names, or a text file'
 
 
@@ -60,14 +63,4 @@ def coco_class_names() -> tuple[str, ...]:
 
 def _hides_text(character: str) -> bool:
     # Format characters in general stay allowed: several scripts need the joiners among them.
-    return unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"} or unicodedata.bidirectional(character) in {
-        "LRE",
-        "RLE",
-        "PDF",
-        "LRO",
-        "RLO",
-        "LRI",
-        "RLI",
-        "FSI",
-        "PDI",
-    }
+    return unicodedata.category(character) in _CONTROLS or unicodedata.bidirectional(character) in _DIRECTIONS

@@ -16,7 +16,7 @@ from inference_models.files.digest import file_digest
 from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from types import CodeType, ModuleType
 
     from inference_models.package.model_config import ModelConfig
@@ -82,24 +82,37 @@ def load_model_class(directory: str | Path, config: ModelConfig, consent: str | 
     return found
 
 
-def check_archive_consent(path: Path, consent: str | bool | None) -> None:
-    """Returns nothing when `consent` is the SHA-256 of the TorchScript archive at `path`, none of which was run.
+def check_archive_consent(paths: Sequence[Path], consent: str | bool | None) -> None:
+    """Returns nothing when `consent` is to the TorchScript archives of one package, none of which was run.
+
+    Args:
+        paths: The archives.
+        consent: The SHA-256 of the one archive; of several, the SHA-256 over theirs, sorted by file name.
 
     Raises:
         ForbiddenLocalCodePackageAccessError: it is not.
-        CorruptedModelPackageError: the archive is gone.
+        CorruptedModelPackageError: an archive is gone.
     """
-    try:
-        digest = f"sha256:{file_digest(path).sha256}"
-    except FileNotFoundError as exc:
-        raise removed(path.name) from exc
+    digests = [_archive_digest(path) for path in sorted(paths, key=lambda path: path.name)]
+    digest = digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+    names = " and ".join(sorted(path.name for path in paths))
+    what = "is a TorchScript archive, a program that PyTorch would run; it was"
+    if len(paths) > 1:
+        what = "are TorchScript archives, programs that PyTorch would run; they were"
     if not _is_consent_to(digest, consent):
         raise ForbiddenLocalCodePackageAccessError(
-            f"{path.name} is a TorchScript archive, a program that PyTorch would run; it was not run.",
-            needs="consent to exactly this file, from somebody you trust",
+            f"{names} {what} not run.",
+            needs=f"consent to exactly {'this file' if len(paths) == 1 else 'these files'}, from somebody you trust",
             found=_stated(consent),
-            fix=f'pass allow_local_code_packages="{digest}" (on the command line --allow-code {digest})',
+            fix=f'pass allow_local_code_packages="sha256:{digest}" (on the command line --allow-code sha256:{digest})',
         )
+
+
+def _archive_digest(path: Path) -> str:
+    try:
+        return file_digest(path).sha256
+    except FileNotFoundError as exc:
+        raise removed(path.name) from exc
 
 
 class _SourceLoader(SourceFileLoader):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from inference_models.tasks.multi_label_classification import MultiLabelClassifi
 from inference_models.tasks.stages import StagedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from inference_models.arrays import NumpyArray
     from inference_models.parity.images import Image
@@ -86,7 +87,7 @@ def ask_other(model: Any, images: Sequence[Image], reference: ReferenceAnswers) 
 
 def ask(model: Any, image: Image) -> Answer:
     """What the model says to one image."""
-    options = _options(model)
+    options = low_threshold(model)
     if not isinstance(model, OneGraph):
         return Answer(tuple(predictions_in(model(image, **options))))
     if isinstance(model, StagedModel):
@@ -125,11 +126,21 @@ def _named(model: OneGraph, raw: Any) -> dict[str, NumpyArray]:
     return dict(zip(model.output_names, map(to_numpy, raw[0].outputs), strict=True))
 
 
-def _options(model: Any) -> dict[str, float]:
-    """A low threshold where the model has one that decides which objects there are."""
-    if isinstance(model, MultiLabelClassificationModel) or not isinstance(model, OneGraph):
+def low_threshold(model: Any) -> dict[str, float]:
+    """Keywords that make a call give also objects below the least score of what is compared, where it takes one."""
+    if isinstance(model, MultiLabelClassificationModel):
         return {}
-    return {"confidence": THRESHOLD} if "confidence" in model.OPTIONS.__annotations__ else {}
+    names = getattr(getattr(model, "OPTIONS", None), "__annotations__", None)
+    if names is None:
+        names = {name for method in ("__call__", "infer", "post_process") for name in _parameters(model, method)}
+    return {"confidence": THRESHOLD} if "confidence" in names else {}
+
+
+def _parameters(model: Any, method: str) -> Iterable[str]:
+    try:
+        return inspect.signature(getattr(model, method)).parameters
+    except (AttributeError, TypeError, ValueError):  # there is none, or it does not say
+        return ()
 
 
 def _compact(prediction: Prediction) -> Prediction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import stat
 import struct
@@ -161,15 +162,20 @@ def _identified(data: bytes) -> Any:
 
 
 def _kinds() -> Iterator[str]:
-    """The names of Pillow's formats, the common ones first; the others are imported when those do not fit."""
+    """The names of Pillow's formats; each group of readers is imported when those before it do not fit."""
     from PIL import Image  # noqa: PLC0415
 
     seen = set(_SKIPPED)
-    for import_readers in (Image.preinit, Image.init):
+    for import_readers in (_import_jpeg, Image.preinit, Image.init):
         import_readers()
-        fresh = [kind for kind in Image.ID if kind not in seen]
+        # Other threads may be importing readers, which come into `OPEN` last.
+        fresh = [kind for kind in list(Image.OPEN) if kind not in seen]
         seen.update(fresh)
         yield from fresh
+
+
+def _import_jpeg() -> None:
+    importlib.import_module("PIL.JpegImagePlugin")
 
 
 def _pixels_to_decode(image: Any) -> int:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError
+from packaging.version import InvalidVersion, Version
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from inference_models.entities import (
     BackendType,
     FileDownloadSpecs,
+    JetsonEnvironmentRequirements,
     MemoryProfile,
     ModelDependency,
     ModelPackageMetadata,
+    ONNXPackageDetails,
+    Quantization,
     RecommendedParameters,
+    ServerEnvironmentRequirements,
     SkippedPackage,
+    TorchScriptPackageDetails,
+    TRTPackageDetails,
 )
 from inference_models.errors import BaseInferenceModelsError, CorruptedModelPackageError, ModelRetrievalError
 from inference_models.files.names import check_handles, check_package_id
-from inference_models.providers._wire_json import load_json, reason
-from inference_models.providers._wire_manifests import MANIFESTS, OTHER_RUNTIMES, Manifest
-from inference_models.text import too_deep
+from inference_models.package.text_files import json_path
+from inference_models.text import JsonRefusedError, scrub, shown, tolerant_object, too_deep
 from inference_models.transport.redirects import check_url
 
 METADATA_TYPE = "external-model-metadata-v1"
@@ -30,13 +36,174 @@ MAX_PACKAGES = 10_000
 MAX_FILES = 1_000
 RESERVED_HANDLES = frozenset({"dependencies", "model_config.json", "model_dependencies"})
 """First parts of file names that a package of the API must not have: clients write these files themselves."""
+OTHER_RUNTIMES = frozenset({"oak-model-package-v1", "tfjs-model-package-v1", "mediapipe-model-package-v1"})
+_KIND_SUFFIX = "-model-package-v1"
+"""Before it stands what such a manifest states as `backendType`."""
 _MAX_REASON = 500
 _UNNAMED = "(no packageId)"
+
+
+def _version(value: Any) -> Version:
+    try:
+        return Version(value)
+    except (InvalidVersion, TypeError):
+        raise ValueError("a version") from None
+
+
 _Text = Annotated[str, Field(max_length=4096)]
+_Count = Annotated[int, Field(gt=0, lt=2**31)]
+_WireVersion = Annotated[Version, BeforeValidator(_version)]
 
 
 class _Wire(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, protected_namespaces=())
+    """Accepts camelCase names, ignores unknown ones."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", alias_generator=to_camel, protected_namespaces=(), arbitrary_types_allowed=True
+    )
+
+
+class Manifest(_Wire):
+    """What a `packageManifest` states besides its type."""
+
+    def facts(self) -> dict[str, Any]:
+        """Fields of `ModelPackageMetadata`."""
+        return {"quantization": Quantization.UNKNOWN}
+
+
+class _Transformers(Manifest):
+    quantization: Quantization
+
+    def facts(self) -> dict[str, Any]:
+        return {"quantization": self.quantization}
+
+
+class _Batched(Manifest):
+    """A manifest that says which batches the package takes."""
+
+    dynamic_batch_size: bool = False
+    static_batch_size: _Count | None = None
+    quantization: Quantization
+
+    @model_validator(mode="after")
+    def _one_mode(self) -> _Batched:
+        if self.dynamic_batch_size and self.static_batch_size is not None:
+            raise ValueError("staticBatchSize is stated although dynamicBatchSize is true")
+        if not self.dynamic_batch_size and self.static_batch_size is None:
+            raise ValueError("staticBatchSize is missing although dynamicBatchSize is false")
+        return self
+
+    def facts(self) -> dict[str, Any]:
+        return {
+            "quantization": self.quantization,
+            "dynamic_batch_size_supported": self.dynamic_batch_size,
+            "static_batch_size": self.static_batch_size,
+        }
+
+
+class _Onnx(_Batched):
+    opset: Annotated[int, Field(gt=0, lt=10_000)]
+    incompatible_providers: list[_Text] | None = None
+
+    def facts(self) -> dict[str, Any]:
+        details = ONNXPackageDetails(opset=self.opset, incompatible_providers=self.incompatible_providers)
+        return {**super().facts(), "onnx_package_details": details}
+
+
+class _TorchScript(_Batched):
+    supported_device_types: list[_Text]
+    torch_version: _WireVersion
+    torch_vision_version: _WireVersion | None = None
+
+    def facts(self) -> dict[str, Any]:
+        details = TorchScriptPackageDetails(
+            set(self.supported_device_types), self.torch_version, self.torch_vision_version
+        )
+        return {**super().facts(), "torch_script_package_details": details}
+
+
+class _ServerSpecs(_Wire):
+    type: Literal["gpu-server-specs-v1"]
+    driver_version: _WireVersion
+    os_version: _Text
+
+
+class _JetsonSpecs(_Wire):
+    type: Literal["jetson-machine-specs-v1"]
+    l4t_version: Annotated[_WireVersion, Field(alias="l4tVersion")]
+    device_name: _Text
+    driver_version: _WireVersion
+
+
+_MACHINES: dict[str, type[_Wire]] = {"gpu-server": _ServerSpecs, "jetson": _JetsonSpecs}
+
+
+class _TensorRt(_Batched):
+    """An engine, and the machine it was built on."""
+
+    min_batch_size: _Count | None = None
+    opt_batch_size: _Count | None = None
+    max_batch_size: _Count | None = None
+    cuda_device_type: _Text
+    cuda_device_cc: Annotated[_WireVersion, Field(alias="cudaDeviceCC")]
+    cuda_version: _WireVersion
+    trt_version: _WireVersion
+    same_cc_compatible: Annotated[bool, Field(alias="sameCCCompatible")] = False
+    trt_forward_compatible: bool = False
+    trt_lean_runtime_excluded: bool = False
+    machine_type: Literal["gpu-server", "jetson"]
+    machine_specs: Annotated[_ServerSpecs | _JetsonSpecs, Field(discriminator="type")]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> _TensorRt:
+        bounds = (self.min_batch_size, self.opt_batch_size, self.max_batch_size)
+        if self.dynamic_batch_size and None in bounds:
+            raise ValueError("minBatchSize, optBatchSize and maxBatchSize are needed when dynamicBatchSize is true")
+        agrees = isinstance(self.machine_specs, _MACHINES[self.machine_type])
+        if not agrees:
+            raise ValueError(f"machineType is {self.machine_type!r} and machineSpecs are {self.machine_specs.type!r}")
+        return self
+
+    def facts(self) -> dict[str, Any]:
+        details = TRTPackageDetails(
+            min_dynamic_batch_size=self.min_batch_size,
+            opt_dynamic_batch_size=self.opt_batch_size,
+            max_dynamic_batch_size=self.max_batch_size,
+            same_cc_compatible=self.same_cc_compatible,
+            trt_forward_compatible=self.trt_forward_compatible,
+            trt_lean_runtime_excluded=self.trt_lean_runtime_excluded,
+        )
+        return {**super().facts(), "trt_package_details": details, "environment_requirements": self._machine()}
+
+    def _machine(self) -> ServerEnvironmentRequirements | JetsonEnvironmentRequirements:
+        specs = self.machine_specs
+        common: dict[str, Any] = {
+            "cuda_device_cc": self.cuda_device_cc,
+            "cuda_device_name": self.cuda_device_type,
+            "cuda_version": self.cuda_version,
+            "trt_version": self.trt_version,
+            "driver_version": specs.driver_version,
+        }
+        if isinstance(specs, _JetsonSpecs):
+            return JetsonEnvironmentRequirements(
+                l4t_version=specs.l4t_version, jetson_product_name=specs.device_name, **common
+            )
+        return ServerEnvironmentRequirements(os_version=specs.os_version, **common)
+
+
+MANIFESTS: dict[str, tuple[BackendType, type[Manifest]]] = {
+    "coreml-model-package-v1": (BackendType.COREML, _Batched),
+    "hf-model-package-v1": (BackendType.HF, _Transformers),
+    # The next one and `openvino` are types of ours, which other clients of the API leave out.
+    "litert-model-package-v1": (BackendType.LITERT, _Batched),
+    "onnx-model-package-v1": (BackendType.ONNX, _Onnx),
+    "openvino-model-package-v1": (BackendType.OPENVINO, _Batched),
+    "torch-model-package-v1": (BackendType.TORCH, _Batched),
+    "torch-script-model-package-v1": (BackendType.TORCH_SCRIPT, _TorchScript),
+    "trt-model-package-v1": (BackendType.TRT, _TensorRt),
+    "ultralytics-model-package-v1": (BackendType.ULTRALYTICS, Manifest),
+}
+"""By the type that a `packageManifest` states."""
 
 
 class _File(_Wire):
@@ -59,7 +226,9 @@ class _Package(_Wire):
     memory_profile: Any = None
 
 
-class _Metadata(_Wire):
+class Metadata(_Wire):
+    """What an answer says about the model as a whole."""
+
     type: _Text
     model_id: Annotated[str, Field(min_length=1, max_length=512)]
     model_architecture: Annotated[str, Field(min_length=1, max_length=512)]
@@ -76,14 +245,7 @@ class _Metadata(_Wire):
 class Page:
     """One answer of the API."""
 
-    model_id: str
-    architecture: str
-    variant: str | None
-    task_type: str | None
-    dependencies: list[ModelDependency] | None
-    recommended: RecommendedParameters | None
-    license: str | None
-    next_page: str | None
+    model: Metadata
     packages: list[ModelPackageMetadata]
     skipped: list[SkippedPackage]
 
@@ -94,41 +256,44 @@ def parse_page(data: bytes, *, where: str) -> Page:
     Raises:
         ModelRetrievalError: the answer as a whole makes no sense.
     """
-    answer = load_json(data, where=where)
+    answer = _load_json(data, where=where)
     if not isinstance(answer.get("modelMetadata"), dict):
         raise _no_metadata(where, "modelMetadata is missing" if "modelMetadata" not in answer else "another value")
     try:
-        metadata = _Metadata.model_validate(answer["modelMetadata"])
+        model = Metadata.model_validate(answer["modelMetadata"])
     except ValidationError as exc:
-        raise _no_metadata(where, reason(exc, answer["modelMetadata"])) from None
-    if metadata.type != METADATA_TYPE:
-        raise _no_metadata(where, f"type {metadata.type[:80]!a}")
-    if not (metadata.model_id.isprintable() and metadata.model_architecture.isprintable()):
+        raise _no_metadata(where, _reason(exc, answer["modelMetadata"])) from None
+    if model.type != METADATA_TYPE:
+        raise _no_metadata(where, f"type {model.type[:80]!a}")
+    if not (model.model_id.isprintable() and model.model_architecture.isprintable()):
         raise _no_metadata(where, "a model id that cannot be shown")
-    packages, skipped = _parse_packages(metadata.model_packages)
-    return Page(
-        model_id=metadata.model_id,
-        architecture=metadata.model_architecture,
-        variant=metadata.model_variant,
-        task_type=metadata.task_type,
-        dependencies=metadata.model_dependencies,
-        recommended=metadata.recommended_parameters,
-        license=metadata.license,
-        next_page=metadata.next_page or None,
-        packages=packages,
-        skipped=skipped,
-    )
-
-
-def _parse_packages(entries: list[Any]) -> tuple[list[ModelPackageMetadata], list[SkippedPackage]]:
-    packages: list[ModelPackageMetadata] = []
-    skipped: list[SkippedPackage] = []
-    for entry in entries:
+    page = Page(model, [], [])
+    for entry in model.model_packages:
         try:
-            packages.append(_parse_package(entry))
+            page.packages.append(_parse_package(entry))
         except (BaseInferenceModelsError, ValueError) as exc:
-            skipped.append(SkippedPackage(_shown_id(entry), _one_line(exc)))
-    return packages, skipped
+            page.skipped.append(SkippedPackage(_shown_id(entry), _one_line(exc)))
+    return page
+
+
+def manifest_facts(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Fields of `ModelPackageMetadata` that a `packageManifest` states, the backend among them.
+
+    Raises:
+        ValueError: it is of another kind, incomplete, or contradicts itself.
+    """
+    kind = str(manifest.get("type", "none"))
+    if kind in OTHER_RUNTIMES:
+        raise ValueError(f"{kind}: for a runtime this library does not use")
+    if kind not in MANIFESTS:
+        raise ValueError(f"packageManifest of type {kind[:80]!a}, which this release does not know")
+    backend, model = MANIFESTS[kind]
+    name = kind.removesuffix(_KIND_SUFFIX)
+    stated = manifest.get("backendType", name)
+    if stated != name:
+        raise ValueError(f"backendType: needs {name!r}; found: {scrub(shown(stated))}")
+    validated: Manifest = _validated(model, manifest)
+    return {"backend": backend, **validated.facts()}
 
 
 def _parse_package(entry: Any) -> ModelPackageMetadata:
@@ -137,10 +302,9 @@ def _parse_package(entry: Any) -> ModelPackageMetadata:
     package = _validated(_Package, entry)
     if package.type != PACKAGE_TYPE:
         raise ValueError(f"package of type {package.type[:80]!a}, which this release does not know")
-    facts = _manifest_facts(package.package_manifest)
+    facts = manifest_facts(package.package_manifest)
     check_package_id(package.package_id)
     check_handles(file.file_handle for file in package.package_files)
-    _refuse_reserved(package.package_files)
     keeps_profile = facts["backend"] is not BackendType.COREML
     return ModelPackageMetadata(
         package_id=package.package_id,
@@ -153,30 +317,9 @@ def _parse_package(entry: Any) -> ModelPackageMetadata:
     )
 
 
-def _refuse_reserved(files: list[_File]) -> None:
-    for file in files:
-        if file.file_handle.partition("/")[0].lower() in RESERVED_HANDLES:
-            raise ValueError(f"a file is called {file.file_handle[:80]!a}, which is kept for the library itself")
-
-
-def _manifest_facts(manifest: dict[str, Any]) -> dict[str, Any]:
-    kind = str(manifest.get("type", "none"))
-    if kind in OTHER_RUNTIMES:
-        raise ValueError(f"{kind}: for a runtime this library does not use")
-    if kind not in MANIFESTS:
-        raise ValueError(f"packageManifest of type {kind[:80]!a}, which this release does not know")
-    validated: Manifest = _validated(MANIFESTS[kind], manifest)
-    return validated.facts()
-
-
-def _validated(model: type[BaseModel], value: Any) -> Any:
-    try:
-        return model.model_validate(value)
-    except ValidationError as exc:
-        raise ValueError(reason(exc, value)) from None
-
-
 def _artefact(file: _File) -> FileDownloadSpecs:
+    if file.file_handle.partition("/")[0].lower() in RESERVED_HANDLES:
+        raise ValueError(f"a file is called {file.file_handle[:80]!a}, which is kept for the library itself")
     return FileDownloadSpecs(
         download_url=check_url(file.download_url),
         file_handle=file.file_handle,
@@ -191,6 +334,37 @@ def _memory_profile(value: Any) -> MemoryProfile:
         return MemoryProfile.model_validate(value if value is not None else {})
     except ValidationError:
         return MemoryProfile()
+
+
+def _validated(model: type[BaseModel], value: Any) -> Any:
+    try:
+        return model.model_validate(value)
+    except ValidationError as exc:
+        raise ValueError(_reason(exc, value)) from None
+
+
+def _load_json(data: bytes, *, where: str) -> dict[str, object]:
+    """The JSON object in `data`, with a marker where a part of it makes no sense."""
+    try:
+        return tolerant_object(data.decode("utf-8-sig"))
+    except UnicodeDecodeError as exc:
+        found = f"a byte at position {exc.start} that is not UTF-8"
+    except JsonRefusedError as exc:
+        found = str(exc)
+    raise ModelRetrievalError(f"{where} gave an answer that cannot be read.", needs="one JSON object", found=found)
+
+
+def _reason(error: ValidationError, value: object) -> str:
+    """What is wrong in `value`, in one line without secrets, for example `packageFiles[0].fileHandle is missing`."""
+    first = error.errors(include_url=False, include_context=False)[0]
+    path = json_path(first["loc"], value)
+    if first["type"] == "missing":
+        return f"{path} is missing"
+    needs = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+    found = first["input"]
+    if isinstance(found, dict):
+        return f"{path}: {needs}"
+    return f"{path}: needs {needs}; found: {scrub(shown(found))}"
 
 
 def _shown_id(entry: Any) -> str:

@@ -122,15 +122,18 @@ def _read_folder(path: Path) -> PackageFolder:
     backend = folder.model.backend_type
     if folder.model.is_code_package or backend not in FORMATS:
         return folder
-    missing = [handle for handle in FORMATS[backend].weights if handle not in folder.files]
-    if missing:
+    form = FORMATS[backend]
+    missing = [handle for handle in form.weights if handle not in folder.files]
+    # Packages of several graphs call them otherwise; the family says how.
+    graphs = [handle for handle in folder.files if handle.endswith(form.suffix) and handle != form.weights[0]]
+    if missing and not graphs:
         raise CorruptedModelPackageError(
             f"package folder '{folder.directory}' is not complete.",
             needs=" and ".join(missing),
             found=", ".join(sorted(folder.files)),
             fix="fetch the package again, or add the missing file",
         )
-    return _with_graph(folder) if backend is BackendType.ONNX else folder
+    return _with_graph(folder) if backend is BackendType.ONNX and not missing else folder
 
 
 def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> PackageFolder:

@@ -9,7 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
+from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
 from inference_models import config
 from inference_models.entities import (
@@ -21,23 +21,25 @@ from inference_models.entities import (
 from inference_models.errors import InvalidEnvVariable, InvalidParameterError, ModelRetrievalError
 from inference_models.files.names import check_model_id
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
-from inference_models.providers._gateway import plain_address, through_gateway
-from inference_models.providers._wire import MAX_PACKAGES, Page, parse_page
 from inference_models.text import shown_url
 from inference_models.transport.limits import RetryRules, call_with_retries
+from inference_models.transport.redirects import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from inference_models.providers._wire import Page
     from inference_models.transport.stream import FileStream
 
 PATH = "/models/v1/external/weights"
 LOCAL_KEY = "local"
 """A key that public examples use for "none"."""
 MAX_PAGES = 1_000
+MAX_PACKAGES = 10_000
 _EXPIRED = frozenset({400, 401, 403, 404, 410})
 """What object stores answer when a signature is too old."""
 _KEY_PARAMETERS = frozenset({"api_key", "apikey", "key", "access_token", "token"})
+_UNQUOTED = "~()*!'"
 _log = logging.getLogger("inference-models")
 
 
@@ -149,7 +151,7 @@ class RoboflowProvider:
         while len(pages) < MAX_PAGES and sum(len(page.packages) for page in pages) <= MAX_PACKAGES:
             left = config.NETWORK_BUDGET - (time.monotonic() - begin)
             pages.append(self._page(model_id, options, cursor, budget=max(left, 0.0)))
-            cursor = pages[-1].next_page
+            cursor = pages[-1].model.next_page or None
             if cursor is None:
                 return pages
             if cursor in cursors:
@@ -171,6 +173,8 @@ class RoboflowProvider:
             if exc.status_code is None:
                 raise
             raise _explained(exc, model_id, shown_url(host), with_key="Authorization" in headers) from exc
+        from inference_models.providers._wire import parse_page  # noqa: PLC0415 - not loaded for the record alone
+
         return parse_page(answer.body, where=shown_url(host))
 
 
@@ -205,7 +209,9 @@ def api_host() -> str:
     """
     host = config.roboflow_api_host()
     parts = plain_address(host)
-    if parts is None or host.endswith(PATH) or not _is_plain_path(parts.path):
+    # Every client and every proxy has to take the path as it is written.
+    odd = parts is None or "%" in parts.path or bool(set(parts.path.split("/")[1:]) & {"", ".", ".."})
+    if odd or host.endswith(PATH):
         raise InvalidEnvVariable(
             "environment variable ROBOFLOW_API_HOST cannot be used.",
             needs=f"an http or https address without user, query and fragment, to which {PATH} is appended",
@@ -215,9 +221,45 @@ def api_host() -> str:
     return host
 
 
-def _is_plain_path(path: str) -> bool:
-    """Whether every client and every proxy takes `path` as it is written."""
-    return "%" not in path and not set(path.split("/")[1:]) & {"", ".", ".."}
+def through_gateway(url: str) -> str:
+    """`url`, or the address at the gateway that stands for it; an address that already does stays.
+
+    Raises:
+        InvalidEnvVariable: the gateway is no https address without user, query and fragment.
+    """
+    stated = config.secure_gateway()
+    if stated is None:
+        return url
+    prefix = f"{_checked_gateway(stated)}/proxy?url="
+    return url if url.startswith(prefix) else prefix + quote(url, safe=_UNQUOTED)
+
+
+def plain_address(address: str) -> SplitResult | None:
+    """The parts of an http or https address without user, query and fragment; None when it is something else."""
+    try:
+        parts = urlsplit(address)
+        plain = parts.username is None and parts.password is None and parts.port != 0
+    except ValueError:
+        return None
+    # An empty query leaves its mark only: what is appended to such an address becomes part of the query.
+    plain = plain and not any(mark in address for mark in "?#\\ ") and address.isprintable()
+    return parts if plain and parts.scheme in {"http", "https"} and parts.hostname else None
+
+
+def _checked_gateway(stated: str) -> str:
+    bare = "://" not in stated
+    gateway = (f"https://{stated}" if bare else stated).rstrip("/")
+    parts = plain_address(gateway)
+    if parts is None or not (parts.scheme == "https" or is_loopback(parts.hostname or "")):
+        raise InvalidEnvVariable(
+            "environment variable SECURE_GATEWAY cannot be used.",
+            needs="an https address without user, query and fragment (http on this machine only)",
+            found="another value (not shown: it may hold a password)",
+            fix="set SECURE_GATEWAY to https://gateway.example.com",
+        )
+    if bare:
+        _log.warning("the secure gateway is stated without https://; %s is used.", gateway)
+    return gateway
 
 
 def _takes_core_ml() -> bool:
@@ -238,26 +280,25 @@ def _refuse_keys_in_url(options: DescribeOptions) -> None:
 
 
 def _joined(pages: list[Page], where: str) -> ModelMetadata:
-    last = pages[-1]
-    if any((page.model_id, page.architecture) != (last.model_id, last.architecture) for page in pages):
+    last = pages[-1].model
+    models = [page.model for page in pages]
+    if any((one.model_id, one.model_architecture) != (last.model_id, last.model_architecture) for one in models):
         raise ModelRetrievalError(
             f"{where} gave pages of different models.",
             needs=f"pages of {last.model_id!r}",
-            found=", ".join(sorted({repr(page.model_id) for page in pages})),
+            found=", ".join(sorted({repr(one.model_id) for one in models})),
         )
-    packages, skipped = _unique(
-        [package for page in pages for package in page.packages], [item for page in pages for item in page.skipped]
-    )
+    packages, skipped = _unique(pages)
     if not packages:
         raise _no_packages(last.model_id, where, skipped)
     metadata = ModelMetadata(
         model_id=last.model_id,
-        model_architecture=last.architecture,
+        model_architecture=last.model_architecture,
         model_packages=packages,
         task_type=last.task_type,
-        model_variant=last.variant,
-        model_dependencies=last.dependencies,
-        recommended_parameters=last.recommended,
+        model_variant=last.model_variant,
+        model_dependencies=last.model_dependencies,
+        recommended_parameters=last.recommended_parameters,
         license=last.license,
         source=where,
         skipped_packages=tuple(skipped),
@@ -265,16 +306,14 @@ def _joined(pages: list[Page], where: str) -> ModelMetadata:
     return with_model_config(metadata)
 
 
-def _unique(
-    packages: list[ModelPackageMetadata], skipped: list[SkippedPackage]
-) -> tuple[list[ModelPackageMetadata], list[SkippedPackage]]:
+def _unique(pages: list[Page]) -> tuple[list[ModelPackageMetadata], list[SkippedPackage]]:
     kept: dict[str, ModelPackageMetadata] = {}
-    left_out = list(skipped)
-    for package in packages:
-        first = kept.setdefault(package.package_id, package)
-        if first != package:
-            left_out.append(SkippedPackage(package.package_id, "another package has the same id"))
-    return list(kept.values()), left_out
+    skipped = [item for page in pages for item in page.skipped]
+    for page in pages:
+        for package in page.packages:
+            if kept.setdefault(package.package_id, package) != package:
+                skipped.append(SkippedPackage(package.package_id, "another package has the same id"))
+    return list(kept.values()), skipped
 
 
 def _no_packages(model_id: str, where: str, skipped: list[SkippedPackage]) -> ModelRetrievalError:

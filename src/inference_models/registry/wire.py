@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.text_files import parse_json_object, read_text
-from inference_models.providers._wire_manifests import MANIFESTS
+from inference_models.providers._wire import MANIFESTS, manifest_facts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,7 +55,7 @@ def package_manifest(folder: Path, package: ModelPackageMetadata) -> dict[str, A
     if kind not in MANIFESTS:
         raise _incomplete(f"a manifest of type {kind[:80]!a}", needs=f"one of {', '.join(sorted(MANIFESTS))}")
     try:
-        MANIFESTS[kind].model_validate(manifest).facts()
+        manifest_facts(manifest)
     except ValueError as exc:
         raise _incomplete(" ".join(str(exc).split())[:300], needs=f"a complete {kind}") from exc
     return manifest

@@ -10,7 +10,7 @@ from inference_models.families import ClassificationGraph
 from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.tasks import Task
 from inference_models.tasks.graph_options import ImageOptions, parse_image_options
-from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedGraph, RawOutputs
+from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
 from inference_models.tasks.lifecycle import Drawable
 from inference_models.tasks.stages import PlainStagedModel, PreprocessedInputs, RawPrediction
 
@@ -34,7 +34,7 @@ class ClassificationModel(
 class ScoredGraph(OneGraph):
     """A graph that gives one score per class."""
 
-    def __init__(self, graph: OpenedGraph, family: ClassificationGraph) -> None:
+    def __init__(self, graph: OpenedPackage, family: ClassificationGraph) -> None:
         decoder = family.fused if graph.fused else family.decoder
         super().__init__(graph, decoder.count_classes)
         self._decode = decoder.decode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from inference_models.backends.batching import BatchLimits, run_in_batches
@@ -14,6 +14,7 @@ from inference_models.tasks.graph_options import check_option_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from inference_models.arrays import Array, ArrayKind
     from inference_models.backends.session import Session
@@ -38,12 +39,16 @@ class RawOutputs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenedGraph:
+class OpenedPackage:
     """A loaded package: everything a task needs to answer."""
 
-    session: Session
+    sessions: Mapping[str, Session]
+    """Opened graphs by role; the first takes the images."""
+    files: Mapping[str, Path] = field(default_factory=dict)
+    """What its family needs besides graphs, by role."""
     preprocess: PreprocessSpec
-    class_names: tuple[str, ...]
+    class_names: tuple[str, ...] = ()
+    """Empty where the task has no classes."""
     fused: bool = False
     """Whether the graph already does what the decoder would: suppression, or the activation."""
     max_dynamic_batch: int | None = None
@@ -53,11 +58,21 @@ class OpenedGraph:
     label: str = "the model"
     """The model in error texts."""
 
+    @property
+    def session(self) -> Session:
+        """The graph that takes the images."""
+        return next(iter(self.sessions.values()))
+
+    def close(self) -> None:
+        """Give the memory of all graphs back."""
+        for session in self.sessions.values():
+            session.close()
+
 
 class GraphRunner:
     """Pre-processing and session of one graph. Keeps no state between calls, so threads may share it."""
 
-    def __init__(self, graph: OpenedGraph) -> None:
+    def __init__(self, graph: OpenedPackage) -> None:
         self.session = graph.session
         self._layout = graph.preprocess.layout
         self._limits = BatchLimits.of(graph.session, largest_dynamic=graph.max_dynamic_batch)
@@ -121,24 +136,39 @@ class GraphRunner:
         return int(height), int(width)
 
 
-class OneGraph:
-    """What a model that is one graph has, whatever it predicts. Mixed into the public base of its behaviour."""
+class GraphModel:
+    """What models made of the graphs of a package have, whatever they predict. Mixed into the base of their task."""
 
     OPTIONS: ClassVar[type]
     """The `TypedDict` whose fields every method takes by name."""
 
-    def __init__(self, graph: OpenedGraph, count_classes: Callable[[Shapes], int | None]) -> None:
-        check_class_count(count_classes, graph.session, graph.class_names)
-        self._runner = GraphRunner(graph)
-        self._names = graph.class_names
-        self._arrays = graph.arrays
-        self._label = graph.label
+    def __init__(self, package: OpenedPackage) -> None:
+        self._runner = GraphRunner(package)
+        self._package = package
+        self._label = package.label
 
     def __repr__(self) -> str:
         """What it is and where it runs."""
         resolved = getattr(self, "resolved_model", None)
         runs = f": package {resolved.model_package_id}, {resolved.backend} on {resolved.device}" if resolved else ""
         return f"<{self._label}{runs}>"
+
+    def close(self) -> None:
+        """Give the memory of the sessions back; calls are refused from now on."""
+        self._package.close()
+
+    def _check(self, options: Mapping[str, Any]) -> None:
+        check_option_names(options, self.OPTIONS, model=self._label)
+
+
+class OneGraph(GraphModel):
+    """A model whose whole work is one graph, which knows the classes it was trained on."""
+
+    def __init__(self, package: OpenedPackage, count_classes: Callable[[Shapes], int | None]) -> None:
+        check_class_count(count_classes, package.session, package.class_names)
+        super().__init__(package)
+        self._names = package.class_names
+        self._arrays = package.arrays
 
     @property
     def class_names(self) -> list[str]:
@@ -158,13 +188,6 @@ class OneGraph:
         """
         self._check(kwargs)
         return self._runner.run(pre_processed_images)
-
-    def close(self) -> None:
-        """Give the session's memory back; calls are refused from now on."""
-        self._runner.session.close()
-
-    def _check(self, options: Mapping[str, Any]) -> None:
-        check_option_names(options, self.OPTIONS, model=self._label)
 
 
 def check_class_count(count: Callable[[Shapes], int | None], session: Session, class_names: Sequence[str]) -> None:

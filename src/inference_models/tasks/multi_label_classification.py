@@ -12,7 +12,7 @@ from inference_models.predictions.classification import MultiLabelClassification
 from inference_models.tasks import Task
 from inference_models.tasks.classification import ScoredGraph
 from inference_models.tasks.graph_options import ConfidenceRule, MultiLabelOptions
-from inference_models.tasks.graph_runner import NetworkInputs, OpenedGraph, RawOutputs
+from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs
 from inference_models.tasks.lifecycle import Drawable
 from inference_models.tasks.stages import PlainStagedModel, PreprocessedInputs, RawPrediction
 
@@ -41,7 +41,7 @@ class GraphMultiLabelClassifier(ScoredGraph, MultiLabelClassificationModel[Netwo
 
     OPTIONS = MultiLabelOptions
 
-    def __init__(self, graph: OpenedGraph, family: ClassificationGraph) -> None:
+    def __init__(self, graph: OpenedPackage, family: ClassificationGraph) -> None:
         super().__init__(graph, family)
         default = DEFAULT_CONFIDENCE if family.confidence is None else family.confidence
         self._confidence = ConfidenceRule(default, graph.class_names, graph.recommended)

@@ -16,7 +16,7 @@ from inference_models.tasks.graph_options import (
     parse_box_limits,
     parse_image_options,
 )
-from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedGraph, RawOutputs
+from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
 from inference_models.tasks.lifecycle import Drawable
 from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
 
@@ -46,7 +46,7 @@ class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTra
 
     OPTIONS = DetectionOptions
 
-    def __init__(self, graph: OpenedGraph, family: DetectionGraph) -> None:
+    def __init__(self, graph: OpenedPackage, family: DetectionGraph) -> None:
         decoder = family.fused if graph.fused else family.decoder
         if decoder is None:
             raise CorruptedModelPackageError(

@@ -1,0 +1,109 @@
+"""Remembered facts: one small JSON file per question, with its own checksum, replaced in one step.
+
+A file that is damaged, foreign, of another format, or no regular file counts as absent, which the log says.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from inference_models.files.checked_file import put_aside_folder, read_regular_file
+from inference_models.files.durable import make_private_folder, write_atomic
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_log = logging.getLogger("inference-models")
+CHECKSUM = "checksum"
+"""SHA-256 of the rest of the object as JSON with sorted keys."""
+Record = TypeVar("Record", bound=BaseModel)
+
+
+class Facts(Generic[Record]):
+    """The facts of one kind below one folder.
+
+    Args:
+        folder: Where the files are; it is made when the first is written.
+        record: What a file holds.
+        called: What one is called on the log, and what it means that one is not believed: "x ignored: %s".
+    """
+
+    def __init__(self, folder: Path, record: type[Record], called: str) -> None:
+        self.folder = folder
+        self._record = record
+        self._called = called
+
+    def path_of(self, name: str) -> Path:
+        """The file of a question; `name` may lead into folders."""
+        return self.folder / f"{name}.json"
+
+    def read(self, name: str) -> Record | None:
+        """What is remembered; None when there is nothing that can be believed."""
+        path = self.path_of(name)
+        try:
+            return self._record.model_validate(_checked(read_regular_file(path)))
+        except FileNotFoundError:
+            return None
+        except ValidationError:
+            reason = "it is not of this format"
+        except (OSError, ValueError) as exc:
+            reason = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
+        _log.warning(f"%s: {self._called}", path, reason)
+        return None
+
+    def write(self, name: str, record: Record) -> Path:
+        """Remember; says where.
+
+        Raises:
+            OSError: the folder is full or cannot be written to.
+        """
+        path = self.path_of(name)
+        make_private_folder(path.parent)
+        put_aside_folder(path)
+        write_atomic(path, json.dumps(as_checked(record), indent=1).encode() + b"\n")
+        return path
+
+    def remove(self, name: str) -> bool:
+        """Forget one; says whether it is gone."""
+        path = self.path_of(name)
+        try:
+            put_aside_folder(path)
+            path.unlink(missing_ok=True)
+        except OSError as exc:
+            _log.info("%s stays: %s", path, exc)
+            return False
+        return True
+
+    def clear(self) -> int:
+        """Forget all of this folder; says how many there were."""
+        return sum(self.remove(path.stem) for path in self.folder.glob("*.json"))
+
+
+def as_checked(record: BaseModel) -> dict[str, Any]:
+    """A record as plain values, with the checksum of the rest."""
+    content = record.model_dump(mode="json")
+    return {**content, CHECKSUM: _checksum(content)}
+
+
+def _checked(data: bytes) -> dict[str, Any]:
+    """The content of a file without its checksum.
+
+    Raises:
+        ValueError: it is damaged.
+    """
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as exc:
+        raise ValueError("it is no JSON") from exc
+    if not isinstance(content, dict) or content.pop(CHECKSUM, None) != _checksum(content):
+        raise ValueError("its checksum does not match")
+    return content
+
+
+def _checksum(content: dict[str, Any]) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,28 @@
+"""EfficientNet: classification, with one label or several.
+
+Source: huggingface/pytorch-image-models (`efficientnet_b0`), project Apache-2.0; weights by their own licence.
+Paper: arXiv 1905.11946.
+Export: `torch.onnx.export`: (B, C) logits, or scores when the activation was exported too.
+Input of a bare file: the evaluation of timm for its `ra_in1k` weights, 224 pixels of a shorter edge of 256, bicubic.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from inference_models.config import DEFAULT_CONFIDENCE
+from inference_models.decoders import classes
+from inference_models.families import ClassificationGraph, Family
+from inference_models.families.resnet import IMAGENET_EVALUATION
+
+EVALUATION = replace(IMAGENET_EVALUATION, interpolation="cubic")
+
+FAMILY = Family(
+    architecture="efficientnet",
+    tasks={
+        "classification": ClassificationGraph(decoder=classes.SOFTMAX, fused=classes.FUSED, preprocess=EVALUATION),
+        "multi-label-classification": ClassificationGraph(
+            decoder=classes.SIGMOID, fused=classes.FUSED, confidence=DEFAULT_CONFIDENCE, preprocess=EVALUATION
+        ),
+    },
+)

@@ -1,0 +1,128 @@
+"""A model of two graphs, an encoder and a decoder, with random weights: against the same networks run by torch."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from inference_models import AutoModel
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.families.tr_ocr import END, LONGEST
+from optional import torch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIDE, WIDTH = 16, 8
+WORDS = ["<s>", "<pad>", "</s>", "<unk>", "H", "ello", "Ġworld", "Ã©", "!"]
+"""The last but one is the two bytes of an accented letter."""
+
+
+class Encoder(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = torch.nn.Conv2d(3, WIDTH, 4, stride=4)
+
+    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(self.patches(pixel_values)).flatten(2).transpose(1, 2)
+
+
+class Decoder(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = torch.nn.Embedding(len(WORDS), WIDTH)
+        self.head = torch.nn.Linear(WIDTH, len(WORDS))
+
+    def forward(self, input_ids: torch.Tensor, encoder_hidden_states: torch.Tensor) -> torch.Tensor:
+        seen = self.words(input_ids).cumsum(1)
+        looked_at = torch.softmax(seen @ encoder_hidden_states.transpose(1, 2), -1) @ encoder_hidden_states
+        return self.head(torch.tanh(seen + looked_at)) * 3
+
+
+@pytest.fixture(scope="module")
+def networks() -> tuple[Encoder, Decoder]:
+    torch.manual_seed(1)
+    return Encoder().eval(), Decoder().eval()
+
+
+def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    return torch.zeros(2, 3, SIDE, SIDE), torch.zeros(2, 3, dtype=torch.int64), torch.zeros(2, 16, WIDTH)
+
+
+def write_onnx(networks: tuple[Encoder, Decoder], folder: Path) -> None:
+    pixels, ids, hidden = inputs()
+    write_graph(networks[0], folder / "encoder_model.onnx", {"pixel_values": pixels}, axes={0: "n"})
+    feeds = {"input_ids": ids, "encoder_hidden_states": hidden}
+    write_graph(networks[1], folder / "decoder_model.onnx", feeds, axes={0: "n", 1: "l"})
+
+
+def write_graph(network: torch.nn.Module, path: Path, feeds: dict[str, torch.Tensor], *, axes: dict[int, str]) -> None:
+    names = [*feeds, "answer"]
+    free = {name: {0: "n"} if name in {"pixel_values", "encoder_hidden_states"} else axes for name in names}
+    with warnings.catch_warnings():
+        # PyTorch 2.9 marks this exporter as deprecated; the new one needs packages of its own.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            network,
+            tuple(feeds.values()),
+            path,
+            input_names=[*feeds],
+            output_names=["answer"],
+            dynamic_axes=free,
+            dynamo=False,
+            opset_version=17,
+        )
+
+
+def package(networks: tuple[Encoder, Decoder], folder: Path, kind: str = "onnx") -> Path:
+    folder.mkdir()
+    config = {"model_architecture": "tr-ocr", "task_type": "text-only-ocr", "backend_type": kind}
+    (folder / "model_config.json").write_text(json.dumps(config))
+    (folder / "vocab.json").write_text(json.dumps({word: number for number, word in enumerate(WORDS)}))
+    write_onnx(networks, folder)
+    return folder
+
+
+def expected(networks: tuple[Encoder, Decoder], images: list[np.ndarray]) -> list[str]:
+    texts = []
+    for image in images:
+        pixels = torch.from_numpy(image[..., ::-1].copy()).permute(2, 0, 1)[None].float() / 255
+        hidden = networks[0]((pixels - 0.5) / 0.5)
+        tokens = [END]
+        while len(tokens) <= LONGEST and (len(tokens) == 1 or tokens[-1] != END):
+            tokens.append(int(networks[1](torch.tensor([tokens]), hidden)[0, -1].argmax()))
+        words = (WORDS[token] for token in tokens)
+        texts.append("".join(word for word in words if not word.startswith("<")).replace("Ġ", " ").replace("Ã©", "é"))
+    return texts
+
+
+def pictures() -> list[np.ndarray]:
+    return [*np.random.default_rng(0).integers(0, 255, (5, SIDE, SIDE, 3), np.uint8)]
+
+
+def test_texts_are_those_of_the_networks(networks: tuple[Encoder, Decoder], tmp_path: Path) -> None:
+    with AutoModel.from_pretrained(str(package(networks, tmp_path / "p"))) as model:
+        texts = model(pictures())
+        inputs = model.pre_process(pictures())
+        assert model.post_process(model.forward(inputs)) == texts
+    assert texts == expected(networks, pictures())
+    assert len(set(texts)) > 1
+
+
+def test_every_role_has_one_file(networks: tuple[Encoder, Decoder], tmp_path: Path) -> None:
+    folder = package(networks, tmp_path / "p")
+    (folder / "decoder_with_past.onnx").write_bytes((folder / "decoder_model.onnx").read_bytes())
+    with pytest.raises(CorruptedModelPackageError) as several:
+        AutoModel.from_pretrained(str(folder))
+    assert str(several.value) == (
+        f"model '{folder}' has several files for its decoder.\n"
+        "needs one file *decoder*.onnx; found: decoder_model.onnx, decoder_with_past.onnx"
+    )
+    for name in ("decoder_with_past.onnx", "decoder_model.onnx"):
+        (folder / name).unlink()
+    with pytest.raises(CorruptedModelPackageError, match=r"has no file for its decoder\.\nneeds one file \*decoder\*"):
+        AutoModel.from_pretrained(str(folder))

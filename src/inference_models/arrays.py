@@ -19,6 +19,8 @@ NumpyArray: TypeAlias = "npt.NDArray[Any]"
 ArrayKind = Literal["numpy", "torch"]
 Shape = tuple[int | None, ...]
 """None: decided by each run."""
+ANY_SHAPE: Shape = (-1,)
+"""Of an input of which nothing is known, not even how many axes it has."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +31,9 @@ class TensorSpec:
     shape: Shape
     dtype: str
     """NumPy name, for example `float32`."""
+
+    def __str__(self) -> str:
+        return f"{self.name} {'of any shape' if self.shape == ANY_SHAPE else f'{self.shape} {self.dtype}'}"
 
 
 def is_torch(value: object) -> bool:

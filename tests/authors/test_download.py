@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,26 +15,9 @@ from inference_models.errors import (
     InvalidParameterError,
     UntrustedFileError,
 )
+from scripted_server import Request, answer, scripted
 
 CONTENT = {"/weights.bin": bytes(range(256)) * 2000, "/names.txt": b"cat\ndog\n"}
-
-
-class Handler(BaseHTTPRequestHandler):
-    """Serves CONTENT; ranges and HEAD are not understood, which any server may do."""
-
-    asked: list[str]
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        data = CONTENT.get(self.path)
-        self.send_response(404 if data is None else 200)
-        self.send_header("Content-Length", str(len(data or b"")))
-        self.end_headers()
-        self.wfile.write(data or b"")
-
-    def log_message(self, *arguments: object) -> None:
-        return
 
 
 @pytest.fixture
@@ -46,13 +27,14 @@ def asked() -> list[str]:
 
 @pytest.fixture
 def server(asked: list[str]) -> Iterator[str]:
-    handler = type("CountingHandler", (Handler,), {"asked": asked})
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
+    """Serves CONTENT; ranges are not understood, which any server may do."""
+
+    def script(request: Request) -> bytes:
+        asked.append(request.path)
+        return answer(200, CONTENT[request.path]) if request.path in CONTENT else answer(404)
+
+    with scripted(script) as running:
+        yield running.url()
 
 
 def md5(name: str) -> str:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 import torch_graphs
 from backends.contract import SessionContract
-from inference_models.arrays import TensorSpec
+from inference_models.arrays import ANY_SHAPE, TensorSpec
 from inference_models.backends import torch_script as backend
 from inference_models.backends.session import InputHint, SessionRequest
 from inference_models.errors import (
@@ -81,7 +81,7 @@ class TestWhatIsKnownBeforeTheFirstRun:
 
     def test_without_a_size_the_first_run_tells(self, tmp_path: Path) -> None:
         session = opened(torch_graphs.convolution(), tmp_path)
-        assert (session.inputs[0].shape, session.outputs) == ((None, None, None, None), ())
+        assert (session.inputs[0].shape, session.outputs) == (ANY_SHAPE, ())
         session.run({"images": np.zeros((2, 3, 8, 8), np.float32)})
         assert [(spec.name, spec.shape, spec.dtype) for spec in session.outputs] == [
             ("output0", (None, None, None, None), "float32")
@@ -171,7 +171,7 @@ class TestFeedsAndAnswers:
             session.run({"x": np.zeros((3, 1, 1, 1), np.float32)})
         assert str(caught.value) == (
             "PyTorch failed while running the graph on x (3, 1, 1, 1) float32.\n"
-            "needs x (None, None, None, None) float32; found: builtins.ValueError: three are too many"
+            "needs x of any shape; found: builtins.ValueError: three are too many"
         )
 
 

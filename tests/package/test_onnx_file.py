@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from inference_models.arrays import TensorSpec
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.onnx_file import parse_onnx, read_onnx_file
-from inference_models.package.onnx_shapes import encode_message
 from package.onnx_models import external, small_model
 
 GOOD = small_model().SerializeToString()
@@ -117,6 +116,15 @@ def test_random_bytes_are_read_or_refused(data):
         parse_onnx(data, Path("m.onnx"))
     except CorruptedModelPackageError:
         return
+
+
+def encode_message(number: int, content: bytes) -> bytes:
+    """A field with this number, below 16, that holds `content`."""
+    length, size = [], len(content)
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    return bytes([number << 3 | 2, *length, size]) + content
 
 
 def nested(depth: int) -> bytes:

@@ -19,13 +19,13 @@ def good(tmp_path):
 
 
 def test_only_shapes_change(good):
-    changed = onnx.load_from_string(with_free_input_dims(good, {"x": (None, 3, 300, None)}))
+    changed = onnx.load_from_string(with_free_input_dims(good, {"x": (None, 3, None, None)}))
+    changed.DiscardUnknownFields()
     expected = small_model()
     shape = expected.graph.input[0].type.tensor_type.shape
-    for dimension, value in zip(shape.dim, (None, 3, 300, None), strict=True):
-        dimension.Clear()
-        if value is not None:
-            dimension.dim_value = value
+    for dimension, value in zip(shape.dim, (None, 3, None, None), strict=True):
+        if value is None and dimension.HasField("dim_value"):
+            dimension.Clear()
     for value_info in (expected.graph.output[0], expected.graph.value_info[0]):
         value_info.type.tensor_type.ClearField("shape")
     assert changed == expected
@@ -45,6 +45,7 @@ def test_centerface_takes_other_sizes_then(centerface_onnx):
     outputs = session.run(None, {"input.1": np.zeros((2, 3, 640, 640), np.float32)})
     assert [output.shape for output in outputs] == [(2, channels, 160, 160) for channels in (1, 2, 2, 10)]
     before, after = onnx.load_from_string(data), onnx.load_from_string(changed)
+    after.DiscardUnknownFields()
     for model in (before, after):
         for value in (*model.graph.input[:1], *model.graph.output):
             value.type.tensor_type.ClearField("shape")

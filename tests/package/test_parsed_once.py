@@ -9,6 +9,8 @@ import pytest
 
 import graphs
 from inference_models import AutoModel
+from inference_models.backends.session import SessionRequest
+from inference_models.errors import CorruptedModelPackageError
 from inference_models.package import onnx_file
 from providers.published import published
 
@@ -62,11 +64,14 @@ def test_a_package_that_is_downloaded_and_then_cached(tmp_path: Path, parsed: li
         parsed.clear()
 
 
-def test_a_file_that_changed_since_it_was_described_is_parsed_again(tmp_path: Path) -> None:
+def test_a_file_that_changed_since_it_was_described_is_parsed_again(tmp_path: Path, parsed: list[str]) -> None:
     path, *_ = graphs.convolution(tmp_path / "weights.onnx")
     known = onnx_file.read_onnx_file(path)
-    assert known.is_current()
-    path.write_bytes(path.read_bytes() + b"\x00")
-    assert not known.is_current()
+    request = SessionRequest(tmp_path, {"weights.onnx": path}, graph=known)
+    assert request.onnx_file() is known
+    path.write_bytes(path.read_bytes() + b"\x10\x00")
+    assert request.onnx_file() is not known
+    assert len(parsed) == 2
     path.unlink()
-    assert not known.is_current()
+    with pytest.raises(CorruptedModelPackageError, match="was removed while it was opened"):
+        request.onnx_file()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import http.client
-import http.server
 import json
-import threading
 from contextlib import ExitStack, closing, contextmanager
 
 import numpy as np
@@ -19,16 +17,6 @@ from registry.packages import serving, write_detector
 from scripted_server import answer, scripted
 
 IMAGE = np.zeros((64, 64, 3), np.uint8)
-VARIABLES = (
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
-    *("ROBOFLOW_API_KEY", "ROBOFLOW_API_HOST", "SECURE_GATEWAY", "LICENSE_SERVER", "API_CALLS_MAX_TRIES"),
-)
-
-
-@pytest.fixture(autouse=True)
-def _plain_environment(monkeypatch):
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture
@@ -51,32 +39,18 @@ def described(*packages, **facts):
 @contextmanager
 def behind_a_path(prefix, server):
     """The address of a proxy that hands what it is asked below `prefix` to a registry, without the prefix."""
-    port = server.port
 
-    class Proxy(http.server.BaseHTTPRequestHandler):
-        def log_message(self, *_arguments):
-            return
+    def forward(request):
+        assert request.path.startswith(f"{prefix}/")
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)) as connection:
+            connection.request("GET", request.path.removeprefix(prefix), headers=dict(request.headers))
+            response = connection.getresponse()
+            headers = {name.replace("-", "_").title(): value for name, value in response.getheaders()}
+            return answer(response.status, response.read(), **headers | {"Connection": "close"})
 
-        def do_GET(self):
-            assert self.path.startswith(f"{prefix}/")
-            with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
-                connection.request("GET", self.path.removeprefix(prefix), headers=dict(self.headers))
-                response = connection.getresponse()
-                self.send_response(response.status)
-                for name, value in response.getheaders():
-                    self.send_header(name, value)
-                self.end_headers()
-                self.wfile.write(response.read())
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Proxy) as proxy:
-        server.answers.public_url = f"http://127.0.0.1:{proxy.server_port}{prefix}"
-        thread = threading.Thread(target=proxy.serve_forever, args=(0.02,))
-        thread.start()
-        try:
-            yield server.answers.public_url
-        finally:
-            proxy.shutdown()
-            thread.join()
+    with scripted(forward) as proxy:
+        server.answers.public_url = proxy.url(prefix)
+        yield server.answers.public_url
 
 
 class TestHost:

@@ -113,8 +113,7 @@ class _Opening:
         return session
 
     def _on_cpu(self, providers: Sequence[Provider]) -> Any:
-        files = [self._graph.path.parent / name for name in (self._graph.path.name, *self._graph.locations)]
-        with reading(RUNTIME, files, self._errors):
+        with reading(RUNTIME, self._graph.files, self._errors):
             return self._session(providers)
 
     def _session(self, providers: Sequence[Provider]) -> Any:

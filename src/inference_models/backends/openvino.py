@@ -100,7 +100,7 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
     names: Names = ((), ())
     if ONNX_WEIGHTS in request.files and XML not in request.files:
         graph = request.onnx_file()
-        files = [graph.path, *(graph.path.parent / name for name in graph.locations)]
+        files = graph.files
         # OpenVINO may know several names for one tensor.
         names = [spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs]
     else:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from inference_models.arrays import ANY_SHAPE
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
-from inference_models.package.onnx_file import read_onnx_file
+from inference_models.package.onnx_file import check_external_data, file_stamp, read_onnx_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,7 +118,7 @@ class BaseSession:
             given = ", ".join(f"{spec.name} {tuple(array.shape)} {dtype_name(array)}" for spec, array in pairs)
             raise ModelRuntimeError(
                 f"{self.runtime.label} failed while running the graph on {given or 'nothing'}.",
-                needs=", ".join(f"{spec.name} {spec.shape} {spec.dtype}" for spec in self.inputs),
+                needs=", ".join(map(str, self.inputs)),
                 found=self._reason(exc),
             ) from exc
 
@@ -156,7 +157,8 @@ def dtype_name(array: Array) -> str:
 
 
 def _same_shape(wanted: Shape, given: tuple[int, ...]) -> bool:
-    return len(wanted) == len(given) and all(side in {None, actual} for side, actual in zip(wanted, given, strict=True))
+    fits = len(wanted) == len(given) and all(side in {None, actual} for side, actual in zip(wanted, given, strict=True))
+    return fits or wanted == ANY_SHAPE
 
 
 def _misfit(spec: TensorSpec, found: str, *, fix: str | None = None) -> ModelRuntimeError:
@@ -225,7 +227,10 @@ class SessionRequest:
             CorruptedModelPackageError: the file is no ONNX graph, is damaged, or points outside its folder.
         """
         path, known = self.file(ONNX_WEIGHTS), self.graph
-        return known if known is not None and known.path == path and known.is_current() else read_onnx_file(path)
+        if known is None or known.path != path or not path.exists() or known.stamp != file_stamp(path.stat()):
+            return read_onnx_file(path)
+        check_external_data(known)
+        return known
 
 
 class Backend(Protocol):

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from inference_models.arrays import TensorSpec, is_torch, to_torch
+from inference_models.arrays import ANY_SHAPE, TensorSpec, is_torch, to_torch
 from inference_models.backends.runtime import THREADS, Runtime, import_runtime
 from inference_models.backends.session import BaseSession, dtype_name, first_line, use_cpu_instead
 from inference_models.entities import BackendType
@@ -125,10 +125,12 @@ class Network:
     """One line from such an error."""
 
     def specs(self, hint: InputHint | None) -> tuple[TensorSpec, ...]:
-        """Inputs as far as they are known before a run."""
+        """Inputs as far as they are known before a run; nothing is known of those that are no images."""
+        if hint is None:
+            return tuple(TensorSpec(name, ANY_SHAPE, "any") for name in self.input_names)
         # NumPy has no bfloat16: feeds and answers are float32 then.
         dtype = "float32" if self.dtype == BFLOAT16 else self.dtype
-        known = hint.shape if hint is not None and len(self.input_names) == 1 else None
+        known = hint.shape if len(self.input_names) == 1 else None
         return tuple(TensorSpec(name, known or (None, None, None, None), dtype) for name in self.input_names)
 
 

@@ -6,24 +6,21 @@ import hashlib
 import importlib.util
 import stat
 import sys
-from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from inference_models.errors import CorruptedModelPackageError, ForbiddenLocalCodePackageAccessError
-from inference_models.files.digest import file_digest
+from inference_models.files.digest import file_sha256
+from inference_models.files.names import MANIFEST_NAME
 from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from importlib.machinery import ModuleSpec
     from types import CodeType, ModuleType
 
     from inference_models.package.model_config import ModelConfig
-
-STORE_MANIFEST = ".manifest.json"
-"""Written by the cache beside the files of the author, whose digest does not know it."""
-_CHUNK = 1 << 20
 
 
 def code_digest(directory: str | Path) -> str:
@@ -38,13 +35,9 @@ def code_digest(directory: str | Path) -> str:
     root = Path(directory).absolute()
     total = hashlib.sha256()
     for name, path in sorted(_files(root)):
-        content = hashlib.sha256()
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                content.update(chunk)
         # Lengths in front: no two sets of names and contents give the same bytes.
         encoded = name.encode("utf-8", "surrogatepass")
-        total.update(len(encoded).to_bytes(8, "big") + encoded + content.digest())
+        total.update(len(encoded).to_bytes(8, "big") + encoded + bytes.fromhex(file_sha256(path)))
     return f"sha256:{total.hexdigest()}"
 
 
@@ -110,7 +103,7 @@ def check_archive_consent(paths: Sequence[Path], consent: str | bool | None) -> 
 
 def _archive_digest(path: Path) -> str:
     try:
-        return file_digest(path).sha256
+        return file_sha256(path)
     except FileNotFoundError as exc:
         raise removed(path.name) from exc
 
@@ -120,16 +113,6 @@ class _SourceLoader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the loader has one file
         return self.source_to_code(self.get_data(self.path), self.path)
-
-
-@contextmanager
-def _no_bytecode_written() -> Iterator[None]:
-    """A package folder may be read-only, and nothing of ours belongs into it."""
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
-    try:
-        yield
-    finally:
-        sys.dont_write_bytecode = before
 
 
 def _files(root: Path) -> Iterator[tuple[str, Path]]:
@@ -143,7 +126,8 @@ def _files(root: Path) -> Iterator[tuple[str, Path]]:
                 found=f"a link to '{path.readlink()}'",
                 fix="replace the link by a copy of what it points to",
             )
-        if path.is_file() and "__pycache__" not in relative.parts and name != STORE_MANIFEST:
+        # The cache writes its manifest beside the files of the author, whose digest does not know it.
+        if path.is_file() and "__pycache__" not in relative.parts and name != MANIFEST_NAME:
             yield name, path
 
 
@@ -167,17 +151,16 @@ def _import(path: Path, name: str, config: ModelConfig) -> ModuleType:
     loaded = sys.modules.get(name)
     if loaded is not None and loaded.__file__ == str(path):
         return loaded
-    spec = importlib.util.spec_from_file_location(name, path, loader=_SourceLoader(name, str(path)))
-    if spec is None or spec.loader is None:
-        raise CorruptedModelPackageError(
-            f"{config.model_module} cannot be imported.", needs="a Python file", found=ascii(path.suffix or "no suffix")
-        )
-    module = importlib.util.module_from_spec(spec)
+    loader = _SourceLoader(name, str(path))
+    module = importlib.util.module_from_spec(
+        cast("ModuleSpec", importlib.util.spec_from_file_location(name, path, loader=loader))
+    )
     # Dataclasses and pickling look the module up by name, while it is imported and afterwards.
     sys.modules[name] = module
+    # A package folder may be read-only, and nothing of ours belongs into it.
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
-        with _no_bytecode_written():
-            spec.loader.exec_module(module)
+        loader.exec_module(module)
     except Exception as exc:
         del sys.modules[name]
         raise CorruptedModelPackageError(
@@ -185,6 +168,8 @@ def _import(path: Path, name: str, config: ModelConfig) -> ModuleType:
             needs="code that imports here",
             found=f"{type(exc).__name__}: {exc}",
         ) from exc
+    finally:
+        sys.dont_write_bytecode = before
     return module
 
 

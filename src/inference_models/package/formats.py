@@ -50,12 +50,6 @@ def needs_consent(package: ModelPackageMetadata) -> bool:
     return package.backend is BackendType.CUSTOM
 
 
-def format_of_file(path: Path) -> BackendType | None:
-    """The format of a bare file by its suffix; None when nothing here opens it."""
-    suffix = path.suffix.lower()
-    return next((kind for kind, form in FORMATS.items() if form.suffix == suffix), None)
-
-
 def bare_files(path: Path, kind: BackendType) -> dict[str, Path]:
     """The files of a bare model by the handles they have in a package, whether they exist or not."""
     form = FORMATS[kind]

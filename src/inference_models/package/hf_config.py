@@ -9,15 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Meta, Struct
 
 from inference_models.errors import CorruptedModelPackageError, ModelImplementationNotFoundError
 from inference_models.package.class_names import parse_class_names
 from inference_models.package.preprocess_spec import MAX_SIDE
-from inference_models.package.text_files import parse_json_object, validate
+from inference_models.package.text_files import convert, parse_json_object
 
-Side = Annotated[int, Field(ge=1, le=MAX_SIDE)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
 CONFIG = "config.json"
 PREPROCESSOR_CONFIG = "preprocessor_config.json"
 CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
@@ -68,11 +66,13 @@ _KINDS = {
 }
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
+_Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
+_AboveZero = Annotated[float, Meta(gt=0)]
+_Sides = int | tuple[int, int]
+"""The length of the shorter side, or (height, width)."""
 
 
-class _WireConfig(_Part):
+class _WireConfig(Struct):
     architectures: list[str] | None = None
     model_type: str | None = None
     id2label: dict[str, str] | None = None
@@ -80,30 +80,27 @@ class _WireConfig(_Part):
     num_channels: int = 3
 
 
-class _WireSides(_Part):
-    height: Side | None = None
-    width: Side | None = None
-    shortest_edge: Side | None = None
-    longest_edge: Side | None = None
+class _WireSides(Struct):
+    height: _Side | None = None
+    width: _Side | None = None
+    shortest_edge: _Side | None = None
+    longest_edge: _Side | None = None
 
 
-_Channels = Annotated[list[Number], Field(min_length=3, max_length=3)]
-
-
-class _WireProcessor(_Part):
+class _WireProcessor(Struct):
     image_processor_type: str | None = None
     feature_extractor_type: str | None = None
     do_resize: bool | None = None
-    size: Side | _WireSides | None = None
+    size: _Side | _WireSides | None = None
     resample: int | None = None
     do_center_crop: bool | None = None
-    crop_size: Side | _WireSides | None = None
-    crop_pct: Annotated[float, Field(gt=0, le=1)] | None = None
+    crop_size: _Side | _WireSides | None = None
+    crop_pct: Annotated[float, Meta(gt=0, le=1)] | None = None
     do_rescale: bool | None = None
-    rescale_factor: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1 / 255
+    rescale_factor: _AboveZero = 1 / 255
     do_normalize: bool | None = None
-    image_mean: _Channels | None = None
-    image_std: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=3, max_length=3)] | None = None
+    image_mean: Annotated[list[float], Meta(min_length=3, max_length=3)] | None = None
+    image_std: Annotated[list[_AboveZero], Meta(min_length=3, max_length=3)] | None = None
     do_flip_channel_order: bool | None = None
     do_pad: bool | None = None
 
@@ -132,7 +129,7 @@ def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
     Raises:
         CorruptedModelPackageError: it is none, or its class names cannot be used.
     """
-    wire = validate(_WireConfig, parse_json_object(text, where=where), where=where)
+    wire = convert(_WireConfig, parse_json_object(text, where=where), where=where)
     model_type = (wire.model_type or "unknown").lower()
     task = _task(wire)
     architecture = model_type
@@ -148,21 +145,91 @@ def inference_config_of(config: HubConfig, text: str, *, where: str = PREPROCESS
         CorruptedModelPackageError: it is none, or leaves out what releases of transformers fill in differently.
         ModelImplementationNotFoundError: it asks for something our pre-processing does not do.
     """
-    wire = validate(_WireProcessor, parse_json_object(text, where=where), where=where)
-    kind_name, kind = _kind(wire, where)
+    wire = convert(_WireProcessor, parse_json_object(text, where=where), where=where)
+    stated = wire.image_processor_type or wire.feature_extractor_type or ""
+    name = next((stated.removesuffix(end) for end in _ENDS_OF_NAMES if stated.endswith(end)), "")
+    if name not in _KINDS:
+        needs = f"an image processor of {', '.join(sorted(_KINDS))}"
+        raise _impossible(where, needs, ascii(stated) if stated else "none")
     if config.channels != 3:
         raise _impossible(CONFIG, "num_channels 3", str(config.channels))
-    mean_and_std = _normalization(wire, kind, where)
-    network: dict[str, Any] = {
-        **_geometry(wire, kind_name, where),
-        "dynamic_spatial_size_supported": False,
-        "color_mode": "bgr" if _stated(wire.do_flip_channel_order, default=kind.bgr) else "rgb",
-        "input_channels": 3,
-        **({"scaling_factor": round(1 / wire.rescale_factor, 9)} if _stated(wire.do_rescale, default=True) else {}),
-        **({"normalization": mean_and_std} if mean_and_std else {}),
-    }
+    network = {**_Processor(wire, name, where).network_input(), "input_channels": 3}
     activation = "sigmoid" if config.task_type == MULTI_LABEL else "softmax"
     return {"network_input": network, "post_processing": {"type": activation, "fused": False}}
+
+
+@dataclass(frozen=True)
+class _Processor:
+    """An image processor of one class as its file sets it up."""
+
+    wire: _WireProcessor
+    name: str
+    where: str
+
+    def network_input(self) -> dict[str, Any]:
+        """How it prepares images, in our words."""
+        wire, kind = self.wire, _KINDS[self.name]
+        if wire.do_pad:
+            raise self._refuse("no do_pad", "do_pad true")
+        if wire.do_resize is False:
+            raise self._refuse("do_resize true", "do_resize false")
+        network = self._geometry(kind)
+        filter_number = self._stated("resample")
+        if filter_number not in _INTERPOLATION:
+            raise self._refuse(f"resample of {', '.join(map(str, _INTERPOLATION))}", str(filter_number))
+        network["interpolation"] = _INTERPOLATION[filter_number]
+        network["dynamic_spatial_size_supported"] = False
+        is_bgr = kind.bgr if wire.do_flip_channel_order is None else wire.do_flip_channel_order
+        network["color_mode"] = "bgr" if is_bgr else "rgb"
+        if wire.do_rescale is not False:
+            network["scaling_factor"] = round(1 / wire.rescale_factor, 9)
+        if kind.normalize if wire.do_normalize is None else wire.do_normalize:
+            network["normalization"] = [self._stated("image_mean"), self._stated("image_std")]
+        return network
+
+    def _geometry(self, kind: _Kind) -> dict[str, Any]:
+        sides = self._sides("size", square=kind.square)
+        crop: _Sides | None = None
+        if self.name == "ConvNext":
+            if isinstance(sides, tuple):
+                raise self._refuse("size.shortest_edge", f"size {_by(sides)}")
+            crop = (sides, sides)
+            sides = crop if sides >= _LARGE_CONVNEXT else int(sides / (self.wire.crop_pct or 0.875))
+        elif kind.center_crop if self.wire.do_center_crop is None else self.wire.do_center_crop:
+            crop = self._sides("crop_size", square=True)
+        elif kind.center_crop is None:
+            self._stated("do_center_crop")
+        if isinstance(sides, tuple):
+            if crop is not None and crop != sides:
+                raise self._refuse("a size that is kept", f"size {_by(sides)}, of which {_by(crop)} is cut out")
+            return {"resize_mode": "stretch", "training_input_size": dict(zip(("height", "width"), sides, strict=True))}
+        if not isinstance(crop, tuple):
+            raise self._refuse("one size for every image", f"shortest_edge {sides} without a centre crop")
+        size = dict(zip(("height", "width"), crop, strict=True))
+        return {"resize_mode": "shorter-edge-crop", "shorter_edge": sides, "training_input_size": size}
+
+    def _sides(self, name: str, *, square: bool) -> _Sides:
+        value = self._stated(name)
+        if isinstance(value, int):
+            return (value, value) if square else value
+        if value.height and value.width:
+            return value.height, value.width
+        if value.shortest_edge and not value.longest_edge and name == "size":
+            return int(value.shortest_edge)
+        stated = ", ".join(sorted(side for side in value.__struct_fields__ if getattr(value, side))) or "nothing"
+        raise self._refuse(f"height and width, or shortest_edge, in {name}", stated)
+
+    def _stated(self, name: str) -> Any:
+        """What the file says under `name`, where releases of transformers fill in different values."""
+        value = getattr(self.wire, name)
+        if value is None:
+            raise CorruptedModelPackageError(
+                f"{self.where} does not say how images are prepared.", needs=f"the key {name}", found="no such key"
+            )
+        return value
+
+    def _refuse(self, needs: str, found: str) -> ModelImplementationNotFoundError:
+        return _impossible(self.where, needs, found)
 
 
 def _task(wire: _WireConfig) -> str | None:
@@ -193,94 +260,7 @@ def _class_names(labels: dict[str, str] | None, where: str) -> tuple[str, ...] |
     return parse_class_names("\n".join(names), where=f"{where}: id2label")
 
 
-def _kind(wire: _WireProcessor, where: str) -> tuple[str, _Kind]:
-    stated = wire.image_processor_type or wire.feature_extractor_type or ""
-    name = next((stated.removesuffix(end) for end in _ENDS_OF_NAMES if stated.endswith(end)), "")
-    if name not in _KINDS:
-        raise _impossible(
-            where, f"an image processor of {', '.join(sorted(_KINDS))}", ascii(stated) if stated else "none"
-        )
-    return name, _KINDS[name]
-
-
-def _geometry(wire: _WireProcessor, kind_name: str, where: str) -> dict[str, Any]:
-    if wire.do_pad:
-        raise _impossible(where, "no do_pad", "do_pad true")
-    kind = _KINDS[kind_name]
-    sides = _sides(_required(wire.size, "size", where), square=kind.square, name="size", where=where)
-    if _stated(wire.do_resize, default=True) is False:
-        raise _impossible(where, "do_resize true", "do_resize false")
-    how = {"interpolation": _interpolation(wire, where)}
-    if kind_name == "ConvNext":
-        return how | _convnext(wire, sides, where)
-    crops = wire.do_center_crop if wire.do_center_crop is not None else kind.center_crop
-    crop: int | tuple[int, int] | None = None
-    if _required(crops, "do_center_crop", where):
-        crop = _sides(_required(wire.crop_size, "crop_size", where), square=True, name="crop_size", where=where)
-    if isinstance(sides, tuple):
-        if crop is not None and crop != sides:
-            raise _impossible(where, "a size that is kept", f"size {_by(sides)}, of which {_by(crop)} is cut out")
-        return how | _stretch(sides)
-    if not isinstance(crop, tuple):
-        raise _impossible(where, "one size for every image", f"shortest_edge {sides} without a centre crop")
-    return how | _shorter_edge(sides, crop)
-
-
-def _convnext(wire: _WireProcessor, sides: int | tuple[int, int], where: str) -> dict[str, Any]:
-    if isinstance(sides, tuple):
-        raise _impossible(where, "size.shortest_edge", f"size {_by(sides)}")
-    if sides >= _LARGE_CONVNEXT:
-        return _stretch((sides, sides))
-    return _shorter_edge(int(sides / (wire.crop_pct or 0.875)), (sides, sides))
-
-
-def _sides(value: int | _WireSides, *, square: bool, name: str, where: str) -> int | tuple[int, int]:
-    """(height, width), or the length of the shorter side."""
-    if isinstance(value, int):
-        return (value, value) if square else value
-    if value.height and value.width:
-        return value.height, value.width
-    if value.shortest_edge and not value.longest_edge and name == "size":
-        return value.shortest_edge
-    stated = ", ".join(sorted(key for key, side in value if side)) or "nothing"
-    raise _impossible(where, f"height and width, or shortest_edge, in {name}", stated)
-
-
-def _stretch(size: tuple[int, int]) -> dict[str, Any]:
-    return {"resize_mode": "stretch", "training_input_size": {"height": size[0], "width": size[1]}}
-
-
-def _shorter_edge(edge: int, crop: tuple[int, int]) -> dict[str, Any]:
-    size = {"height": crop[0], "width": crop[1]}
-    return {"resize_mode": "shorter-edge-crop", "shorter_edge": edge, "training_input_size": size}
-
-
-def _interpolation(wire: _WireProcessor, where: str) -> str:
-    number = _required(wire.resample, "resample", where)
-    if number not in _INTERPOLATION:
-        raise _impossible(where, f"resample of {', '.join(map(str, _INTERPOLATION))}", str(number))
-    return _INTERPOLATION[number]
-
-
-def _normalization(wire: _WireProcessor, kind: _Kind, where: str) -> list[list[float]] | None:
-    if not _stated(wire.do_normalize, default=kind.normalize):
-        return None
-    return [_required(wire.image_mean, "image_mean", where), _required(wire.image_std, "image_std", where)]
-
-
-def _stated(value: bool | None, *, default: bool) -> bool:
-    return default if value is None else value
-
-
-def _required(value: Any, name: str, where: str) -> Any:
-    if value is None:
-        raise CorruptedModelPackageError(
-            f"{where} does not say how images are prepared.", needs=f"the key {name}", found="no such key"
-        )
-    return value
-
-
-def _by(size: int | tuple[int, int]) -> str:
+def _by(size: _Sides) -> str:
     return str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import mmap
 import os
 import stat
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from inference_models.arrays import TensorSpec
 from inference_models.errors import CorruptedModelPackageError
@@ -17,37 +17,60 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-Buffer: TypeAlias = "bytes | mmap.mmap"
-Field: TypeAlias = tuple[int, int, int, int, int]
-"""(number, wire type, start of the tag, start of the content, end of the content).
-
-For a `VARINT` its value stands in place of the start of the content."""
+Buffer: TypeAlias = "bytes | bytearray | mmap.mmap"
+Message: TypeAlias = "dict[str, list[Any]]"
+"""The fields of a message that `MESSAGES` names, each with all its values in the order of the file."""
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-MAX_FIELDS = 4_000_000
-"""Of one file. A graph of 100 000 nodes has about 1 million; this many take a few seconds."""
+MAX_FIELDS = 1_000_000
+"""Of one file. A graph of 100 000 weights has about 500 000; this many take about a second."""
 MAX_DEPTH = 100
 """Messages inside messages; protobuf's own readers stop at the same depth."""
 _MAX_NUMBER = (1 << 29) - 1
-
+_ENTRIES = {"location", "offset", "length", "checksum"}
+"""What a tensor may say about its values in another file."""
 _DTYPES = (
     "float32 uint8 int8 uint16 int16 int32 int64 str bool float16 float64 uint32 uint64 complex64 complex128 bfloat16"
 )
 DTYPES = dict(enumerate(_DTYPES.split(), start=1))
 """ONNX element types by number, as NumPy names."""
 
-_CHILDREN: Mapping[str, Mapping[int, str]] = {
-    "model": {7: "main graph", 8: "opset", 14: "metadata", 20: "training", 25: "function"},
-    "main graph": {1: "node", 5: "initializer", 11: "input", 12: "output", 15: "sparse initializer"},
-    "sparse initializer": {1: "initializer", 2: "tensor"},
-    "training": {1: "graph", 2: "graph"},
-    "graph": {1: "node", 5: "tensor", 15: "sparse"},
-    "function": {7: "node", 11: "attribute"},
-    "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
-    "sparse": {1: "tensor", 2: "tensor"},
+MESSAGES: Mapping[str, Mapping[int, tuple[str, str]]] = {
+    "Model": {
+        7: ("graph", "Graph"),
+        8: ("opset_import", "OperatorSet"),
+        14: ("metadata_props", "Entry"),
+        20: ("training_info", "Training"),
+        25: ("functions", "Function"),
+    },
+    "Graph": {
+        1: ("node", "Node"),
+        5: ("initializer", "Tensor"),
+        11: ("input", "Value"),
+        12: ("output", "Value"),
+        15: ("sparse_initializer", "SparseTensor"),
+    },
+    "Training": {1: ("initialization", "Graph"), 2: ("algorithm", "Graph")},
+    "Function": {7: ("node", "Node"), 11: ("attribute_proto", "Attribute")},
+    "Node": {5: ("attribute", "Attribute")},
+    "Attribute": {
+        5: ("t", "Tensor"),
+        6: ("g", "Graph"),
+        10: ("tensors", "Tensor"),
+        11: ("graphs", "Graph"),
+        22: ("sparse_tensor", "SparseTensor"),
+        23: ("sparse_tensors", "SparseTensor"),
+    },
+    "Tensor": {8: ("name", "text"), 13: ("external_data", "Entry"), 14: ("data_location", "number")},
+    "SparseTensor": {1: ("values", "Tensor"), 2: ("indices", "Tensor")},
+    "Value": {1: ("name", "text"), 2: ("type", "Type")},
+    "Type": {1: ("tensor_type", "TensorType")},
+    "TensorType": {1: ("elem_type", "number"), 2: ("shape", "Shape")},
+    "Shape": {1: ("dim", "Dimension")},
+    "Dimension": {1: ("dim_value", "number"), 2: ("dim_param", "text")},
+    "OperatorSet": {1: ("domain", "text"), 2: ("version", "number")},
+    "Entry": {1: ("key", "text"), 2: ("value", "text")},
 }
-"""Message kind -> field number -> kind of the message in it, for every way to what is collected."""
-_KNOWN_ENTRIES = {"location", "offset", "length", "checksum"}
+"""As in `onnx.proto`: message -> field number -> name and type, for what is collected and for every way to a tensor."""
 
 
 class WireError(ValueError):
@@ -82,26 +105,18 @@ class OnnxFile:
     outputs: tuple[TensorSpec, ...]
     external: tuple[ExternalTensor, ...]
     """Tensors whose values lie in other files, wherever in the graph they are."""
-    identities: Mapping[Path, tuple[int, ...]] = field(default_factory=dict, repr=False)
-    """What the file system said of the file and of those it points to when they were checked."""
+    stamp: tuple[int, ...] = ()
+    """Of the file when it was read, as `file_stamp` gives it."""
 
     @property
     def locations(self) -> list[str]:
         """Names of the files it points to, sorted."""
         return sorted({value for tensor in self.external for key, value in tensor.entries if key == "location"})
 
-    def is_current(self) -> bool:
-        """Whether the file, and those it points to, are still the ones that were checked."""
-        try:
-            return all(_identity(path.stat()) == known for path, known in self.identities.items())
-        except OSError:
-            return False
-
-    def removed(self) -> CorruptedModelPackageError | None:
-        """What to say when the file, or one it points to, is gone since it was checked; None while all are there."""
-        names = [self.path.name, *self.locations]
-        gone = next((name for name in names if not (self.path.parent / name).exists()), None)
-        return None if gone is None else removed(gone)
+    @property
+    def files(self) -> list[Path]:
+        """The file and those it points to."""
+        return [self.path, *(self.path.parent / name for name in self.locations)]
 
 
 def read_onnx_file(path: Path) -> OnnxFile:
@@ -116,15 +131,21 @@ def read_onnx_file(path: Path) -> OnnxFile:
     try:
         with path.open("rb") as stream:
             if not stream.read(1):
-                raise _refused(path.name, "an empty file")
-            identity = _identity(os.fstat(stream.fileno()))
+                raise no_graph(path.name, "an empty file")
+            stamp = file_stamp(os.fstat(stream.fileno()))
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 file = parse_onnx(data, path)
     except FileNotFoundError as exc:
         raise removed(path.name) from exc
     except OSError as exc:
-        raise _refused(path.name, exc.strerror or type(exc).__name__) from exc
-    return replace(file, identities={path: identity, **check_external_data(file)})
+        raise no_graph(path.name, exc.strerror or type(exc).__name__) from exc
+    check_external_data(file)
+    return replace(file, stamp=stamp)
+
+
+def file_stamp(status: os.stat_result) -> tuple[int, ...]:
+    """What changes when another file takes the place of one."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def parse_onnx(data: Buffer, path: Path) -> OnnxFile:
@@ -133,20 +154,34 @@ def parse_onnx(data: Buffer, path: Path) -> OnnxFile:
     Raises:
         CorruptedModelPackageError: it is no ONNX graph; names the byte position.
     """
-    walk = _Walk(data)
+    reader = WireReader(data)
     try:
-        walk.visit("model", 0, len(data), 1)
+        model = reader.message("Model", 0, len(data))
     except WireError as exc:
-        raise _refused(path.name, str(exc)) from exc
-    if not walk.has_graph:
-        raise _refused(path.name, f"no graph before the end at byte {len(data)}")
+        raise no_graph(path.name, str(exc)) from exc
+    # Readers merge repeated fields: what stands in a second graph is loaded as well.
+    graphs: list[Message] = model.get("graph", [])
+    if not graphs:
+        raise no_graph(path.name, f"no graph before the end at byte {len(data)}")
+    stored = {
+        name
+        for graph in graphs
+        for holder in (graph, *graph.get("sparse_initializer", ()))
+        for tensor in (*holder.get("initializer", ()), *holder.get("values", ()))
+        for name in tensor.get("name", ())
+    }
+    opsets = [
+        (item.get("version") or [0])[-1]
+        for item in model.get("opset_import", ())
+        if (item.get("domain") or [""])[-1] in {"", "ai.onnx"}
+    ]
     return OnnxFile(
         path=path,
-        opset=walk.opset,
-        metadata=walk.metadata,
-        inputs=tuple(spec for spec in walk.specs["input"] if spec.name not in walk.stored),
-        outputs=tuple(walk.specs["output"]),
-        external=tuple(walk.external),
+        opset=max(opsets, default=None),
+        metadata=dict(map(_pair, model.get("metadata_props", ()))),
+        inputs=tuple(spec for graph in graphs for spec in _specs(graph, "input") if spec.name not in stored),
+        outputs=tuple(spec for graph in graphs for spec in _specs(graph, "output")),
+        external=tuple(reader.external),
     )
 
 
@@ -155,10 +190,43 @@ class WireReader:
 
     def __init__(self, data: Buffer) -> None:
         self.data = data
+        self.external: list[ExternalTensor] = []
+        """Those in the messages that were read."""
         self._left = MAX_FIELDS
 
-    def fields(self, position: int, end: int) -> Iterator[Field]:
-        """The fields of the message in [position, end), in the order of the file.
+    def message(self, kind: str, start: int, end: int, depth: int = 1) -> Message:
+        """What the message of `kind` in [start, end) holds, of what `MESSAGES` names.
+
+        Raises:
+            WireError: it is damaged, or messages are nested too deeply.
+        """
+        if depth > MAX_DEPTH:
+            raise WireError(f"more than {MAX_DEPTH} messages inside each other", start)
+        known = MESSAGES[kind]
+        found: Message = {}
+        for number, wire, _, value, stop in self.fields(start, end):
+            name, type_ = known.get(number, ("", ""))
+            if not name or (wire != VARINT if type_ == "number" else wire != BYTES):
+                continue
+            if type_ == "number":
+                item: object = value - (1 << 64) if value >> 63 else value
+            elif type_ == "text":
+                item = self.data[value:stop].decode("utf-8", "backslashreplace")
+            elif type_ == "Node" and self.data.find(b"location", value, stop) < 0:
+                continue  # nodes are most of a graph, and no tensor in this one says where its values are
+            else:
+                item = self.message(type_, value, stop, depth + 1)
+            found.setdefault(name, []).append(item)
+        # Either sign alone is enough: readers differ in which one they follow.
+        if kind == "Tensor" and ("external_data" in found or any(found.get("data_location", ()))):
+            entries = tuple(map(_pair, found.get("external_data", ())))
+            self.external.append(ExternalTensor((found.get("name") or [""])[-1], start, entries))
+        return found
+
+    def fields(self, position: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
+        """(number, wire type, start of the tag, start of the content, its end) of every field in [position, end).
+
+        For a `VARINT` its value stands in place of the start of the content.
 
         Raises:
             WireError: these bytes are not a message.
@@ -193,16 +261,6 @@ class WireReader:
             yield number, kind, tag_start, position, position + value
             position += value
 
-    def messages(self, position: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
-        """Start and end of the content of every field `wanted` of the message in [position, end)."""
-        for number, kind, _, start, stop in self.fields(position, end):
-            if number == wanted and kind == BYTES:
-                yield start, stop
-
-    def text(self, start: int, end: int) -> str:
-        """The string in [start, end); bytes that are not UTF-8 are shown as escapes."""
-        return self.data[start:end].decode("utf-8", "backslashreplace")
-
     def _varint(self, begin: int, end: int) -> tuple[int, int]:
         """The unsigned number at `begin`, and the position behind it."""
         value = 0
@@ -216,138 +274,51 @@ class WireReader:
         raise WireError("the end of the data inside a number", begin)
 
 
-class _Walk(WireReader):
-    """One way through all messages of a file, collecting facts."""
-
-    def __init__(self, data: Buffer) -> None:
-        super().__init__(data)
-        self.has_graph = False
-        self.opset: int | None = None
-        self.metadata: dict[str, str] = {}
-        self.specs: dict[str, list[TensorSpec]] = {"input": [], "output": []}
-        self.stored: set[str] = set()
-        self.external: list[ExternalTensor] = []
-
-    def visit(self, message: str, start: int, end: int, depth: int) -> None:
-        """Collect what a message of one kind and those in it say.
-
-        Raises:
-            WireError: a message is damaged, or nested too deeply.
-        """
-        if depth > MAX_DEPTH:
-            raise WireError(f"more than {MAX_DEPTH} messages inside each other", start)
-        if message == "node" and self.data.find(b"location", start, end) < 0:
-            return  # nodes are most of a graph, and no tensor in this one says where its values are
-        children = _CHILDREN.get(message)
-        if children is not None:
-            self.has_graph = self.has_graph or message == "main graph"
-            for number, kind, _, content, stop in self.fields(start, end):
-                if kind == BYTES and number in children:
-                    self.visit(children[number], content, stop, depth + 1)
-        elif message in ("tensor", "initializer"):
-            self._tensor(start, end, is_stored=message == "initializer")
-        elif message in self.specs:
-            self.specs[message].append(self._spec(start, end))
-        elif message == "metadata":
-            self.metadata.update([self._pair(start, end)])
-        else:
-            self._opset(start, end)
-
-    def _tensor(self, start: int, end: int, *, is_stored: bool) -> None:
-        name, entries, elsewhere = "", [], False
-        for number, kind, _, value, stop in self.fields(start, end):
-            if number == 8 and kind == BYTES:
-                name = self.text(value, stop)
-            elif number == 13 and kind == BYTES:
-                entries.append(self._pair(value, stop))
-            elif number == 14 and kind == VARINT:
-                elsewhere = elsewhere or value != 0
-        if is_stored:
-            self.stored.add(name)
-        # Either sign alone is enough: readers differ in which one they follow.
-        if elsewhere or entries:
-            self.external.append(ExternalTensor(name, start, tuple(entries)))
-
-    def _pair(self, start: int, end: int) -> tuple[str, str]:
-        pair = {1: "", 2: ""}
-        for number, kind, _, value, stop in self.fields(start, end):
-            if kind == BYTES and number in pair:
-                pair[number] = self.text(value, stop)
-        return pair[1], pair[2]
-
-    def _opset(self, start: int, end: int) -> None:
-        domain, version = "", 0
-        for number, kind, _, value, stop in self.fields(start, end):
-            if (number, kind) == (1, BYTES):
-                domain = self.text(value, stop)
-            elif (number, kind) == (2, VARINT):
-                version = _signed(value)
-        if domain in ("", "ai.onnx"):
-            self.opset = version if self.opset is None else max(self.opset, version)
-
-    def _spec(self, start: int, end: int) -> TensorSpec:
-        name, dtype = "", "unknown"
-        shape: list[int | None] = []
-        for number, kind, _, value, stop in self.fields(start, end):
-            if kind == BYTES and number == 1:
-                name = self.text(value, stop)
-            elif kind == BYTES and number == 2:
-                for tensor in self.messages(value, stop, 1):
-                    dtype, shape = self._tensor_type(*tensor)
-        return TensorSpec(name, tuple(shape), dtype)
-
-    def _tensor_type(self, start: int, end: int) -> tuple[str, list[int | None]]:
-        dtype, shape = "unknown", []
-        for number, kind, _, value, stop in self.fields(start, end):
-            if (number, kind) == (1, VARINT):
-                dtype = DTYPES.get(value, "unknown")
-            elif (number, kind) == (2, BYTES):
-                shape += [self._side(*side) for side in self.messages(value, stop, 1)]
-        return dtype, shape
-
-    def _side(self, start: int, end: int) -> int | None:
-        """None where the file names no number; exporters write 0 or -1 for a side they do not know."""
-        size = 0
-        for number, kind, _, value, _ in self.fields(start, end):
-            if (number, kind) in ((1, VARINT), (2, BYTES)):
-                size = _signed(value) if number == 1 else 0
-        return size if size > 0 else None
+def _specs(graph: Message, name: str) -> Iterator[TensorSpec]:
+    for value in graph.get(name, ()):
+        kinds = [kind for type_ in value.get("type", ()) for kind in type_.get("tensor_type", ())]
+        dtype = DTYPES.get((kinds[-1].get("elem_type") or [0])[-1], "unknown") if kinds else "unknown"
+        sides = [side for kind in kinds for shape in kind.get("shape", ()) for side in shape.get("dim", ())]
+        # None where the file names no number; exporters write 0 or -1 for a side they do not know.
+        known = [None if "dim_param" in side else max((side.get("dim_value") or [0])[-1], 0) or None for side in sides]
+        yield TensorSpec((value.get("name") or [""])[-1], tuple(known), dtype)
 
 
-def check_external_data(model: OnnxFile) -> dict[Path, tuple[int, ...]]:
-    """The identities of the files it points to: nothing but regular files of its folder, and no byte beyond their end.
+def _pair(entry: Message) -> tuple[str, str]:
+    return (entry.get("key") or [""])[-1], (entry.get("value") or [""])[-1]
+
+
+def check_external_data(model: OnnxFile) -> None:
+    """Returns nothing when it points to nothing but regular files of its folder, and to no byte beyond their end.
 
     Raises:
         CorruptedModelPackageError: names the graph, the tensor and what it points to.
     """
-    checked: dict[Path, os.stat_result] = {}
+    sizes: dict[str, int] = {}
     for tensor in model.external:
         entries = dict(tensor.entries)
-        if len(entries) != len(tensor.entries) or not set(entries) <= _KNOWN_ENTRIES:
+        if len(entries) != len(tensor.entries) or not set(entries) <= _ENTRIES:
             keys = ", ".join(ascii(key[:20]) for key, _ in tensor.entries)
             _refuse(model, tensor, "location, offset, length and checksum, each at most once", keys)
         if "location" not in entries:
             _refuse(model, tensor, "a location", "none")
         location = entries["location"]
-        path = model.path.parent / location
-        if path not in checked:
-            checked[path] = _regular_file(model, tensor, location)
-        size = checked[path].st_size
-        numbers = [entries.get(key, "0") for key in ("offset", "length")]
-        for text in numbers:
+        if location not in sizes:
+            sizes[location] = _size_of(model, tensor, location)
+        offset, length = (entries.get(key, "0") for key in ("offset", "length"))
+        for text in (offset, length):
             if not (text.isascii() and text.isdecimal() and len(text) <= 19):
                 _refuse(model, tensor, "whole numbers for offset and length", ascii(text[:40]))
-        if sum(map(int, numbers)) > size:
-            found = f"{int(numbers[0])} + {int(numbers[1])}"
-            _refuse(model, tensor, f"bytes within the {size} of {location!r}", found)
-    return {path: _identity(status) for path, status in checked.items()}
+        if int(offset) + int(length) > sizes[location]:
+            needs = f"bytes within the {sizes[location]} of {location!r}"
+            _refuse(model, tensor, needs, f"{int(offset)} + {int(length)}")
 
 
-def _regular_file(model: OnnxFile, tensor: ExternalTensor, location: str) -> os.stat_result:
+def _size_of(model: OnnxFile, tensor: ExternalTensor, location: str) -> int:
     if not is_portable_handle(location):
         _refuse(model, tensor, "a plain name inside the package folder", ascii(location[:80]))
-    path, parts = model.path.parent, location.split("/")
-    for part in parts:
+    path = model.path.parent
+    for part in location.split("/"):
         path /= part
         try:
             status = os.lstat(path)
@@ -359,15 +330,7 @@ def _regular_file(model: OnnxFile, tensor: ExternalTensor, location: str) -> os.
         _refuse(model, tensor, "regular files", f"{location!r} is none")
     if status.st_nlink != 1:
         _refuse(model, tensor, "a file with one name", f"{location!r} has {status.st_nlink} (hard links)")
-    return status
-
-
-def _identity(status: os.stat_result) -> tuple[int, ...]:
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
+    return status.st_size
 
 
 def _refuse(model: OnnxFile, tensor: ExternalTensor, needs: str, found: str) -> NoReturn:
@@ -379,7 +342,8 @@ def _refuse(model: OnnxFile, tensor: ExternalTensor, needs: str, found: str) -> 
     )
 
 
-def _refused(name: str, found: str) -> CorruptedModelPackageError:
+def no_graph(name: str, found: str) -> CorruptedModelPackageError:
+    """What to say of a file that is none."""
     return CorruptedModelPackageError(
         f"{name} is not an ONNX graph.",
         needs="a complete ONNX file",

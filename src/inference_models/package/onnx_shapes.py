@@ -5,35 +5,63 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.onnx_file import BYTES, WireReader
+from inference_models.package.onnx_file import BYTES, VARINT, WireError, WireReader, no_graph
 from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from inference_models.arrays import Shape
     from inference_models.package.onnx_file import OnnxFile
 
-_INPUT, _OUTPUT, _VALUE_INFO, _VALUE_NAME, _SHAPE = 11, 12, 13, 1, 2
-_WAY_TO_SHAPES = ({7}, {_INPUT, _OUTPUT, _VALUE_INFO}, {2}, {1}, {_SHAPE})
-"""Field numbers from the model to the shape of a value: graph, value, its type, its tensor type, shape."""
+_GRAPH, _INPUT, _OUTPUT, _VALUE_INFO = 7, 11, 12, 13
+_SHAPE_OF_VALUE = (2, 1, 2)
+"""Field numbers on the way from a value to its shape: type, tensor_type, shape."""
+_UNKNOWN = 0x70
+"""Set in the tag of a field, makes it one with a number above 13, which no reader of shapes knows or looks at."""
 
 
 def with_free_input_dims(file: OnnxFile, dims: Mapping[str, Shape]) -> bytes:
-    """The bytes of the graph with the given input shapes; None in a shape leaves that side open.
+    """The bytes of the graph with the sides of inputs left open that are not stored as `dims` says.
 
-    Shapes of outputs and of values in between are removed, since they followed from the old ones. Every other byte
-    stays as it is.
+    Shapes of outputs and of values in between are hidden, since they followed from the old ones. Nothing moves, and
+    every other byte stays as it is.
 
     Raises:
         CorruptedModelPackageError: the graph has no input of that name and number of sides, or the file was removed.
     """
     check_free_input_dims(dims, {spec.name: spec.shape for spec in file.inputs}, where=file.path.name)
     try:
-        data = file.path.read_bytes()
+        data = bytearray(file.path.read_bytes())
     except FileNotFoundError as exc:
         raise removed(file.path.name) from exc
-    return _Rewriter(data, dims).rewritten(0, len(data))
+    try:
+        _open_sides(data, dims)
+    except WireError as exc:
+        raise no_graph(file.path.name, str(exc)) from exc
+    return bytes(data)
+
+
+def _open_sides(data: bytearray, dims: Mapping[str, Shape]) -> None:
+    reader = WireReader(data)
+    for _, graph, end in _fields_at(reader, (_GRAPH,), 0, len(data)):
+        for _, value, stop in _fields_at(reader, (_INPUT,), graph, end):
+            shape = dims.get(reader.message("Value", value, stop).get("name", [""])[-1], ())
+            sides = _fields_at(reader, (*_SHAPE_OF_VALUE, 1), value, stop)
+            for wanted, (_, start, side_end) in zip(shape, sides, strict=False):
+                for number, wire, tag, stored, _ in reader.fields(start, side_end):
+                    if (number, wire) == (1, VARINT) and stored != wanted:
+                        data[tag] |= _UNKNOWN
+        for number in (_OUTPUT, _VALUE_INFO):
+            for tag, _, _ in _fields_at(reader, (number, *_SHAPE_OF_VALUE), graph, end):
+                data[tag] |= _UNKNOWN
+
+
+def _fields_at(reader: WireReader, way: tuple[int, ...], start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Tag, start and end of the fields at the end of a way of field numbers through the message in [start, end)."""
+    for number, wire, tag, content, stop in reader.fields(start, end):
+        if number == way[0] and wire == BYTES:
+            yield from [(tag, content, stop)] if len(way) == 1 else _fields_at(reader, way[1:], content, stop)
 
 
 def check_free_input_dims(dims: Mapping[str, Shape], inputs: Mapping[str, Sequence[object]], *, where: str) -> None:
@@ -50,50 +78,3 @@ def check_free_input_dims(dims: Mapping[str, Shape], inputs: Mapping[str, Sequen
                 needs=f"an input {name!r} with {len(shape)} sides",
                 found=found,
             )
-
-
-class _Rewriter(WireReader):
-    def __init__(self, data: bytes, dims: Mapping[str, Shape]) -> None:
-        super().__init__(data)
-        self._bytes = data
-        self._shapes = {name: _encoded_shape(shape) for name, shape in dims.items()}
-
-    def rewritten(self, start: int, end: int, level: int = 0, shape: bytes = b"") -> bytes:
-        """The message in [start, end), which lies `level` steps on the way to shapes, with `shape` for its shape."""
-        parts, copied = [], start
-        for number, kind, tag_start, content, stop in self.fields(start, end):
-            if kind != BYTES or number not in _WAY_TO_SHAPES[level]:
-                continue
-            if number == _INPUT and level == 1:
-                name = "".join(self.text(*span) for span in self.messages(content, stop, _VALUE_NAME))
-                if name not in self._shapes:
-                    continue
-                shape = self._shapes[name]
-            elif level == 1:
-                shape = b""
-            parts.append(self._bytes[copied:tag_start])
-            if level == len(_WAY_TO_SHAPES) - 1:
-                parts.append(shape)
-            else:
-                parts.append(encode_message(number, self.rewritten(content, stop, level + 1, shape)))
-            copied = stop
-        return b"".join([*parts, self._bytes[copied:end]])
-
-
-def encode_message(number: int, content: bytes) -> bytes:
-    """A field with this number that holds `content`."""
-    return _encode_varint(number << 3 | BYTES) + _encode_varint(len(content)) + content
-
-
-def _encode_varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
-def _encoded_shape(shape: Shape) -> bytes:
-    sides = (b"" if side is None else _encode_varint(1 << 3) + _encode_varint(side) for side in shape)
-    return encode_message(_SHAPE, b"".join(encode_message(1, side) for side in sides))

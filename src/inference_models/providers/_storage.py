@@ -6,9 +6,10 @@ import errno
 import importlib
 import stat
 import sys
+from abc import ABC, abstractmethod
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -40,16 +41,16 @@ _LIBRARIES = {"abfs": "adlfs", "az": "adlfs", "gcs": "gcsfs", "gs": "gcsfs", "s3
 """What reads a scheme; each brings fsspec."""
 _VERSION_KEYS = ("ETag", "etag", "generation", "version_id", "mtime", "LastModified", "created")
 _NO_CREDENTIALS = frozenset(
-    {
+    [
         "ClientAuthenticationError",
         "CredentialRetrievalError",
         "DefaultCredentialsError",
         "NoCredentialsError",
         "PartialCredentialsError",
-    }
+    ]
 )
 _TRANSIENT = frozenset(
-    {
+    [
         "ClientConnectionError",
         "ConnectionClosedError",
         "ConnectionError",
@@ -58,7 +59,7 @@ _TRANSIENT = frozenset(
         "ServiceResponseError",
         "TimeoutError",
         "TransportError",
-    }
+    ]
 )
 """Names of classes in the ancestry of what an object store's client raises when trying again may help."""
 _FOREIGN = {
@@ -71,18 +72,10 @@ _FOREIGN = {
 """What these clients raise that is no OSError, by module."""
 
 
-class Storage(Protocol):
+class Storage(ABC):
     """One way to bytes."""
 
-    def read(self, url: str, *, limit: int) -> bytes:
-        """A whole small file.
-
-        Raises:
-            ModelNotFoundError: there is none.
-            ModelRetrievalError: it has more than `limit` bytes, or cannot be had.
-            RetryError: it may work later.
-        """
-
+    @abstractmethod
     def open(self, url: str, *, start: int, stop: int | None) -> FileStream:
         """The bytes from `start` to `stop` (exclusive; None: the end).
 
@@ -92,11 +85,22 @@ class Storage(Protocol):
             RetryError: it may work later.
         """
 
-    def close(self) -> None:
+    def read(self, url: str, *, limit: int) -> bytes:
+        """A whole small file.
+
+        Raises:
+            ModelRetrievalError: it has more than `limit` bytes; and what `open` raises.
+        """
+        stream = self.open(url, start=0, stop=None)
+        if (stream.size or 0) > limit:
+            raise ModelRetrievalError(f"{url} is too large.", needs=f"at most {limit} bytes", found="more")
+        return b"".join(stream.chunks)
+
+    def close(self) -> None:  # noqa: B027 - only some keep connections
         """Free connections. A second call does nothing."""
 
 
-class HttpStorage:
+class HttpStorage(Storage):
     """Web servers. `headers_for(url)` says what is sent with a request."""
 
     def __init__(self, headers_for: Callable[[str], Mapping[str, str]]) -> None:
@@ -118,15 +122,8 @@ class HttpStorage:
         self._client.close()
 
 
-class FileStorage:
+class FileStorage(Storage):
     """`file://` URLs."""
-
-    def read(self, url: str, *, limit: int) -> bytes:
-        """A whole small file."""
-        stream = self.open(url, start=0, stop=limit + 1)
-        if (stream.size or 0) > limit:
-            raise too_large(url, limit)
-        return b"".join(stream.chunks)
 
     def open(self, url: str, *, start: int, stop: int | None) -> FileStream:
         """The bytes from `start` to `stop`."""
@@ -141,23 +138,13 @@ class FileStorage:
         version = f"{status.st_mtime_ns}-{status.st_ino}"
         return FileStream(_file_chunks(path, url, start, end), start, status.st_size, version, ranges=True)
 
-    def close(self) -> None:
-        """Nothing is kept open."""
 
-
-class FsspecStorage:
+class FsspecStorage(Storage):
     """Whatever `fsspec` has an implementation for; credentials are found by that implementation itself."""
 
     def __init__(self) -> None:
         self._opened: dict[str, Any] = {}
         """By scheme and host."""
-
-    def read(self, url: str, *, limit: int) -> bytes:
-        """A whole small file."""
-        stream = self.open(url, start=0, stop=None)
-        if (stream.size or 0) > limit:
-            raise too_large(url, limit)
-        return b"".join(stream.chunks)
 
     def open(self, url: str, *, start: int, stop: int | None) -> FileStream:
         """The bytes from `start` to `stop`, asked for block by block."""
@@ -182,11 +169,6 @@ class FsspecStorage:
         if place not in self._opened:
             self._opened[place] = _asked(partial(_new_filesystem, url), url)
         return self._opened[place]
-
-
-def too_large(url: str, limit: int) -> ModelRetrievalError:
-    """The refusal of a manifest that is none."""
-    return ModelRetrievalError(f"{url} is too large.", needs=f"at most {limit} bytes", found="more")
 
 
 def _install(scheme: str) -> str:

@@ -28,7 +28,7 @@ from inference_models.errors import (
 from inference_models.package import class_names, inference_config, model_config
 from inference_models.package.class_names import parse_class_names, read_labels
 from inference_models.package.folder import PackageFolder, read_package_folder
-from inference_models.package.formats import FORMATS, bare_files, format_of_file
+from inference_models.package.formats import FORMATS, bare_files
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import read_onnx_file
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
@@ -50,7 +50,8 @@ _EXTERNAL = "external"
 _OWN_NAMES = frozenset({class_names.FILE_NAME, model_config.FILE_NAME, inference_config.FILE_NAME, HINTS})
 """Handles that mean something in the package of a bare file, whatever lies beside the file."""
 _MAX_PATH = 4096
-_SUFFIXES = sorted(form.suffix for form in FORMATS.values())
+_FORMATS = {form.suffix: kind for kind, form in sorted(FORMATS.items(), key=lambda item: item[1].suffix)}
+"""Suffix of a bare file to what it is."""
 _EXAMPLES = {
     "labels": 'labels="coco", a list or a text file (on the command line --labels)',
     "model_type": 'model_type="yolov8" or another architecture (on the command line --family)',
@@ -73,15 +74,16 @@ class LocalProvider:
             CorruptedModelPackageError: a file of the package is damaged.
         """
         path = _existing(model_id.removeprefix(PREFIX)).absolute()
-        kind = None if path.is_dir() else format_of_file(path)
+        kind = None if path.is_dir() else _FORMATS.get(path.suffix.lower())
         if path.is_dir():
             folder = _read_folder(path)
         elif kind is not None:
             folder = _read_bare_file(path, kind, options)
         else:
+            suffixes = list(_FORMATS)
             raise InvalidParameterError(
                 f"'{path}' cannot be loaded.",
-                needs=f"a folder with model_config.json, or a file {', '.join(_SUFFIXES[:-1])} or {_SUFFIXES[-1]}",
+                needs=f"a folder with model_config.json, or a file {', '.join(suffixes[:-1])} or {suffixes[-1]}",
                 found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
                 fix="export the model to ONNX, or name the folder it lies in",
             )
@@ -217,9 +219,10 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
 def _completed(path: Path, hints: GraphHints, options: DescribeOptions) -> tuple[str, str | None, tuple[str, ...]]:
     """Architecture, task and class names: what the caller says wins over what the file says."""
     architecture = options.architecture or hints.architecture
-    names = hints.class_names and parse_class_names("\n".join(hints.class_names), where=path.name)
     if options.labels is not None:
-        names = read_labels(options.labels)
+        names: tuple[str, ...] | None = read_labels(options.labels)
+    else:
+        names = hints.class_names and parse_class_names("\n".join(hints.class_names), where=path.name)
     if architecture and names:
         return architecture, options.task_type or hints.task_type, names
     said = {"labels": names, "model_type": architecture}

@@ -252,7 +252,6 @@ def test_a_hash_that_is_none_is_refused_before_it_becomes_a_file_name(store, dig
 
 def test_damage_that_cannot_be_repaired_names_the_file_and_the_cause(store):
     folder = store.ensure(KEY, FILES, Source())
-    shutil.rmtree(store.root / "blobs")
     (folder / "weights.onnx").write_bytes(b"123")
     (folder / "sub/more.bin").unlink()
 
@@ -300,7 +299,7 @@ def test_a_damaged_file_is_repaired_from_another_package_without_its_source(stor
     assert_complete(store.ensure(PackageKey("other", "n", "p9"), FILES, no_source))
 
 
-def test_the_index_is_never_believed(store):
+def test_what_another_package_says_it_has_is_never_believed(store):
     folder = store.ensure(KEY, FILES, Source())
     (folder / "weights.onnx").write_bytes(CONTENT[::-1])
     (folder / "sub/more.bin").write_bytes(CONTENT[::-1])

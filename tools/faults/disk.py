@@ -100,7 +100,7 @@ def cut_power(world: World, log: Path, old: set[int]) -> int:
             continue
         status = path.stat()
         kept = durable_size.get(status.st_ino, 0)
-        if status.st_size > kept and "stamps" not in path.parts and "blobs" not in path.parts:
+        if status.st_size > kept and "stamps" not in path.parts:
             lost += 1
             with path.open("r+b") as stream:
                 stream.truncate(kept)

@@ -29,7 +29,6 @@ REFUSED = {"FileHashSumMissmatch"}
 def fresh(world: World, name: str) -> None:
     shutil.rmtree(world.folder(name).parent, ignore_errors=True)
     shutil.rmtree(world.root / "partials", ignore_errors=True)
-    shutil.rmtree(world.root / "blobs", ignore_errors=True)
     shutil.rmtree(world.root / "resolutions", ignore_errors=True)
 
 

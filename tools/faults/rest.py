@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from faults.world import World
 
 SIZE = 1 << 16
-ENTRIES = ("blob", "manifest", "lock", "stamps", "index", "partial", "resolution", "measurement")
+ENTRIES = ("blob", "manifest", "lock", "stamps", "partial", "resolution", "measurement")
 DAMAGES = ("0 bytes", "truncated", "1 bit", "random", "deleted", "folder", "wrong owner", "mode 0000")
 TEN_YEARS = 10 * 365 * 86400
 
@@ -121,8 +121,6 @@ def target(world: World, name: str, entry: str) -> Path:
     if entry == "measurement":
         run(lambda: measured(world, name))
         return next(path for path in (world.root / "measurements").iterdir())
-    if entry == "index":
-        return world.root / "blobs" / "sha256" / weights.sha256_hash[:2] / weights.sha256_hash
     path = world.root / "partials" / weights.sha256_hash / "free-1" / "data"
     path.parent.mkdir(parents=True)
     path.write_bytes(world.graphs[name])

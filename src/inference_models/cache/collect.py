@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference_models.cache.blobs import BlobIndex
 from inference_models.cache.inventory import certificates_of, package_folders, remove_folder, stamps_path
 from inference_models.cache.locks import is_held
 from inference_models.cache.manifest import Damage, not_listed, read_manifest
@@ -115,7 +114,6 @@ def _make_room(inventory: Inventory, quota: int, busy: set[Path], found: _Bin) -
 
 
 def _collect_hints(root: Path) -> None:
-    BlobIndex(root).prune()
     wanted = {stamps_path(root, folder) for folder in package_folders(root)}
     for path in (root / "stamps").glob("*/*"):
         if path not in wanted:

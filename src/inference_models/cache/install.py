@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from inference_models.cache.download import Wanted, download
-from inference_models.cache.inventory import stamps_path
+from inference_models.cache.inventory import stamps_path, stored_files
 from inference_models.cache.locks import claimed
 from inference_models.cache.manifest import (
     Damage,
     Manifest,
     find_difference,
+    has_content,
     manifest_text,
     read_manifest,
     regular_file,
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
-    from inference_models.cache.blobs import BlobIndex
     from inference_models.cache.manifest import PackageKey
     from inference_models.cache.partial import Partial
     from inference_models.cache.progress import ProgressCallback
@@ -65,7 +65,6 @@ class Installation:
     folder: Path
     key: PackageKey
     files: Sequence[ArtefactSpecs]
-    index: BlobIndex
     is_done: Callable[[], bool]
     """Whether the folder holds the package by now."""
 
@@ -129,12 +128,13 @@ class Installation:
         present = {item.file_handle: file for item in self.files if (file := self._in_place(item)) is not None}
         missing = [item for item in self.files if item.file_handle not in present]
         self._refuse_when_full(missing)
+        stored = stored_files(self.root) if missing else []
         with ExitStack() as leave_to_others:
             staged = []
             for item in missing:
                 if isinstance(item, FileDownloadSpecs):
                     wanted = Wanted(item, source, report, self.root)
-                    staged.append(self._stage(wanted, leave_to_others))
+                    staged.append(self._stage(wanted, stored, leave_to_others))
                 else:
                     staged.append(_stage_text(item, desk))
             self._withdraw_other_version()
@@ -142,18 +142,20 @@ class Installation:
         files = [*present.values(), *(item.file for item in staged)]
         self._commit(sorted(files, key=lambda file: file.handle), desk)
 
-    def _stage(self, wanted: Wanted, leave_to_others: ExitStack) -> _Staged:
+    def _stage(self, wanted: Wanted, stored: Sequence[tuple[FileFacts, Path]], leave_to_others: ExitStack) -> _Staged:
         item = wanted.file
-        found = self._copied(item)
+        found = self._copied(item, stored)
         partial, digest = download(wanted, self._partials(item)) if found is None else found
         partial.close()  # some systems do not move a file that is open
         leave_to_others.callback(partial.release)
         file = FileFacts(handle=item.file_handle, size=digest.size, sha256=digest.sha256, md5=digest.md5)
         return _Staged(file, partial.data)
 
-    def _copied(self, item: FileDownloadSpecs) -> tuple[Partial, RunningDigest] | None:
+    def _copied(
+        self, item: FileDownloadSpecs, stored: Sequence[tuple[FileFacts, Path]]
+    ) -> tuple[Partial, RunningDigest] | None:
         """The file from another package that has it, hashed on the way; None when none has."""
-        for place in self.index.find(item):
+        for place in (place for file, place in stored if has_content(file, item) and not place.is_symlink()):
             folder = self._partials(item) / own_name()
             digest = RunningDigest(with_md5=item.md5_hash is not None)
             try:
@@ -209,10 +211,6 @@ class Installation:
         for file in files:
             stamps.add(file.handle, os.lstat(self.folder / file.handle), file.sha256)
         stamps.save()
-        downloads = {item.file_handle for item in self._downloads()}
-        for file in files:
-            if file.handle in downloads:
-                self.index.record(file, self.folder / file.handle)
 
     def _clear(self) -> None:
         # Downloads of the same content that others have under way are void: they find the file in its place.

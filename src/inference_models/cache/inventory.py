@@ -14,7 +14,7 @@ from inference_models.cache.stamps import Stamps
 from inference_models.config import cache_directory
 from inference_models.errors import BaseInferenceModelsError
 from inference_models.files.durable import disk_errors_named, make_private_folder
-from inference_models.files.names import MANIFEST_NAME, model_slug
+from inference_models.files.names import MANIFEST_NAME, is_portable_handle, model_slug
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,6 +119,16 @@ def package_folders(root: Path) -> Iterator[Path]:
     """Every folder that is, or was to be, a package."""
     for model in _folders(root / "packages"):
         yield from _folders(model)
+
+
+def stored_files(root: Path) -> list[tuple[FileFacts, Path]]:
+    """Every file of every package, as its manifest says. Whoever takes one hashes it."""
+    found = []
+    for folder in package_folders(root):
+        manifest = read_manifest(folder)
+        if isinstance(manifest, Manifest):
+            found += [(file, folder / file.handle) for file in manifest.files if is_portable_handle(file.handle)]
+    return found
 
 
 def remove_folder(root: Path, folder: Path) -> bool:

@@ -170,6 +170,13 @@ def find_difference(manifest: Manifest, announced: Sequence[ArtefactSpecs]) -> D
     return None
 
 
+def has_content(stored: FileFacts, announced: FileDownloadSpecs) -> bool:
+    """Whether a stored file certainly has the content that is announced."""
+    if announced.sha256_hash is not None:
+        return stored.sha256 == announced.sha256_hash.lower()
+    return stored.md5 is not None and stored.md5 == (announced.md5_hash or "").lower()
+
+
 def _is_same(stored: FileFacts, announced: ArtefactSpecs) -> bool:
     if isinstance(announced, InlineFileSpecs):
         return stored.sha256 == text_sha256(announced.text)

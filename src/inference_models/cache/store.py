@@ -10,15 +10,15 @@ import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from inference_models.cache.blobs import BlobIndex
 from inference_models.cache.install import Installation
-from inference_models.cache.inventory import Inventory, stamps_path
+from inference_models.cache.inventory import Inventory, stamps_path, stored_files
 from inference_models.cache.manifest import (
     Damage,
     Manifest,
     PackageKey,
     find_damage,
     find_difference,
+    has_content,
     read_manifest,
     regular_file,
 )
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from inference_models.cache.progress import ProgressCallback
     from inference_models.cache.source import AnySource
-    from inference_models.entities import ArtefactSpecs
+    from inference_models.entities import ArtefactSpecs, FileFacts
 
 __all__ = ["PackageKey", "PackageStore"]
 _log = logging.getLogger("inference-models")
@@ -96,7 +96,7 @@ class PackageStore(Inventory):
             if not damage:
                 return self.folder_of(key)
             installation = Installation(
-                self.root, self.folder_of(key), key, files, BlobIndex(self.root), lambda: not self._damage(key, files)
+                self.root, self.folder_of(key), key, files, lambda: not self._damage(key, files)
             )
             with disk_errors_named(self.root, needed=_total_size(files)):
                 try:
@@ -119,13 +119,11 @@ class PackageStore(Inventory):
         Looks at names and sizes only: nothing is written, and no file of a package is opened.
         """
         manifest = read_manifest(self.folder_of(key))
-
-        def is_here(item: ArtefactSpecs) -> bool:
-            if not isinstance(item, FileDownloadSpecs):
-                return False
-            return self._is_in_place(key, manifest, item) or self._is_elsewhere(item)
-
-        return frozenset(item.file_handle for item in files if is_here(item))
+        downloads = [item for item in files if isinstance(item, FileDownloadSpecs)]
+        held = {item.file_handle for item in downloads if self._is_in_place(key, manifest, item)}
+        stored = stored_files(self.root) if len(held) < len(downloads) else []
+        elsewhere = {item.file_handle for item in downloads if any(_is_there(*found, item) for found in stored)}
+        return frozenset(held | elsewhere)
 
     def _is_in_place(self, key: PackageKey, manifest: Manifest | Damage, item: FileDownloadSpecs) -> bool:
         if isinstance(manifest, Damage) or not is_portable_handle(item.file_handle):
@@ -135,14 +133,6 @@ class PackageStore(Inventory):
             return False
         status = regular_file(self.folder_of(key), item.file_handle)
         return not isinstance(status, Damage) and status.st_size == listed[0].size
-
-    def _is_elsewhere(self, item: FileDownloadSpecs) -> bool:
-        for place in BlobIndex(self.root).find(item):
-            with suppress(OSError):
-                status = place.lstat()
-                if stat.S_ISREG(status.st_mode) and item.size in {None, status.st_size}:
-                    return True
-        return False
 
     def _damage(self, key: PackageKey, files: Sequence[ArtefactSpecs] | None) -> list[Damage]:
         folder = self.folder_of(key)
@@ -194,6 +184,15 @@ class PackageStore(Inventory):
             if _identity(target) != seen:
                 with suppress(OSError):
                     target.rename(place)
+
+
+def _is_there(file: FileFacts, place: Path, item: FileDownloadSpecs) -> bool:
+    if not has_content(file, item) or item.size not in {None, file.size}:
+        return False
+    with suppress(OSError):
+        status = place.lstat()
+        return stat.S_ISREG(status.st_mode) and status.st_size == file.size
+    return False
 
 
 def _place(folder: Path, damage: Damage) -> Path:

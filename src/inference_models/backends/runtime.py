@@ -19,8 +19,7 @@ from inference_models.errors import (
     EnvironmentConfigurationError,
     MissingDependencyError,
 )
-from inference_models.machine.libraries import find_library
-from inference_models.machine.probe_child import SHELL
+from inference_models.machine.libraries import SHELL, find_library
 from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:

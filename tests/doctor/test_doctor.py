@@ -100,7 +100,7 @@ class TestLibraries:
         assert found.what == "ONNX Runtime is not installed, ONNX packages run with openvino"
 
     def test_several(self, tmp_path: Path) -> None:
-        names = "onnxruntime onnxruntime-gpu opencv-contrib-python opencv-python-headless"
+        names = "onnxruntime onnxruntime-gpu opencv-python opencv-python-headless"
         found = installed(tmp_path, *names.split())
         assert shown(examine_libraries(found))[:2] == [
             (
@@ -108,8 +108,8 @@ class TestLibraries:
                 " -> pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
             ),
             (
-                "problem: opencv-contrib-python and opencv-python-headless overwrite each other's files"
-                " -> pip uninstall -y opencv-contrib-python opencv-python-headless && pip install opencv-python-headless"
+                "problem: opencv-python and opencv-python-headless overwrite each other's files"
+                " -> pip uninstall -y opencv-python opencv-python-headless && pip install opencv-python-headless"
             ),
         ]
 
@@ -338,8 +338,8 @@ class TestClock:
         assert shown(examine_clock(0.0, file)) == [
             (
                 "problem: the clock says 1970-01-01 00:00 UTC, which is before this library was installed "
-                "(2023-11-14 22:13 UTC): certificates of servers do not count yet, and nothing that is remembered grows old"
-                " -> sudo timedatectl set-ntp true"
+                "(2023-11-14 22:13 UTC): certificates of servers do not count yet, "
+                "and nothing that is remembered grows old -> sudo timedatectl set-ntp true"
             )
         ]
 

@@ -152,9 +152,10 @@ class _Job:
         if self.elsewhere is None or file.md5_hash is None:
             return False
         make_private_folder(target.parent)
+        found = False
         with _not_in_the_way(f"{file.file_handle} is fetched"):
-            return self.elsewhere.restore(file.md5_hash, str(target)) and _is_there(target, file)
-        return False
+            found = self.elsewhere.restore(file.md5_hash, str(target)) and _is_there(target, file)
+        return found
 
     def _offer(self, file: FileDownloadSpecs, target: Path) -> None:
         if self.elsewhere is not None and file.md5_hash is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -18,7 +18,7 @@ from inference_models.files.names import check_handles
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from inference_models.cache.pace import Limits
     from inference_models.cache.progress import ProgressCallback
@@ -129,7 +129,7 @@ class _Job:
     def fetch(self, file: FileDownloadSpecs, target: Path, folder: Path) -> None:
         from inference_models.cache.download import Wanted, download  # noqa: PLC0415
 
-        if _is_there(target, file) or self._restored(file, target):
+        if _is_there(target, file) or (self._other_cache("restore", file, target) and _is_there(target, file)):
             return
         parent = folder / PARTIALS / hashlib.sha256(file.file_handle.encode()).hexdigest()[:32]
         make_private_folder(parent)
@@ -146,29 +146,18 @@ class _Job:
             parent.parent.rmdir()
         if self.renamed is not None:
             self.renamed(str(partial.data), str(target))
-        self._offer(file, target)
+        self._other_cache("schedule_store", file, target)
 
-    def _restored(self, file: FileDownloadSpecs, target: Path) -> bool:
+    def _other_cache(self, action: str, file: FileDownloadSpecs, target: Path) -> bool:
+        """What `action` of the other cache answers; False where there is none or it fails."""
         if self.elsewhere is None or file.md5_hash is None:
             return False
         make_private_folder(target.parent)
-        found = False
-        with _not_in_the_way(f"{file.file_handle} is fetched"):
-            found = self.elsewhere.restore(file.md5_hash, str(target)) and _is_there(target, file)
-        return found
-
-    def _offer(self, file: FileDownloadSpecs, target: Path) -> None:
-        if self.elsewhere is not None and file.md5_hash is not None:
-            with _not_in_the_way(f"{file.file_handle} was not taken over"):
-                self.elsewhere.schedule_store(file.md5_hash, str(target))
-
-
-@contextmanager
-def _not_in_the_way(consequence: str) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, RuntimeError, ValueError) as exc:
-        _log.warning("%s: the other cache failed: %s", consequence, exc)
+        try:
+            return bool(getattr(self.elsewhere, action)(file.md5_hash, str(target)))
+        except (OSError, RuntimeError, ValueError) as exc:
+            _log.warning("%s of %s failed in the other cache: %s", action, file.file_handle, exc)
+            return False
 
 
 def _targets(

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
+from inference_models.entities import BackendType
 from inference_models.errors import (
     BaseInferenceModelsError,
     EnvironmentConfigurationError,

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from inference_models.files.checked_file import put_aside_folder, read_regular_file
-from inference_models.files.durable import make_private_folder, write_atomic
+from inference_models.files.durable import make_private_folder, put_aside_folder, read_regular_file, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,9 +17,8 @@ from inference_models.cache.inventory import certificates_of
 from inference_models.cache.manifest import Damage, read_manifest
 from inference_models.config import cache_directory
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.files.checked_file import put_aside_folder, read_regular_file
 from inference_models.files.digest import file_digest, text_sha256
-from inference_models.files.durable import make_private_folder, write_atomic
+from inference_models.files.durable import make_private_folder, put_aside_folder, read_regular_file, write_atomic
 from inference_models.parity.certificate import certificate_json, parse_certificate
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from inference_models.errors import AssumptionError
 from inference_models.tasks.lifecycle import ModelLifecycle
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Callable
 
     from typing_extensions import Self
@@ -31,13 +32,17 @@ class LoadedModel(ModelLifecycle):
     """What loads models, `load_as` of `inference_models.auto`: that module lies above this one and puts it here."""
 
     @classmethod
-    def from_pretrained(cls, model_name_or_path: str, **kwargs: Any) -> Self:
-        """The model in the package `model_name_or_path`; takes the options of `AutoModel.from_pretrained`.
+    def from_pretrained(cls, model_name_or_path: str | os.PathLike[str], **kwargs: Any) -> Self:
+        """The model behind an id, a path or a `.lock` file, which must be of this task.
 
         The classes of packages that bring their own code have their own: it makes the model of a package folder.
 
+        Args:
+            model_name_or_path: As for `AutoModel.from_pretrained`, or a lock file, as for `AutoModel.from_lock`.
+            **kwargs: Their options.
+
         Raises:
-            InvalidParameterError: the package holds another kind of model.
+            InvalidParameterError: it is a model of another task; the text names both.
         """
         if LoadedModel.load_as is None:
             raise AssumptionError("models cannot be loaded yet.", needs="inference_models.auto", found="not imported")

@@ -38,7 +38,7 @@ class Request:
 
 
 Script = Callable[[Request], bytes | None]
-"""Gives the answer to one request, or None after it has sent one itself."""
+"""Gives the answer to one request. After it has sent one itself: None, or nothing (`b""`) to keep the connection."""
 
 
 def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
@@ -57,6 +57,10 @@ def answer(status: int, body: bytes = b"", **headers: str) -> bytes:
 
 def json_answer(value: Any, status: int = 200, **headers: str) -> bytes:
     return answer(status, json.dumps(value).encode(), Content_Type="application/json", **headers)
+
+
+def _keeps_connection(reply: bytes) -> bool:
+    return b"\r\nConnection: keep-alive" in reply.partition(b"\r\n\r\n")[0]
 
 
 class ScriptedServer:
@@ -102,7 +106,7 @@ class ScriptedServer:
                 reply = script if isinstance(script, bytes) else script(request)
                 if reply is not None:
                     connection.sendall(reply)
-                if reply is None or b"\r\nConnection: keep-alive" not in reply.partition(b"\r\n\r\n")[0]:
+                if reply is None or (reply and not _keeps_connection(reply)):
                     return
 
     def _read(self, connection: socket.socket, stream: Any) -> Request | None:
@@ -180,7 +184,7 @@ def served_files(files: Mapping[str, bytes], key: str | None = None) -> Iterator
         server.stop()
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 3.0) -> bool:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 30.0) -> bool:
     """Whether `condition` comes true in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import inference_models
-from inference_models.doctor.libraries import examine_namesake
+from inference_models.doctor.software import examine_libraries
 from inference_models.machine.libraries import installed_distributions
 
 OTHER = "inference_models-0.39.6.dist-info"
@@ -58,11 +58,12 @@ def test_the_command_says_that_the_other_product_lies_over_it(tmp_path: Path) ->
 
 
 def test_the_doctor_names_the_other_product(tmp_path: Path) -> None:
-    (finding,) = examine_namesake(installed_distributions([str(folder_with_both(tmp_path))]))
+    found = examine_libraries(installed_distributions([str(folder_with_both(tmp_path))]))
+    (finding,) = [finding for finding in found if finding.level == "problem"]
 
     assert finding.what.startswith("inference-models 0.39.6 is another product")
     assert finding.fix == "pip uninstall -y inference-models inference-models-lean"
 
 
 def test_the_doctor_is_silent_without_it(tmp_path: Path) -> None:
-    assert list(examine_namesake(installed_distributions([str(tmp_path)]))) == []
+    assert all(finding.level != "problem" for finding in examine_libraries(installed_distributions([str(tmp_path)])))

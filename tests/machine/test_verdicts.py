@@ -215,16 +215,6 @@ class TestWhatIsFound:
         victim.path.pop(0)
         assert victim.problem() is None
 
-    def test_is_looked_up_quickly(self, victim: Victim) -> None:
-        victim.install()
-        victim.verdict()
-        assert min(self.timed(victim) for _ in range(20)) < 1e-3
-
-    def timed(self, victim: Victim) -> float:
-        before = time.perf_counter()
-        victim.verdict()
-        return time.perf_counter() - before
-
 
 class TestFailure:
     def age(self, seconds: float) -> None:
@@ -353,14 +343,8 @@ class TestBeforeTheImport:
 
     def test_one_that_is_imported_costs_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "tensorrt", sys)
-        best = min(self.timed() for _ in range(20))
-        assert best < 1e-4
-        assert files() == []
-
-    def timed(self) -> float:
-        before = time.perf_counter()
+        monkeypatch.setattr(probe_verdicts, "find_library", pytest.fail)
         ensure_importable(LIBRARY)
-        return time.perf_counter() - before
 
     def test_where_no_child_can_be_started_nobody_is_stopped(
         self, victim: Victim, monkeypatch: pytest.MonkeyPatch

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
+from msgspec import structs
 
 from inference_models.cache.facts import CHECKSUM
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
@@ -246,8 +247,8 @@ def test_a_plan_is_found_by_package_runtime_and_setting(asked: Asking) -> None:
     assert find_plan(plans, name_plan(plans[3])) is plans[3]
     named = name_plan(plans[3])
     for change in ({"runtime": BackendType.TORCH}, {"threads": 3}, {"package_digest": "0"}, {"package_id": "c"}):
-        assert find_plan(plans, named.model_copy(update=change)) is None
-    assert find_plan(plans, named.model_copy(update={"execution_providers": ("AzureExecutionProvider",)})) is None
+        assert find_plan(plans, structs.replace(named, **change)) is None
+    assert find_plan(plans, structs.replace(named, execution_providers=("AzureExecutionProvider",))) is None
 
 
 def test_clearing_forgets_everything(asked: Asking) -> None:

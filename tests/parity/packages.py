@@ -11,6 +11,8 @@ from onnx import helper, numpy_helper
 
 import graphs
 import hosted
+from inference_models.cache.facts import Facts
+from inference_models.parity.certificate import Certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,3 +159,15 @@ def _with_last_node(model: onnx.ModelProto, kind: str, value: np.ndarray) -> byt
     model.graph.node.append(helper.make_node(kind, ["before_last", "last_value"], [out.name]))
     onnx.checker.check_model(model)
     return model.SerializeToString()
+
+
+def read_certificate(path: Path) -> Certificate:
+    """The certificate in a file."""
+    found = Facts(path.parent, Certificate, "%s").read(path.name.removesuffix(".json"))
+    assert found is not None
+    return found
+
+
+def write_certificate(path: Path, certificate: Certificate) -> None:
+    """Put another certificate in the place of one."""
+    Facts(path.parent, Certificate, "%s").write(path.name.removesuffix(".json"), certificate)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from msgspec import structs
 
 import graphs
 import hosted
@@ -24,11 +25,11 @@ from inference_models.errors import (
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity import bench
-from inference_models.parity.certificate import certificate_json, parse_certificate
 from inference_models.parity.check import ParityOptions, check_parity
 from inference_models.parity.images import ImageSet, file_set, probe_set
 from inference_models.parity.report import ParityReport, ParityRow, verdict_of
 from parity import packages
+from parity.packages import read_certificate, write_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -343,9 +344,9 @@ def test_a_failure_in_another_version_says_nothing_about_this_one(host: hosted.H
     host.add("m", packages.as_files(weights), package_id="a1")
     host.add("m", packages.as_files(packages.shifted_boxes(0.5)(weights)), package_id="b2")
     file = row_of(compare(reference="b2", images=probe_set(1)), "a1").file
-    old = parse_certificate(file.read_bytes())
-    old = old.model_copy(update={"subject": old.subject.model_copy(update={"runtime_version": "1.0"})})
-    file.write_text(json.dumps(certificate_json(old)))
+    old = read_certificate(file)
+    old = structs.replace(old, subject=structs.replace(old.subject, runtime_version="1.0"))
+    write_certificate(file, old)
     assert row_of(compare(images=probe_set(1)), "a1").passed
 
 
@@ -357,7 +358,7 @@ def test_a_reference_that_was_named_and_answers_rubbish_gets_a_failed_certificat
     report = compare(reference="b2", images=probe_set(1))
     row = row_of(report, "b2")
     assert verdict_of(row) == "failed: output 'output0' holds 18 numbers that are not finite"
-    assert parse_certificate(row.file.read_bytes()).passed is False
+    assert read_certificate(row.file).passed is False
     assert not report.passed
 
 
@@ -419,7 +420,7 @@ def test_certificates_lie_beside_the_packages_and_belong_to_this_user(host: host
     assert row.file.name == "a1.onnx.cpu.json"
     assert (root / "packages" / row.file.parent.name / "a1" / "weights.onnx").is_file()
     assert stat.S_IMODE(row.file.parent.stat().st_mode) == 0o700
-    assert parse_certificate(row.file.read_bytes()) == row.certificate
+    assert read_certificate(row.file) == row.certificate
 
 
 def test_a_cache_that_cannot_be_written_to_costs_the_certificate_and_not_the_report(
@@ -430,7 +431,7 @@ def test_a_cache_that_cannot_be_written_to_costs_the_certificate_and_not_the_rep
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("inference_models.parity.store.make_private_folder", refuse)
+    monkeypatch.setattr("inference_models.cache.facts.make_private_folder", refuse)
     (row,) = compare(images=probe_set(1)).rows
     assert (row.file, row.passed) == (None, True)
     assert row.notes == ("the certificate was not kept: Read-only file system",)

@@ -34,9 +34,9 @@ def detections(boxes: object = BOXES, scores: object = (0.9, 0.8, 0.7), classes:
 
 def test_equal_answers_are_within_every_gate() -> None:
     found = compare_predictions([detections()], [detections()])
-    assert (found.images, found.objects, found.matched, found.matched_rate) == (1, 3, 3, 1.0)
+    assert (found.objects, found.matched, found.matched_rate) == (3, 3, 1.0)
     assert (found.max_box_px, found.max_score, found.unmatched_scores) == (0, 0, ())
-    assert found.within(FP32) == found.within(FP16) == ()
+    assert found.beyond(FP32) == found.beyond(FP16) == ()
 
 
 def test_the_largest_difference_is_the_one_that_counts() -> None:
@@ -44,7 +44,7 @@ def test_the_largest_difference_is_the_one_that_counts() -> None:
     found = compare_predictions([detections()], [detections(moved, scores=(0.9, 0.79, 0.705))])
     assert found.max_box_px == 1.5
     assert found.max_score == pytest.approx(0.01, abs=1e-6)
-    assert found.within(FP32) == (
+    assert found.beyond(FP32) == (
         "boxes differ by up to 1.50 px (allowed: 0.5)",
         "scores differ by up to 0.0100 (allowed: 0.001)",
     )
@@ -56,7 +56,7 @@ def test_an_object_that_only_one_side_has_counts_against_it_whichever_side_it_is
         found = compare_predictions([first], [second])
         assert (found.matched, found.matched_rate) == (2, pytest.approx(2 / 3))
         assert found.unmatched_scores == (pytest.approx(0.7),)
-        assert found.within(FP32) == ("1 of 3 objects have no partner (allowed: none)",)
+        assert found.beyond(FP32) == ("1 of 3 objects have no partner (allowed: none)",)
 
 
 def test_fp16_may_lose_one_object_in_two_hundred() -> None:
@@ -64,13 +64,13 @@ def test_fp16_may_lose_one_object_in_two_hundred() -> None:
     everything = detections(grid, [0.9] * 400, [0] * 400)
     for lost, wanted in ((2, ()), (3, ("3 of 400 objects have no partner (allowed: 0.5%)",))):
         some = detections(grid[lost:], [0.9] * (400 - lost), [0] * (400 - lost))
-        assert compare_predictions([everything], [some]).within(FP16) == wanted
+        assert compare_predictions([everything], [some]).beyond(FP16) == wanted
 
 
 def test_another_class_in_the_same_place_is_said() -> None:
     found = compare_predictions([detections()], [detections(classes=(0, 1, 0))])
     assert (found.class_flips, len(found.unmatched_scores)) == (1, 2)
-    assert found.within(FP32) == (
+    assert found.beyond(FP32) == (
         "2 of 4 objects have no partner (allowed: none)",
         "1 objects have another class in the same place",
     )
@@ -79,7 +79,7 @@ def test_another_class_in_the_same_place_is_said() -> None:
 def test_an_object_that_moved_has_no_partner_and_its_way_is_measured() -> None:
     found = compare_predictions([detections()], [detections([[0, 0, 100, 80], *BOXES[1:]])])
     assert (found.matched, found.max_box_px) == (2, 20)
-    assert found.within(FP32) == (
+    assert found.beyond(FP32) == (
         "2 of 4 objects have no partner (allowed: none)",
         "boxes differ by up to 20.00 px (allowed: 0.5)",
     )
@@ -87,7 +87,7 @@ def test_an_object_that_moved_has_no_partner_and_its_way_is_measured() -> None:
 
 def test_objects_that_neither_side_is_sure_of_are_not_compared() -> None:
     unsure = detections([*BOXES, [400, 400, 500, 500]], (0.9, 0.8, 0.7, 0.29), (0, 1, 1, 0))
-    assert compare_predictions([unsure], [detections()]).within(FP32) == ()
+    assert compare_predictions([unsure], [detections()]).beyond(FP32) == ()
 
 
 def test_an_object_on_the_threshold_is_a_pair_where_both_sides_show_it() -> None:
@@ -96,17 +96,17 @@ def test_an_object_on_the_threshold_is_a_pair_where_both_sides_show_it() -> None
     )
     assert (found.objects, found.matched) == (3, 3)
     assert found.max_score == pytest.approx(0.0008, abs=1e-6)
-    assert found.within(FP32) == ()
+    assert found.beyond(FP32) == ()
 
 
 def test_an_object_on_the_threshold_that_the_other_side_cut_off_does_not_count() -> None:
     cut = detections(BOXES[:2], (0.9, 0.8), (0, 1))
     near = compare_predictions([detections(scores=(0.9, 0.8, 0.3009))], [cut])
-    assert (near.borderline(FP32), near.within(FP32)) == (1, ())
+    assert (near.within_score(FP32), near.beyond(FP32)) == (1, ())
     assert near.matched_rate == pytest.approx(2 / 3)  # told, all the same
     far = compare_predictions([detections(scores=(0.9, 0.8, 0.302))], [cut])
-    assert far.within(FP32) == ("1 of 3 objects have no partner (allowed: none)",)
-    assert far.within(FP16) == ()
+    assert far.beyond(FP32) == ("1 of 3 objects have no partner (allowed: none)",)
+    assert far.beyond(FP16) == ()
 
 
 def test_no_object_at_all_is_told_apart_from_equal_ones() -> None:
@@ -121,8 +121,8 @@ def test_no_object_at_all_is_told_apart_from_equal_ones() -> None:
 def test_what_is_no_number_is_beyond_every_gate_and_beyond_none(wrong: float) -> None:
     broken = detections([[wrong, 0, 100, 100], *BOXES[1:]])
     found = compare_predictions([detections()], [broken])
-    assert found.within(None) == ("1 numbers of the answers are not finite",)
-    assert found.within(FP32)[0] == "1 numbers of the answers are not finite"
+    assert found.beyond(None) == ("1 numbers of the answers are not finite",)
+    assert found.beyond(FP32)[0] == "1 numbers of the answers are not finite"
 
 
 def masks(shift: int) -> np.ndarray:
@@ -141,8 +141,8 @@ def test_masks_are_compared_by_overlap_dense_or_as_run_lengths(as_runs: bool) ->
     found = compare_predictions([instances(0)], [instances(25)])
     assert found.min_mask_iou == pytest.approx(75 / 125)
     assert found.mean_mask_iou == pytest.approx((75 / 125 + 1 + 1) / 3)  # the third mask is empty on both sides
-    assert found.within(FP16) == ("masks overlap by 0.867 in the mean (at least 0.98)",)
-    assert compare_predictions([instances(0)], [instances(0)]).within(FP32) == ()
+    assert found.beyond(FP16) == ("masks overlap by 0.867 in the mean (at least 0.98)",)
+    assert compare_predictions([instances(0)], [instances(0)]).beyond(FP32) == ()
 
 
 def test_masks_on_another_grid_do_not_overlap() -> None:
@@ -164,11 +164,11 @@ def test_key_points_are_compared_where_both_sides_found_them() -> None:
     found = compare_predictions([key_points()], [key_points(away=1.0, score=0.85)])
     assert found.max_point_px == pytest.approx(1.0, abs=1e-5)
     assert found.max_score == pytest.approx(0.05, abs=1e-6)
-    assert found.within(FP32) == (
+    assert found.beyond(FP32) == (
         "key points differ by up to 1.00 px (allowed: 0.5)",
         "scores differ by up to 0.0500 (allowed: 0.001)",
     )
-    assert compare_predictions([key_points()], [key_points()]).within(FP32) == ()
+    assert compare_predictions([key_points()], [key_points()]).beyond(FP32) == ()
 
 
 def test_key_points_that_only_one_side_found_are_compared_by_score() -> None:
@@ -180,11 +180,11 @@ def test_key_points_that_only_one_side_found_are_compared_by_score() -> None:
     for first, second in ((sure, lost), (lost, sure)):
         found = compare_predictions([first], [second])
         assert (found.matched, found.max_point_px) == (1, 0)
-        assert found.within(FP32) == ("scores differ by up to 0.9000 (allowed: 0.001)",)
+        assert found.beyond(FP32) == ("scores differ by up to 0.9000 (allowed: 0.001)",)
 
 
 def test_key_points_that_neither_side_is_sure_of_are_not_compared() -> None:
-    assert compare_predictions([key_points(score=0.29)], [key_points(score=0.1)]).within(FP32) == ()
+    assert compare_predictions([key_points(score=0.29)], [key_points(score=0.1)]).beyond(FP32) == ()
 
 
 @pytest.mark.parametrize("field", ["xy", "confidence", "detection_confidence"])
@@ -194,7 +194,7 @@ def test_key_points_that_are_no_numbers_fail_on_both_sides_too(field: str) -> No
     values[field] = np.full_like(values[field], math.nan)
     broken = KeyPoints(class_id=plain.class_id, **values)
     wanted = f"{2 * values[field].size} numbers of the answers are not finite"
-    assert compare_predictions([broken], [broken]).within(None) == (wanted,)
+    assert compare_predictions([broken], [broken]).beyond(None) == (wanted,)
 
 
 def test_equal_boxes_in_another_order_are_equal_answers() -> None:
@@ -204,7 +204,7 @@ def test_equal_boxes_in_another_order_are_equal_answers() -> None:
     first = detections(twice, (0.9, 0.5), (0, 0))
     for boxes, scores in ((twice, (0.5, 0.9)), (twice, (0.9, 0.5)), (jitter, (0.5, 0.9)), (jitter, (0.9, 0.5))):
         found = compare_predictions([first], [detections(boxes, scores, (0, 0))])
-        assert (found.matched, found.within(FP32)) == (2, ())
+        assert (found.matched, found.beyond(FP32)) == (2, ())
 
 
 def test_a_small_box_may_move_as_far_as_a_large_one() -> None:
@@ -213,14 +213,14 @@ def test_a_small_box_may_move_as_far_as_a_large_one() -> None:
         other = detections(np.add(small, [away, 0, away, 0]), (0.9,), (0,))
         found = compare_predictions([detections(small, (0.9,), (0,))], [other])
         assert found.max_box_px == pytest.approx(away, abs=1e-6)
-        assert (found.within(FP32) == ()) is within
+        assert (found.beyond(FP32) == ()) is within
     wider = compare_predictions([detections(small, (0.9,), (0,))], [other], box_px=FP16.box_px)
-    assert (wider.matched, wider.within(FP16)) == (1, ())
+    assert (wider.matched, wider.beyond(FP16)) == (1, ())
 
 
 def test_objects_without_any_key_point_are_compared_too() -> None:
     nothing = KeyPoints(np.zeros((1, 3, 2), np.float32), np.zeros(1, np.int32), np.zeros((1, 3), np.float32))
-    assert compare_predictions([nothing], [nothing]).within(FP32) == ()
+    assert compare_predictions([nothing], [nothing]).beyond(FP32) == ()
 
 
 def classes(*rows: tuple[float, ...]) -> ClassificationPrediction:
@@ -231,7 +231,7 @@ def classes(*rows: tuple[float, ...]) -> ClassificationPrediction:
 def test_another_best_class_is_counted() -> None:
     found = compare_predictions([classes((0.9, 0.1), (0.8, 0.2))], [classes((0.9, 0.1), (0.4, 0.6))])
     assert (found.classified, found.top1_flips) == (2, 1)
-    assert found.within(FP32) == (
+    assert found.beyond(FP32) == (
         "scores differ by up to 0.4000 (allowed: 0.001)",
         "the best class is another one on 1 of 2 images",
     )
@@ -239,7 +239,7 @@ def test_another_best_class_is_counted() -> None:
 
 def test_a_tie_that_is_decided_otherwise_does_not_count() -> None:
     found = compare_predictions([classes((0.5002, 0.4998))], [classes((0.4998, 0.5002))])
-    assert (found.top1_flips, found.within(FP32)) == (1, ())
+    assert (found.top1_flips, found.beyond(FP32)) == (1, ())
 
 
 def labels(*ids: int, scores: tuple[float, ...]) -> MultiLabelClassificationPrediction:
@@ -249,7 +249,7 @@ def labels(*ids: int, scores: tuple[float, ...]) -> MultiLabelClassificationPred
 def test_labels_that_one_side_gives_are_counted() -> None:
     found = compare_predictions([labels(0, scores=(0.9, 0.4))], [labels(0, 1, scores=(0.9, 0.6))])
     assert (found.classified, found.label_flips) == (1, 1)
-    assert found.within(FP32) == (
+    assert found.beyond(FP32) == (
         "scores differ by up to 0.2000 (allowed: 0.001)",
         "1 labels are given by one side only",
     )
@@ -263,14 +263,14 @@ def test_segmentation_maps_are_compared_pixel_by_pixel() -> None:
     pair = [SemanticSegmentationResult(first, sure)], [SemanticSegmentationResult(second, sure)]
     found = compare_predictions(*pair)
     assert (found.pixels, found.pixel_flips) == (100, 1)
-    assert found.within(FP32) == ("1.00% of the pixels have another class (allowed: 0.1%)",)
+    assert found.beyond(FP32) == ("1.00% of the pixels have another class (allowed: 0.1%)",)
 
 
 def test_scores_of_a_map_that_are_no_numbers_fail_also_where_one_side_has_none() -> None:
     found = np.zeros((2, 2), np.int64)
     broken = SemanticSegmentationResult(found, np.full((2, 2), math.nan, np.float32))
     silent = SemanticSegmentationResult(found, None)
-    assert compare_predictions([silent], [broken]).within(None) == ("4 numbers of the answers are not finite",)
+    assert compare_predictions([silent], [broken]).beyond(None) == ("4 numbers of the answers are not finite",)
 
 
 @pytest.mark.parametrize(
@@ -281,12 +281,12 @@ def test_scores_of_a_map_that_are_no_numbers_fail_also_where_one_side_has_none()
 )
 def test_what_cannot_be_laid_side_by_side_is_said(other: object, words: str) -> None:
     found = compare_predictions([detections()], [other])
-    assert found.within(None) == (words,)
+    assert found.beyond(None) == (words,)
 
 
 def test_other_numbers_of_classes_cannot_be_compared() -> None:
     found = compare_predictions([classes((0.9, 0.1))], [classes((0.8, 0.1, 0.1))])
-    assert found.within(None) == ("answer 0 has the shape (1, 3), that of the reference (1, 2)",)
+    assert found.beyond(None) == ("answer 0 has the shape (1, 3), that of the reference (1, 2)",)
 
 
 def test_another_number_of_answers_is_a_mistake_of_the_caller() -> None:
@@ -299,7 +299,7 @@ def test_another_number_of_answers_is_a_mistake_of_the_caller() -> None:
 
 def test_torch_tensors_are_compared_with_arrays() -> None:
     pytest.importorskip("torch")
-    assert compare_predictions([detections()], [detections().torch()]).within(FP32) == ()
+    assert compare_predictions([detections()], [detections().torch()]).beyond(FP32) == ()
 
 
 def test_predictions_are_found_wherever_a_model_puts_them() -> None:
@@ -328,4 +328,4 @@ def test_the_gates_are_those_that_are_documented() -> None:
     assert (FP32.matched, FP32.box_px, FP32.score) == (1.0, 0.5, 0.001)
     assert (FP16.matched, FP16.box_px, FP16.score) == (0.995, 2.0, 0.01)
     assert set(GATES) == {Quantization.FP32, Quantization.FP16, Quantization.UNKNOWN}
-    assert Deviation(images=0).within(None) == ()
+    assert Deviation().beyond(None) == ()

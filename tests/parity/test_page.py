@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from inference_models.cli import main
-from inference_models.parity.certificate import Certificate, DeviationFacts, Subject
-from inference_models.parity.gates import FP16, FP32
+from inference_models.parity.certificate import Certificate, Subject
+from inference_models.parity.compare import FP16, FP32, DeviationFacts
 
 PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text(encoding="utf-8")
 
@@ -41,7 +41,7 @@ def test_the_command_prints_what_the_page_shows_and_the_model_loads(
 
 def test_the_page_names_every_field_and_every_gate() -> None:
     for record in (Certificate, DeviationFacts, Subject):
-        for name in set(record.model_fields) - {"asked_device", "asked_providers"}:
+        for name in set(record.__struct_fields__) - {"asked_device", "asked_providers"}:
             assert f"`{name}`" in PAGE
     assert f"| {FP32.box_px} px | {FP16.box_px:g} px |" in PAGE
     assert f"| {FP32.score} | {FP16.score} |" in PAGE

@@ -9,18 +9,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from inference_models.parity.certificate import (
-    Certificate,
-    DeviationFacts,
-    GateFacts,
-    ImageFacts,
-    OutputFacts,
-    Subject,
-)
+from inference_models.parity.certificate import Certificate, ImageFacts, Subject
+from inference_models.parity.compare import DeviationFacts, Gate
+from inference_models.parity.raw import OutputDeviation
 from inference_models.parity.report import ParityReport, ParityRow, render, verdict_of
 
 IMAGES = ImageFacts(kind="probe", count=16, digest="9b0562d77ce9" + "0" * 52)
-GATE = GateFacts(matched=1, box_px=0.5, score=0.001, mask_iou=0.99, pixels=0.001, raw=0.001)
+GATE = Gate(matched=1, box_px=0.5, score=0.001, mask_iou=0.99, pixels=0.001, raw=0.001)
 
 
 def subject(package_id: str, runtime: str = "onnx", quantization: str = "fp32") -> Subject:
@@ -35,16 +30,11 @@ def subject(package_id: str, runtime: str = "onnx", quantization: str = "fp32") 
     )
 
 
-def facts(**values: Any) -> DeviationFacts:
-    nothing: dict[str, Any] = dict.fromkeys(DeviationFacts.model_fields, 0)
-    return DeviationFacts(**{**nothing, "mean_mask_iou": None, "min_mask_iou": None, "matched_rate": 1, **values})
-
-
 def certificate(of: Subject, **values: Any) -> Certificate:
     given = {
         "subject": of,
         "reference": subject("a1"),
-        "deviation": None if of == subject("a1") else facts(),
+        "deviation": None if of == subject("a1") else DeviationFacts(),
         "gate": None if of == subject("a1") else GATE,
         "passed": True,
         **values,
@@ -67,8 +57,8 @@ def row(of: Subject, **values: Any) -> ParityRow:
 
 
 FAILED = ("1 of 9 objects have no partner (allowed: none)", "boxes differ by up to 12.00 px (allowed: 0.5)")
-OUTPUTS = (OutputFacts(name="o", max_abs=1, max_rel=2.1e-6, not_finite=0),)
-OBJECTS = facts(objects=9, matched=9, max_box_px=0.00058, max_score=4.5e-7)
+OUTPUTS = (OutputDeviation(name="o", max_abs=1, max_rel=2.1e-6, not_finite=0),)
+OBJECTS = DeviationFacts(objects=9, matched=9, max_box_px=0.00058, max_score=4.5e-7)
 REPORT = ParityReport(
     model_id="m",
     machine="linux x86_64, python 3.11",
@@ -89,7 +79,7 @@ REPORT = ParityReport(
             subject("d4", quantization="int8"),
             gate=None,
             passed=False,
-            deviation=facts(objects=9, matched=8, unmatched=1),
+            deviation=DeviationFacts(objects=9, matched=8, unmatched=1),
         ),
         ParityRow(
             label="e5 trt fp16", package_id="e5", runtime="trt", failure="no driver (needs a driver; found: none)"
@@ -120,18 +110,21 @@ def test_the_report_reads_like_this() -> None:
 @pytest.mark.parametrize(
     ("deviation", "words"),
     [
-        (facts(classified=16, top1_flips=1, max_score=0.002), "15 of 16 images classified alike, scores within 0.002"),
         (
-            facts(classified=4, label_flips=2),
+            DeviationFacts(classified=16, top1_flips=1, max_score=0.002),
+            "15 of 16 images classified alike, scores within 0.002",
+        ),
+        (
+            DeviationFacts(classified=4, label_flips=2),
             "4 of 4 images classified alike, 2 labels given by one side only, scores within 0",
         ),
-        (facts(pixels=1000, pixel_flips=1), "0.10% of the pixels of another class, scores within 0"),
+        (DeviationFacts(pixels=1000, pixel_flips=1), "0.10% of the pixels of another class, scores within 0"),
         (
-            facts(matched=8, unmatched=1, borderline=1, mean_mask_iou=0.9987, min_mask_iou=0.99),
+            DeviationFacts(matched=8, unmatched=1, borderline=1, mean_mask_iou=0.9987, min_mask_iou=0.99),
             "8 of 9 objects matched (1 borderline), boxes within 0 px, masks overlap by 0.999, scores within 0",
         ),
         (
-            facts(matched=2, max_point_px=0.25),
+            DeviationFacts(matched=2, max_point_px=0.25),
             "2 of 2 objects matched, boxes within 0 px, key points within 0.25 px, scores within 0",
         ),
     ],

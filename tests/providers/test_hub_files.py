@@ -9,7 +9,7 @@ from providers.hub_server import git_id
 
 
 def files(*paths):
-    return {path: HubFile(path, 1, "0" * 64, None) for path in paths}
+    return {path: HubFile(rfilename=path, lfs={"sha256": "0" * 64, "size": 1}) for path in paths}
 
 
 def recognised(*paths, dtypes=None):
@@ -19,7 +19,7 @@ def recognised(*paths, dtypes=None):
 def test_a_git_object_id_vouches_for_the_content():
     # `printf hello | git hash-object --stdin`, git 2.43.
     assert git_id(b"hello") == "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0"
-    file = HubFile("a", 5, None, "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0")
+    file = HubFile(rfilename="a", size=5, blobId="b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0")
     assert file.holds(b"hello")
     assert not file.holds(b"hellp")
 

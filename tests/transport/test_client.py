@@ -24,7 +24,8 @@ from scripted_server import answer, file_with_ranges, scripted, wait_until
 
 CONTENT = random.Random(7).randbytes(300_000)
 KEY = "canary-key-5f1e"
-QUICK = HttpLimits(connect=2.0, read=0.4, total=0.6)
+QUICK = HttpLimits(total=0.6)
+IMPATIENT = HttpLimits(read=0.3)
 
 
 @pytest.fixture
@@ -156,10 +157,15 @@ BAD_BODIES = {
 
 class TestBrokenBodies:
     @pytest.mark.parametrize("name", BAD_BODIES)
-    def test_a_bad_body_is_an_error_that_says_what_is_wrong(self, quick, name):
+    def test_a_bad_body_is_an_error_that_says_what_is_wrong(self, name):
         script, options, kind, text = BAD_BODIES[name]
-        with scripted({"/f": script}) as server, pytest.raises(kind) as caught:
-            list(quick.open_url(server.url("/f"), **options).chunks)
+        limits = IMPATIENT if name == "pauses" else None
+        with (
+            scripted({"/f": script}) as server,
+            closing(HttpClient(limits)) as client,
+            pytest.raises(kind) as caught,
+        ):
+            list(client.open_url(server.url("/f"), **options).chunks)
         assert str(caught.value).replace(server.url("/f"), "URL") == text
 
     def test_a_gzip_bomb_is_stopped(self, client):
@@ -303,12 +309,12 @@ class TestTime:
         with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(RetryError):
             quick.get(f"https://127.0.0.1:{silent.getsockname()[1]}/a")
 
-    def test_nobody_at_the_address_may_be_somebody_later(self, quick):
+    def test_nobody_at_the_address_may_be_somebody_later(self, client):
 
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         with pytest.raises(RetryError) as caught:
-            quick.get(f"http://127.0.0.1:{port}/a")
+            client.get(f"http://127.0.0.1:{port}/a")
         assert str(caught.value) == (
             f"http://127.0.0.1:{port}/a did not answer.\nneeds an answer; found: no connection\n"
             "check the network and run again"

@@ -13,8 +13,7 @@ from packaging.version import InvalidVersion, Version
 
 from inference_models.backends.session import error_text, first_line
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, MissingDependencyError
-from inference_models.machine.libraries import find_library
-from inference_models.machine.probe_child import SHELL
+from inference_models.machine.libraries import SHELL, find_library
 
 if TYPE_CHECKING:
     from inference_models.entities import BackendType

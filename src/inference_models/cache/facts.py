@@ -10,7 +10,7 @@ import logging
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ValidationError
+import msgspec
 
 from inference_models.files.durable import make_private_folder, put_aside_folder, read_regular_file, write_atomic
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inference-models")
 CHECKSUM = "checksum"
 """SHA-256 of the rest of the object as JSON with sorted keys."""
-Record = TypeVar("Record", bound=BaseModel)
+Record = TypeVar("Record", bound=msgspec.Struct)
 
 
 class Facts(Generic[Record]):
@@ -45,10 +45,10 @@ class Facts(Generic[Record]):
         """What is remembered; None when there is nothing that can be believed."""
         path = self.path_of(name)
         try:
-            return self._record.model_validate(_checked(read_regular_file(path)))
+            return msgspec.convert(_checked(read_regular_file(path)), self._record)
         except FileNotFoundError:
             return None
-        except ValidationError:
+        except msgspec.ValidationError:
             reason = "it is not of this format"
         except (OSError, ValueError) as exc:
             reason = (exc.strerror if isinstance(exc, OSError) else None) or str(exc)
@@ -83,9 +83,9 @@ class Facts(Generic[Record]):
         return sum(self.remove(path.stem) for path in self.folder.glob("*.json"))
 
 
-def as_checked(record: BaseModel) -> dict[str, Any]:
+def as_checked(record: msgspec.Struct) -> dict[str, Any]:
     """A record as plain values, with the checksum of the rest."""
-    content = record.model_dump(mode="json")
+    content = msgspec.to_builtins(record)
     return {**content, CHECKSUM: _checksum(content)}
 
 

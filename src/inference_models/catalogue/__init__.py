@@ -9,10 +9,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from inference_models.entities import BackendType, Quantization
+from inference_models.entities import BackendType, FileFacts, Quantization, Sha256
 from inference_models.errors import ModelNotFoundError, nearest_hint
 
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 ModelId = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 
 
@@ -31,14 +30,11 @@ class Wheel(_Entry):
     """Bytes."""
 
 
-class WheelMember(_Entry):
+class WheelMember(FileFacts):
     """One file inside the wheel that becomes a file of the package."""
 
     path: str = Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")
     handle: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
-    sha256: Sha256
-    size: int = Field(ge=1)
-    """Bytes."""
 
 
 class CataloguePackage(_Entry):

@@ -22,12 +22,10 @@ if TYPE_CHECKING:
 
 LOW_SPACE = 1_000_000_000
 """Bytes free in the cache's file system below which downloads are likely to fail."""
-IN_MEMORY = frozenset({"ramfs", "tmpfs"})
-OVER_NETWORK = frozenset(
-    {"9p", "afs", "beegfs", "ceph", "cifs", "glusterfs", "gpfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3", "smbfs"}
-)
-"""Besides these every `fuse.` file system but those in `_LOCAL_FUSE`."""
-_LOCAL_FUSE = frozenset({"fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.ntfs-3g", "fuse.portal"})
+_IN_MEMORY = ("ramfs", "tmpfs")
+_OVER_NETWORK = ("9p", "afs", "beegfs", "ceph", "cifs", "fuse.", "gluster", "gpfs", "lustre", "ncpfs", "nfs", "smb")
+"""How the kinds of file systems begin."""
+_LOCAL_FUSE = ("fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.ntfs-3g", "fuse.portal")
 _OTHER_FOLDER = "export INFERENCE_HOME=<folder on a local disk>"
 _SYNCHRONISE = {"darwin": "sudo sntp -sS time.apple.com", "win32": "w32tm /resync"}
 
@@ -36,17 +34,21 @@ def examine_cache(root: Path = ROOT) -> Iterable[Finding]:
     """Whether the cache folder can be written, keeps what it gets, and has room."""
     folder = config.cache_directory()
     existing = next(path for path in (folder, *folder.parents) if path.exists())
-    kind = file_system(existing.resolve(), root)
     if not existing.is_dir():
         yield Finding(BAD, f"the cache {folder} cannot be used: {existing} is a file", _OTHER_FOLDER)
         return
     room = shutil.disk_usage(existing)
     if not os.access(existing, os.W_OK) or (room.total == 0 and not _takes_files(existing)):
-        yield _not_writable(folder, existing)
+        if existing == folder:
+            what = f"the cache {folder} is read-only: only models that are in it load"
+            yield Finding(NOTE, what, _OTHER_FOLDER)
+        else:
+            yield Finding(BAD, f"the cache {folder} cannot be written: {existing} takes no files", _OTHER_FOLDER)
         return
-    if kind in IN_MEMORY:
+    kind = file_system(existing.resolve(), root)
+    if kind in _IN_MEMORY:
         yield Finding(NOTE, f"the cache {folder} lies in memory ({kind}) and is lost at a restart", _OTHER_FOLDER)
-    elif kind in OVER_NETWORK or (kind.startswith("fuse.") and kind not in _LOCAL_FUSE):
+    elif kind.startswith(_OVER_NETWORK) and kind not in _LOCAL_FUSE:
         what = f"the cache {folder} lies on a network file system ({kind}): every load reads over the network"
         yield Finding(NOTE, what, _OTHER_FOLDER)
     if room.total == 0:
@@ -58,35 +60,34 @@ def examine_cache(root: Path = ROOT) -> Iterable[Finding]:
         yield Finding(GOOD, f"cache {folder}, {room.free / 1e9:.1f} GB free")
 
 
-def examine_clock(now: float | None = None, files: Iterable[Path] | None = None) -> Iterable[Finding]:
+def examine_clock(now: float | None = None, file: Path = Path(config.__file__)) -> Iterable[Finding]:
     """Whether the clock is behind the files of this library: without a network nothing else tells the time.
 
     Args:
         now: Seconds since the epoch; None: what the clock says.
-        files: Files that were written in the past; None: those of this library.
+        file: Something that was written in the past.
     """
-    now = time.time() if now is None else now
-    newest = _newest(sorted(Path(config.__file__).parent.glob("*.py")) if files is None else files)
-    if newest - now > CLOCK_TOLERANCE_S:
+    now, written = time.time() if now is None else now, file.stat().st_mtime
+    if written - now > CLOCK_TOLERANCE_S:
+        here, there = (datetime.fromtimestamp(seconds, tz=timezone.utc) for seconds in (now, written))
         what = (
-            f"the clock says {_date(now)}, which is before this library was installed ({_date(newest)}): "
-            "certificates of servers do not count yet, and nothing that is remembered grows old"
+            f"the clock says {here:%Y-%m-%d %H:%M} UTC, which is before this library was installed "
+            f"({there:%Y-%m-%d %H:%M} UTC): certificates of servers do not count yet, "
+            "and nothing that is remembered grows old"
         )
         yield Finding(BAD, what, _SYNCHRONISE.get(sys.platform, "sudo timedatectl set-ntp true"))
 
 
 def file_system(path: Path, root: Path = ROOT) -> str:
     """The kind of file system that holds `path`, as Linux calls it; empty when it is not known."""
-    mounts = (line.split() for line in read_text(root / "proc/mounts", limit=1 << 20).splitlines())
-    holding = [fields for fields in mounts if len(fields) > 2 and path.is_relative_to(_unescaped(fields[1]))]
-    # Of several file systems at one place the last one hides the others.
-    return max(enumerate(holding), key=lambda item: (len(item[1][1]), item[0]))[1][2] if holding else ""
-
-
-def _not_writable(folder: Path, existing: Path) -> Finding:
-    if existing == folder:
-        return Finding(NOTE, f"the cache {folder} is read-only: only models that are in it load", _OTHER_FOLDER)
-    return Finding(BAD, f"the cache {folder} cannot be written: {existing} takes no files", _OTHER_FOLDER)
+    holding: tuple[int, str] = (0, "")
+    for line in read_text(root / "proc/mounts", limit=1 << 20).splitlines():
+        _, place, kind, *_ = [*line.split(), "", "", ""]
+        place = place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
+        # Of several file systems at one place the last one hides the others.
+        if place and len(place) >= holding[0] and path.is_relative_to(place):
+            holding = len(place), kind
+    return holding[1]
 
 
 def _takes_files(folder: Path) -> bool:
@@ -96,15 +97,3 @@ def _takes_files(folder: Path) -> bool:
             return True
     except OSError:
         return False
-
-
-def _unescaped(place: str) -> str:
-    return place.replace("\\040", " ").replace("\\011", "\t").replace("\\134", "\\")
-
-
-def _newest(files: Iterable[Path]) -> float:
-    return max((path.stat().st_mtime for path in files), default=0.0)
-
-
-def _date(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, tz=timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

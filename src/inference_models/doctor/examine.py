@@ -9,25 +9,17 @@ from inference_models.backends.environment import probe_environment
 from inference_models.doctor.cache import examine_cache, examine_clock
 from inference_models.doctor.devices import examine_builds, examine_cuda_libraries, examine_driver
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
-from inference_models.doctor.libraries import (
-    examine_broken,
-    examine_index_client,
-    examine_namesake,
-    examine_onnx_runtimes,
-    examine_opencv,
-)
-from inference_models.doctor.variables import examine_variables
+from inference_models.doctor.software import examine_broken, examine_libraries, examine_variables
 from inference_models.errors import InvalidEnvVariable, JetsonTypeResolutionError
 from inference_models.machine.libraries import installed_distributions
 from inference_models.text import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from rich.console import Console
 
     from inference_models.machine.environment import Environment
-    from inference_models.machine.libraries import Distribution
 
 __all__ = ["BAD", "GOOD", "NOTE", "Finding", "examine", "render"]
 
@@ -39,22 +31,22 @@ def examine(environment: Environment | None = None) -> list[Finding]:
         environment: What to look at; None: this machine, thoroughly.
     """
     distributions = installed_distributions()
+    software, storage = examine_libraries(distributions), (*examine_cache(), *examine_clock())
     if environment is None:
         try:
             environment = probe_environment(thorough=True)
         except (InvalidEnvVariable, JetsonTypeResolutionError):
             # Which of the variables it is, is found below; without it nobody knows what this machine is.
-            return [*examine_variables(()), *_everywhere(distributions), *examine_cache(), *examine_clock()]
+            return [*examine_variables(()), *software, *storage]
     return [
-        *_facts(environment),
+        *(Finding(GOOD, f"{label}: {text}") for label, text in environment.facts()),
         *examine_limits(environment, os.cpu_count() or 1),
-        *_everywhere(distributions),
+        *software,
         *examine_broken(environment),
         *examine_driver(environment),
         *examine_builds(environment, distributions),
         *examine_cuda_libraries(environment, distributions),
-        *examine_cache(),
-        *examine_clock(),
+        *storage,
         *examine_variables(environment.execution_providers),
     ]
 
@@ -82,20 +74,5 @@ def examine_limits(environment: Environment, shown: int) -> Iterable[Finding]:
         yield Finding(NOTE, what, f"docker update --cpus {shown} <container>")
     if limit is not None:
         what = f"the container's memory limit is {limit / 1e9:.1f} GB: a process that needs more is ended"
-        yield Finding(NOTE, what, f"docker update --memory {_doubled(limit)}g --memory-swap -1 <container>")
-
-
-def _everywhere(distributions: Mapping[str, Distribution]) -> Iterable[Finding]:
-    """What needs no knowledge of the machine."""
-    yield from examine_namesake(distributions)
-    yield from examine_onnx_runtimes(distributions)
-    yield from examine_opencv(distributions)
-    yield from examine_index_client()
-
-
-def _doubled(limit: int) -> int:
-    return max(1, round(2 * limit / (1 << 30)))
-
-
-def _facts(environment: Environment) -> Iterable[Finding]:
-    return (Finding(GOOD, f"{label}: {text}") for label, text in environment.facts())
+        doubled = max(1, round(2 * limit / (1 << 30)))
+        yield Finding(NOTE, what, f"docker update --memory {doubled}g --memory-swap -1 <container>")

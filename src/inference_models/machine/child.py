@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from inference_models.machine.libraries import DECIDING
 from inference_models.machine.usage import end_marked, memory_and_seconds
 
 if TYPE_CHECKING:
@@ -29,26 +30,6 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-DECIDING = (
-    "CUDA_DEVICE_ORDER",
-    "CUDA_HOME",
-    "CUDA_PATH",
-    "CUDA_VISIBLE_DEVICES",
-    "DYLD_FALLBACK_LIBRARY_PATH",
-    "DYLD_LIBRARY_PATH",
-    "GLIBC_TUNABLES",
-    "INTEL_OPENVINO_DIR",
-    "KMP_DUPLICATE_LIB_OK",
-    "LD_BIND_NOW",
-    "LD_LIBRARY_PATH",
-    "LD_PRELOAD",
-    "NVIDIA_DRIVER_CAPABILITIES",
-    "NVIDIA_VISIBLE_DEVICES",
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_NUM_THREADS",
-    *(("PATH",) if sys.platform == "win32" else ()),
-)
-"""Variables that decide which files are loaded, which devices are seen, and whether an import survives."""
 _HARMLESS = (
     "HOME",
     "LANG",

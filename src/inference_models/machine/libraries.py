@@ -66,6 +66,30 @@ class Distribution:
         return str(self.metadata), 0, 0
 
 
+DECIDING = (
+    "CUDA_DEVICE_ORDER",
+    "CUDA_HOME",
+    "CUDA_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "DYLD_FALLBACK_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "GLIBC_TUNABLES",
+    "INTEL_OPENVINO_DIR",
+    "KMP_DUPLICATE_LIB_OK",
+    "LD_BIND_NOW",
+    "LD_LIBRARY_PATH",
+    "LD_PRELOAD",
+    "NVIDIA_DRIVER_CAPABILITIES",
+    "NVIDIA_VISIBLE_DEVICES",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_NUM_THREADS",
+    *(("PATH",) if sys.platform == "win32" else ()),
+)
+"""Variables that decide which files are loaded, which devices are seen, and whether an import survives."""
+CUDA = "cuda"
+"""Where a library is named: the NVIDIA driver."""
+SHELL = "it has no {!r}: files of it are missing"
+"""Said of a library that lacks what it is used for."""
 # `importlib.metadata` does the same in ten times the time: it is imported, and then reads and parses every METADATA.
 _METADATA = re.compile(r"(?P<name>.+?)(?:-(?P<version>[^-]+))?(?:-py\d.*)?\.(?:dist|egg)-info", re.IGNORECASE)
 _VERSION = re.compile(r"^Version:\s*(\S+)", re.MULTILINE)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import InvalidVersion, Version
 
 from inference_models import config
-from inference_models.machine import nvidia, system
-from inference_models.machine.child import DECIDING
+from inference_models.machine import system
 from inference_models.machine.cpu import cpu_flags
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.hardware import (
@@ -25,13 +24,14 @@ from inference_models.machine.hardware import (
     usable_cpus,
 )
 from inference_models.machine.libraries import (
+    CUDA,
+    DECIDING,
     import_path,
     installed_distributions,
     installed_libraries,
     path_stamp,
     version_of,
 )
-from inference_models.machine.probe_child import CUDA
 from inference_models.machine.system_files import public_version
 from inference_models.machine.verdicts import ask_about_driver, generation, is_imported, verdict_of, verdicts
 
@@ -76,6 +76,7 @@ class Place:
 class _Nvidia:
     gpus: tuple[Gpu, ...] = ()
     cuda: Version | None = None
+    cudnn: Version | None = None
     driver: Version | None = None
     problem: str | None = None
 
@@ -132,7 +133,9 @@ class _FoundEnvironment(Environment):
 
     @cached_property
     def driver_version(self) -> Version | None:
-        return nvidia.driver_version(self._root) or self._nvidia.driver or self.l4t_version
+        from inference_models.machine.nvidia import driver_version  # noqa: PLC0415 - seldom asked for
+
+        return driver_version(self._root) or self._nvidia.driver or self.l4t_version
 
     @cached_property
     def cuda_version(self) -> Version | None:
@@ -140,15 +143,17 @@ class _FoundEnvironment(Environment):
 
     @cached_property
     def cudnn_version(self) -> Version | None:
-        if not cuda_device_visible(self._root):
-            return None
-        return nvidia.cudnn_from_files(installed_distributions(self._place.path), self._root)
+        return self._nvidia.cudnn
 
     @cached_property
     def tensorrt_version(self) -> Version | None:
         found = {library.name: distribution for library, distribution in self._libraries.items()}
         wheel = found.get("tensorrt") or found.get("tensorrt_lean")
-        return version_of(wheel) if wheel else nvidia.tensorrt_from_files(self._root)
+        if wheel:
+            return version_of(wheel)
+        from inference_models.machine.nvidia import tensorrt_from_files  # noqa: PLC0415 - seldom asked for
+
+        return tensorrt_from_files(self._root)
 
     @cached_property
     def jetson(self) -> str | None:
@@ -218,28 +223,23 @@ class _FoundEnvironment(Environment):
         if not cuda_device_visible(self._root):
             # Wheels bring CUDA wherever they are installed, PyTorch for the processor too: nothing could use it.
             return _Nvidia()
-        runtime = nvidia.cuda_from_files(installed_distributions(self._place.path), self._root)
+        from inference_models.machine import nvidia  # noqa: PLC0415 - only needed where there is a device
+
+        distributions = installed_distributions(self._place.path)
+        runtime = nvidia.cuda_from_files(distributions, self._root)
+        cudnn = nvidia.cudnn_from_files(distributions, self._root)
+        unasked = tuple(Gpu(name=name) for name in nvidia.card_names(self._root) or ("unknown",))
         verdict = ask_about_driver(retry=self._thorough)
         if verdict is None:
-            return _Nvidia(self._unasked(), runtime)
+            return _Nvidia(unasked, runtime, cudnn)
         if verdict.problem is not None:
-            return _Nvidia((), runtime, problem=verdict.problem)
+            return _Nvidia((), runtime, cudnn, problem=verdict.problem)
         stated = verdict.facts
         runtime = nvidia.counted_version(stated.get("runtime_cuda")) or runtime
         supported = nvidia.counted_version(stated.get("driver_cuda"))
-        return _Nvidia(self._gpus(stated), _older(runtime, supported), public_version(stated.get("driver")))
-
-    def _gpus(self, stated: Mapping[str, Any]) -> tuple[Gpu, ...]:
-        try:
-            return tuple(
-                Gpu(name=item["name"], compute_capability=Version(item["capability"]), memory=item["memory"])
-                for item in stated["devices"]
-            )
-        except (KeyError, TypeError, InvalidVersion):  # what was remembered is damaged
-            return self._unasked()
-
-    def _unasked(self) -> tuple[Gpu, ...]:
-        return tuple(Gpu(name=name) for name in nvidia.card_names(self._root) or ("unknown",))
+        gpus = _gpus(stated.get("devices"))
+        driver = public_version(stated.get("driver"))
+        return _Nvidia(unasked if gpus is None else gpus, _older(runtime, supported), cudnn, driver)
 
 
 def read_environment(place: Place, *, thorough: bool = False) -> Environment:
@@ -262,6 +262,17 @@ def provider_library(folder: Path, name: str) -> Path:
     """The library of one execution provider."""
     is_windows = sys.platform == "win32"
     return folder / (f"onnxruntime_providers_{name}.dll" if is_windows else f"libonnxruntime_providers_{name}.so")
+
+
+def _gpus(devices: Any) -> tuple[Gpu, ...] | None:
+    """As the driver lists them; None where what was remembered is damaged."""
+    try:
+        return tuple(
+            Gpu(name=item["name"], compute_capability=Version(item["capability"]), memory=item["memory"])
+            for item in devices
+        )
+    except (KeyError, TypeError, InvalidVersion):
+        return None
 
 
 def _older(runtime: Version | None, supported: Version | None) -> Version | None:

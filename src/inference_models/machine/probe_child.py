@@ -1,6 +1,6 @@
 """What a child process is asked about this machine: to import one library, or what the NVIDIA driver says.
 
-It imports nothing else of this package, so that only the library in question can hurt it. The calls into the driver
+The calls into the driver
 follow the documentation of CUDA 12 and have not run on hardware yet.
 """
 
@@ -11,10 +11,8 @@ import importlib
 import sys
 from typing import Any
 
-CUDA = "cuda"
-"""Instead of a module: the devices and versions that the NVIDIA driver states."""
-SHELL = "it has no {!r}: files of it are missing"
-"""Said of a library that lacks what it is used for."""
+from inference_models.machine.libraries import CUDA, SHELL
+
 LONGEST = 300
 """Characters of a problem that are kept."""
 _CUDA_LIBRARIES = ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libcuda.so")

@@ -22,15 +22,12 @@ from typing import TYPE_CHECKING, Any
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_hint
-from inference_models.machine.child import CRASHED, DECIDING, HUNG, Child, ChildFailedError, Limits, can_start_children
+from inference_models.machine import mends
 from inference_models.machine.cpu import cpu_flags
-from inference_models.machine.libraries import find_library, hiding, import_path, module_stamp
-from inference_models.machine.mends import imported_from, mend_of
-from inference_models.machine.nvidia import card_stamp
-from inference_models.machine.probe_child import CUDA
+from inference_models.machine.libraries import CUDA, DECIDING, find_library, hiding, import_path, module_stamp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from inference_models.machine.libraries import Distribution, Library
@@ -110,7 +107,7 @@ def ensure_importable(library: Library, *, path: Sequence[str] | None = None) ->
         f"{distribution.label} is installed and cannot be used here.",
         needs=f"a build of {distribution.name} that this machine can import",
         found=verdict.problem,
-        fix=mend_of(distribution.label, verdict.problem),
+        fix=mends.mend_of(distribution.label, verdict.problem),
     )
 
 
@@ -128,11 +125,16 @@ def verdicts(
     own = path is None or tuple(path) == import_path()
     risky = [library for library in libraries if library.deadline is not None]
     asked = [library for library in risky if not (own and is_imported(library))]
+    if not thorough or not asked:
+        found = [verdict_of(library, libraries[library], run=False, path=path) for library in asked]
+    else:
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - needed once per installed version
 
-    def look(library: Library) -> Verdict | None:
-        return verdict_of(library, libraries[library], run=thorough, retry=thorough, path=path)
+        def look(library: Library) -> Verdict | None:
+            return verdict_of(library, libraries[library], run=True, retry=True, path=path)
 
-    found = _together(look, asked) if thorough else map(look, asked)
+        with ThreadPoolExecutor(max_workers=len(asked)) as pool:
+            found = list(pool.map(look, asked))
     return {library.name: verdict for library, verdict in zip(asked, found, strict=True) if verdict is not None}
 
 
@@ -151,17 +153,19 @@ def verdict_of(
     path = import_path() if path is None else path
     found = [module_stamp(module, path) for module in (library.module, _BUILT_AGAINST)]
     subject = [library.name, *distribution.stamp(), *found, library.attribute]
-    question = _Question(library.name, subject, library.module, library.deadline or 0.0, library.attribute)
-    verdict = _settle(question, path, run=run, retry=retry)
+    question = _Question(library.name, subject, library.module, library.deadline or 0.0, library.attribute, path)
+    verdict = _settle(question, run=run, retry=retry)
     if verdict is None or verdict.problem is None:
         return verdict
     other = hiding(library.module, path, str(distribution.location))
-    return verdict if other is None else replace(verdict, problem=imported_from(verdict.problem, other))
+    return verdict if other is None else replace(verdict, problem=mends.imported_from(verdict.problem, other))
 
 
 def ask_about_driver(*, retry: bool = False) -> Verdict | None:
     """What the NVIDIA driver says of its devices; None when no child process can be started."""
-    return _settle(_Question(CUDA, [CUDA, *card_stamp()], CUDA, DRIVER_DEADLINE_S), (), run=True, retry=retry)
+    from inference_models.machine.nvidia import card_stamp  # noqa: PLC0415 - only needed where there is a device
+
+    return _settle(_Question(CUDA, [CUDA, *card_stamp()], CUDA, DRIVER_DEADLINE_S), run=True, retry=retry)
 
 
 @dataclass(frozen=True)
@@ -172,106 +176,86 @@ class _Question:
     module: str
     deadline: float
     attribute: str | None = None
-
-    def key(self) -> str:
-        return _digest([FORMAT, self.subject, _machine(_deciding())])
+    path: Sequence[str] = ()
 
 
-def _settle(question: _Question, path: Sequence[str], *, run: bool, retry: bool) -> Verdict | None:
-    key = question.key()
-    seen = _valid(question.name, key, retry=retry)
-    if seen is not None or not run:
-        return seen
+def _settle(question: _Question, *, run: bool, retry: bool) -> Verdict | None:
+    """The verdict that is remembered and holds, else the answer of a child process where one may be started."""
+    key = _digest([FORMAT, question.subject, _machine(tuple(map(os.environ.get, DECIDING)))])
+    known = _recall(question.name, key)
+    if known is not None and (known.problem is None or (known.holds() and not retry)):
+        return known
+    if not run:
+        return None
     asking = _known.asking.setdefault(key, threading.Lock())
     # A process that was forked while another thread asked has a lock that nobody releases: it asks by itself.
     held = asking.acquire(timeout=question.deadline + 5)
     try:
-        return (None if retry else _valid(question.name, key, retry=False)) or _ask(question, key, path)
+        known = None if retry else _recall(question.name, key)
+        if known is not None and known.holds():
+            return known
+        verdict = ask_child(question.module, question.path, question.deadline, attribute=question.attribute)
+        if verdict is not None:
+            _known.verdicts[key] = verdict
+            _known.generation += 1
+            kept = {"key": key, "problem": verdict.problem, "facts": verdict.facts, "when": verdict.when}
+            write_hint(_file(question.name, key), json.dumps(kept, indent=1).encode())
+        return verdict
     finally:
         if held:
             asking.release()
 
 
-def _valid(name: str, key: str, *, retry: bool) -> Verdict | None:
-    verdict = _known.verdicts.get(key) or _recall(name, key)
-    if verdict is None or not (verdict.problem is None if retry else verdict.holds()):
+def _recall(name: str, key: str) -> Verdict | None:
+    """What this process or an earlier one has learned; None where nothing usable is kept."""
+    if key in _known.verdicts:
+        return _known.verdicts[key]
+    try:
+        path = _file(name, key)
+        kept = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST else None
+    except (OSError, ValueError, RecursionError):
         return None
-    return verdict
+    if not isinstance(kept, dict) or kept.get("key") != key:
+        return None
+    problem, facts, when = kept.get("problem"), kept.get("facts"), kept.get("when")
+    if not isinstance(problem, str | None) or not isinstance(facts, dict) or not isinstance(when, float):
+        return None
+    return _known.verdicts.setdefault(key, Verdict(problem, facts, when))
 
 
 def ask_child(module: str, path: Sequence[str], deadline: float, *, attribute: str | None = None) -> Verdict | None:
     """What a child process found out; None when no child could be asked, which says nothing about the module.
 
     Args:
-        module: What it imports, or `probe_child.CUDA`.
+        module: What it imports, or `CUDA`.
         path: Where it imports from.
         deadline: Seconds after which it is killed, with everything it started.
         attribute: What the module must have.
     """
-    if not can_start_children():
+    from inference_models.machine import child  # noqa: PLC0415 - needed once per installed version
+
+    if not child.can_start_children():
         return None
     doing = "asking the driver" if module == CUDA else "importing it"
-    question = {"module": module, "path": list(path), "attribute": attribute}
+    message = {"module": module, "path": list(path), "attribute": attribute}
     try:
-        child = Child("inference_models.machine.probe_child:answer", Limits(life=deadline + _SPARE_S))
+        asked = child.Child("inference_models.machine.probe_child:answer", child.Limits(life=deadline + _SPARE_S))
     except OSError:
         return None
-    with child:
+    with asked:
         try:
-            said = child.ask(doing, question, deadline=time.monotonic() + deadline)
-        except ChildFailedError as exc:
+            said = asked.ask(doing, message, deadline=time.monotonic() + deadline)
+        except child.ChildFailedError as exc:
             words = {
-                CRASHED: f"{doing} ended the process {exc.cause}",
-                HUNG: f"{doing} did not end within {deadline:g} s",
+                child.CRASHED: f"{doing} ended the process {exc.cause}",
+                child.HUNG: f"{doing} did not end within {deadline:g} s",
             }
             said = {"problem": words.get(exc.status, exc.words)}
-    return Verdict(said.get("problem"), said.get("facts", {}), time.time()) if child.started else None
-
-
-def _ask(question: _Question, key: str, path: Sequence[str]) -> Verdict | None:
-    verdict = ask_child(question.module, path, question.deadline, attribute=question.attribute)
-    if verdict is None:
-        return None
-    _known.verdicts[key] = verdict
-    _known.generation += 1
-    _remember(question.name, key, verdict)
-    return verdict
+    return Verdict(said.get("problem"), said.get("facts", {}), time.time()) if asked.started else None
 
 
 def _file(name: str, key: str) -> Path:
     return config.cache_directory() / FOLDER / f"{name}-{key[:24]}.json"
-
-
-def _recall(name: str, key: str) -> Verdict | None:
-    try:
-        path = _file(name, key)
-        if path.stat().st_size > _LARGEST:
-            return None
-        kept = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    verdict = _parsed(kept, key)
-    if verdict is not None:
-        _known.verdicts[key] = verdict
-    return verdict
-
-
-def _parsed(kept: object, key: str) -> Verdict | None:
-    if not isinstance(kept, dict) or kept.get("key") != key:
-        return None
-    problem, facts, when = kept.get("problem"), kept.get("facts"), kept.get("when")
-    if not isinstance(problem, str | None) or not isinstance(facts, dict) or not isinstance(when, float):
-        return None
-    return Verdict(problem, facts, when)
-
-
-def _remember(name: str, key: str, verdict: Verdict) -> None:
-    kept = {"key": key, "problem": verdict.problem, "facts": verdict.facts, "when": verdict.when}
-    write_hint(_file(name, key), json.dumps(kept, indent=1).encode())
-
-
-def _deciding() -> tuple[str | None, ...]:
-    return tuple(os.environ.get(name) for name in DECIDING)
 
 
 @lru_cache(maxsize=8)
@@ -283,12 +267,3 @@ def _machine(deciding: tuple[str | None, ...]) -> str:
 
 def _digest(facts: Sequence[Any]) -> str:
     return sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _together(look: Any, names: Sequence[Library]) -> Iterable[Verdict | None]:
-    if not names:
-        return []
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - needed once per installed version
-
-    with ThreadPoolExecutor(max_workers=len(names)) as pool:
-        return list(pool.map(look, names))

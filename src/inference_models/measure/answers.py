@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inference_models.parity.compare import GATES, compare_predictions, gate_between
-from inference_models.parity.deviation import LEAST_SCORE
+from inference_models.parity.compare import GATES, LEAST_SCORE, compare_predictions, gate_between
 from inference_models.tasks import painters
 
 if TYPE_CHECKING:
@@ -59,7 +58,7 @@ def judge_answers(
         return Judgement((f"it gave {len(other)} answers instead of {len(reference)}",))
     deviation = compare_predictions(reference, other)
     gate = gate_between(*kinds)
-    beyond = deviation.within(gate)
+    beyond = deviation.beyond(gate)
     if beyond:
         return Judgement(beyond)
     if gate is None:

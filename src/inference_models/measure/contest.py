@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from inference_models import config
 from inference_models.errors import BaseInferenceModelsError, InvalidParameterError
 from inference_models.machine.child import FAILED, HUNG, Child, ChildFailedError, Limits
@@ -30,7 +32,7 @@ from inference_models.measure.rounds import (
     leaving,
 )
 from inference_models.parity.compare import gate_between
-from inference_models.parity.raw import OutputDeviation, RawDeviation
+from inference_models.parity.raw import RawDeviation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -225,7 +227,7 @@ class Contest:
         if not judgement.found_nothing or gate is None or self._outputs is None:
             return judgement
         found = self._ask(contender, "asked for outputs", op="compare_outputs", path=self._outputs)
-        outputs = RawDeviation(outputs=tuple(OutputDeviation(**each) for each in found["outputs"]), note=found["note"])
+        outputs = msgspec.convert(found, RawDeviation)
         if outputs.note is not None:
             return Judgement(unjudged=f"{judgement.unjudged}, and {outputs.note}")
         return Judgement((*outputs.not_finite(), *outputs.beyond(gate)))

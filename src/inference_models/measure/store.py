@@ -10,9 +10,9 @@ from dataclasses import fields, is_dataclass
 from datetime import datetime
 from enum import Enum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import msgspec
 
 from inference_models import config
 from inference_models.cache.facts import Facts
@@ -37,10 +37,8 @@ _CALLED = (
 )
 
 
-class Subject(BaseModel):
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """What a measurement is about, and the name of its file."""
-
-    model_config = ConfigDict(frozen=True, protected_namespaces=())
 
     provider: str
     model_id: str
@@ -55,10 +53,8 @@ class Subject(BaseModel):
         return _digest([1, self.provider, self.model_id, self.machine, self.request])
 
 
-class RememberedCandidate(BaseModel):
+class RememberedCandidate(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate by name."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     package_id: str
     package_digest: str
@@ -66,17 +62,15 @@ class RememberedCandidate(BaseModel):
     runtime: BackendType
 
 
-class RememberedPlan(RememberedCandidate):
+class RememberedPlan(RememberedCandidate, frozen=True, kw_only=True):
     """A plan by name."""
 
-    threads: int | None = Field(default=None, ge=1, le=4096)
+    threads: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
     execution_providers: tuple[str, ...] | None = None
 
 
-class Measurement(BaseModel):
+class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     """One remembered measurement."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=())
 
     format: Literal[1] = 1
     subject: Subject
@@ -86,7 +80,7 @@ class Measurement(BaseModel):
     winner: RememberedPlan
     looked_at: tuple[RememberedCandidate, ...] = ()
     """Every candidate of which at least one setting was tried."""
-    table: list[dict[str, Any]] = Field(default_factory=list)
+    table: tuple[dict[str, Any], ...] = ()
     """For people: one entry per candidate, as in the report."""
 
 
@@ -146,7 +140,9 @@ def name_candidate(candidate: Candidate) -> RememberedCandidate:
 def name_plan(plan: Plan) -> RememberedPlan:
     """`plan` by name."""
     named = name_candidate(plan.candidate)
-    return RememberedPlan(**named.model_dump(), threads=plan.threads, execution_providers=plan.execution_providers)
+    return RememberedPlan(
+        **msgspec.structs.asdict(named), threads=plan.threads, execution_providers=plan.execution_providers
+    )
 
 
 def covers(looked_at: Iterable[RememberedCandidate], candidates: Iterable[Candidate]) -> bool:

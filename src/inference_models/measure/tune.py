@@ -249,7 +249,7 @@ def _remembered(asking: Asking, subject: Subject, contest: Contest, winner: Plan
         winner=name_plan(winner),
         looked_at=tuple(dict.fromkeys(looked_at)),
         # What a candidate wrote last may hold anything.
-        table=[asdict(replace(row, last_lines=())) for row in report.rows],
+        table=tuple(asdict(replace(row, last_lines=())) for row in report.rows),
     )
     try:
         MeasurementStore().write(measurement)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 
 from inference_models.measure.job import load_job
@@ -92,7 +92,10 @@ class Worker:
             for number in range(count):
                 outputs = {name: stored[f"{number}-{place}"] for place, name in enumerate(names, 1)}
                 reference.kept.append(Answer((), stored[f"{number}-0"], outputs))
-        return asdict(ask_other(self._model, self._images[:count], reference)[1].deviation())
+        found: dict[str, Any] = msgspec.to_builtins(
+            ask_other(self._model, self._images[:count], reference)[1].deviation()
+        )
+        return found
 
     def _timed(self, image: NumpyArray) -> float:
         started = time.perf_counter()

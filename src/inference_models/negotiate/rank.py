@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from inference_models.backends import find_runtime
-from inference_models.entities import BackendType, JetsonEnvironmentRequirements, Quantization
+from inference_models.entities import BackendType, Quantization
 from inference_models.negotiate.checks_compiled import normalized
 from inference_models.negotiate.checks_machine import device_kind, selected_gpus
 from inference_models.negotiate.nms_fusion import FEATURE, NmsPreferences, read_settings
@@ -18,31 +18,15 @@ from inference_models.negotiate.nms_fusion import FEATURE, NmsPreferences, read_
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from inference_models.entities import ServerEnvironmentRequirements
     from inference_models.negotiate.case import Candidate, Case
 
-    BuiltOn = ServerEnvironmentRequirements | JetsonEnvironmentRequirements | None
-
-QUANTIZATION_ORDER_CPU = (
-    Quantization.INT8,
-    Quantization.FP32,
-    Quantization.UNKNOWN,
-    Quantization.BF16,
-    Quantization.FP16,
-)
+QUANTIZATION_ORDER_CPU = tuple(map(Quantization, ("int8", "fp32", "unknown", "bf16", "fp16")))
 """Best first. INT8 is there only if the caller asked for it; CPUs convert the 16-bit formats to 32 bits and back."""
-QUANTIZATION_ORDER_GPU = (
-    Quantization.INT8,
-    Quantization.FP16,
-    Quantization.FP32,
-    Quantization.UNKNOWN,
-    Quantization.BF16,
-)
+QUANTIZATION_ORDER_GPU = tuple(map(Quantization, ("int8", "fp16", "fp32", "unknown", "bf16")))
 _ON_CPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_CPU)}
 _ON_GPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_GPU)}
 _UNKNOWN_ORDER = 1000
-_LAST = (True, Version("0"))
-"""Where something states no version."""
+_NO_VERSION = Version("0")
 
 
 @dataclass(frozen=True)
@@ -73,14 +57,19 @@ def _opset(case: Case) -> int:
     return 0 if details is None else -details.opset
 
 
-def _any_tensorrt(case: Case) -> bool:
-    details = case.package.trt_package_details
-    return details is not None and details.trt_forward_compatible
+def _engine(case: Case, name: str) -> bool:
+    return bool(getattr(case.package.trt_package_details, name, False))
 
 
-def _any_of_its_capability(case: Case) -> bool:
-    details = case.package.trt_package_details
-    return details is not None and details.same_cc_compatible
+def _built_with(case: Case, name: str) -> tuple[bool, Version | None]:
+    """The older version first, and last where an engine states none."""
+    version = getattr(case.package.environment_requirements, name, None)
+    return version is None, version or _NO_VERSION
+
+
+def _built_elsewhere(case: Case, name: str, here: object) -> bool:
+    stated = getattr(case.package.environment_requirements, name, None)
+    return stated is None or stated != here
 
 
 def _same_gpus(case: Case) -> int:
@@ -89,20 +78,6 @@ def _same_gpus(case: Case) -> int:
         return 0
     wanted = normalized(built_on.cuda_device_name)
     return -sum(normalized(gpu.name) == wanted for gpu in selected_gpus(case.request, case.environment))
-
-
-def _version(version: Version | None) -> tuple[bool, Version]:
-    return _LAST if version is None else (False, version)
-
-
-def _cuda(case: Case) -> tuple[bool, Version]:
-    built_on = case.package.environment_requirements
-    return _LAST if built_on is None else _version(built_on.cuda_version)
-
-
-def _tensorrt(case: Case) -> tuple[bool, Version]:
-    built_on = case.package.environment_requirements
-    return _LAST if built_on is None else _version(built_on.trt_version)
 
 
 def _incompatible(case: Case) -> int:
@@ -129,37 +104,6 @@ def _fusion(case: Case) -> float:
     return -preferred.score(settings)
 
 
-def _no_lean_runtime(case: Case) -> bool:
-    details = case.package.trt_package_details
-    return details is not None and details.trt_lean_runtime_excluded
-
-
-def _same(stated: object, here: object) -> bool:
-    return stated is not None and stated == here
-
-
-def _other_jetson(case: Case) -> bool:
-    built_on = case.package.environment_requirements
-    if not isinstance(built_on, JetsonEnvironmentRequirements):
-        return True
-    return not _same(built_on.jetson_product_name, case.environment.jetson)
-
-
-def _other_system(case: Case) -> bool:
-    built_on = case.package.environment_requirements
-    return not _same(getattr(built_on, "os_version", None), case.environment.os_version)
-
-
-def _other_l4t(case: Case) -> bool:
-    built_on = case.package.environment_requirements
-    return not _same(getattr(built_on, "l4t_version", None), case.environment.l4t_version)
-
-
-def _other_driver(case: Case) -> bool:
-    built_on = case.package.environment_requirements
-    return not _same(getattr(built_on, "driver_version", None), case.environment.driver_version)
-
-
 _TRT = BackendType.TRT
 
 RANKING: tuple[RankKey, ...] = (
@@ -175,19 +119,51 @@ RANKING: tuple[RankKey, ...] = (
     RankKey("batch mode", "any batch size", lambda case: not case.package.dynamic_batch_size_supported),
     RankKey("static batch", "the smaller batch", lambda case: case.package.static_batch_size or 0),
     RankKey("opset", "the newer operator set of ONNX", _opset),
-    RankKey("engine version", "an engine bound to its version of TensorRT", _any_tensorrt, _TRT),
-    RankKey("engine GPU", "an engine bound to its model of GPU", _any_of_its_capability, _TRT),
+    RankKey(
+        "engine version",
+        "an engine bound to its version of TensorRT",
+        lambda case: _engine(case, "trt_forward_compatible"),
+        _TRT,
+    ),
+    RankKey(
+        "engine GPU", "an engine bound to its model of GPU", lambda case: _engine(case, "same_cc_compatible"), _TRT
+    ),
     RankKey("GPUs", "an engine built on the model of more of the GPUs here", _same_gpus, _TRT),
-    RankKey("CUDA", "an engine built with the older CUDA", _cuda, _TRT),
-    RankKey("TensorRT", "an engine built with the older TensorRT", _tensorrt, _TRT),
+    RankKey("CUDA", "an engine built with the older CUDA", lambda case: _built_with(case, "cuda_version"), _TRT),
+    RankKey("TensorRT", "an engine built with the older TensorRT", lambda case: _built_with(case, "trt_version"), _TRT),
     RankKey("providers", "fewer execution providers here that it does not work with", _incompatible),
     RankKey("batch span", "an engine for more batch sizes", _batch_span, _TRT),
     RankKey("fused NMS", "settings nearer to `nms_fusion_preferences`; then an export without it", _fusion),
-    RankKey("lean runtime", "an engine with its lean runtime inside", _no_lean_runtime, _TRT),
-    RankKey("Jetson", "an engine built on the same Jetson module", _other_jetson, _TRT),
-    RankKey("system", "an engine built on the same operating system", _other_system, _TRT),
-    RankKey("L4T", "an engine built with exactly this L4T", _other_l4t, _TRT),
-    RankKey("driver", "an engine built with the same driver", _other_driver, _TRT),
+    RankKey(
+        "lean runtime",
+        "an engine with its lean runtime inside",
+        lambda case: _engine(case, "trt_lean_runtime_excluded"),
+        _TRT,
+    ),
+    RankKey(
+        "Jetson",
+        "an engine built on the same Jetson module",
+        lambda case: _built_elsewhere(case, "jetson_product_name", case.environment.jetson),
+        _TRT,
+    ),
+    RankKey(
+        "system",
+        "an engine built on the same operating system",
+        lambda case: _built_elsewhere(case, "os_version", case.environment.os_version),
+        _TRT,
+    ),
+    RankKey(
+        "L4T",
+        "an engine built with exactly this L4T",
+        lambda case: _built_elsewhere(case, "l4t_version", case.environment.l4t_version),
+        _TRT,
+    ),
+    RankKey(
+        "driver",
+        "an engine built with the same driver",
+        lambda case: _built_elsewhere(case, "driver_version", case.environment.driver_version),
+        _TRT,
+    ),
     RankKey("package id", "the id that sorts first", lambda case: case.package.package_id),
 )
 """All keys, the most important first. Ids differ within a model, so the order is total."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
+
+from msgspec import structs
 
 from inference_models.entities import Quantization
 from inference_models.errors import BaseInferenceModelsError, ModelInputError
@@ -13,19 +15,10 @@ from inference_models.loading.fetch import fetch_package
 from inference_models.loading.open import load_package
 from inference_models.loading.resolutions import machine_fingerprint
 from inference_models.parity.answers import ask_other, ask_reference
-from inference_models.parity.certificate import (
-    Certificate,
-    DeviationFacts,
-    GateFacts,
-    ImageFacts,
-    OutputFacts,
-    Subject,
-)
-from inference_models.parity.gates import gate_between
+from inference_models.parity.certificate import Certificate, CertificateStore, ImageFacts, Subject, asked_of
+from inference_models.parity.compare import FP32, Deviation, compare_predictions, gate_between
 from inference_models.parity.report import ParityReport, ParityRow
-from inference_models.parity.require import device_kind, options_digest, provider_names
-from inference_models.parity.store import CertificateStore
-from inference_models.parity.verdict import deviation_of, notes_on, violations
+from inference_models.parity.require import device_kind
 from inference_models.text import without_query
 from inference_models.version import __version__
 
@@ -40,8 +33,10 @@ if TYPE_CHECKING:
     from inference_models.negotiate.case import Candidate
     from inference_models.package.folder import PackageFolder
     from inference_models.parity.answers import ReferenceAnswers
+    from inference_models.parity.compare import Gate
     from inference_models.parity.images import ImageSet
     from inference_models.parity.raw import RawDeviation
+    from inference_models.predictions.container import Prediction
 
 
 @dataclass(frozen=True)
@@ -141,15 +136,12 @@ class Bench:
 
     def _row_of_reference(self, reference: Reference, opened: _Opened) -> ParityRow:
         raw = opened.answer.raw.deviation()
-        draft = _Draft(
-            reference.candidate, opened.folder, self._certificate(opened.subject, opened.subject, raw), notes=()
-        )
-        doubt = None if draft.certificate.violations else self._doubt_about(reference, opened)
+        certificate = self._certificate(opened.subject, opened.subject, raw)
+        doubt = None if certificate.violations else self._doubt_about(reference, opened)
         if doubt is None:
-            return self._kept(draft)
-        unproven = draft.certificate.model_copy(update={"passed": False})
-        note = f"no certificate is written for it: {doubt}"
-        return _as_row(replace(draft, certificate=unproven, notes=(note,)))
+            return self._kept(reference.candidate, opened, certificate, ())
+        unproven = structs.replace(certificate, passed=False)
+        return _as_row(reference.candidate, unproven, (f"no certificate is written for it: {doubt}",))
 
     def _doubt_about(self, reference: Reference, opened: _Opened) -> str | None:
         """Why a reference is not vouched for by being one; None: it is."""
@@ -173,18 +165,26 @@ class Bench:
             return _failure(candidate, exc)
         predictions, tally = opened.answer
         gate = gate_between(reference.package.quantization, candidate.package.quantization)
-        deviation = deviation_of(answers.predictions, predictions, len(self.images.images), gate)
-        raw = tally.deviation()
-        certificate = self._certificate(opened.subject, known.subject, raw)
-        certificate = certificate.model_copy(
-            update={
-                "deviation": DeviationFacts.of(deviation, gate),
-                "gate": None if gate is None else GateFacts.model_validate(asdict(gate)),
-                "violations": (found := violations(deviation, raw, gate)),
-                "passed": gate is not None and not found,
-            }
+        deviation, raw = _deviation(answers.predictions, predictions, gate), tally.deviation()
+        found = _violations(deviation, raw, gate)
+        certificate = structs.replace(
+            self._certificate(opened.subject, known.subject, raw),
+            deviation=deviation.facts(gate),
+            gate=gate,
+            violations=found,
+            passed=gate is not None and not found,
         )
-        return self._kept(_Draft(candidate, opened.folder, certificate, notes_on(deviation, raw, self.images)))
+        return self._kept(candidate, opened, certificate, self._notes(deviation, raw))
+
+    def _notes(self, deviation: Deviation, raw: RawDeviation) -> tuple[str, ...]:
+        """What was not compared, and why."""
+        notes = []
+        if not deviation.compared and not deviation.incomparable:
+            nothing = f"no object above {deviation.least_score:g} on the {self.images.noun}"
+            notes.append(f"{nothing}: only raw outputs were compared" if raw.images else nothing)
+        if raw.note is not None:
+            notes.append(f"raw outputs were not compared: {raw.note}")
+        return tuple(notes)
 
     def _certificate(self, subject: Subject, reference: Subject, raw: RawDeviation) -> Certificate:
         """With what holds of the reference itself."""
@@ -196,7 +196,7 @@ class Bench:
             library_version=__version__,
             machine=machine_fingerprint(self.environment),
             images=self._image_facts(),
-            outputs=tuple(OutputFacts.model_validate(asdict(output)) for output in raw.outputs),
+            outputs=raw.outputs,
             compared_inputs=raw.images,
             violations=raw.not_finite(),
             passed=not raw.not_finite(),
@@ -205,6 +205,7 @@ class Bench:
 
     def _subject(self, candidate: Candidate, folder: PackageFolder, loaded: Any, load: LoadRequest) -> Subject:
         package, resolved = candidate.package, getattr(loaded, "resolved_model", None)
+        device, providers, options = asked_of(load)
         return Subject(
             package_id=package.package_id,
             package_format=package.backend.value,
@@ -214,48 +215,63 @@ class Bench:
             files=self.store.files_digest(folder),
             device=(load.device or "cpu") if resolved is None else resolved.device,
             execution_providers=() if resolved is None else resolved.execution_providers,
-            asked_device=load.device,
-            asked_providers=provider_names(load),
-            asked_options=options_digest(load),
+            asked_device=device,
+            asked_providers=providers,
+            asked_options=options,
         )
 
-    def _kept(self, draft: _Draft) -> ParityRow:
-        file, notes = None, draft.notes
+    def _kept(
+        self, candidate: Candidate, opened: _Opened, certificate: Certificate, notes: tuple[str, ...]
+    ) -> ParityRow:
+        file = None
         try:
-            file = self.store.keep(draft.certificate, draft.folder)
+            file = self.store.keep(certificate, opened.folder)
         except OSError as exc:
             notes = (*notes, f"the certificate was not kept: {exc.strerror or type(exc).__name__}")
-        return _as_row(replace(draft, notes=notes), file)
+        return _as_row(candidate, certificate, notes, file)
 
     def _withdraw(self, candidate: Candidate, load: LoadRequest) -> None:
         """An older certificate of what does not run any more."""
         with suppress(BaseInferenceModelsError):
             folder = fetch_package(self.model, candidate.package, self.source)
-            self.store.withdraw(folder, candidate.runtime, (load.device, provider_names(load), options_digest(load)))
+            self.store.withdraw(folder, candidate.runtime, asked_of(load))
 
     def _image_facts(self) -> ImageFacts:
         return ImageFacts(kind=self.images.kind, count=len(self.images.images), digest=self.images.digest)
 
 
-@dataclass(frozen=True)
-class _Draft:
-    """A certificate on its way to its place."""
+def _deviation(reference: list[Prediction], other: list[Prediction], gate: Gate | None) -> Deviation:
+    """How far predictions are apart; those of models that give another number of them cannot be compared.
 
-    candidate: Candidate
-    folder: PackageFolder
-    certificate: Certificate
-    notes: tuple[str, ...]
+    Without a gate, what fp32 allows decides what is in the same place.
+    """
+    if len(reference) != len(other):
+        return Deviation(incomparable=(f"{len(other)} answers, {len(reference)} of the reference",))
+    return compare_predictions(reference, other, box_px=(gate or FP32).box_px)
 
 
-def _as_row(draft: _Draft, file: Path | None = None) -> ParityRow:
-    subject, reference = draft.certificate.subject, draft.certificate.reference
+def _violations(deviation: Deviation, raw: RawDeviation, gate: Gate | None) -> tuple[str, ...]:
+    """Why answers are not the same, in words; empty: they are, as far as the gate says what that means.
+
+    Raw outputs decide where there was no answer to compare.
+    """
+    found = (*raw.not_finite(), *deviation.beyond(gate))
+    if found or gate is None or deviation.compared:
+        return found
+    return raw.beyond(gate) if raw.images else ("nothing could be compared",)
+
+
+def _as_row(
+    candidate: Candidate, certificate: Certificate, notes: tuple[str, ...], file: Path | None = None
+) -> ParityRow:
+    subject, reference = certificate.subject, certificate.reference
     device = "" if subject.device == reference.device else f", {subject.device}"
     return ParityRow(
-        label=f"{draft.candidate.label}{device}",
-        package_id=draft.candidate.package.package_id,
-        runtime=draft.candidate.runtime.value,
-        certificate=draft.certificate,
-        notes=draft.notes,
+        label=f"{candidate.label}{device}",
+        package_id=candidate.package.package_id,
+        runtime=candidate.runtime.value,
+        certificate=certificate,
+        notes=notes,
         file=file,
     )
 

@@ -1,7 +1,9 @@
 """A parity certificate: what was compared with what, where, on which images, and how far apart the answers were.
 
-It is a record and no security boundary: whoever may write to the cache can write one. Its checksum finds damage, not
-intent.
+It is a record and no security boundary: whoever may write to the cache can write one. Certificates lie beside the
+packages in the cache, never inside them: `<cache>/parity/<model>/<package>.<runtime>.<device>.json` for a package of
+the cache, `<cache>/parity/local/<files>.<runtime>.<device>.json` for files of the user. A part is added to the device
+where execution providers were named.
 """
 
 from __future__ import annotations
@@ -9,23 +11,30 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+import msgspec
+
+from inference_models.cache.facts import Facts
+from inference_models.cache.inventory import certificates_of
+from inference_models.cache.manifest import Damage, read_manifest
+from inference_models.config import cache_directory
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.files.digest import file_digest, text_sha256
+from inference_models.parity.compare import DeviationFacts, Gate
+from inference_models.parity.raw import OutputDeviation
 
 if TYPE_CHECKING:
-    from inference_models.parity.deviation import Deviation
-    from inference_models.parity.gates import Gate
+    from pathlib import Path
 
-SCHEMA_VERSION = 1
-CHECKSUM = "checksum"
+    from inference_models.entities import BackendType
+    from inference_models.loading.open import LoadRequest
+    from inference_models.package.folder import PackageFolder
 
-
-class _Record(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), allow_inf_nan=False)
+LOCAL = "local"
 
 
-class Subject(_Record):
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """A package as a runtime opened it."""
 
     package_id: str
@@ -55,7 +64,7 @@ class Subject(_Record):
 
     @property
     def asked(self) -> tuple[str | None, tuple[str, ...] | None, str]:
-        """Device, execution providers and their options as the caller named them."""
+        """Device, execution providers and their options as the caller named them; see `asked_of`."""
         return self.asked_device, self.asked_providers, self.asked_options
 
     @property
@@ -64,7 +73,7 @@ class Subject(_Record):
         return self.device.partition(":")[0]
 
 
-class ImageFacts(_Record):
+class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The images that answers were compared on."""
 
     kind: str
@@ -74,64 +83,10 @@ class ImageFacts(_Record):
     """SHA-256 over the SHA-256 of each, in their order."""
 
 
-class DeviationFacts(_Record):
-    """How far the answers were apart; the fields are those of `Deviation`."""
-
-    least_score: float
-    objects: int
-    matched: int
-    unmatched: int
-    borderline: int
-    """Of those without a partner: how many a change of the score within the gate explains."""
-    matched_rate: float
-    class_flips: int
-    max_box_px: float
-    max_point_px: float
-    max_score: float
-    mean_mask_iou: float | None
-    min_mask_iou: float | None
-    classified: int
-    top1_flips: int
-    label_flips: int
-    pixels: int
-    pixel_flips: int
-    not_finite: int
-
-    @classmethod
-    def of(cls, deviation: Deviation, gate: Gate | None) -> DeviationFacts:
-        """The facts of a comparison, under the gate it is judged by."""
-        names = set(cls.model_fields) - {"unmatched", "borderline"}
-        return cls(
-            unmatched=len(deviation.unmatched_scores),
-            borderline=0 if gate is None else deviation.borderline(gate),
-            **{name: getattr(deviation, name) for name in names},
-        )
-
-
-class OutputFacts(_Record):
-    """How far one raw output was off, for the same network inputs."""
-
-    name: str
-    max_abs: float
-    max_rel: float
-    not_finite: int
-
-
-class GateFacts(_Record):
-    """What was allowed."""
-
-    matched: float
-    box_px: float
-    score: float
-    mask_iou: float
-    pixels: float
-    raw: float
-
-
-class Certificate(_Record):
+class Certificate(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome for one package and one runtime on one machine."""
 
-    schema_version: int = Field(default=SCHEMA_VERSION, ge=1, le=SCHEMA_VERSION)
+    schema_version: Literal[1] = 1
     model_id: str
     provider: str
     subject: Subject
@@ -143,10 +98,10 @@ class Certificate(_Record):
     images: ImageFacts
     deviation: DeviationFacts | None = None
     """None: of the reference itself."""
-    outputs: tuple[OutputFacts, ...] = ()
+    outputs: tuple[OutputDeviation, ...] = ()
     compared_inputs: int = 0
     """Network inputs whose raw outputs were compared."""
-    gate: GateFacts | None = None
+    gate: Gate | None = None
     """None: of the reference itself, or there is none for its number format."""
     violations: tuple[str, ...] = ()
     """What differed more than it may, in words."""
@@ -168,34 +123,100 @@ class Certificate(_Record):
         return mine == other
 
 
-def certificate_json(certificate: Certificate) -> dict[str, Any]:
-    """The certificate as plain values, with a checksum over the rest."""
-    content = certificate.model_dump(mode="json")
-    return {**content, CHECKSUM: _checksum(content)}
+class CertificateStore:
+    """The certificates below one cache folder."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self._root = (root or cache_directory()).absolute()
+        self._facts = Facts(self._root / "parity", Certificate, "parity certificate ignored: %s")
+
+    def files_digest(self, package: PackageFolder) -> str:
+        """SHA-256 over the names and hashes of the files of a package: of one in the cache, from its list of files.
+
+        Raises:
+            CorruptedModelPackageError: a file cannot be read.
+        """
+        if self._is_stored(package):
+            manifest = read_manifest(package.directory)
+            if not isinstance(manifest, Damage):
+                return _digest({file.handle: file.sha256 for file in manifest.files})
+        hashes = {handle: text_sha256(text) for handle, text in package.texts.items()}
+        return _digest({**hashes, **{handle: _hash(path, handle) for handle, path in package.files.items()}})
+
+    def keep(self, certificate: Certificate, package: PackageFolder) -> Path:
+        """Put a certificate in its place; says where.
+
+        Raises:
+            OSError: the cache folder cannot be written to.
+        """
+        return self._facts.write(self._name(certificate.subject, package), certificate)
+
+    def withdraw(
+        self, package: PackageFolder, runtime: BackendType, asked: tuple[str | None, tuple[str, ...] | None, str]
+    ) -> None:
+        """Drop the certificate of what turned out not to run; `asked` as `Subject.asked`."""
+        for name in self._names(package, self.files_digest(package), runtime):
+            certificate = self._facts.read(name)
+            if certificate and certificate.subject.asked == asked:
+                self._facts.remove(name)
+
+    def find(self, package: PackageFolder, files: str, runtime: BackendType) -> list[Certificate]:
+        """The certificates of a package, with `files` as its `files_digest`, in a runtime; last made first.
+
+        Damaged ones are told on the log.
+        """
+        read = map(self._facts.read, self._names(package, files, runtime))
+        found = [certificate for certificate in read if certificate is not None]
+        return sorted(found, key=lambda item: item.created_at.timestamp(), reverse=True)
+
+    def path_of(self, subject: Subject, package: PackageFolder) -> Path:
+        """Where the certificate of a package as it was opened lies."""
+        return self._facts.path_of(self._name(subject, package))
+
+    def _names(self, package: PackageFolder, files: str, runtime: BackendType) -> list[str]:
+        stored = self._is_stored(package)
+        place = package.directory if stored else self._root / "packages" / LOCAL / files
+        named = [path.name.split(".") for path in certificates_of(self._root, place)]
+        right = [parts for parts in named if parts[1] == runtime.value and parts[-1] == "json"]
+        return [f"{place.parent.name}/{'.'.join(parts[:-1])}" for parts in right]
+
+    def _name(self, subject: Subject, package: PackageFolder) -> str:
+        variant = subject.device_kind
+        if subject.asked_providers is not None:
+            named = [*subject.asked_providers, *([subject.asked_options] if subject.asked_options else [])]
+            variant += f"-{sha256(' '.join(named).encode()).hexdigest()[:8]}"
+        stored = self._is_stored(package)
+        name = package.directory.name if stored else subject.files
+        model = package.directory.parent.name if stored else LOCAL
+        return f"{model}/{name}.{subject.runtime}.{variant}"
+
+    def _is_stored(self, package: PackageFolder) -> bool:
+        return package.directory.parent.parent == self._root / "packages"
 
 
-def parse_certificate(data: bytes) -> Certificate:
-    """The certificate in a file.
+def asked_of(load: LoadRequest) -> tuple[str | None, tuple[str, ...] | None, str]:
+    """Device, execution providers and a digest of their options as a load names them.
 
-    Raises:
-        ValueError: there is none in it, it is damaged, or it is of a later release; the text says which.
+    Runtimes take options as texts: 1 and "1" are the same. The digest is empty where there are none.
     """
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as exc:
-        raise ValueError("it is no JSON") from exc
-    if not isinstance(content, dict):
-        raise ValueError("it is no certificate")  # noqa: TRY004 - of the file, not of an argument
-    version = content.get("schema_version")
-    if isinstance(version, int) and version > SCHEMA_VERSION:
-        raise ValueError(f"it has schema version {version}; this release knows {SCHEMA_VERSION}")
-    if content.pop(CHECKSUM, None) != _checksum(content):
-        raise ValueError("its checksum does not match")
-    try:
-        return Certificate.model_validate(content)
-    except ValidationError as exc:
-        raise ValueError("it is no certificate") from exc
+    if load.execution_providers is None:
+        return load.device, None, ""
+    named = [(item, {}) if isinstance(item, str) else (str(item[0]), item[1]) for item in load.execution_providers]
+    names = tuple(name for name, _ in named)
+    if not any(options for _, options in named):
+        return load.device, names, ""
+    stated = [[name, {str(key): str(value) for key, value in options.items()}] for name, options in named]
+    return load.device, names, sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()
 
 
-def _checksum(content: dict[str, Any]) -> str:
-    return sha256(json.dumps(content, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+def _hash(path: Path, handle: str) -> str:
+    try:
+        return file_digest(path).sha256
+    except OSError as exc:
+        raise CorruptedModelPackageError(
+            f"{handle} cannot be read.", needs="a file of the package", found=exc.strerror or type(exc).__name__
+        ) from exc
+
+
+def _digest(hashes: dict[str, str]) -> str:
+    return sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()

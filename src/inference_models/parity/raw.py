@@ -6,17 +6,17 @@ from dataclasses import dataclass, field
 from sys import float_info
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from inference_models.arrays import NumpyArray
-    from inference_models.parity.gates import Gate
+    from inference_models.parity.compare import Gate
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutputDeviation:
+class OutputDeviation(msgspec.Struct, frozen=True, kw_only=True):
     """One output of a graph, over all inputs."""
 
     name: str
@@ -27,8 +27,7 @@ class OutputDeviation:
     """NaN and infinite numbers, on all images."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RawDeviation:
+class RawDeviation(msgspec.Struct, frozen=True, kw_only=True):
     """All outputs of a graph."""
 
     images: int = 0
@@ -36,11 +35,6 @@ class RawDeviation:
     outputs: tuple[OutputDeviation, ...] = ()
     note: str | None = None
     """Why outputs were not compared; None: they were."""
-
-    @property
-    def max_rel(self) -> float:
-        """Of the output that is farthest off."""
-        return max((output.max_rel for output in self.outputs), default=0.0)
 
     def not_finite(self) -> tuple[str, ...]:
         """A sentence on each output that holds NaN or infinite numbers."""
@@ -66,9 +60,11 @@ class RawTally:
 
     images: int = 0
     note: str | None = None
-    infinite: dict[str, int] = field(default_factory=dict)
     largest: dict[str, float] = field(default_factory=dict)
+    """Difference."""
     scale: dict[str, float] = field(default_factory=dict)
+    """Magnitude in the reference."""
+    infinite: dict[str, int] = field(default_factory=dict)
 
     def check(self, outputs: Mapping[str, NumpyArray]) -> None:
         """Count what is no number."""
@@ -87,8 +83,8 @@ class RawTally:
             left, right = first.astype(np.float64), second.astype(np.float64)
             known = np.isfinite(left) & np.isfinite(right)
             with np.errstate(over="ignore"):
-                self._widen(self.largest, name, np.abs(left[known] - right[known]))
-            self._widen(self.scale, name, np.abs(left[known]))
+                _widen(self.largest, name, np.abs(left[known] - right[known]))
+            _widen(self.scale, name, np.abs(left[known]))
 
     def deviation(self) -> RawDeviation:
         """What was found so far."""
@@ -102,9 +98,9 @@ class RawTally:
         relative = min(apart / scale, float_info.max) if scale else float(apart > 0)
         return OutputDeviation(name=name, max_abs=apart, max_rel=relative, not_finite=self.infinite.get(name, 0))
 
-    @staticmethod
-    def _widen(known: dict[str, float], name: str, values: NumpyArray) -> None:
-        known[name] = max(known.get(name, 0.0), float(np.nan_to_num(values).max(initial=0.0)))
+
+def _widen(known: dict[str, float], name: str, values: NumpyArray) -> None:
+    known[name] = max(known.get(name, 0.0), float(np.nan_to_num(values).max(initial=0.0)))
 
 
 def _paired(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from inference_models.parity.certificate import SCHEMA_VERSION, certificate_json
+from msgspec import to_builtins
+
+from inference_models.cache.facts import as_checked
 from inference_models.text import plain
 
 if TYPE_CHECKING:
@@ -14,7 +16,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from inference_models.parity.certificate import Certificate, DeviationFacts, ImageFacts
+    from inference_models.parity.certificate import Certificate, ImageFacts
+    from inference_models.parity.compare import DeviationFacts
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +67,11 @@ class ParityReport:
     def to_dict(self) -> dict[str, Any]:
         """The report as plain values that JSON can hold."""
         return {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": 1,
             "model_id": self.model_id,
             "machine": self.machine,
             "reference": {"label": self.reference, "reason": self.reason},
-            "images": self.images.model_dump(mode="json"),
+            "images": to_builtins(self.images),
             "passed": self.passed,
             "candidates": [_row_to_dict(row) for row in self.rows],
         }
@@ -146,6 +149,6 @@ def _row_to_dict(row: ParityRow) -> dict[str, Any]:
         "runtime": row.runtime,
         "verdict": verdict_of(row),
         "notes": list(row.notes),
-        "certificate": None if row.certificate is None else certificate_json(row.certificate),
+        "certificate": None if row.certificate is None else as_checked(row.certificate),
         "file": None if row.file is None else str(row.file),
     }

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from dataclasses import dataclass
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from inference_models.backends.environment import probe_environment
 from inference_models.errors import MissingParityCertificateError
 from inference_models.loading.address import LOCAL
 from inference_models.loading.resolutions import machine_fingerprint
-from inference_models.parity.store import CertificateStore
+from inference_models.parity.certificate import CertificateStore, asked_of
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
@@ -21,7 +19,7 @@ if TYPE_CHECKING:
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
     from inference_models.package.folder import PackageFolder
-    from inference_models.parity.certificate import Certificate, Subject
+    from inference_models.parity.certificate import Certificate
 
 _OTHER_MACHINE = "one of another machine, or from before something was installed or removed here"
 
@@ -87,18 +85,19 @@ class _Wanted:
     """`cpu`, `cuda`, ...; None: the best there is, on a machine with several."""
     providers: tuple[str, ...] | None
     options: str
-    """Of the providers; see `options_digest`."""
+    """Of the providers; see `asked_of`."""
 
     @classmethod
     def of(cls, candidate: Candidate, files: str, load: LoadRequest, environment: Environment) -> _Wanted:
+        _, providers, options = asked_of(load)
         return cls(
             files=files,
             runtime=candidate.runtime.value,
             version=str(environment.runtimes.get(candidate.runtime) or ""),
             machine=machine_fingerprint(environment),
             device=device_kind(load, environment),
-            providers=provider_names(load),
-            options=options_digest(load),
+            providers=providers,
+            options=options,
         )
 
     def opened(self) -> str:
@@ -107,53 +106,28 @@ class _Wanted:
 
     def reason_against(self, certificate: Certificate) -> str | None:
         """Why a certificate does not vouch for this; None when it does."""
-        subject = certificate.subject
+        subject, device, providers = certificate.subject, self.device, self.providers
         used = ", ".join(subject.execution_providers)
         failures = "; ".join(certificate.violations) or "there is no gate for its number format"
+        same_device = subject.asked_device is None if device is None else subject.device_kind == device
+        asked = {subject.asked_providers}
+        if providers is not None:
+            asked.add(subject.execution_providers[: len(providers)])
         reasons = {
             "one of other files": subject.files != self.files,
-            f"one of {subject.runtime} {subject.runtime_version}".rstrip(): not self._is_runtime_of(subject),
-            f"one of {subject.device}": not self._is_device_of(subject),
-            f"one of {used}": not self._are_providers_of(subject),
+            f"one of {subject.runtime} {subject.runtime_version}".rstrip(): (
+                (subject.runtime, subject.runtime_version) != (self.runtime, self.version)
+            ),
+            f"one of {subject.device}": not same_device,
+            f"one of {used}": providers not in asked,
             f"one of {used} with other options": subject.asked_options != self.options,
             _OTHER_MACHINE: certificate.machine != self.machine,
             f"one that failed: {failures}": not certificate.passed,
         }
         return next((reason for reason, holds in reasons.items() if holds), None)
 
-    def _is_runtime_of(self, subject: Subject) -> bool:
-        return (subject.runtime, subject.runtime_version) == (self.runtime, self.version)
-
-    def _is_device_of(self, subject: Subject) -> bool:
-        return subject.asked_device is None if self.device is None else subject.device_kind == self.device
-
-    def _are_providers_of(self, subject: Subject) -> bool:
-        if self.providers is None:
-            return subject.asked_providers is None
-        used = subject.execution_providers[: len(self.providers)]
-        return self.providers in {subject.asked_providers, used}
-
 
 def device_kind(load: LoadRequest, environment: Environment) -> str | None:
     """`cpu`, `cuda`, ...; None: the best there is, on a machine with several."""
     device = load.device or (None if environment.gpus else "cpu")
     return None if device is None else device.partition(":")[0]
-
-
-def provider_names(load: LoadRequest) -> tuple[str, ...] | None:
-    """The execution providers a load names, without their options."""
-    if load.execution_providers is None:
-        return None
-    return tuple(item if isinstance(item, str) else str(item[0]) for item in load.execution_providers)
-
-
-def options_digest(load: LoadRequest) -> str:
-    """SHA-256 over the execution providers a load names and their options; empty: it names no options.
-
-    Runtimes take options as texts: 1 and "1" are the same.
-    """
-    named = [(item, {}) if isinstance(item, str) else item for item in load.execution_providers or ()]
-    if not any(options for _, options in named):
-        return ""
-    stated = [[name, {str(key): str(value) for key, value in options.items()}] for name, options in named]
-    return sha256(json.dumps(stated, sort_keys=True).encode()).hexdigest()

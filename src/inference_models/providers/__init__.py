@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from inference_models.config import network_forbidden_by
 from inference_models.entities import InlineFileSpecs, ModelMetadata
 from inference_models.errors import ModelRetrievalError, nearest_hint
+from inference_models.text import shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -220,7 +221,6 @@ class _HandlerProvider:
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
         """The bytes of a file from the web server its URL names, without any header of the caller."""
-        from inference_models.text import shown_url  # noqa: PLC0415
         from inference_models.transport.client import HttpClient  # noqa: PLC0415 - the network is loaded when it is used
 
         url = file.download_url

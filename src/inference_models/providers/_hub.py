@@ -6,12 +6,12 @@ import hashlib
 import os
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from inference_models.config import hub_endpoint
 from inference_models.errors import (
@@ -39,16 +39,29 @@ _MAX_NAMES = 200
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class HubFile:
+class _LargeFile(BaseModel):
+    sha256: str
+    size: int
+
+
+class HubFile(BaseModel):
     """One file of a repository at a commit."""
 
-    path: str
-    size: int
-    sha256: str | None
-    """Of files the Hub keeps in its large file storage; None for small ones."""
-    blob_id: str | None
+    path: str = Field(alias="rfilename")
+    stated_size: int | None = Field(default=None, alias="size")
+    blob_id: str | None = Field(default=None, alias="blobId")
     """Git object id (SHA-1) of a small file."""
+    lfs: _LargeFile | None = None
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.lfs.size if self.lfs is not None else self.stated_size or 0
+
+    @property
+    def sha256(self) -> str | None:
+        """Of files the Hub keeps in its large file storage; None for small ones."""
+        return self.lfs.sha256 if self.lfs is not None else None
 
     def holds(self, content: bytes) -> bool:
         """Whether `content` is what git says this file is."""
@@ -57,42 +70,45 @@ class HubFile:
         return git_object.hexdigest() == self.blob_id
 
 
-@dataclass(frozen=True)
-class Repository:
-    """One commit of a repository."""
-
-    name: str
-    """`owner/name`."""
-    commit: str
-    files: Mapping[str, HubFile]
-    gated: bool
-    license: str | None
-    dtypes: Mapping[str, int]
-    """Number of parameters per safetensors dtype."""
-
-
-class _LargeFile(BaseModel):
-    sha256: str
-    size: int
-
-
-class _Sibling(BaseModel):
-    rfilename: str
-    size: int | None = None
-    blob_id: str | None = Field(default=None, alias="blobId")
-    lfs: _LargeFile | None = None
-
-
 class _Safetensors(BaseModel):
     parameters: dict[str, int] = {}
 
 
-class _Info(BaseModel):
+class Repository(BaseModel):
+    """One commit of a repository, as the Hub describes it."""
+
+    name: str = ""
+    """`owner/name`."""
     sha: Any = None
     gated: bool | str = False
     tags: list[str] = []
-    siblings: list[_Sibling] = []
-    safetensors: _Safetensors | None = None
+    siblings: list[HubFile] = []
+    safetensors: _Safetensors = _Safetensors()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+
+    @property
+    def commit(self) -> str:
+        """40 hexadecimal digits."""
+        return str(self.sha)
+
+    @cached_property
+    def files(self) -> Mapping[str, HubFile]:
+        """By path."""
+        return {file.path: file for file in self.siblings if file.lfs is not None or file.stated_size is not None}
+
+    @property
+    def license(self) -> str | None:
+        """As the model card states it."""
+        return next((tag.partition(":")[2] for tag in self.tags if tag.startswith("license:")), None)
+
+    @property
+    def dtypes(self) -> Mapping[str, int]:
+        """Number of parameters per safetensors dtype."""
+        return self.safetensors.parameters
 
 
 class _Model(BaseModel):
@@ -134,7 +150,14 @@ class Hub:
         answer = call_with_retries(lambda: self._get(path))
         if answer.status != 200:
             raise self._refusal(answer, name, revision)
-        return _repository(self._parsed(answer, _Info, f"the description of '{name}'"), name)
+        found = self._parsed(answer, Repository, f"the description of '{name}'")
+        if not _COMMIT.fullmatch(found.commit):
+            raise ModelRetrievalError(
+                f"the Hub does not say which commit '{name}' is at.",
+                needs="40 hexadecimal digits",
+                found=ascii(found.sha)[:80],
+            )
+        return found.model_copy(update={"name": name})
 
     def explain_refusal(self, repository: str) -> ForbiddenModelAccessError:
         """Why files of a repository that exists are not handed over."""
@@ -189,29 +212,6 @@ class Hub:
                 names = [model.id for model in listed]
             return f"; {nearest_hint(wanted, names)}" if names else ""
         return ""
-
-
-def _repository(info: _Info, name: str) -> Repository:
-    if not isinstance(info.sha, str) or not _COMMIT.fullmatch(info.sha):
-        raise ModelRetrievalError(
-            f"the Hub does not say which commit '{name}' is at.",
-            needs="40 hexadecimal digits",
-            found=ascii(info.sha)[:80],
-        )
-    files = {}
-    for item in info.siblings:
-        size = item.lfs.size if item.lfs is not None else item.size
-        if size is not None:
-            sha256 = item.lfs.sha256 if item.lfs is not None else None
-            files[item.rfilename] = HubFile(item.rfilename, size, sha256, item.blob_id)
-    return Repository(
-        name=name,
-        commit=info.sha,
-        files=files,
-        gated=bool(info.gated),
-        license=next((tag.partition(":")[2] for tag in info.tags if tag.startswith("license:")), None),
-        dtypes=info.safetensors.parameters if info.safetensors is not None else {},
-    )
 
 
 def _own_token() -> str | None:

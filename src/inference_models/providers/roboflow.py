@@ -7,7 +7,7 @@ import logging
 import platform
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
@@ -132,7 +132,7 @@ class RoboflowProvider:
         again = self.describe(origin.model_id, origin.options)
         for package in again.model_packages:
             for other in _downloads(package):
-                if package.package_id == origin.package_id and _same_content(file, other):
+                if package.package_id == origin.package_id and replace(other, download_url=file.download_url) == file:
                     with self._lock:
                         self._current[file.download_url] = other.download_url
                     return other.download_url
@@ -351,14 +351,6 @@ def _explained(error: ModelRetrievalError, model_id: str, where: str, *, with_ke
 
 def _downloads(package: ModelPackageMetadata) -> list[FileDownloadSpecs]:
     return [item for item in package.package_artefacts if isinstance(item, FileDownloadSpecs)]
-
-
-def _same_content(announced: FileDownloadSpecs, other: FileDownloadSpecs) -> bool:
-    return (announced.file_handle, announced.md5_hash, announced.sha256_hash) == (
-        other.file_handle,
-        other.md5_hash,
-        other.sha256_hash,
-    )
 
 
 def _endless(model_id: str, found: str) -> ModelRetrievalError:

@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from inference_models.catalogue import Catalogue, CatalogueModel, CataloguePackage, Wheel, WheelMember
-    from inference_models.entities import ArtefactSpecs
 
 SCHEME = "wheel:"
 CHUNK = 1 << 20
@@ -122,7 +121,11 @@ def _package(model: CatalogueModel, package: CataloguePackage) -> ModelPackageMe
     return ModelPackageMetadata(
         package_id=package.package_id,
         backend=package.backend,
-        package_artefacts=[*_downloads(package), *_texts(model, package)],
+        package_artefacts=[
+            *(member.at(_url(package.wheel, member)) for member in package.files),
+            InlineFileSpecs(class_names.FILE_NAME, "\n".join(model.class_names) + "\n"),
+            InlineFileSpecs(inference_config.FILE_NAME, json.dumps(package.inference_config, indent=2) + "\n"),
+        ],
         quantization=package.quantization,
         dynamic_batch_size_supported=package.dynamic_batch_size_supported,
         static_batch_size=package.static_batch_size,
@@ -130,25 +133,6 @@ def _package(model: CatalogueModel, package: CataloguePackage) -> ModelPackageMe
         # The hashes are part of this library: what arrives is what was reviewed, whoever serves it.
         trusted_source=True,
     )
-
-
-def _downloads(package: CataloguePackage) -> list[ArtefactSpecs]:
-    return [
-        FileDownloadSpecs(
-            download_url=_url(package.wheel, member),
-            file_handle=member.handle,
-            sha256_hash=member.sha256,
-            size=member.size,
-        )
-        for member in package.files
-    ]
-
-
-def _texts(model: CatalogueModel, package: CataloguePackage) -> list[ArtefactSpecs]:
-    return [
-        InlineFileSpecs(class_names.FILE_NAME, "\n".join(model.class_names) + "\n"),
-        InlineFileSpecs(inference_config.FILE_NAME, json.dumps(package.inference_config, indent=2) + "\n"),
-    ]
 
 
 def _url(wheel: Wheel, member: WheelMember) -> str:

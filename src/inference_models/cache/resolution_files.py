@@ -8,7 +8,7 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict
+import msgspec
 
 from inference_models import config
 from inference_models.cache.facts import Facts
@@ -26,10 +26,8 @@ CLOCK_TOLERANCE_S = 300
 """Clocks of machines that share a cache may differ by so much."""
 
 
-class AutoResolutionCacheEntry(BaseModel):
+class AutoResolutionCacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One remembered answer."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), from_attributes=True)
 
     format: int = FORMAT
     provider: str
@@ -41,6 +39,10 @@ class AutoResolutionCacheEntry(BaseModel):
     created_at: datetime
     description: dict[str, Any]
     """`metadata_to_json` of the model, without what signs its URLs."""
+
+    def model_dump_json(self) -> str:
+        """The entry as JSON: what caches of others keep."""
+        return msgspec.json.encode(self).decode()
 
 
 class FileResolutionCache:

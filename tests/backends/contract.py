@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -12,6 +15,8 @@ from inference_models.arrays import to_numpy
 from inference_models.errors import ModelRuntimeError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from inference_models.backends.session import Session
 
 
@@ -32,11 +37,6 @@ def varied_feed_for(session: Session, *, batch: int = 2) -> dict[str, np.ndarray
     return feeds
 
 
-def describe_first(session: Session) -> tuple[str, tuple[int | None, ...], str]:
-    spec = session.inputs[0]
-    return spec.name, spec.shape, spec.dtype
-
-
 class SessionContract:
     """Subclasses give `session`: a fresh session whose inputs have an open batch dimension."""
 
@@ -46,31 +46,17 @@ class SessionContract:
             assert np.dtype(spec.dtype).name == spec.dtype
             assert all(side is None or side > 0 for side in spec.shape)
 
-    def test_run_returns_every_output_by_name_in_graph_order(self, session: Session) -> None:
-        result = session.run(feed_for(session))
-        assert list(result) == [spec.name for spec in session.outputs]
-
-    def test_outputs_have_the_declared_rank_and_dtype_and_the_batch_of_the_feed(self, session: Session) -> None:
+    def test_a_run_gives_every_output_as_declared_with_the_batch_of_the_feed(self, session: Session) -> None:
         result = session.run(feed_for(session, batch=3))
-        for spec in session.outputs:
-            assert result[spec.name].shape[0] == 3
-            assert result[spec.name].ndim == len(spec.shape)
-            assert to_numpy(result[spec.name]).dtype == spec.dtype
+        assert list(result) == [spec.name for spec in session.outputs]
+        for spec, array in zip(session.outputs, result.values(), strict=True):
+            assert (array.shape[0], array.ndim) == (3, len(spec.shape))
+            assert to_numpy(array).dtype == spec.dtype
 
     def test_the_same_feed_gives_the_same_answer(self, session: Session) -> None:
         first, second = session.run(feed_for(session)), session.run(feed_for(session))
         for name, array in first.items():
             np.testing.assert_array_equal(array, second[name])
-
-    def test_a_wrong_shape_is_refused_and_the_next_run_works(self, session: Session) -> None:
-        name = session.inputs[0].name
-        with pytest.raises(ModelRuntimeError):
-            session.run({name: np.zeros((1, 1), np.float32)})
-        session.run(feed_for(session))
-
-    def test_a_missing_input_is_refused(self, session: Session) -> None:
-        with pytest.raises(ModelRuntimeError):
-            session.run({})
 
     def test_threads_do_not_see_each_others_answers(self, session: Session) -> None:
         values = [index / 8 for index in range(8)]
@@ -102,37 +88,16 @@ class SessionContract:
         for name, view in views.items():
             np.testing.assert_array_equal(view, plain[name])
 
-    def test_a_feed_of_another_dtype_is_refused_not_converted(self, session: Session) -> None:
-        name, shape, dtype = describe_first(session)
-        feeds = feed_for(session)
-        feeds[name] = feeds[name].astype(np.float64)
-        with pytest.raises(ModelRuntimeError) as caught:
-            session.run(feeds)
-        assert str(caught.value) == (
-            f"the feed for input {name!r} does not fit.\n"
-            f"needs {shape} {dtype}; found: {feeds[name].shape} float64\n"
-            f"convert the feed to {dtype}"
-        )
-
-    def test_a_feed_of_another_shape_is_refused_with_both_shapes(self, session: Session) -> None:
-        name, shape, dtype = describe_first(session)
-        with pytest.raises(ModelRuntimeError) as caught:
-            session.run({**feed_for(session), name: np.zeros((1, 1), dtype)})
-        assert str(caught.value) == (
-            f"the feed for input {name!r} does not fit.\nneeds {shape} {dtype}; found: (1, 1) {dtype}"
-        )
-
-    def test_a_name_the_graph_does_not_have_is_refused(self, session: Session) -> None:
-        feeds = feed_for(session)
-        known = ", ".join(sorted(feeds))
-        with pytest.raises(ModelRuntimeError) as caught:
-            session.run({**feeds, "of another graph": np.zeros(1, np.float32)})
-        given = ", ".join([*feeds, "of another graph"])
-        assert str(caught.value) == f"the graph has no input 'of another graph'.\nneeds {known}; found: {given}"
-
-    def test_a_failed_run_leaves_the_session_usable(self, session: Session) -> None:
+    def test_feeds_that_do_not_fit_are_refused_and_the_next_run_answers_as_before(self, session: Session) -> None:
         before = session.run(feed_for(session))
-        for feeds in ({}, {session.inputs[0].name: np.zeros((0, 1), np.int8)}):
+        name, other = session.inputs[0].name, np.zeros(1, np.float32)
+        wrong = [
+            {},
+            {name: other},
+            {name: feed_for(session)[name].astype(np.float64)},
+            {**feed_for(session), "?": other},
+        ]
+        for feeds in wrong:
             with pytest.raises(ModelRuntimeError):
                 session.run(feeds)
         for name, array in session.run(feed_for(session)).items():
@@ -147,15 +112,36 @@ class SessionContract:
                 # A runtime may sum in another order for another batch: float32, 1e-5 relative.
                 np.testing.assert_allclose(result[name][:1], array, rtol=1e-5, atol=1e-5)
 
-    def test_it_says_which_execution_providers_run_the_graph(self, session: Session) -> None:
-        assert isinstance(session.execution_providers, tuple)
-        assert all(isinstance(name, str) and name for name in session.execution_providers)
-
     def test_it_says_where_it_runs(self, session: Session) -> None:
         assert session.running_on == "cpu"
+        assert isinstance(session.execution_providers, tuple)
 
     def test_after_close_a_run_is_refused_and_closing_again_does_nothing(self, session: Session) -> None:
         session.close()
         session.close()
         with pytest.raises(ModelRuntimeError, match=r"^the model was closed; load it again to use it.$"):
             session.run({})
+
+
+def check_nothing_is_sent_or_left(tmp_path: Path, code: str) -> None:
+    """Run `code` in a process of its own that may open no connection, and look into its home folder afterwards."""
+    home = tmp_path / "home"
+    home.mkdir()
+    # In a pipeline of continuous integration, telemetry is off by itself, and the test would prove nothing.
+    unset = {"CI", "GITHUB_ACTIONS", "ORT_DISABLE_TELEMETRY"}
+    environment = {name: value for name, value in os.environ.items() if name not in unset}
+    environment |= {"HOME": str(home), "XDG_CACHE_HOME": str(home / "cache"), "XDG_DATA_HOME": str(home / "data")}
+    subprocess.run([sys.executable, "-c", _NO_NETWORK + code], check=True, env=environment, timeout=120)
+    assert list(home.rglob("*")) == []
+
+
+_NO_NETWORK = """
+import sys
+def refuse(event, arguments):
+    # Asking the system's own name service for the user's home folder is no network.
+    if event in {"socket.connect", "socket.getaddrinfo", "socket.sendto", "socket.bind"}:
+        raise SystemExit(f"opened a socket: {event} {arguments}")
+sys.addaudithook(refuse)
+from pathlib import Path
+from inference_models.backends.session import SessionRequest
+"""

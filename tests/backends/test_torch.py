@@ -45,48 +45,44 @@ class TestTorchSession(SessionContract):
         return opened(save(tmp_path, torch_graphs.convolution().state_dict()))
 
 
-class TestWaysToStoreTheSameWeights:
-    @pytest.fixture
-    def expected(self) -> Tensor:
-        return torch_graphs.convolution()(torch.ones(1, 3, 8, 8)).detach()
+def store(folder: Path, state: object, name: str, **options: object) -> Path:
+    """Write `state` into a package, as the suffix of `name` says."""
+    if name.endswith(".safetensors"):
+        pytest.importorskip("safetensors.torch").save_file(state, folder / name)
+    else:
+        torch.save(state, folder / name, **options)
+    return folder
 
-    def check(self, folder: Path, expected: Tensor) -> None:
-        answer = opened(folder).run({"images": np.ones((1, 3, 8, 8), np.float32)})["output0"]
-        torch.testing.assert_close(answer, expected, atol=0, rtol=0)
 
-    def test_a_state_dict(self, tmp_path: Path, expected: Tensor) -> None:
-        self.check(save(tmp_path, torch_graphs.convolution().state_dict()), expected)
+STATE = torch_graphs.convolution().state_dict()
+OLD = {"_use_new_zipfile_serialization": False}
+"""As PyTorch wrote before 1.6."""
 
-    def test_a_state_dict_in_the_format_of_before_1_6(self, tmp_path: Path, expected: Tensor) -> None:
-        state = torch_graphs.convolution().state_dict()
-        self.check(save(tmp_path, state, "weights.pt", _use_new_zipfile_serialization=False), expected)
 
-    @pytest.mark.parametrize("wrapper", ["state_dict", "model", "model_state_dict"])
-    def test_a_checkpoint_that_holds_it_beside_other_things(
-        self, tmp_path: Path, expected: Tensor, wrapper: str
-    ) -> None:
-        self.check(save(tmp_path, {"epoch": 3, wrapper: torch_graphs.convolution().state_dict()}), expected)
-
-    @pytest.mark.parametrize("name", ["weights.safetensors", "model.safetensors"])
-    def test_safetensors(self, tmp_path: Path, expected: Tensor, name: str) -> None:
-        pytest.importorskip("safetensors.torch").save_file(torch_graphs.convolution().state_dict(), tmp_path / name)
-        self.check(tmp_path, expected)
-
-    def test_safetensors_come_before_a_pickle(self, tmp_path: Path, expected: Tensor) -> None:
-        torch_safe = pytest.importorskip("safetensors.torch")
-        torch_safe.save_file(torch_graphs.convolution().state_dict(), tmp_path / "weights.safetensors")
+@pytest.mark.parametrize(
+    ("state", "name", "options"),
+    [
+        (STATE, "weights.pth", {}),
+        (STATE, "weights.pt", OLD),
+        *(({"epoch": 3, wrapper: STATE}, "weights.pth", {}) for wrapper in backend.WRAPPERS),
+        (STATE, "weights.safetensors", {}),
+        (STATE, "model.safetensors", {}),
+    ],
+)
+def test_the_same_weights_may_be_stored_in_many_ways(
+    tmp_path: Path, state: object, name: str, options: dict[str, object]
+) -> None:
+    store(tmp_path, state, name, **options)
+    if name.endswith(".safetensors"):  # which is taken first
         (tmp_path / "weights.pth").write_bytes(b"never read")
-        self.check(tmp_path, expected)
+    answer = opened(tmp_path).run({"images": np.ones((1, 3, 8, 8), np.float32)})["output0"]
+    expected = torch_graphs.convolution()(torch.ones(1, 3, 8, 8)).detach()
+    torch.testing.assert_close(answer, expected, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
 def test_a_file_that_is_written_over_does_not_change_the_model_that_runs(tmp_path: Path, name: str) -> None:
-    state = torch_graphs.convolution().state_dict()
-    if name.endswith("pth"):
-        save(tmp_path, state)
-    else:
-        pytest.importorskip("safetensors.torch").save_file(state, tmp_path / name)
-    session = opened(tmp_path)
+    session = opened(store(tmp_path, STATE, name))
     feed = {"images": np.ones((1, 3, 8, 8), np.float32)}
     before = session.run(feed)["output0"]
     with (tmp_path / name).open("r+b") as file:
@@ -123,26 +119,22 @@ def test_old_weights_need_no_counters_of_batch_normalisation(tmp_path: Path) -> 
     assert opened(tmp_path, build_normalised).outputs[0].shape == (None, 3, 8, 8)
 
 
-def test_weights_in_float64_run_in_float32(tmp_path: Path) -> None:
-    state = {name: value.double() for name, value in torch_graphs.convolution().state_dict().items()}
-    assert opened(save(tmp_path, state)).inputs[0].dtype == "float32"
+@pytest.mark.parametrize(("stored", "runs"), [(torch.float64, "float32"), (torch.float16, "float16")])
+def test_weights_run_in_the_nearest_format_a_session_has(tmp_path: Path, stored: torch.dtype, runs: str) -> None:
+    session = opened(save(tmp_path, {name: value.to(stored) for name, value in STATE.items()}))
+    assert (session.inputs[0].dtype, session.outputs[0].dtype) == (runs, runs)
 
 
-def test_weights_in_float16_run_in_float16(tmp_path: Path) -> None:
-    state = {name: value.half() for name, value in torch_graphs.convolution().state_dict().items()}
-    session = opened(save(tmp_path, state))
-    assert (session.inputs[0].dtype, session.outputs[0].dtype) == ("float16", "float16")
+def refusal(folder: Path, module: Any = torch_graphs.build_convolution) -> str:
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        opened(folder, module)
+    return str(caught.value)
 
 
 class TestWeightsOfAnotherNetwork:
-    def refusal(self, folder: Path, state: dict[str, Tensor]) -> str:
-        with pytest.raises(CorruptedModelPackageError) as caught:
-            opened(save(folder, state))
-        return str(caught.value)
-
     def test_missing_unknown_and_misshapen_tensors_are_named(self, tmp_path: Path) -> None:
         state = {"layer.weight": torch.zeros(4, 3, 5, 5), **{f"head.{index}": torch.zeros(1) for index in range(5)}}
-        assert self.refusal(tmp_path, state) == (
+        assert refusal(save(tmp_path, state)) == (
             "weights.pth: the weights are not those of the architecture.\n"
             "needs 2 tensors; found: 1 missing: layer.bias; 5 unknown: head.0, head.1, head.2, ...; "
             "1 of another shape: layer.weight (4, 3, 5, 5) instead of (4, 3, 3, 3)\n"
@@ -153,7 +145,7 @@ class TestWeightsOfAnotherNetwork:
     def test_weights_that_are_not_finite(self, tmp_path: Path, value: float) -> None:
         state = torch_graphs.convolution().state_dict()
         state["layer.bias"][1] = value
-        assert self.refusal(tmp_path, state) == (
+        assert refusal(save(tmp_path, state)) == (
             "weights.pth: weights are NaN or infinite.\n"
             "needs finite numbers; found: 1 tensors with others: layer.bias\n"
             "fetch the package again, or take a checkpoint from before the training diverged"
@@ -182,17 +174,12 @@ FLOATING = "float32 or float16 or bfloat16 or float64"
 # PyTorch 2.13 warns about nested and quantised tensors.
 @pytest.mark.filterwarnings("ignore::UserWarning")
 class TestWeightsOfAnotherKind:
-    def refusal(self, folder: Path, module: Any = torch_graphs.build_convolution) -> str:
-        with pytest.raises(CorruptedModelPackageError) as caught:
-            opened(folder, module)
-        return str(caught.value)
-
     @pytest.mark.parametrize("kind", KINDS)
     def test_tensors_that_are_not_plain_are_refused_by_name(self, tmp_path: Path, kind: str) -> None:
         state = torch_graphs.convolution().state_dict()
         make, found = KINDS[kind]
         state["layer.weight"] = make(state["layer.weight"])
-        assert self.refusal(save(tmp_path, state)) == OF_ANOTHER_KIND.format(
+        assert refusal(save(tmp_path, state)) == OF_ANOTHER_KIND.format(
             file="weights.pth", needs="plain tensors", found=f"layer.weight, {found}"
         )
 
@@ -201,19 +188,15 @@ class TestWeightsOfAnotherKind:
     def test_numbers_that_are_not_floating_point_are_refused_by_name(
         self, tmp_path: Path, dtype: torch.dtype, name: str
     ) -> None:
-        state = {key: value.to(dtype) for key, value in torch_graphs.convolution().state_dict().items()}
-        if name.endswith("pth"):
-            save(tmp_path, state)
-        else:
-            pytest.importorskip("safetensors.torch").save_file(state, tmp_path / name)
-        assert self.refusal(tmp_path) == OF_ANOTHER_KIND.format(
+        store(tmp_path, {key: value.to(dtype) for key, value in STATE.items()}, name)
+        assert refusal(tmp_path) == OF_ANOTHER_KIND.format(
             file=name, needs=FLOATING, found=f"layer.weight, {str(dtype).removeprefix('torch.')}"
         )
 
     def test_fractions_where_the_network_counts_are_refused_by_name(self, tmp_path: Path) -> None:
         state = Normalised().state_dict()
         state["norm.num_batches_tracked"] = torch.tensor(1.5)
-        assert self.refusal(save(tmp_path, state), build_normalised) == OF_ANOTHER_KIND.format(
+        assert refusal(save(tmp_path, state), build_normalised) == OF_ANOTHER_KIND.format(
             file="weights.pth",
             needs="int64 or int32 or int16 or int8 or uint8 or bool",
             found="norm.num_batches_tracked, float32",
@@ -255,36 +238,38 @@ class TestPicklesThatAreMoreThanTensors:
             opened(save(tmp_path, nn.Conv2d(3, 4, 3)))
 
 
-class TestFilesThatAreNoWeights:
-    def refusal(self, folder: Path) -> str:
-        with pytest.raises(CorruptedModelPackageError) as caught:
-            opened(folder)
-        return str(caught.value)
+DAMAGED = "{} cannot be read.\nneeds {}; found: {}\nfetch the package again"
+OTHER = (
+    "weights.pth holds something other than weights.\n"
+    "needs tensors by name, as model.state_dict() gives them; found: {}\n"
+    "torch.save(model.state_dict(), 'weights.pth')"
+)
+SAVED = "weights as torch.save writes them"
 
+
+class TestFilesThatAreNoWeights:
     @pytest.mark.parametrize(
-        ("content", "found"),
+        ("name", "content", "needs", "found"),
         [
-            (b"", "an empty file"),
-            (b"<html>not found</html>", "a file of another kind"),
-            (b"PK\x03\x04 cut off", "PytorchStreamReader failed reading zip archive: not a ZIP archive"),
+            ("weights.pth", b"", SAVED, "an empty file"),
+            ("weights.pth", b"<html>not found</html>", SAVED, "a file of another kind"),
+            (
+                "weights.pth",
+                b"PK\x03\x04 cut off",
+                SAVED,
+                "PytorchStreamReader failed reading zip archive: not a ZIP archive",
+            ),
+            (
+                "weights.safetensors",
+                b"\xff" * 40,
+                "a safetensors file",
+                "Error while deserializing header: header too large",
+            ),
         ],
     )
-    def test_a_damaged_file(self, tmp_path: Path, content: bytes, found: str) -> None:
-        (tmp_path / "weights.pth").write_bytes(content)
-        assert self.refusal(tmp_path) == (
-            "weights.pth cannot be read.\n"
-            f"needs weights as torch.save writes them; found: {found}\n"
-            "fetch the package again"
-        )
-
-    def test_a_damaged_safetensors_file(self, tmp_path: Path) -> None:
-        pytest.importorskip("safetensors")
-        (tmp_path / "weights.safetensors").write_bytes(b"\xff" * 40)
-        assert self.refusal(tmp_path) == (
-            "weights.safetensors cannot be read.\n"
-            "needs a safetensors file; found: Error while deserializing header: header too large\n"
-            "fetch the package again"
-        )
+    def test_a_damaged_file(self, tmp_path: Path, name: str, content: bytes, needs: str, found: str) -> None:
+        (tmp_path / name).write_bytes(content)
+        assert refusal(tmp_path) == DAMAGED.format(name, needs, found)
 
     @pytest.mark.parametrize(
         ("state", "found"),
@@ -295,19 +280,15 @@ class TestFilesThatAreNoWeights:
         ],
     )
     def test_something_other_than_a_state_dict(self, tmp_path: Path, state: object, found: str) -> None:
-        assert self.refusal(save(tmp_path, state)) == (
-            "weights.pth holds something other than weights.\n"
-            f"needs tensors by name, as model.state_dict() gives them; found: {found}\n"
-            "torch.save(model.state_dict(), 'weights.pth')"
-        )
+        assert refusal(save(tmp_path, state)) == OTHER.format(found)
 
     def test_an_archive_of_torchscript_under_that_name(self, tmp_path: Path) -> None:
         torch_graphs.save_archive(torch_graphs.convolution(), tmp_path / "weights.pt")
-        assert "TorchScript" in self.refusal(tmp_path)
+        assert "TorchScript" in refusal(tmp_path)
 
     def test_a_program_of_torch_export_is_not_opened(self, tmp_path: Path) -> None:
         (tmp_path / "weights.pt2").write_bytes(b"never read")
-        assert self.refusal(tmp_path) == (
+        assert refusal(tmp_path) == (
             "weights.pt2: programs of torch.export are not opened, because reading one can run code that it brings.\n"
             "needs weights alone, an ONNX graph or a TorchScript archive; found: an exported program\n"
             "torch.onnx.export(torch.export.load('weights.pt2'), f='weights.onnx'), if you trust the file"
@@ -315,7 +296,7 @@ class TestFilesThatAreNoWeights:
 
     def test_no_weights_at_all(self, tmp_path: Path) -> None:
         (tmp_path / "class_names.txt").write_text("a")
-        assert self.refusal(tmp_path) == (
+        assert refusal(tmp_path) == (
             "the package has no weights.\n"
             "needs weights.safetensors or model.safetensors or weights.pth or weights.pt; found: class_names.txt\n"
             "fetch the package again, or add the missing file"

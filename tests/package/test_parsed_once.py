@@ -9,7 +9,6 @@ import pytest
 
 import graphs
 from inference_models import AutoModel
-from inference_models.backends.onnx_graph import guarded_graph
 from inference_models.backends.session import SessionRequest
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package import onnx_file
@@ -69,10 +68,10 @@ def test_a_file_that_changed_since_it_was_described_is_parsed_again(tmp_path: Pa
     path, *_ = graphs.convolution(tmp_path / "weights.onnx")
     known = onnx_file.read_onnx_file(path)
     request = SessionRequest(tmp_path, {"weights.onnx": path}, graph=known)
-    assert guarded_graph(request) is known
+    assert request.onnx_file() is known
     path.write_bytes(path.read_bytes() + b"\x10\x00")
-    assert guarded_graph(request) is not known
+    assert request.onnx_file() is not known
     assert len(parsed) == 2
     path.unlink()
     with pytest.raises(CorruptedModelPackageError, match="was removed while it was opened"):
-        guarded_graph(request)
+        request.onnx_file()

@@ -1,14 +1,10 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 
-import hypothesis.extra.numpy as hnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from pycocotools import mask as coco
 
 from inference_models.errors import InvalidParameterError
@@ -39,22 +35,6 @@ def example(**changes: object) -> InstanceDetections:
 
 def rle_masks() -> InstancesRLEMasks:
     return InstancesRLEMasks.from_coco_rle_masks((6, 8), coco_masks())
-
-
-def test_the_fields_are_those_of_the_public_library_and_then_the_names() -> None:
-    assert [item.name for item in fields(InstanceDetections)] == [
-        "xyxy",
-        "class_id",
-        "confidence",
-        "mask",
-        "image_metadata",
-        "bboxes_metadata",
-        "mask_size",
-        "image_size",
-        "mask_frame_size",
-        "class_names",
-    ]
-    assert [item.name for item in fields(InstancesRLEMasks)] == ["image_size", "masks", "mask_size"]
 
 
 def test_the_size_of_the_grid_is_taken_from_the_masks() -> None:
@@ -138,47 +118,3 @@ def test_instances_that_differ_in_one_pixel_are_unequal() -> None:
     assert example() != example(mask=changed)
     assert example() != example(mask=rle_masks())
     assert example(mask=rle_masks()) == example(mask=rle_masks())
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {},
-        {"mask": MASKS.astype(np.uint8)},
-        {"mask": MASKS.astype(np.float32)},
-        {"mask": torch.from_numpy(MASKS)},
-        {"mask": rle_masks(), "image_size": (6, 8)},
-        {"mask": InstancesRLEMasks.from_coco_rle_masks((60, 80), coco_masks()), "mask_frame_size": (50, 80)},
-        {"mask": None},
-        {"bboxes_metadata": None, "class_names": None},
-    ],
-    ids=str,
-)
-def test_json_brings_masks_back(changes: dict[str, object]) -> None:
-    for instances in (example(**changes), example(**changes)[[]]):
-        back = InstanceDetections.from_json(instances.to_json())
-        assert back == instances
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.tuples(st.integers(0, 3), st.integers(1, 9), st.integers(1, 9)).flatmap(lambda s: hnp.arrays(np.bool_, s)))
-def test_any_masks_survive_json(masks: np.ndarray) -> None:
-    n = len(masks)
-    instances = InstanceDetections(np.zeros((n, 4), np.float32), np.zeros(n, np.int32), np.zeros(n, np.float32), masks)
-    assert InstanceDetections.from_json(instances.to_json()) == instances
-    assert InstanceDetections.from_json(instances.to_json()).mask.shape == masks.shape
-
-
-def test_the_masks_in_json_are_what_pycocotools_reads() -> None:
-    rows = json.loads(example().to_json())["detections"]
-    assert [int(coco.area(row["mask"])) for row in rows] == MASKS.sum(axis=(1, 2)).tolist()
-
-
-def test_soft_masks_cannot_be_written() -> None:
-    with pytest.raises(InvalidParameterError) as caught:
-        example(mask=MASKS.astype(np.float32) * 0.5).to_dict()
-    assert str(caught.value) == (
-        "masks cannot be written as run lengths.\n"
-        "needs masks of bool, or of 0 and 1; found: float32 values from 0 to 0.5\n"
-        "threshold them first: mask > 0.5"
-    )

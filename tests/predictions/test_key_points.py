@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -24,19 +23,6 @@ def example(**changes: object) -> KeyPoints:
         class_names=["person"],
     )
     return replace(key_points, **changes)
-
-
-def test_the_fields_are_those_of_the_public_library_and_then_the_names() -> None:
-    assert [item.name for item in fields(KeyPoints)] == [
-        "xy",
-        "class_id",
-        "confidence",
-        "image_metadata",
-        "key_points_metadata",
-        "covariance",
-        "detection_confidence",
-        "class_names",
-    ]
 
 
 @pytest.mark.parametrize("kind", ["numpy", "torch"])
@@ -64,35 +50,3 @@ def test_every_field_follows_the_rows(kind: str) -> None:
 
 def test_repr_counts_the_points_that_were_found() -> None:
     assert repr(example()) == "KeyPoints(2: person 3/3 points, class 1 2/3 points)"
-
-
-@pytest.mark.parametrize(
-    "make",
-    [
-        example,
-        lambda: example().torch(),
-        lambda: example()[[]],
-        lambda: example(covariance=None, detection_confidence=None, image_metadata=None, key_points_metadata=None),
-        lambda: example(class_names=None, xy=np.zeros((2, 3, 2), np.int32)),
-    ],
-    ids=["all", "torch", "empty", "bare", "int"],
-)
-def test_json_brings_everything_back(make: Callable[[], KeyPoints]) -> None:
-    key_points = make()
-    back = KeyPoints.from_json(key_points.to_json())
-    assert back == key_points
-    assert back.xy.shape == tuple(key_points.xy.shape)
-
-
-def test_the_json_names_each_object() -> None:
-    data = example().to_dict()
-    assert data["objects"][0] == {
-        "class_name": "person",
-        "class_id": 0,
-        "detection_confidence": 0.93,
-        "xy": [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]],
-        "confidence": [0.9, 0.8, 0.7],
-        "covariance": [[[4.0, 1.0], [1.0, 9.0]]] * 3,
-    }
-    assert data["objects"][1]["covariance"][2] == [[None, None], [None, None]]
-    assert "class_name" not in data["objects"][1]

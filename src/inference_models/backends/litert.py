@@ -22,13 +22,12 @@ import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.onnx_graph import weights_file
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime, unreadable
+from inference_models.backends.runtime import THREADS, Runtime, import_runtime, reading
 from inference_models.backends.session import BaseSession, error_text, first_line, use_cpu_instead
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError
@@ -86,7 +85,7 @@ def open_session(request: SessionRequest) -> LiteRtSession:
     runtime = import_runtime(RUNTIME)
     if request.device not in {None, "cpu"}:
         use_cpu_instead(request, RUNTIME, ["cpu"], needs="device 'cpu'")
-    path = weights_file(request, WEIGHTS)
+    path = request.file(WEIGHTS)
     # Read and not mapped: a mapped file that somebody overwrites ends the process.
     content = _read(path)
     threads = request.threads or usable_cpus()
@@ -94,16 +93,10 @@ def open_session(request: SessionRequest) -> LiteRtSession:
     def build() -> Any:
         return runtime.Interpreter(model_content=content, num_threads=threads)
 
-    try:
+    with reading(RUNTIME, [path], (RuntimeError, ValueError), _reason):
         interpreter = build()
         interpreter.allocate_tensors()
-    except (RuntimeError, ValueError) as exc:
-        _refuse(path.name, exc)
-    try:
-        graph = _describe(interpreter, request.free_input_dims, where=path.name)
-    except UnicodeDecodeError as exc:
-        _refuse(path.name, exc)
-    return LiteRtSession(graph, build, interpreter)
+        return LiteRtSession(*_describe(interpreter, request.free_input_dims, where=path.name), build, interpreter)
 
 
 @dataclass(frozen=True)
@@ -125,24 +118,20 @@ class _Tensor:
         return stated
 
 
-@dataclass(frozen=True)
-class _Graph:
-    inputs: tuple[_Tensor, ...]
-    outputs: tuple[_Tensor, ...]
-
-
 class LiteRtSession(BaseSession):
     """A graph opened by LiteRT, with an interpreter for each of the shapes used last."""
 
     runtime = RUNTIME
 
-    def __init__(self, graph: _Graph, build: Callable[[], Any], interpreter: Any) -> None:
-        super().__init__(build, _specs(graph.inputs), _specs(graph.outputs))
-        self._graph = graph
+    def __init__(
+        self, ins: Sequence[_Tensor], outs: Sequence[_Tensor], build: Callable[[], Any], interpreter: Any
+    ) -> None:
+        super().__init__(build, tuple(tensor.spec for tensor in ins), tuple(tensor.spec for tensor in outs))
+        self._ins, self._outs = ins, outs
         self._lock = Lock()
         shapes = {detail["index"]: tuple(map(int, detail["shape"])) for detail in interpreter.get_input_details()}
         self._ready: OrderedDict[Shapes, Any] = OrderedDict()
-        self._ready[tuple(shapes[tensor.index] for tensor in graph.inputs)] = interpreter
+        self._ready[tuple(shapes[tensor.index] for tensor in ins)] = interpreter
 
     def close(self) -> None:
         """Drop the graph; memory goes back when the runs under way have ended."""
@@ -158,19 +147,19 @@ class LiteRtSession(BaseSession):
             answers = self._invoked(interpreter, given)
             # Only now: an interpreter that failed is not used again.
             self._keep(shapes, interpreter)
-        return [tensor.as_stated(answer) for tensor, answer in zip(self._graph.outputs, answers, strict=True)]
+        return [tensor.as_stated(answer) for tensor, answer in zip(self._outs, answers, strict=True)]
 
     def _resized(self, interpreter: Any, shapes: Shapes) -> Any:
-        for tensor, shape in zip(self._graph.inputs, shapes, strict=True):
+        for tensor, shape in zip(self._ins, shapes, strict=True):
             interpreter.resize_tensor_input(tensor.index, shape)
         interpreter.allocate_tensors()
         return interpreter
 
     def _invoked(self, interpreter: Any, arrays: Sequence[NumpyArray]) -> list[NumpyArray]:
-        for tensor, array in zip(self._graph.inputs, arrays, strict=True):
+        for tensor, array in zip(self._ins, arrays, strict=True):
             interpreter.set_tensor(tensor.index, array)
         interpreter.invoke()
-        return [interpreter.get_tensor(tensor.index) for tensor in self._graph.outputs]
+        return [interpreter.get_tensor(tensor.index) for tensor in self._outs]
 
     def _keep(self, shapes: Shapes, interpreter: Any) -> None:
         if self._opened is None:
@@ -178,10 +167,6 @@ class LiteRtSession(BaseSession):
         self._ready[shapes] = interpreter
         while len(self._ready) > MAX_SHAPES:
             self._ready.popitem(last=False)
-
-
-def _specs(tensors: Sequence[_Tensor]) -> tuple[TensorSpec, ...]:
-    return tuple(tensor.spec for tensor in tensors)
 
 
 def _read(path: Path) -> bytes:
@@ -196,18 +181,17 @@ def _read(path: Path) -> bytes:
     raise _no_graph(path.name, f"{ascii(content[4:8])[1:]} there" if len(content) >= 8 else f"{len(content)} bytes")
 
 
-def _describe(interpreter: Any, freed: Mapping[str, Shape], *, where: str) -> _Graph:
+def _describe(interpreter: Any, freed: Mapping[str, Shape], *, where: str) -> tuple[list[_Tensor], list[_Tensor]]:
     ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
     signed_ins, signed_outs = _signature_names(interpreter, ins, outs)
     names = _names(ins, signed_ins, "input"), _names(outs, signed_outs, "output")
     sides = {name: _sides(detail) for name, detail in zip(names[0], ins, strict=True)}
     check_free_input_dims(freed, sides, where=where)
-    inputs = tuple(
+    inputs = [
         _Tensor(TensorSpec(name, tuple(freed.get(name, sides[name])), _dtype(detail)), int(detail["index"]))
         for name, detail in zip(names[0], ins, strict=True)
-    )
-    outputs = tuple(_output(name, detail, is_open=bool(freed)) for name, detail in zip(names[1], outs, strict=True))
-    return _Graph(inputs, outputs)
+    ]
+    return inputs, [_output(name, detail, is_open=bool(freed)) for name, detail in zip(names[1], outs, strict=True)]
 
 
 def _output(name: str, detail: Mapping[str, Any], *, is_open: bool) -> _Tensor:
@@ -270,14 +254,7 @@ def _no_graph(where: str, found: str) -> CorruptedModelPackageError:
     )
 
 
-def _refuse(where: str, exc: Exception) -> NoReturn:
+def _reason(exc: Exception) -> str:
+    """The first line of an error, or the operator it is about that LiteRT does not have."""
     private = _PRIVATE.search(error_text(exc))
-    if private is not None:
-        name = private[1] or private[2]
-        raise CorruptedModelPackageError(
-            f"{where}: LiteRT {RUNTIME.installed_version()} does not have the operator {name!r}.",
-            needs="a graph of LiteRT's own operators",
-            found=f"the private operator {name!r}",
-            fix=f"convert the model again without {name!r}, or run it with the library it was made for",
-        ) from exc
-    raise unreadable(RUNTIME, where, first_line(exc)) from exc
+    return f"the private operator {private[1] or private[2]!r}, which LiteRT lacks" if private else first_line(exc)

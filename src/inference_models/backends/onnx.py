@@ -15,9 +15,8 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.onnx_graph import guarded_graph
 from inference_models.backends.onnx_providers import CPU, choose_providers, device_of
-from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS, Runtime, import_runtime, unreadable
+from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS, Runtime, import_runtime, reading
 from inference_models.backends.session import BaseSession, first_line
 from inference_models.entities import BackendType
 from inference_models.errors import (
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
     from inference_models.backends.session import SessionRequest
     from inference_models.package.onnx_file import OnnxFile
 
+_BUILDS = ("gpu", "openvino", "directml", "silicon", "rocm", "migraphx", "qnn", "cann", "training")
+"""Distributions that all put their files into the same package, `onnxruntime`."""
 RUNTIME = Runtime(
     label="ONNX Runtime",
     type=BackendType.ONNX,
@@ -43,20 +44,7 @@ RUNTIME = Runtime(
         Library(
             "onnxruntime",
             "onnxruntime",
-            (
-                "onnxruntime",
-                "onnxruntime-gpu",
-                "onnxruntime-openvino",
-                "onnxruntime-directml",
-                "onnxruntime-silicon",
-                "onnxruntime-rocm",
-                "onnxruntime-migraphx",
-                "onnxruntime-qnn",
-                "onnxruntime-cann",
-                "onnxruntime-training",
-                "ort-nightly",
-                "ort-nightly-gpu",
-            ),
+            ("onnxruntime", *(f"onnxruntime-{build}" for build in _BUILDS), "ort-nightly", "ort-nightly-gpu"),
             deadline=20.0,
             attribute="get_available_providers",
         ),
@@ -66,25 +54,11 @@ RUNTIME = Runtime(
     devices=("cpu", "cuda", "mps", "coreml", "directml"),
     settings=frozenset({EXECUTION_PROVIDERS, THREADS}),
 )
-"""The distributions all put their files into the same package, `onnxruntime`."""
 NO_TELEMETRY = "ORT_DISABLE_TELEMETRY"
 """Variable that ONNX Runtime reads when it is loaded."""
 
 _DTYPES = {"double": "float64", "float": "float32", "string": "str"}
 """Number formats that ONNX Runtime does not name as NumPy does."""
-_OPEN_ERRORS = (
-    "EPFail",
-    "Fail",
-    "InvalidArgument",
-    "InvalidGraph",
-    "InvalidProtobuf",
-    "NoModel",
-    "NoSuchFile",
-    "NotImplemented",
-    "RuntimeException",
-)
-"""What ONNX Runtime raises for a file it cannot use."""
-_RUN_ERRORS = ("EPFail", "Fail", "InvalidArgument", "NotImplemented", "RuntimeException")
 _ERRORS_ONLY = 3
 """Log severity: graphs of older exporters draw hundreds of warnings that no user can act on."""
 _EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -100,7 +74,7 @@ def open_session(request: SessionRequest) -> OnnxSession:
         EnvironmentConfigurationError: the device or provider that was asked for is not there, or does not run.
     """
     runtime = _import_runtime()
-    graph = guarded_graph(request)
+    graph = request.onnx_file()
     providers = choose_providers(request, runtime.get_available_providers())
     opening = _Opening(runtime, graph, request)
     session = opening.with_providers(providers)
@@ -117,8 +91,8 @@ class _Opening:
         self._graph = graph
         self._request = request
         dims = request.free_input_dims
-        self._any_errors: tuple[type[Exception], ...] = (*_errors(_OPEN_ERRORS), RuntimeError, ValueError)
-        self._graph_errors: tuple[type[Exception], ...] = (*_errors(_OPEN_ERRORS), UnicodeDecodeError)
+        self._errors: tuple[type[Exception], ...] = (*_errors(), UnicodeDecodeError)
+        self._any_errors: tuple[type[Exception], ...] = (*self._errors, RuntimeError, ValueError)
         self._source = with_free_input_dims(graph, dims) if dims else str(graph.path)
 
     def with_providers(self, providers: Sequence[Provider]) -> Any:
@@ -139,10 +113,8 @@ class _Opening:
         return session
 
     def _on_cpu(self, providers: Sequence[Provider]) -> Any:
-        try:
+        with reading(RUNTIME, self._graph.files, self._errors):
             return self._session(providers)
-        except self._graph_errors as exc:
-            raise self._graph.removed() or unreadable(RUNTIME, self._graph.path.name, first_line(exc)) from exc
 
     def _session(self, providers: Sequence[Provider]) -> Any:
         options = self._runtime.SessionOptions()
@@ -180,7 +152,7 @@ class OnnxSession(BaseSession):
         outputs = tuple(_tensor_spec(node) for node in session.get_outputs())
         super().__init__(session, inputs, outputs, running_on=running_on)
         self.execution_providers = tuple(session.get_providers())
-        self.run_errors = (*_errors(_RUN_ERRORS), UnicodeDecodeError)
+        self.run_errors = (*_errors(), UnicodeDecodeError)
         self._input_names = [spec.name for spec in inputs]
         self._output_names = [spec.name for spec in outputs]
 
@@ -202,6 +174,7 @@ def _tensor_spec(node: Any) -> TensorSpec:
     return TensorSpec(node.name, shape, _DTYPES.get(kind, kind))
 
 
-def _errors(names: Sequence[str]) -> tuple[type[Exception], ...]:
+def _errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises for files and feeds it cannot use."""
     state = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-    return tuple(getattr(state, name) for name in names if hasattr(state, name))
+    return tuple(value for value in vars(state).values() if isinstance(value, type) and issubclass(value, Exception))

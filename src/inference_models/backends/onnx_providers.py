@@ -74,14 +74,19 @@ def choose_providers(request: SessionRequest, available: Sequence[str]) -> list[
     Raises:
         EnvironmentConfigurationError: what was asked for is not in this build of the runtime.
     """
-    if not request.allow_fallback:
-        return _chosen(request, available)
     wanted = _wanted(request)
-    present = [provider for provider in wanted or _automatic(available) if provider[0] in available]
-    if CPU not in {name for name, _ in present}:
-        present.append((CPU, {}))
-    if wanted and wanted[0][0] != present[0][0]:
-        _log.warning("%s is not in this build of ONNX Runtime; %s runs instead.", wanted[0][0], present[0][0])
+    present = [provider for provider in wanted if provider[0] in available]
+    by_variable = request.execution_providers is None and request.device is None
+    if request.allow_fallback:
+        present = present or _automatic(wanted, available)
+        if CPU not in {name for name, _ in present}:
+            present.append((CPU, {}))
+        if wanted and wanted[0][0] != present[0][0]:
+            _log.warning("%s is not in this build of ONNX Runtime; %s runs instead.", wanted[0][0], present[0][0])
+    elif not wanted:
+        return _automatic(wanted, available)
+    elif not present or (len(present) < len(wanted) and not by_variable):
+        raise _refusal(request, wanted, available)
     return present
 
 
@@ -90,23 +95,6 @@ def device_of(provider: Provider) -> str:
     name, options = provider
     kind = _DEVICE_OF_PROVIDER.get(name, name.removesuffix("ExecutionProvider").lower())
     return f"{kind}:{options.get('device_id', 0)}" if name in NUMBERED else kind
-
-
-def _chosen(request: SessionRequest, available: Sequence[str]) -> list[Provider]:
-    if request.execution_providers is not None:
-        return [_present(provider, available) for provider in _named(request)]
-    if request.device is None:
-        return _automatic(available)
-    provider = _of_device(request.device)
-    if provider is not None and provider[0] in available:
-        return [provider]
-    kind = request.device.partition(":")[0]
-    raise EnvironmentConfigurationError(
-        f"device {request.device!r} cannot be used through ONNX Runtime here.",
-        needs=" or ".join(sorted(PROVIDER_OF_DEVICE)) if provider is None else provider[0],
-        found=", ".join(available),
-        fix=BUILDS.get(PROVIDER_OF_DEVICE.get(kind, ""), ((), "device='cpu'"))[1],
-    )
 
 
 def _wanted(request: SessionRequest) -> list[Provider]:
@@ -118,6 +106,10 @@ def _wanted(request: SessionRequest) -> list[Provider]:
     provider = _of_device(request.device)
     # A device of another runtime (`npu`) has no provider; its own name is what the warning shows.
     return [provider or (f"device {request.device!r}", {})]
+
+
+def _automatic(wanted: Sequence[Provider], available: Sequence[str]) -> list[Provider]:
+    return [(CUDA if not wanted and CUDA in available and cuda_device_visible() else CPU, {})]
 
 
 def _of_device(device: str) -> Provider | None:
@@ -139,30 +131,19 @@ def _named(request: SessionRequest) -> list[Provider]:
     return named
 
 
-def _present(provider: Provider, available: Sequence[str]) -> Provider:
-    name = provider[0]
-    if name in available:
-        return provider
-    raise EnvironmentConfigurationError(
-        f"execution provider {name!r} is not in this build of ONNX Runtime.",
-        needs=name,
-        found=", ".join(available),
-        fix="leave out onnx_execution_providers, or install the build of onnxruntime that has it",
-    )
-
-
-def _automatic(available: Sequence[str]) -> list[Provider]:
-    wanted = requested_execution_providers()
-    if wanted is not None:
-        found: list[Provider] = [(name, {}) for name in wanted if name in available]
-        if found:
-            return found
-        raise EnvironmentConfigurationError(
-            f"{_VARIABLE} names nothing that this build of ONNX Runtime has.",
-            needs=" or ".join(wanted),
-            found=", ".join(available),
-            fix=f"unset {_VARIABLE}, or install the build of onnxruntime that has one of them",
-        )
-    if CUDA in available and cuda_device_visible():
-        return [(CUDA, {})]
-    return [(CPU, {})]
+def _refusal(
+    request: SessionRequest, wanted: Sequence[Provider], available: Sequence[str]
+) -> EnvironmentConfigurationError:
+    needs = next(name for name, _ in wanted if name not in available)
+    if request.execution_providers is not None:
+        summary = f"execution provider {needs!r} is not in this build of ONNX Runtime."
+        fix = "leave out onnx_execution_providers, or install the build of onnxruntime that has it"
+    elif request.device is not None:
+        summary = f"device {request.device!r} cannot be used through ONNX Runtime here."
+        needs = needs if needs in PROVIDERS else " or ".join(sorted(PROVIDER_OF_DEVICE))
+        fix = BUILDS[needs][1] if needs in BUILDS else "device='cpu'"
+    else:
+        summary = f"{_VARIABLE} names nothing that this build of ONNX Runtime has."
+        needs = " or ".join(name for name, _ in wanted)
+        fix = f"unset {_VARIABLE}, or install the build of onnxruntime that has one of them"
+    return EnvironmentConfigurationError(summary, needs=needs, found=", ".join(available), fix=fix)

@@ -28,16 +28,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.onnx_graph import WEIGHTS as ONNX_WEIGHTS
-from inference_models.backends.onnx_graph import guarded_graph, weights_file
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime, unreadable
-from inference_models.backends.session import BaseSession, error_text, use_cpu_instead
+from inference_models.backends.runtime import THREADS, Runtime, import_runtime, reading
+from inference_models.backends.session import ONNX_WEIGHTS, BaseSession, error_text, use_cpu_instead
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
-from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -68,6 +65,8 @@ _CPU = "CPU"
 _DTYPES = {"bf16": "bfloat16", "boolean": "bool", "string": "str"}
 _NUMBER = re.compile(r"([fiu])(8|16|32|64)")
 _KINDS = {"f": "float", "i": "int", "u": "uint"}
+_ERRORS = (RuntimeError, UnicodeDecodeError)
+"""What OpenVINO raises for files and feeds it cannot use."""
 _SAYS_NOTHING = ("Check '", "Exception from ", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
 """How the lines of an error begin that name places in OpenVINO's source, or announce what follows."""
 _IR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*<net\s")
@@ -98,14 +97,21 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
     core = runtime.Core()
     core.set_property({"ENABLE_MMAP": False, "CACHE_DIR": ""})
     device = choose_device(request, core)
-    is_onnx = ONNX_WEIGHTS in request.files and XML not in request.files
-    path, model, names = _read_onnx(core, request) if is_onnx else _read_ir(core, request)
-    _free_dims(runtime, model, request, where=path.name)
-    compiled, device = _compiled(core, model, device, request, path.name)
-    try:
+    names: Names = ((), ())
+    if ONNX_WEIGHTS in request.files and XML not in request.files:
+        graph = request.onnx_file()
+        files = graph.files
+        # OpenVINO may know several names for one tensor.
+        names = [spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs]
+    else:
+        files = [request.file(XML), request.file(BIN)]
+    with reading(RUNTIME, files, (*_ERRORS, FileNotFoundError), _reason):
+        if files[0].suffix == ".xml":
+            _check_is_ir(files[0])
+        model = core.read_model(str(files[0]), *map(str, files[1:] if files[0].suffix == ".xml" else ()))
+        _free_dims(runtime, model, request, where=files[0].name)
+        compiled, device = _compiled(core, model, device, request)
         return OpenVinoSession(compiled, names, running_on=_our_name(device))
-    except (RuntimeError, UnicodeDecodeError) as exc:
-        raise unreadable(RUNTIME, path.name, _reason(exc)) from exc
 
 
 def choose_device(request: SessionRequest, core: Any) -> str:
@@ -120,8 +126,10 @@ def choose_device(request: SessionRequest, core: Any) -> str:
     kind, _, index = wanted.partition(":")
     name = f"{kind.upper()}.{index}" if index else kind.upper()
     found = core.available_devices
-    # With one GPU the list has `GPU`, with several `GPU.0`, `GPU.1`; `GPU` means the first of them.
-    if kind in {"gpu", "npu"} and any(name in {item, item.partition(".")[0]} for item in [*found, *_first_of(found)]):
+    # With one GPU the list has `GPU`, which may be called `GPU.0`; with several `GPU.0`, `GPU.1`: `GPU` is the first.
+    names = {item for device in found for item in (device, device.partition(".")[0])}
+    names |= {f"{device}.0" for device in found if "." not in device}
+    if kind in {"gpu", "npu"} and name in names:
         return name
     needs = name if kind in {"gpu", "npu"} else "device 'cpu', 'gpu' or 'npu'"
     use_cpu_instead(request, RUNTIME, found, needs=needs)
@@ -132,7 +140,7 @@ class OpenVinoSession(BaseSession):
     """A graph compiled by OpenVINO. One stream runs one request at a time, so that runs wait for each other."""
 
     runtime = RUNTIME
-    run_errors = (RuntimeError, UnicodeDecodeError)
+    run_errors = _ERRORS
 
     def __init__(self, compiled: Any, names: Names, *, running_on: str) -> None:
         inputs, outputs = _specs(compiled.inputs, names[0]), _specs(compiled.outputs, names[1])
@@ -164,16 +172,6 @@ def _without_telemetry() -> Iterator[None]:
             sys.modules[TELEMETRY] = before  # type: ignore[assignment]
 
 
-def _read_ir(core: Any, request: SessionRequest) -> tuple[Path, Any, Names]:
-    xml, weights = weights_file(request, XML), weights_file(request, BIN)
-    try:
-        _check_is_ir(xml)
-        return xml, core.read_model(str(xml), str(weights)), ((), ())
-    except (RuntimeError, FileNotFoundError, UnicodeDecodeError) as exc:
-        gone = next((path for path in (xml, weights) if not path.exists()), None)
-        raise removed(gone.name) if gone else unreadable(RUNTIME, xml.name, _reason(exc)) from exc
-
-
 def _check_is_ir(xml: Path) -> None:
     # OpenVINO would try the readers of all formats it knows, some of which look at the content alone.
     with xml.open("rb") as stream:
@@ -187,39 +185,22 @@ def _check_is_ir(xml: Path) -> None:
         )
 
 
-def _read_onnx(core: Any, request: SessionRequest) -> tuple[Path, Any, Names]:
-    """The path, the graph, and the names of its inputs and outputs: OpenVINO may know several for one tensor."""
-    graph = guarded_graph(request)
-    try:
-        model = core.read_model(str(graph.path))
-    except (RuntimeError, UnicodeDecodeError) as exc:
-        raise graph.removed() or unreadable(RUNTIME, graph.path.name, _reason(exc)) from exc
-    names = [spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs]
-    return graph.path, model, names
-
-
 def _free_dims(runtime: Any, model: Any, request: SessionRequest, *, where: str) -> None:
     dims = request.free_input_dims
     if not dims:
         return
     check_free_input_dims(dims, {_name(port): tuple(port.partial_shape) for port in model.inputs}, where=where)
     shapes = {name: runtime.PartialShape([-1 if side is None else side for side in dims[name]]) for name in dims}
-    try:
-        model.reshape(shapes)
-    except (RuntimeError, UnicodeDecodeError) as exc:
-        raise unreadable(RUNTIME, where, _reason(exc)) from exc
+    model.reshape(shapes)
 
 
-def _compiled(core: Any, model: Any, device: str, request: SessionRequest, where: str) -> tuple[Any, str]:
+def _compiled(core: Any, model: Any, device: str, request: SessionRequest) -> tuple[Any, str]:
     """The graph ready to run, and the device it runs on."""
     try:
         return core.compile_model(model, device, _settings(device, request)), device
-    except (RuntimeError, UnicodeDecodeError) as exc:
-        try:
-            on_cpu = core.compile_model(model, _CPU, _settings(_CPU, request))
-        except (RuntimeError, UnicodeDecodeError):
-            raise unreadable(RUNTIME, where, _reason(exc)) from exc
-        # The CPU runs every graph that is one, so the device is at fault.
+    except _ERRORS as exc:
+        # The CPU runs every graph that is one. Where it fails too the graph is at fault, else the device.
+        on_cpu = core.compile_model(model, _CPU, _settings(_CPU, request))
         if request.allow_fallback:
             _log.warning("OpenVINO cannot run the graph on %s (%s); the CPU is used.", device, _reason(exc))
             return on_cpu, _CPU
@@ -267,11 +248,6 @@ def _name(port: Any, stated: Sequence[str] = ()) -> str:
 
 def _our_name(device: str) -> str:
     return device.lower().replace(".", ":")
-
-
-def _first_of(devices: Sequence[str]) -> list[str]:
-    """What may also be called by a number: the only device of a kind is its number 0."""
-    return [f"{name}.0" for name in devices if "." not in name]
 
 
 def _reason(exc: Exception) -> str:

@@ -6,16 +6,26 @@ And the import itself, with the words for when that fails.
 from __future__ import annotations
 
 import importlib
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
 from inference_models.backends.session import error_text, first_line
-from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, MissingDependencyError
+from inference_models.errors import (
+    BaseInferenceModelsError,
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    MissingDependencyError,
+)
 from inference_models.machine.libraries import SHELL, find_library
+from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
     from inference_models.entities import BackendType
     from inference_models.machine.libraries import Library
 
@@ -121,11 +131,30 @@ def _words(exc: Exception) -> str:
     return f"{type(exc).__name__}: {first_line(exc)}"
 
 
-def unreadable(runtime: Runtime, file_name: str, found: str) -> CorruptedModelPackageError:
-    """What to say of a file that a runtime cannot open."""
-    return CorruptedModelPackageError(
-        f"{file_name}: {runtime.label} {runtime.installed_version()} cannot open the graph.",
-        needs="a graph this runtime supports",
-        found=found,
-        fix=f'export or fetch the file again, or update the runtime: pip install -U "{runtime.requires}"',
-    )
+@contextmanager
+def reading(
+    runtime: Runtime,
+    files: Iterable[Path],
+    errors: tuple[type[Exception], ...],
+    reason: Callable[[Exception], str] = first_line,
+) -> Iterator[None]:
+    """While it lasts, what a runtime raises is told of the `files` it reads: one of them is gone, or is no graph.
+
+    Raises:
+        CorruptedModelPackageError: names the file that is gone, else the first of them.
+    """
+    try:
+        yield
+    except BaseInferenceModelsError:
+        raise
+    except errors as exc:
+        files = list(files)
+        gone = next((path for path in files if not path.exists()), None)
+        if gone is not None:
+            raise removed(gone.name) from exc
+        raise CorruptedModelPackageError(
+            f"{files[0].name}: {runtime.label} {runtime.installed_version()} cannot open the graph.",
+            needs="a graph this runtime supports",
+            found=reason(exc),
+            fix=f'export or fetch the file again, or update the runtime: pip install -U "{runtime.requires}"',
+        ) from exc

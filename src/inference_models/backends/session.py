@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.arrays import ANY_SHAPE
-from inference_models.errors import EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.package.onnx_file import check_external_data, file_stamp, read_onnx_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from inference_models.backends.runtime import Runtime
     from inference_models.package.onnx_file import OnnxFile
 
+ONNX_WEIGHTS = "weights.onnx"
 CLOSED = "the model was closed; load it again to use it."
 """What a session says when it is run after `close`."""
 _NUMBERS = frozenset(
@@ -203,6 +205,32 @@ class SessionRequest:
     """For runtimes whose files hold no shapes; the others ignore it."""
     module: ModuleBuilder | None = None
     """For packages that hold nothing but weights; None: the family has no such network."""
+
+    def file(self, handle: str) -> Path:
+        """The file of the package with that handle.
+
+        Raises:
+            CorruptedModelPackageError: the package has none.
+        """
+        if handle in self.files:
+            return self.files[handle]
+        raise CorruptedModelPackageError(
+            f"the package has no {handle}.", needs=handle, found=", ".join(sorted(self.files)) or "no files"
+        )
+
+    def onnx_file(self) -> OnnxFile:
+        """The graph in `weights.onnx`, found to be one, with external data that may be opened.
+
+        What was read of it earlier in this load is taken, unless a file changed since.
+
+        Raises:
+            CorruptedModelPackageError: the file is no ONNX graph, is damaged, or points outside its folder.
+        """
+        path, known = self.file(ONNX_WEIGHTS), self.graph
+        if known is None or known.path != path or not path.exists() or known.stamp != file_stamp(path.stat()):
+            return read_onnx_file(path)
+        check_external_data(known)
+        return known
 
 
 class Backend(Protocol):

@@ -60,17 +60,7 @@ _PICKLE = b"\x80"
 """First byte of what torch.save wrote before PyTorch 1.6."""
 _REFUSED = re.compile(r"GLOBAL ([\w.]+)")
 _NOT_READ = re.compile(r"WeightsUnpickler error: (.+)")
-_READ_ERRORS = (
-    AssertionError,
-    AttributeError,
-    EOFError,
-    LookupError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
+_READ_ERRORS = (AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What the reader of tensors raises for damaged files."""
 _RUN_ERRORS = (IndexError, RuntimeError, ValueError)
 
@@ -130,17 +120,17 @@ def build_module(builder: ModuleBuilder, state: Mapping[str, Array], *, path: Pa
     state = {**state, **{name: torch.zeros((), dtype=torch.int64) for name in _absent_counters(wanted, shapes)}}
     _refuse_other_tensors(wanted, shapes, path)
     _refuse_other_numbers(own, state, path)
-    if _has_unsaved(module, wanted):
-        module = builder(shapes)
+    if any(name not in wanted for name, _ in module.named_buffers()):
+        module = builder(shapes)  # it computes some of its tensors itself, which it cannot do on that device
     module.load_state_dict(state, strict=True, assign=True)
     _refuse_not_finite(module, path)
     return module.eval().requires_grad_(False)
 
 
 def _weights_file(request: SessionRequest) -> Path:
-    for handle in (*SAFE, *PICKLED):
-        if handle in request.files:
-            return request.files[handle]
+    handle = next((name for name in (*SAFE, *PICKLED) if name in request.files), None)
+    if handle is not None:
+        return request.files[handle]
     if PROGRAM in request.files:
         raise CorruptedModelPackageError(
             f"{PROGRAM}: programs of torch.export are not opened, because reading one can run code that it brings.",
@@ -177,22 +167,15 @@ def _read_safetensors(path: Path) -> object:
     try:
         reader = importlib.import_module("safetensors.torch")
     except ImportError as exc:
+        fix = 'pip install "safetensors>=0.4"'
         raise MissingDependencyError(
-            f"{path.name} cannot be read here.",
-            needs="safetensors>=0.4",
-            found="not installed",
-            fix='pip install "safetensors>=0.4"',
+            f"{path.name} cannot be read here.", needs="safetensors>=0.4", found="not installed", fix=fix
         ) from exc
     damaged: type[Exception] = importlib.import_module("safetensors").SafetensorError
     try:
         return reader.load_file(str(path))
     except (damaged, OSError) as exc:
-        raise CorruptedModelPackageError(
-            f"{path.name} cannot be read.",
-            needs="a safetensors file",
-            found=first_sentence(exc),
-            fix="fetch the package again",
-        ) from exc
+        raise _unreadable(path, first_sentence(exc), needs="a safetensors file") from exc
 
 
 def _read_pickle(path: Path, torch: Any) -> object:
@@ -214,16 +197,13 @@ def _read_pickle(path: Path, torch: Any) -> object:
             found=found.group(1) if found else first_sentence(exc),
             fix="save weights alone: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')",
         ) from exc
-    except _READ_ERRORS as exc:
+    except (*_READ_ERRORS, struct.error) as exc:
         raise _unreadable(path, first_sentence(exc)) from exc
 
 
-def _unreadable(path: Path, found: str) -> CorruptedModelPackageError:
+def _unreadable(path: Path, found: str, needs: str = "weights as torch.save writes them") -> CorruptedModelPackageError:
     return CorruptedModelPackageError(
-        f"{path.name} cannot be read.",
-        needs="weights as torch.save writes them",
-        found=found,
-        fix="fetch the package again",
+        f"{path.name} cannot be read.", needs=needs, found=found, fix="fetch the package again"
     )
 
 
@@ -234,20 +214,22 @@ def _absent_counters(wanted: Mapping[str, object], given: Mapping[str, object]) 
 def _refuse_other_tensors(
     wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]], path: Path
 ) -> None:
-    counters = set(_absent_counters(wanted, given))
-    missing = [name for name in wanted if name not in given and name not in counters]
-    unknown = [name for name in given if name not in wanted]
-    other = [name for name in wanted if name in given and given[name] != wanted[name]]
-    if not missing and not unknown and not other:
-        return
-    shapes = [f"{name} {given[name]} instead of {wanted[name]}" for name in other]
-    parts = (("missing", missing), ("unknown", unknown), ("of another shape", shapes))
-    raise CorruptedModelPackageError(
-        f"{path.name}: the weights are not those of the architecture.",
-        needs=f"{len(wanted)} tensors",
-        found="; ".join(f"{len(names)} {what}: {_shortened(names)}" for what, names in parts if names),
-        fix="name the architecture these weights were trained with",
-    )
+    parts = {
+        "missing": [name for name in wanted if name not in given and not name.endswith(COUNTERS)],
+        "unknown": [name for name in given if name not in wanted],
+        "of another shape": [
+            f"{name} {given[name]} instead of {shape}"
+            for name, shape in wanted.items()
+            if given.get(name, shape) != shape
+        ],
+    }
+    if any(parts.values()):
+        raise CorruptedModelPackageError(
+            f"{path.name}: the weights are not those of the architecture.",
+            needs=f"{len(wanted)} tensors",
+            found="; ".join(f"{len(names)} {what}: {_shortened(names)}" for what, names in parts.items() if names),
+            fix="name the architecture these weights were trained with",
+        )
 
 
 def _refuse_special_tensors(state: Mapping[Any, Array], path: Path) -> None:
@@ -286,17 +268,9 @@ def _other_kind(path: Path, *, needs: str, found: str) -> CorruptedModelPackageE
     )
 
 
-def _has_unsaved(module: Any, saved: Mapping[str, object]) -> bool:
-    """Whether the network computes some of its tensors itself, which it cannot do on the device `meta`."""
-    return any(name not in saved for name, _ in module.named_buffers())
-
-
 def _refuse_not_finite(module: Any, path: Path) -> None:
-    wrong = [
-        name
-        for name, tensor in module.named_parameters()
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all())
-    ]
+    floating = ((name, tensor) for name, tensor in module.named_parameters() if tensor.is_floating_point())
+    wrong = [name for name, tensor in floating if not bool(tensor.isfinite().all())]
     if wrong:
         raise CorruptedModelPackageError(
             f"{path.name}: weights are NaN or infinite.",
@@ -313,7 +287,4 @@ def _shortened(names: Sequence[str]) -> str:
 def _described(value: object) -> str:
     if not isinstance(value, dict):
         return f"a {type(value).__name__}"
-    if not value:
-        return "an empty dictionary"
-    names = [str(name) for name in value]
-    return f"a dictionary of {_shortened(names)}"
+    return f"a dictionary of {_shortened([str(name) for name in value])}" if value else "an empty dictionary"

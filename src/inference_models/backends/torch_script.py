@@ -15,7 +15,6 @@ import warnings
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from inference_models.backends.onnx_graph import weights_file
 from inference_models.backends.torch_session import (
     PYTORCH,
     TORCH,
@@ -57,7 +56,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         EnvironmentConfigurationError: the device that was asked for cannot be used.
     """
     torch = import_torch()
-    path = weights_file(request, WEIGHTS)
+    path = request.file(WEIGHTS)
     device = choose_device(request, torch)
     if device == "cpu":
         use_threads(request, torch)

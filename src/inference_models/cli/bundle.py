@@ -7,18 +7,9 @@ from typing import Annotated
 
 import typer
 
-from inference_models.cli.console import messages, output
-from inference_models.cli.pull import (
-    AllowUntrusted,
-    ApiKey,
-    Backend,
-    EveryPackage,
-    Models,
-    Package,
-    Quantization,
-    Selection,
-    pull_all,
-)
+from inference_models.cli import arguments
+from inference_models.cli.console import messages, say, tell
+from inference_models.cli.pull import Selection, pull_all
 from inference_models.cli.sizes import megabytes
 from inference_models.text import plain
 
@@ -27,14 +18,14 @@ bundle = typer.Typer(help="Carry models to machines without a network.", no_args
 
 @bundle.command("export")
 def export(
-    models: Models,
-    target: Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="The file to write.")],
-    backend: Backend = None,
-    quantization: Quantization = None,
-    package: Package = None,
-    every_package: EveryPackage = False,
-    api_key: ApiKey = None,
-    allow_untrusted: AllowUntrusted = False,
+    models: arguments.Models,
+    target: arguments.Output,
+    backend: arguments.Backend = None,
+    quantization: arguments.Quantization = None,
+    package: arguments.Package = None,
+    every_package: arguments.EveryPackage = False,
+    api_key: arguments.ApiKey = None,
+    allow_untrusted: arguments.AllowUntrusted = False,
 ) -> None:
     """Write MODELS, with what they depend on, their licences and a lock, to one file."""
     from inference_models.files.digest import file_sha256  # noqa: PLC0415
@@ -53,11 +44,11 @@ def export(
     pulled = pull_all(models, selection)
     for item in pulled:
         if item.model.license is None:
-            messages().print(plain(f"{item.model.model_id}: no licence is stated"), soft_wrap=True)
+            tell(f"{item.model.model_id}: no licence is stated")
     export_bundle(pulled, target)
     size = megabytes(target.stat().st_size)
-    output().print(plain(f"{target}: {len(pulled)} packages, {size} MB"), soft_wrap=True)
-    output().print(plain(f"sha256 {file_sha256(target)}"), soft_wrap=True)
+    say(f"{target}: {len(pulled)} packages, {size} MB")
+    say(f"sha256 {file_sha256(target)}")
 
 
 @bundle.command("import")
@@ -72,7 +63,7 @@ def import_(
     from inference_models.freeze.bundle import import_bundle  # noqa: PLC0415 - not needed for --help
 
     for model in import_bundle(file, sha256=sha256).models:
-        output().print(plain(f"{model.provider}:{model.asked_for}  package {model.package}"), soft_wrap=True)
+        say(f"{model.provider}:{model.asked_for}  package {model.package}")
     if sha256 is None:
         messages().print(
             plain(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inference_models.cli.console import messages, output
+from inference_models.cli.console import output, say, tell
 from inference_models.cli.sizes import day, megabytes, parse_size
 from inference_models.errors import ModelNotFoundError, nearest_hint
 from inference_models.text import plain
@@ -61,12 +61,11 @@ def info(model: Model, as_json: AsJson = False) -> None:
         _print_json([_facts(package) for package in found])
         return
     for package in found:
-        console = output()
         key = package.key
-        console.print(plain(f"{key.provider}:{key.model_id}  package {key.package_id}"), soft_wrap=True)
-        console.print(plain(f"  {package.folder}"), soft_wrap=True)
+        say(f"{key.provider}:{key.model_id}  package {key.package_id}")
+        say(f"  {package.folder}")
         for file in package.files:
-            console.print(plain(f"  {file.sha256}  {file.size:>12,}  {file.handle}"), soft_wrap=True)
+            say(f"  {file.sha256}  {file.size:>12,}  {file.handle}")
 
 
 @cache.command("verify")
@@ -86,7 +85,7 @@ def verify(
     for item in damaged:
         name = f"{item.key.provider}:{item.key.model_id}" if item.key else str(item.folder)
         for damage in item.damage:
-            messages().print(plain(f"{name}: {damage.handle}: {damage.reason}"), soft_wrap=True)
+            tell(f"{name}: {damage.handle}: {damage.reason}")
     output().print(f"{len(results) - len(damaged)} of {len(results)} packages are sound")
     if damaged:
         raise typer.Exit(1)

@@ -27,6 +27,16 @@ def messages() -> Console:
     return _console(stderr=True)
 
 
+def say(text: object) -> None:
+    """Write one result, whatever it holds."""
+    output().print(plain(text), soft_wrap=True)
+
+
+def tell(text: object) -> None:
+    """Write one message, whatever it holds."""
+    messages().print(plain(text), soft_wrap=True)
+
+
 def report_error(error: BaseInferenceModelsError) -> None:
     """Write an error the way every command does."""
     messages().print(Text.assemble(("error: ", "bold red"), plain(error)), soft_wrap=True)

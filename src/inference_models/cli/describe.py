@@ -7,19 +7,18 @@ from typing import Annotated
 
 import typer
 
+from inference_models.cli import arguments
 from inference_models.cli.console import output
-from inference_models.cli.explain import AsJson, Family, Labels, Model, Task
-from inference_models.cli.pull import ApiKey
 
 
 def describe(
-    model: Model,
+    model: arguments.Model,
     package: Annotated[str | None, typer.Option(help="Only the package with this id, with its files.")] = None,
-    labels: Labels = None,
-    family: Family = None,
-    task: Task = None,
-    api_key: ApiKey = None,
-    as_json: AsJson = False,
+    labels: arguments.Labels = None,
+    family: arguments.Family = None,
+    task: arguments.Task = None,
+    api_key: arguments.ApiKey = None,
+    as_json: arguments.AsJson = False,
 ) -> None:
     """Say what MODEL is, its licence and source, and which of its packages run here."""
     from inference_models.auto import AutoModel  # noqa: PLC0415 - not needed for --help

@@ -7,33 +7,28 @@ from typing import Annotated
 
 import typer
 
+from inference_models.cli import arguments
 from inference_models.cli.console import output
-from inference_models.cli.pull import AllowUntrusted, ApiKey, Backend, Package, Quantization
-
-Model = Annotated[str, typer.Argument(help="Model id, folder of a package, or bare file.")]
-Labels = Annotated[str | None, typer.Option(help="Class names of a bare file: a text file, or 'coco'.")]
-Family = Annotated[str | None, typer.Option(help="Architecture of a bare file, for example yolov8.")]
-Task = Annotated[str | None, typer.Option(help="Task of a bare file, for example object-detection.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")]
 
 
 def explain(
-    model: Model,
-    backend: Backend = None,
-    quantization: Quantization = None,
-    package: Package = None,
+    model: arguments.Model,
+    backend: arguments.Backend = None,
+    quantization: arguments.Quantization = None,
+    package: arguments.Package = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images that will be sent at once.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or mps.")] = None,
+    device: arguments.Device = None,
     execution_provider: Annotated[
         list[str] | None, typer.Option(help="Execution provider of ONNX Runtime; may be repeated, first choice first.")
     ] = None,
     disabled_backend: Annotated[list[str] | None, typer.Option(help="Not this backend; may be repeated.")] = None,
-    labels: Labels = None,
-    family: Family = None,
-    task: Task = None,
-    api_key: ApiKey = None,
-    allow_untrusted: AllowUntrusted = False,
-    as_json: AsJson = False,
+    labels: arguments.Labels = None,
+    family: arguments.Family = None,
+    task: arguments.Task = None,
+    api_key: arguments.ApiKey = None,
+    allow_untrusted: arguments.AllowUntrusted = False,
+    allow_code: arguments.AllowCode = None,
+    as_json: arguments.AsJson = False,
 ) -> None:
     """Say which package of MODEL would run here, why, and what the others lack; exits with 1 if none would.
 
@@ -57,6 +52,7 @@ def explain(
             model_type=family,
             task_type=task,
             allow_untrusted_packages=allow_untrusted,
+            allow_local_code_packages=allow_code or False,
             disabled_backends=disabled_backend or None,
         ),
     )

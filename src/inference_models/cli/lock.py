@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-import typer
-
-from inference_models.cli.console import output
-from inference_models.cli.pull import (
-    AllowUntrusted,
-    ApiKey,
-    Backend,
-    Models,
-    Package,
-    Quantization,
-    Selection,
-    pull_all,
-)
-from inference_models.text import plain
+from inference_models.cli import arguments
+from inference_models.cli.console import say
+from inference_models.cli.pull import Selection, pull_all
 
 DEFAULT = Path("models.lock")
 
 
 def lock(
-    models: Models,
-    target: Annotated[Path, typer.Option("--output", "-o", dir_okay=False, help="The file to write.")] = DEFAULT,
-    backend: Backend = None,
-    quantization: Quantization = None,
-    package: Package = None,
-    api_key: ApiKey = None,
-    allow_untrusted: AllowUntrusted = False,
+    models: arguments.Models,
+    target: arguments.Output = DEFAULT,
+    backend: arguments.Backend = None,
+    quantization: arguments.Quantization = None,
+    package: arguments.Package = None,
+    api_key: arguments.ApiKey = None,
+    allow_untrusted: arguments.AllowUntrusted = False,
 ) -> None:
     """Write a lock file for MODELS: provider, id, revision, package, and size and hash of every file."""
     from inference_models.freeze.lockfile import make_lock, refuse_bad_target, write_lock  # noqa: PLC0415 - not for --help
@@ -46,4 +34,4 @@ def lock(
     made = make_lock(pull_all(models, selection))
     write_lock(made, target)
     files = sum(len(model.files) for model in made.models)
-    output().print(plain(f"{target}: {len(made.models)} packages, {files} files"), soft_wrap=True)
+    say(f"{target}: {len(made.models)} packages, {files} files")

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inference_models.cli.console import messages
-from inference_models.text import plain
+from inference_models.cli.console import tell
 
 
 def manifest(
@@ -24,9 +23,8 @@ def manifest(
     from inference_models.registry.manifest_writer import write_manifest  # noqa: PLC0415
 
     written = write_manifest(directory)
-    console = messages()
     for model_id, model in written.models.items():
         packages = ", ".join(package.package_id for package in model.packages)
         licence = model.license or "no licence stated"
-        console.print(plain(f"{model_id}  {packages}  {licence}"), soft_wrap=True)
-    console.print(plain(f"wrote {directory / FILE_NAME}"), soft_wrap=True)
+        tell(f"{model_id}  {packages}  {licence}")
+    tell(f"wrote {directory / FILE_NAME}")

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inference_models.cli.console import messages, output
+from inference_models.cli import arguments
+from inference_models.cli.console import messages, output, tell
 from inference_models.cli.inputs import find_images
-from inference_models.cli.pull import AllowCode, AllowUntrusted, ApiKey, Backend
 from inference_models.errors import EnvironmentConfigurationError
-from inference_models.text import plain
 
 if TYPE_CHECKING:
     from inference_models.parity.images import ImageSet
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def parity(
-    model: Annotated[str, typer.Argument(help="Model id, folder of a package, or file with weights.")],
+    model: arguments.Model,
     reference: Annotated[
         str | None,
         typer.Option(help="PACKAGE or PACKAGE/BACKEND. Default: the first fp32 package on ONNX Runtime, on the CPU."),
@@ -29,15 +28,15 @@ def parity(
         str | None, typer.Option(help="Folder of images, or a pattern. Default: those that come with the library.")
     ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Images at most. Default: 200 of a folder.")] = None,
-    backend: Backend = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: the best there is.")] = None,
-    labels: Annotated[str | None, typer.Option(help="Class names of a bare file: a text file, or 'coco'.")] = None,
-    family: Annotated[str | None, typer.Option(help="Architecture of a bare file, for example yolov8.")] = None,
-    task: Annotated[str | None, typer.Option(help="Task of a bare file, for example object-detection.")] = None,
-    api_key: ApiKey = None,
-    allow_untrusted: AllowUntrusted = False,
-    allow_code: AllowCode = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The report as JSON.")] = False,
+    backend: arguments.Backend = None,
+    device: arguments.Device = None,
+    labels: arguments.Labels = None,
+    family: arguments.Family = None,
+    task: arguments.Task = None,
+    api_key: arguments.ApiKey = None,
+    allow_untrusted: arguments.AllowUntrusted = False,
+    allow_code: arguments.AllowCode = None,
+    as_json: arguments.AsJson = False,
     target: Annotated[Path | None, typer.Option("--output", help="Also write the report as JSON here.")] = None,
 ) -> None:
     """Compare the answers of every package of MODEL that fits this machine, and keep a certificate of each.
@@ -79,9 +78,8 @@ def _image_set(images: str | None, count: int | None) -> ImageSet:
 
 
 def _say(label: str) -> None:
-    console = messages()
-    if console.is_terminal:
-        console.print(plain(f"{label} ..."), soft_wrap=True)
+    if messages().is_terminal:
+        tell(f"{label} ...")
 
 
 def _write(report: ParityReport, target: Path) -> None:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import Progress
 
-from inference_models.cli.console import messages, output, report_error
+from inference_models.cli import arguments
+from inference_models.cli.console import messages, output, report_error, say, tell
 from inference_models.cli.inputs import find_images, save_targets
-from inference_models.cli.pull import AllowCode
 from inference_models.cli.tables import print_prediction
 from inference_models.errors import (
     EnvironmentConfigurationError,
@@ -18,7 +18,7 @@ from inference_models.errors import (
     ModelInputError,
     UnknownOptionError,
 )
-from inference_models.text import json_text, plain
+from inference_models.text import json_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Model id, folder of a package, or .onnx file.")],
+    model: arguments.Model,
     images: Annotated[list[str], typer.Argument(help="Image files, folders or patterns such as 'photos/*.jpg'.")],
     save: Annotated[Path | None, typer.Option(help="Folder for the pictures with the predictions drawn.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per image instead of a table.")] = False,
     confidence: Annotated[float | None, typer.Option(help="Least score, 0..1. Default: the model's own.")] = None,
-    labels: Annotated[str | None, typer.Option(help="Class names of a bare file: a text file, or 'coco'.")] = None,
-    family: Annotated[str | None, typer.Option(help="Architecture of a bare file, for example yolov8.")] = None,
-    task: Annotated[str | None, typer.Option(help="Task of a bare file, for example object-detection.")] = None,
+    labels: arguments.Labels = None,
+    family: arguments.Family = None,
+    task: arguments.Task = None,
     backend: Annotated[str | None, typer.Option(help="Only this backend, for example onnx.")] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: the best there is.")] = None,
-    allow_code: AllowCode = None,
+    device: arguments.Device = None,
+    allow_code: arguments.AllowCode = None,
 ) -> None:
     """Run MODEL on IMAGES and print what it finds."""
     from inference_models.auto import AutoModel  # noqa: PLC0415 - what it loads is not needed for --help
@@ -95,7 +95,7 @@ def _show(path: Path, prediction: Prediction | str, *, as_json: bool) -> None:
         plain_values = prediction if isinstance(prediction, str) else prediction.to_dict()
         typer.echo(json_text({"image": str(path), "prediction": plain_values}))
     elif isinstance(prediction, str):
-        output().print(plain(f"{path}: {prediction}"), soft_wrap=True)
+        say(f"{path}: {prediction}")
     else:
         print_prediction(output(), str(path), prediction)
 
@@ -110,7 +110,7 @@ def _save(model: Any, path: Path, prediction: Prediction | str, target: Path) ->
         target.write_bytes(data.tobytes())
     except OSError as exc:
         raise _unwritable(target, exc) from exc
-    messages().print(plain(f"saved {target}"), soft_wrap=True)
+    tell(f"saved {target}")
 
 
 def _answer(model: Any, path: Path, options: dict[str, float]) -> Any:

@@ -7,41 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inference_models.cli.console import messages, output, report_error
+from inference_models.cli import arguments
+from inference_models.cli.console import report_error, say, tell
 from inference_models.cli.sizes import megabytes
 from inference_models.errors import BaseInferenceModelsError
-from inference_models.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inference_models.cache.manifest import PackageKey
     from inference_models.freeze.pull import Pulled, PullOptions
-
-KEY_VARIABLE = "INFERENCE_MODELS_API_KEY"
-Models = Annotated[list[str], typer.Argument(help="Model ids, or provider:id.")]
-Backend = Annotated[list[str] | None, typer.Option(help="Only this backend; may be repeated.")]
-Quantization = Annotated[list[str] | None, typer.Option(help="Only this number format; may be repeated.")]
-Package = Annotated[str | None, typer.Option(help="Only the package with this id.")]
-EveryPackage = Annotated[
-    bool, typer.Option("--every-package", help="All packages, for machines that differ from this one.")
-]
-ApiKey = Annotated[
-    str | None,
-    typer.Option(
-        "--api-key",
-        envvar=KEY_VARIABLE,
-        show_envvar=False,
-        help=f"Key for the provider. {KEY_VARIABLE} holds it too, and keeps it out of the list of processes.",
-    ),
-]
-AllowUntrusted = Annotated[
-    bool, typer.Option("--allow-untrusted", help="Also packages their provider does not vouch for.")
-]
-AllowCode = Annotated[
-    str | None,
-    typer.Option("--allow-code", help="SHA-256 of code that may run: Python of a package, or a TorchScript archive."),
-]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,14 +49,14 @@ class Selection:
 
 
 def pull(
-    models: Models,
-    backend: Backend = None,
-    quantization: Quantization = None,
-    package: Package = None,
-    every_package: EveryPackage = False,
+    models: arguments.Models,
+    backend: arguments.Backend = None,
+    quantization: arguments.Quantization = None,
+    package: arguments.Package = None,
+    every_package: arguments.EveryPackage = False,
     pin: Annotated[bool, typer.Option("--pin", help="`cache gc` never removes them to make room.")] = False,
-    api_key: ApiKey = None,
-    allow_untrusted: AllowUntrusted = False,
+    api_key: arguments.ApiKey = None,
+    allow_untrusted: arguments.AllowUntrusted = False,
 ) -> None:
     """Fetch MODELS and what they depend on into the cache, verified; loads nothing.
 
@@ -105,7 +80,7 @@ def pull(
         _say(item, pin=pin)
     if failed and len(models) > 1:
         text = f"{len(failed)} of {len(models)} models failed: {', '.join(failed)}"
-        messages().print(plain(text), soft_wrap=True)
+        tell(text)
     if failed:
         raise typer.Exit(1)
 
@@ -152,4 +127,4 @@ def _say(item: Pulled, *, pin: bool) -> None:
     stored = store.find(item.key)
     size = f", {megabytes(stored.size)} MB" if stored else ""
     note = "" if item.direct else "  (needed by another)"
-    output().print(plain(f"{item.model.model_id}: {item.package.get_summary()}{size}{note}"), soft_wrap=True)
+    say(f"{item.model.model_id}: {item.package.get_summary()}{size}{note}")

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from inference_models.cli.console import messages
-from inference_models.text import plain
+from inference_models.cli.console import tell
 
 KEYS_VARIABLE = "INFERENCE_MODELS_REGISTRY_KEYS"
 registry = typer.Typer(help="Host models for others.", no_args_is_help=True, rich_markup_mode=None)
@@ -66,17 +65,16 @@ def serve(
             found=exc.strerror or type(exc).__name__,
             fix="choose another --port, or 0 for any free one",
         ) from exc
-    console = messages()
     count = library.count()
     packages = "1 package" if count == 1 else f"{count} packages"
-    console.print(plain(f"serving {packages} of '{directory}'"), soft_wrap=True)
-    console.print(plain(f"  export ROBOFLOW_API_HOST={public_url or server.url}"), soft_wrap=True)
+    tell(f"serving {packages} of '{directory}'")
+    tell(f"  export ROBOFLOW_API_HOST={public_url or server.url}")
     if not keys and not is_loopback(host):
-        console.print("everybody who reaches this address can load these models; see --api-key", markup=False)
+        tell("everybody who reaches this address can load these models; see --api-key")
     # Large files take longer to hash than a client waits for its first answer.
     threading.Thread(target=library.warm, daemon=True).start()
     server.run_until_signal()
-    console.print("stopped", markup=False)
+    tell("stopped")
 
 
 def _keys(stated: list[str] | None) -> tuple[str, ...]:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from inference_models.cli import arguments
 from inference_models.cli.console import output
-from inference_models.cli.pull import AllowCode, AllowUntrusted, ApiKey, Backend, Package, Quantization
 from inference_models.text import json_text
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "ms": 0.001}
@@ -16,23 +16,23 @@ LONGEST_S = 86_400
 
 
 def tune(
-    model: Annotated[str, typer.Argument(help="Model id, folder of a package, or .onnx file.")],
+    model: arguments.Model,
     budget: Annotated[str, typer.Option(help="Time to measure for: 60s, 5m. Fetching comes before.")] = "60s",
     image: Annotated[
         list[Path] | None, typer.Option(help="A picture of the kind the model will see; may be repeated.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-    labels: Annotated[str | None, typer.Option(help="Class names of a bare file: a text file, or 'coco'.")] = None,
-    family: Annotated[str | None, typer.Option(help="Architecture of a bare file, for example yolov8.")] = None,
-    task: Annotated[str | None, typer.Option(help="Task of a bare file, for example object-detection.")] = None,
-    backend: Backend = None,
-    quantization: Quantization = None,
-    package: Package = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ... Default: all there are.")] = None,
+    as_json: arguments.AsJson = False,
+    labels: arguments.Labels = None,
+    family: arguments.Family = None,
+    task: arguments.Task = None,
+    backend: arguments.Backend = None,
+    quantization: arguments.Quantization = None,
+    package: arguments.Package = None,
+    device: arguments.Device = None,
     threads: Annotated[int | None, typer.Option(help="Threads of one run. Default: several numbers are tried.")] = None,
-    api_key: ApiKey = None,
-    allow_untrusted: AllowUntrusted = False,
-    allow_code: AllowCode = None,
+    api_key: arguments.ApiKey = None,
+    allow_untrusted: arguments.AllowUntrusted = False,
+    allow_code: arguments.AllowCode = None,
 ) -> None:
     """Time the packages, backends and settings of MODEL that fit this machine, and remember the fastest.
 

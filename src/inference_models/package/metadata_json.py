@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, TypeVar, cast
@@ -34,9 +35,12 @@ def metadata_to_json(model: ModelMetadata) -> dict[str, Any]:
     Raises:
         TypeError: a feature of a package is something else.
     """
-    return cast(
-        "dict[str, Any]", msgspec.json.decode(msgspec.json.encode(model, order="deterministic", enc_hook=_text))
-    )
+    plain = msgspec.to_builtins(model, str_keys=True, enc_hook=_text)
+    for package in plain["model_packages"]:
+        if details := package["torch_script_package_details"]:
+            details["supported_device_types"].sort()  # of a set, whose order differs from run to run
+    # Tuples become lists; msgspec's own JSON has no integers over 64 bits.
+    return cast("dict[str, Any]", json.loads(json.dumps(plain)))
 
 
 def metadata_from_json(data: object) -> ModelMetadata:

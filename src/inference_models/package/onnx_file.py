@@ -113,11 +113,10 @@ class OnnxFile:
         """Names of the files it points to, sorted."""
         return sorted({value for tensor in self.external for key, value in tensor.entries if key == "location"})
 
-    def removed(self) -> CorruptedModelPackageError | None:
-        """What to say when the file, or one it points to, is gone since it was checked; None while all are there."""
-        names = [self.path.name, *self.locations]
-        gone = next((name for name in names if not (self.path.parent / name).exists()), None)
-        return None if gone is None else removed(gone)
+    @property
+    def files(self) -> list[Path]:
+        """The file and those it points to."""
+        return [self.path, *(self.path.parent / name for name in self.locations)]
 
 
 def read_onnx_file(path: Path) -> OnnxFile:

@@ -31,7 +31,7 @@ from inference_models.machine.libraries import installed_distributions
 from machines import install, put
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from inference_models.machine.libraries import Distribution
 
@@ -46,6 +46,11 @@ SERVER = replace(
 OTHER_FOLDER = "export INFERENCE_HOME=<folder on a local disk>"
 
 
+def shown(findings: Iterable[Finding]) -> list[str]:
+    """`level: what -> fix`."""
+    return [f"{item.level}: {item.what}" + (f" -> {item.fix}" if item.fix else "") for item in findings]
+
+
 def installed(folder: Path, *names: str) -> Mapping[str, Distribution]:
     folder.mkdir(exist_ok=True)
     for name in names:
@@ -55,48 +60,39 @@ def installed(folder: Path, *names: str) -> Mapping[str, Distribution]:
 
 class TestLimits:
     def test_none(self) -> None:
-        assert list(examine_limits(MACHINE, 2)) == [
-            Finding(GOOD, "2 threads per model (this machine shows 2 CPUs)"),
+        assert shown(examine_limits(MACHINE, 2)) == [
+            "ok: 2 threads per model (this machine shows 2 CPUs)",
         ]
 
     def test_of_a_container(self) -> None:
         container = replace(MACHINE, cpu_quota=1.5, memory_limit=2 << 30)
-        assert list(examine_limits(container, 8)) == [
-            Finding(GOOD, "2 threads per model (this machine shows 8 CPUs)"),
-            Finding(
-                NOTE,
-                "the container grants 1.5 of the 8 CPUs this machine shows",
-                "docker update --cpus 8 <container>",
-            ),
-            Finding(
-                NOTE,
-                "the container's memory limit is 2.1 GB: a process that needs more is ended",
-                "docker update --memory 4g --memory-swap -1 <container>",
+        assert shown(examine_limits(container, 8)) == [
+            "ok: 2 threads per model (this machine shows 8 CPUs)",
+            "note: the container grants 1.5 of the 8 CPUs this machine shows -> docker update --cpus 8 <container>",
+            (
+                "note: the container's memory limit is 2.1 GB: a process that needs more is ended"
+                " -> docker update --memory 4g --memory-swap -1 <container>"
             ),
         ]
 
     def test_above_what_there_is_are_none(self) -> None:
-        assert len(list(examine_limits(replace(MACHINE, cpu_quota=16.0), 8))) == 1
+        assert len(shown(examine_limits(replace(MACHINE, cpu_quota=16.0), 8))) == 1
 
 
 class TestLibraries:
     def test_one_of_each(self, tmp_path: Path) -> None:
         found = installed(tmp_path, "onnxruntime-gpu", "opencv-python-headless", "onnxruntime-extensions")
-        assert list(examine_libraries(found)) == [
-            Finding(GOOD, "one ONNX Runtime: onnxruntime-gpu"),
-            Finding(GOOD, "one OpenCV: opencv-python-headless"),
-            Finding(GOOD, "pip is there to fetch models that come as wheels"),
+        assert shown(examine_libraries(found)) == [
+            "ok: one ONNX Runtime: onnxruntime-gpu",
+            "ok: one OpenCV: opencv-python-headless",
+            "ok: pip is there to fetch models that come as wheels",
         ]
 
     def test_none(self, tmp_path: Path) -> None:
         found = installed(tmp_path)
-        assert list(examine_libraries(found))[:2] == [
-            Finding(
-                NOTE,
-                "ONNX Runtime is not installed, ONNX packages cannot run",
-                'pip install "onnxruntime>=1.19"',
-            ),
-            Finding(GOOD, "one OpenCV: installed outside of pip"),
+        assert shown(examine_libraries(found))[:2] == [
+            'note: ONNX Runtime is not installed, ONNX packages cannot run -> pip install "onnxruntime>=1.19"',
+            "ok: one OpenCV: installed outside of pip",
         ]
 
     def test_none_but_another_library_that_reads_onnx(self, tmp_path: Path) -> None:
@@ -104,25 +100,16 @@ class TestLibraries:
         assert found.what == "ONNX Runtime is not installed, ONNX packages run with openvino"
 
     def test_several(self, tmp_path: Path) -> None:
-        found = installed(
-            tmp_path,
-            "onnxruntime",
-            "onnxruntime-gpu",
-            "opencv-python",
-            "opencv-contrib-python",
-            "opencv-python-headless",
-        )
-        assert list(examine_libraries(found))[:2] == [
-            Finding(
-                BAD,
-                "onnxruntime and onnxruntime-gpu overwrite each other's files",
-                "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu",
+        names = "onnxruntime onnxruntime-gpu opencv-python opencv-python-headless"
+        found = installed(tmp_path, *names.split())
+        assert shown(examine_libraries(found))[:2] == [
+            (
+                "problem: onnxruntime and onnxruntime-gpu overwrite each other's files"
+                " -> pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime-gpu"
             ),
-            Finding(
-                BAD,
-                "opencv-contrib-python and opencv-python and opencv-python-headless overwrite each other's files",
-                "pip uninstall -y opencv-contrib-python opencv-python opencv-python-headless"
-                " && pip install opencv-python-headless",
+            (
+                "problem: opencv-python and opencv-python-headless overwrite each other's files"
+                " -> pip uninstall -y opencv-python opencv-python-headless && pip install opencv-python-headless"
             ),
         ]
 
@@ -130,11 +117,10 @@ class TestLibraries:
         broken = replace(
             SERVER, broken={"torch": "importing it ended the process by SIGILL", "cuda": "not about a library"}
         )
-        assert list(examine_broken(broken)) == [
-            Finding(
-                BAD,
-                "torch 2.5.1+cpu is installed and cannot be used: importing it ended the process by SIGILL",
-                'pip install "torch<2.5.1"',
+        assert shown(examine_broken(broken)) == [
+            (
+                "problem: torch 2.5.1+cpu is installed and cannot be used: importing it ended the process by SIGILL"
+                ' -> pip install "torch<2.5.1"'
             )
         ]
 
@@ -142,7 +128,7 @@ class TestLibraries:
         monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
         monkeypatch.setenv("PATH", "")
         what = "pip is missing, models that come as wheels cannot be fetched"
-        assert list(examine_libraries({}))[-1] == Finding(NOTE, what, f"{sys.executable} -m ensurepip")
+        assert shown(examine_libraries({}))[-1] == f"note: {what} -> {sys.executable} -m ensurepip"
 
 
 class TestDevices:
@@ -159,35 +145,33 @@ class TestDevices:
         ],
     )
     def test_that_cannot_be_used(self, problem: str, fix: str) -> None:
-        assert list(examine_driver(replace(MACHINE, broken={"cuda": problem}))) == [
-            Finding(BAD, f"this machine shows an NVIDIA device that cannot be used: {problem}", fix)
+        assert shown(examine_driver(replace(MACHINE, broken={"cuda": problem}))) == [
+            f"problem: this machine shows an NVIDIA device that cannot be used: {problem} -> {fix}"
         ]
-        assert list(examine_driver(MACHINE)) == []
+        assert shown(examine_driver(MACHINE)) == []
 
     def test_that_no_build_uses(self, tmp_path: Path) -> None:
-        assert list(examine_builds(SERVER, installed(tmp_path, "torch"))) == [
-            Finding(
-                NOTE,
-                "onnxruntime 1.23.0 is a build without CUDA, ONNX packages leave NVIDIA L4 unused",
-                'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"',
+        assert shown(examine_builds(SERVER, installed(tmp_path, "torch"))) == [
+            (
+                "note: onnxruntime 1.23.0 is a build without CUDA, ONNX packages leave NVIDIA L4 unused"
+                ' -> pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"'
             ),
-            Finding(
-                NOTE,
-                "torch 2.5.1+cpu is a build without CUDA, PyTorch packages leave NVIDIA L4 unused",
-                "pip uninstall -y torch && pip install torch",
+            (
+                "note: torch 2.5.1+cpu is a build without CUDA, PyTorch packages leave NVIDIA L4 unused"
+                " -> pip uninstall -y torch && pip install torch"
             ),
         ]
 
     def test_that_builds_use(self, tmp_path: Path) -> None:
         put(tmp_path, "torch/version.py", "cuda: Optional[str] = '12.4'\n")
         used = replace(SERVER, execution_providers=("CUDAExecutionProvider", "CPUExecutionProvider"))
-        assert list(examine_builds(used, installed(tmp_path, "torch"))) == []
+        assert shown(examine_builds(used, installed(tmp_path, "torch"))) == []
 
     @pytest.mark.parametrize(
         "change", [{"gpus": ()}, {"jetson": "nvidia-jetson-nano"}], ids=["none", "with wheels of its own"]
     )
     def test_that_need_no_other_build(self, tmp_path: Path, change: dict) -> None:
-        assert list(examine_builds(replace(SERVER, **change), installed(tmp_path, "torch"))) == []
+        assert shown(examine_builds(replace(SERVER, **change), installed(tmp_path, "torch"))) == []
 
 
 class TestCudaLibraries:
@@ -220,11 +204,10 @@ class TestCudaLibraries:
         put(site, "nvidia/cublas/lib/libcublas.so.12", "")
         install(site, "nvidia-cublas-cu12", "12.8")
         found = installed_distributions([str(site)])
-        assert list(examine_cuda_libraries(machine, found, tmp_path / "root")) == [
-            Finding(
-                level,
-                "onnxruntime-gpu 1.0 needs libraries that are not here: libcudnn.so.9, libcurand.so.10",
-                "pip install nvidia-cudnn-cu12 nvidia-curand-cu12",
+        assert shown(examine_cuda_libraries(machine, found, tmp_path / "root")) == [
+            (
+                f"{level}: onnxruntime-gpu 1.0 needs libraries that are not here: libcudnn.so.9, libcurand.so.10"
+                " -> pip install nvidia-cudnn-cu12 nvidia-curand-cu12"
             )
         ]
 
@@ -233,13 +216,13 @@ class TestCudaLibraries:
         put(tmp_path, "root/usr/local/cuda/lib64/libcurand.so.10", "")
         put(tmp_path, "mine/libcudnn.so.9", "")
         monkeypatch.setenv("LD_LIBRARY_PATH", f"{tmp_path}/mine:")
-        assert list(examine_cuda_libraries(SERVER, installed(site, "onnxruntime-gpu"), tmp_path / "root")) == [
-            Finding(GOOD, "onnxruntime-gpu 1.0 has the 3 libraries of CUDA it needs")
+        assert shown(examine_cuda_libraries(SERVER, installed(site, "onnxruntime-gpu"), tmp_path / "root")) == [
+            "ok: onnxruntime-gpu 1.0 has the 3 libraries of CUDA it needs"
         ]
 
     def test_of_a_build_without_cuda(self, tmp_path: Path) -> None:
-        assert list(examine_cuda_libraries(SERVER, installed(tmp_path, "onnxruntime"))) == []
-        assert list(examine_cuda_libraries(SERVER, {})) == []
+        assert shown(examine_cuda_libraries(SERVER, installed(tmp_path, "onnxruntime"))) == []
+        assert shown(examine_cuda_libraries(SERVER, {})) == []
 
 
 class TestNeededLibraries:
@@ -289,51 +272,42 @@ class TestCache:
     )
     def test_on_a_file_system_that_does_not_suit(self, tmp_path: Path, kind: str, words: str) -> None:
         folder = config.cache_directory()
-        first, second = examine_cache(self.mounted(tmp_path, kind))
-        assert first == Finding(NOTE, f"the cache {folder} {words}", OTHER_FOLDER)
-        assert second.what.startswith(f"cache {folder}, ")
+        first, second = shown(examine_cache(self.mounted(tmp_path, kind)))
+        assert first == f"note: the cache {folder} {words} -> {OTHER_FOLDER}"
+        assert second.startswith(f"ok: cache {folder}, ")
 
     def test_on_a_disk(self, tmp_path: Path) -> None:
-        (found,) = examine_cache(self.mounted(tmp_path, "ext4"))
-        assert (found.level, found.fix) == (GOOD, None)
+        assert [item.level for item in examine_cache(self.mounted(tmp_path, "ext4"))] == [GOOD]
 
-    def test_that_is_read_only(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_that_takes_no_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(os, "access", lambda path, mode: False)
         folder = config.cache_directory()
         folder.mkdir(parents=True)
-        assert list(examine_cache(tmp_path)) == [
-            Finding(NOTE, f"the cache {folder} is read-only: only models that are in it load", OTHER_FOLDER)
-        ]
-
-    def test_that_cannot_be_made(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "access", lambda path, mode: False)
-        monkeypatch.setenv("INFERENCE_HOME", str(tmp_path / "home"))
-        assert list(examine_cache(tmp_path)) == [
-            Finding(BAD, f"the cache {tmp_path / 'home'} cannot be written: {tmp_path} takes no files", OTHER_FOLDER)
-        ]
+        words = "is read-only: only models that are in it load"
+        assert shown(examine_cache(tmp_path)) == [f"note: the cache {folder} {words} -> {OTHER_FOLDER}"]
+        home = tmp_path / "home"
+        monkeypatch.setenv("INFERENCE_HOME", str(home))
+        words = f"cannot be written: {tmp_path} takes no files"
+        assert shown(examine_cache(tmp_path)) == [f"problem: the cache {home} {words} -> {OTHER_FOLDER}"]
+        file = put(tmp_path, "file", "")
+        monkeypatch.setenv("INFERENCE_HOME", str(file / "home"))
+        words = f"cannot be used: {file} is a file"
+        assert shown(examine_cache(tmp_path)) == [f"problem: the cache {file / 'home'} {words} -> {OTHER_FOLDER}"]
 
     @pytest.mark.skipif(sys.platform != "linux", reason="looks at a file system of Linux")
     def test_on_a_file_system_that_keeps_no_files(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("INFERENCE_HOME", "/proc/nope")
-        assert list(examine_cache()) == [
-            Finding(BAD, "the cache /proc/nope cannot be written: /proc takes no files", OTHER_FOLDER)
-        ]
+        words = "cannot be written: /proc takes no files"
+        assert shown(examine_cache()) == [f"problem: the cache /proc/nope {words} -> {OTHER_FOLDER}"]
 
     def test_on_a_file_system_that_does_not_say_how_large_it_is(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr("shutil.disk_usage", lambda path: shutil._ntuple_diskusage(0, 0, 0))
-        (found,) = examine_cache(self.mounted(tmp_path, "ext4"))
+        (found,) = shown(examine_cache(self.mounted(tmp_path, "ext4")))
         folder = config.cache_directory()
-        assert found == Finding(GOOD, f"cache {folder}, its file system does not say how much is free")
+        assert found == f"ok: cache {folder}, its file system does not say how much is free"
         assert not folder.exists()
-
-    def test_that_is_a_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        file = put(tmp_path, "file", "")
-        monkeypatch.setenv("INFERENCE_HOME", str(file / "home"))
-        assert list(examine_cache(tmp_path)) == [
-            Finding(BAD, f"the cache {file / 'home'} cannot be used: {file} is a file", OTHER_FOLDER)
-        ]
 
     def test_that_is_nearly_full(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("inference_models.doctor.cache.LOW_SPACE", 1 << 60)
@@ -353,32 +327,30 @@ class TestCache:
 
 class TestClock:
     def test_that_is_right(self) -> None:
-        assert list(examine_clock()) == []
-        assert list(examine_clock(time.time() + 1e9)) == []
+        assert shown(examine_clock()) == []
+        assert shown(examine_clock(time.time() + 1e9)) == []
 
     def test_that_is_behind(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.platform", "linux")
         file = put(tmp_path, "version.py", "")
         os.utime(file, (1_700_000_000, 1_700_000_000))
-        assert list(examine_clock(1_699_999_800.0, file)) == []
-        assert list(examine_clock(0.0, file)) == [
-            Finding(
-                BAD,
-                "the clock says 1970-01-01 00:00 UTC, which is before this library was installed "
+        assert shown(examine_clock(1_699_999_800.0, file)) == []
+        assert shown(examine_clock(0.0, file)) == [
+            (
+                "problem: the clock says 1970-01-01 00:00 UTC, which is before this library was installed "
                 "(2023-11-14 22:13 UTC): certificates of servers do not count yet, "
-                "and nothing that is remembered grows old",
-                "sudo timedatectl set-ntp true",
+                "and nothing that is remembered grows old -> sudo timedatectl set-ntp true"
             )
         ]
 
 
 class TestVariables:
-    def said(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, *providers: str) -> list[Finding]:
+    def said(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str, *providers: str) -> list[str]:
         monkeypatch.setenv(name, value)
-        return list(examine_variables(providers))
+        return shown(examine_variables(providers))
 
     def test_that_are_not_set(self) -> None:
-        assert list(examine_variables(())) == []
+        assert shown(examine_variables(())) == []
 
     @pytest.mark.parametrize(
         ("name", "words"),
@@ -388,16 +360,15 @@ class TestVariables:
         ],
     )
     def test_that_switch_the_network_off(self, monkeypatch: pytest.MonkeyPatch, name: str, words: str) -> None:
-        assert self.said(monkeypatch, name, "1") == [Finding(NOTE, f"{name} is on: {words}", f"unset {name}")]
+        assert self.said(monkeypatch, name, "1") == [f"note: {name} is on: {words} -> unset {name}"]
         assert self.said(monkeypatch, name, "0") == []
 
     def test_that_are_no_switch(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert self.said(monkeypatch, "OFFLINE_MODE", "maybe") == [
-            Finding(
-                BAD,
-                "environment variable OFFLINE_MODE cannot be read as a switch; "
-                "needs true or false (also 1/0, yes/no, on/off); found: 'maybe'",
-                "unset OFFLINE_MODE, or set it to true or false",
+            (
+                "problem: environment variable OFFLINE_MODE cannot be read as a switch; "
+                "needs true or false (also 1/0, yes/no, on/off); found: 'maybe'"
+                " -> unset OFFLINE_MODE, or set it to true or false"
             )
         ]
 
@@ -415,28 +386,26 @@ class TestVariables:
     )
     def test_that_nobody_can_read(self, monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
         (found,) = self.said(monkeypatch, name, value)
-        assert found.level == BAD
-        assert found.fix
-        assert "\n" not in found.what
+        assert re.fullmatch(r"problem: [^\n]+ -> [^\n]+", found)
 
     def test_that_name_no_provider_that_is_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
         name, cpu, cuda = "ONNXRUNTIME_EXECUTION_PROVIDERS", "CPUExecutionProvider", "CUDAExecutionProvider"
         assert self.said(monkeypatch, name, cuda, cpu) == [
-            Finding(BAD, f"{name} names nothing that is here: {cuda}", f"unset {name}")
+            f"problem: {name} names nothing that is here: {cuda} -> unset {name}"
         ]
         assert self.said(monkeypatch, name, f"{cuda},{cpu}", cpu) == [
-            Finding(NOTE, f"{name} also names what is not here: {cuda}", f"export {name}={cpu}")
+            f"note: {name} also names what is not here: {cuda} -> export {name}={cpu}"
         ]
         assert self.said(monkeypatch, name, cpu, cpu) == []
 
 
 class TestWhole:
     def test_the_facts_come_first(self) -> None:
-        found = examine(SERVER)
-        facts = [Finding(GOOD, f"{label}: {text}") for label, text in SERVER.facts()]
+        found = shown(examine(SERVER))
+        facts = [f"ok: {label}: {text}" for label, text in SERVER.facts()]
         assert found[: len(facts)] == facts
         assert any(
-            finding.fix == 'pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"' for finding in found
+            line.endswith('-> pip uninstall -y onnxruntime && pip install "onnxruntime-gpu>=1.19"') for line in found
         )
 
     def test_every_problem_has_a_command(self, monkeypatch: pytest.MonkeyPatch) -> None:

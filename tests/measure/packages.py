@@ -165,8 +165,8 @@ def record(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> list[str]:
             if message["op"] == "open":
                 self.package = json.loads(message["job"])["model"]["model_packages"][0]["package_id"]
                 opened.append(self.package)
-            if message["op"] in {"run", "warm"}:
-                return {"times": [seconds.get(self.package, 0.001)] * message.get("times", 2)}
+            if message["op"] == "run":
+                return {"times": [seconds.get(self.package, 0.001)] * message["times"]}
             return json.loads(json.dumps(self.worker(**message)))
 
         def close(self) -> None:

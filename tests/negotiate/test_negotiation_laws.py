@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from inference_models.backends import known_runtimes
 from inference_models.entities import BackendType, InlineFileSpecs, Quantization
 from inference_models.errors import ModelPackageNegotiationError
-from inference_models.negotiate.case import Candidate, Case, candidates_of
+from inference_models.negotiate.case import Case, candidates_of
 from inference_models.negotiate.checks import CHECKS, examine
 from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.nms_fusion import parse_nms_fusion
@@ -138,16 +138,6 @@ def argument_of(fix):
     fields = {argument: name for name, argument in ARGUMENTS.items()}
     values = {fields[item.arg]: ast.literal_eval(item.value) for item in keywords}
     return {name: PARSED.get(name, lambda same: same)(value) for name, value in values.items()}
-
-
-@given(PACKAGES, REQUESTS, ENVIRONMENTS)
-@SETTLED
-def test_a_check_for_some_runtimes_has_its_name_and_its_keys(package, request_, machine) -> None:
-    for check in CHECKS:
-        case = Case(model(package), Candidate(package, package.backend), request_, machine)
-        if (check.only is None or package.backend in check.only) and check.applies(case):
-            reason = check.function(case)
-            assert reason is None or reason.check == check.name
 
 
 def test_every_runtime_has_a_place_and_every_line_of_the_tables_a_name_of_its_own() -> None:

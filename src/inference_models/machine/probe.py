@@ -98,21 +98,22 @@ class _FoundEnvironment(Environment):
     _root: Path
     _thorough: bool
 
-    @cached_property
-    def os_version(self) -> str:
-        return system.os_version(self._root)
-
-    @cached_property
-    def cpu_flags(self) -> frozenset[str]:
-        return cpu_flags(self._root)
-
-    @cached_property
-    def cpus(self) -> int:
-        return usable_cpus(self._root)
-
-    @cached_property
-    def cpu_quota(self) -> float | None:
-        return cpu_quota(self._root)
+    os_version = cached_property(lambda self: system.os_version(self._root))
+    cpu_flags = cached_property(lambda self: cpu_flags(self._root))
+    cpus = cached_property(lambda self: usable_cpus(self._root))
+    cpu_quota = cached_property(lambda self: cpu_quota(self._root))
+    memory_limit = cached_property(lambda self: memory_limit(self._root))
+    gpus = cached_property(lambda self: self._nvidia.gpus)
+    accelerators = cached_property(lambda self: system.accelerators(self._root))
+    cuda_version = cached_property(lambda self: self._nvidia.cuda)
+    cudnn_version = cached_property(lambda self: self._nvidia.cudnn)
+    jetson = cached_property(lambda self: system.jetson_type(self._root))
+    l4t_version = cached_property(
+        lambda self: system.l4t_version(self._root) if system.is_jetson(self.jetson) else None
+    )
+    builds = cached_property(
+        lambda self: {library.name: distribution.label for library, distribution in self._libraries.items()}
+    )
 
     @cached_property
     def memory(self) -> int | None:
@@ -120,30 +121,10 @@ class _FoundEnvironment(Environment):
         return min((size for size in sizes if size is not None), default=None)
 
     @cached_property
-    def memory_limit(self) -> int | None:
-        return memory_limit(self._root)
-
-    @cached_property
-    def gpus(self) -> tuple[Gpu, ...]:
-        return self._nvidia.gpus
-
-    @cached_property
-    def accelerators(self) -> frozenset[str] | None:
-        return system.accelerators(self._root)
-
-    @cached_property
     def driver_version(self) -> Version | None:
         from inference_models.machine.nvidia import driver_version  # noqa: PLC0415 - seldom asked for
 
         return driver_version(self._root) or self._nvidia.driver or self.l4t_version
-
-    @cached_property
-    def cuda_version(self) -> Version | None:
-        return self._nvidia.cuda
-
-    @cached_property
-    def cudnn_version(self) -> Version | None:
-        return self._nvidia.cudnn
 
     @cached_property
     def tensorrt_version(self) -> Version | None:
@@ -156,23 +137,11 @@ class _FoundEnvironment(Environment):
         return tensorrt_from_files(self._root)
 
     @cached_property
-    def jetson(self) -> str | None:
-        return system.jetson_type(self._root)
-
-    @cached_property
-    def l4t_version(self) -> Version | None:
-        return system.l4t_version(self._root) if system.is_jetson(self.jetson) else None
-
-    @cached_property
     def installed(self) -> dict[str, Version]:
         versions = {library.name: version_of(distribution) for library, distribution in self._libraries.items()}
         if sys.platform != "darwin":
             versions.pop("coremltools", None)  # it can be installed anywhere, and drives nothing elsewhere
         return {name: version for name, version in versions.items() if version is not None}
-
-    @cached_property
-    def builds(self) -> dict[str, str]:
-        return {library.name: distribution.label for library, distribution in self._libraries.items()}
 
     @cached_property
     def broken(self) -> dict[str, str]:

@@ -163,7 +163,7 @@ class Contest:
 
     def _look(self, contender: Contender) -> None:
         self._open(contender)
-        warm = self._ask(contender, "run first", op="warm", least=2, seconds=WARM_S)["times"]
+        warm = self._ask(contender, "run first", op="run", times=2, seconds=WARM_S)["times"]
         self._compare_answers(contender, warm[-1])
         contender.first_look = self._ask(contender, "run", op="run", times=3, image=0)["times"]
         contender.status, contender.alive = SLOWER, True

@@ -6,9 +6,7 @@ It is never believed further than to name a plan: that plan must be admissible n
 from __future__ import annotations
 
 import json
-from dataclasses import fields, is_dataclass
 from datetime import datetime
-from enum import Enum
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -125,7 +123,7 @@ def subject_of(model: ModelMetadata, provider: str, load: LoadRequest, memory: R
         provider=provider,
         model_id=without_query(model.model_id),
         machine=machine_fingerprint(memory.environment),
-        request=_digest(_canonical(wishes)),
+        request=_digest(wishes),
     )
 
 
@@ -152,12 +150,7 @@ def covers(looked_at: Iterable[RememberedCandidate], candidates: Iterable[Candid
 
 def find_plan(plans: Iterable[Plan], named: RememberedPlan) -> Plan | None:
     """The plan of that name; None when it would not be measured any more, or its files have changed."""
-    fitting = (
-        plan
-        for plan in plans
-        if (plan.candidate.package.package_id, plan.candidate.runtime) == (named.package_id, named.runtime)
-    )
-    return next((plan for plan in fitting if name_plan(plan) == named), None)
+    return next((plan for plan in plans if name_plan(plan) == named), None)
 
 
 def package_digest(package: ModelPackageMetadata) -> str:
@@ -177,20 +170,7 @@ def _identity(item: ArtefactSpecs) -> list[str]:
     return [item.file_handle, f"{status.st_size} {status.st_mtime_ns}"]
 
 
-def _canonical(value: Any) -> Any:
-    """`value` as JSON in which the order of sets and keys says nothing."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _canonical(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, dict):
-        return {str(key): _canonical(item) for key, item in value.items()}
-    if isinstance(value, set | frozenset):
-        return sorted(str(_canonical(item)) for item in value)
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    return value if value is None or isinstance(value, str | int | float | bool) else repr(value)
-
-
 def _digest(facts: Any) -> str:
-    return sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
+    """Of facts in which the order of sets and keys says nothing."""
+    plain = msgspec.to_builtins(facts, enc_hook=repr, order="deterministic")
+    return sha256(json.dumps(plain, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()

@@ -178,35 +178,30 @@ def _work_folder(options: TuneOptions) -> Iterator[tuple[Path, list[str], int]]:
         EnvironmentConfigurationError: neither can be written to.
     """
     parent = config.cache_directory() / "tmp"
+    sweep(parent)
+    reason = ""
     with ExitStack() as stack:
-        try:
-            sweep(parent)
-            folder = stack.enter_context(private_folder(parent))
-            written = _written_pictures(folder, options)
-        except OSError:
-            with _refusing():
-                made = tempfile.TemporaryDirectory(prefix="inference-models-", ignore_cleanup_errors=True)
-                folder = Path(stack.enter_context(made))
+        for place in (private_folder(parent), _system_folder()):
+            try:
+                folder = stack.enter_context(place)
                 written = _written_pictures(folder, options)
+                break
+            except OSError as exc:
+                reason = exc.strerror or str(exc)
+        else:
+            raise EnvironmentConfigurationError(
+                "candidates cannot be measured here.",
+                needs="a temporary folder with room",
+                found=reason,
+                fix="set TMPDIR to a folder you may write to",
+            )
         yield folder, *written
 
 
 @contextmanager
-def _refusing() -> Iterator[None]:
-    """Says what it means when there is no folder to write to.
-
-    Raises:
-        EnvironmentConfigurationError: there is none.
-    """
-    try:
-        yield
-    except OSError as exc:
-        raise EnvironmentConfigurationError(
-            "candidates cannot be measured here.",
-            needs="a temporary folder with room",
-            found=exc.strerror or str(exc),
-            fix="set TMPDIR to a folder you may write to",
-        ) from exc
+def _system_folder() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="inference-models-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 def _written_pictures(folder: Path, options: TuneOptions) -> tuple[list[str], int]:

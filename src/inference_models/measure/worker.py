@@ -36,7 +36,6 @@ class Worker:
             "open": self.open,
             "run": self.run,
             "save_outputs": self.save_outputs,
-            "warm": self.warm,
         }
         return operations[op](**options)
 
@@ -49,17 +48,19 @@ class Worker:
         resolved = getattr(self._model, "resolved_model", None)
         return {"seconds": seconds, "device": getattr(resolved, "device", None)}
 
-    def warm(self, least: int, seconds: float) -> dict[str, Any]:
-        """Calls that are not counted: at least so many, and for so long."""
-        times: list[float] = []
-        until = time.perf_counter() + seconds
-        while len(times) < least or time.perf_counter() < until:
-            times.append(self._timed(self._images[len(times) % len(self._images)]))
-        return {"times": times}
+    def run(self, times: int, image: int = 0, seconds: float = 0.0) -> dict[str, Any]:
+        """Seconds of each call, pre-processing included, of at least so many calls and for so long.
 
-    def run(self, times: int, image: int) -> dict[str, Any]:
-        """Seconds of each of so many calls with one image, pre-processing included."""
-        return {"times": [self._timed(self._images[image]) for _ in range(times)]}
+        The first is with `image`; with a time to fill, the others go through all images.
+        """
+        found: list[float] = []
+        until = time.perf_counter() + seconds
+        while len(found) < times or time.perf_counter() < until:
+            chosen = self._images[(image + len(found) * (seconds > 0)) % len(self._images)]
+            started = time.perf_counter()
+            self._model(chosen)
+            found.append(time.perf_counter() - started)
+        return {"times": found}
 
     def answers(self, images: int) -> dict[str, Any]:
         """The predictions for the first images, those with low scores included."""
@@ -96,8 +97,3 @@ class Worker:
             ask_other(self._model, self._images[:count], reference)[1].deviation()
         )
         return found
-
-    def _timed(self, image: NumpyArray) -> float:
-        started = time.perf_counter()
-        self._model(image)
-        return time.perf_counter() - started

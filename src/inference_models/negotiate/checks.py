@@ -35,12 +35,6 @@ class Check:
         """As in `Rejection.check`."""
         return self.function.__name__.removeprefix("check_")
 
-    def applies(self, case: Case) -> bool:
-        """Whether there is anything it could refuse."""
-        if self.states is not None and getattr(case.package, self.states) is None:
-            return False
-        return not self.asks or any(getattr(case.request, name) for name in self.asks)
-
     @property
     def refuses(self) -> str:
         """What it refuses, for the documentation."""
@@ -94,8 +88,16 @@ CAN_FORCE = frozenset(check.name for check in CHECKS if check.can_force)
 
 def examine(case: Case) -> tuple[Rejection, ...]:
     """The refusals of every check, in the order of the table; empty: the candidate can run."""
-    asked = [check.function(case) for check in _checks_of(case.runtime) if check.applies(case)]
-    return tuple([reason for reason in asked if reason is not None])
+    found = []
+    for check in _checks_of(case.runtime):
+        if check.states is not None and getattr(case.package, check.states) is None:
+            continue
+        if check.asks and all(not getattr(case.request, name) for name in check.asks):
+            continue
+        reason = check.function(case)
+        if reason is not None:
+            found.append(reason)
+    return tuple(found)
 
 
 @cache

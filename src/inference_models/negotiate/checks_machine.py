@@ -80,9 +80,10 @@ def check_device(case: Case) -> Rejection | None:
         return None
     kind = device.partition(":")[0]
     if kinds is not None and kind not in kinds:
-        usable = "cuda" if kind == "gpu" and case.environment.gpus and "cuda" in kinds else kinds[0]
+        here = [name for name in kinds if name == "cpu" or (name == "cuda" and case.environment.gpus)]
+        here = [name for name in here if name == "cuda"] if kind == "gpu" and "cuda" in here else here
         found = f"{case.runtime.value}, which runs on {' or '.join(kinds)}"
-        return case.refuse("device", f"a backend for {kind}", found, change={"device": usable})
+        return case.refuse("device", f"a backend for {kind}", found, change={"device": here[0]} if here else None)
     if kind == "cuda":
         return _check_cuda_device(case, device)
     shown = case.environment.accelerators

@@ -148,11 +148,7 @@ def parse_backends(value: object) -> frozenset[BackendType] | None:
         UnknownBackendTypeError: a name is no backend.
         InvalidParameterError: no backend at all is allowed.
     """
-    if value is None:
-        return None
-    known = {kind.value: kind for kind in known_runtimes()}
-    found = frozenset(_lookup(item, known, "backend", UnknownBackendTypeError) for item in _several(value))
-    return _not_empty(found, "backend", value)
+    return None if value is None else _parse_kinds("backend", value, known_runtimes(), UnknownBackendTypeError)
 
 
 def parse_quantizations(value: object) -> frozenset[Quantization] | None:
@@ -162,11 +158,25 @@ def parse_quantizations(value: object) -> frozenset[Quantization] | None:
         UnknownQuantizationError: a name is no quantization.
         InvalidParameterError: no quantization at all is allowed.
     """
-    if value is None:
-        return None
-    known = {kind.value: kind for kind in Quantization}
-    found = frozenset(_lookup(item, known, "quantization", UnknownQuantizationError) for item in _several(value))
-    return _not_empty(found, "quantization", value)
+    return None if value is None else _parse_kinds("quantization", value, Quantization, UnknownQuantizationError)
+
+
+def _parse_kinds(argument: str, value: object, kinds: Iterable[Kind], error: type[Exception]) -> frozenset[Kind]:
+    known = {kind.value: kind for kind in kinds}
+    found = set()
+    for item in _several(value):
+        name = str(getattr(item, "value", item)).lower()
+        if name not in known:
+            raise error(f"{item!r} is no {argument}; {nearest_hint(name, known)}.")
+        found.add(known[name])
+    if found:
+        return frozenset(found)
+    raise InvalidParameterError(
+        f"{argument}={value!r} leaves nothing to choose from.",
+        needs="at least one name, or None for any",
+        found=repr(value),
+        fix=f"leave {argument} out",
+    )
 
 
 def parse_batch_size(value: object) -> tuple[int, int] | None:
@@ -270,26 +280,8 @@ def _is_provider(item: object) -> bool:
     return isinstance(item, tuple) and len(item) == 2 and isinstance(item[0], str) and isinstance(item[1], dict)
 
 
-def _not_empty(found: frozenset[Kind], argument: str, value: object) -> frozenset[Kind]:
-    if found:
-        return found
-    raise InvalidParameterError(
-        f"{argument}={value!r} leaves nothing to choose from.",
-        needs="at least one name, or None for any",
-        found=repr(value),
-        fix=f"leave {argument} out",
-    )
-
-
 def _several(value: object) -> Iterable[object]:
     return value if isinstance(value, (list, tuple, set, frozenset)) else [value]
-
-
-def _lookup(item: object, known: Mapping[str, Kind], what: str, error: type[Exception]) -> Kind:
-    name = str(getattr(item, "value", item)).lower()
-    if name in known:
-        return known[name]
-    raise error(f"{item!r} is no {what}; {nearest_hint(name, known)}.")
 
 
 def _listed(kinds: Iterable[BackendType] | Iterable[Quantization] | None, what: str) -> str:

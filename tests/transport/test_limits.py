@@ -6,7 +6,7 @@ from email.utils import format_datetime
 import pytest
 
 from inference_models.errors import ModelNotFoundError, RetryError
-from inference_models.transport.limits import RetryRules, call_with_retries, seconds_to_wait
+from inference_models.transport.limits import call_with_retries, seconds_to_wait
 
 
 class Clock:
@@ -18,8 +18,13 @@ class Clock:
         self.pauses.append(seconds)
         self.now += seconds
 
-    def rules(self, *, tries: int = 3, budget: float = 60.0) -> RetryRules:
-        return RetryRules(tries=tries, budget=budget, sleep=self.sleep, clock=lambda: self.now)
+
+@pytest.fixture
+def clock(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("inference_models.transport.limits.time.sleep", clock.sleep)
+    monkeypatch.setattr("inference_models.transport.limits.time.monotonic", lambda: clock.now)
+    return clock
 
 
 def failing(times: int, *, retry_after: float | None = None):
@@ -35,18 +40,16 @@ def failing(times: int, *, retry_after: float | None = None):
 
 
 @pytest.mark.parametrize("storm", [0, 1, 2])
-def test_a_short_storm_is_waited_out_with_growing_pauses(storm):
-    clock = Clock()
-    assert call_with_retries(failing(storm), clock.rules()) == storm + 1
+def test_a_short_storm_is_waited_out_with_growing_pauses(clock, storm):
+    assert call_with_retries(failing(storm)) == storm + 1
     assert len(clock.pauses) == storm
     for attempt, pause in enumerate(clock.pauses):
         assert 0.25 * 2**attempt <= pause <= 0.5 * 2**attempt
 
 
-def test_a_long_storm_is_given_up_with_the_time_and_the_cause():
-    clock = Clock()
+def test_a_long_storm_is_given_up_with_the_time_and_the_cause(clock):
     with pytest.raises(RetryError) as caught:
-        call_with_retries(failing(10, retry_after=2.0), clock.rules())
+        call_with_retries(failing(10, retry_after=2.0))
     spent = clock.now - 100
     assert len(clock.pauses) == 2
     assert str(caught.value) == (
@@ -56,27 +59,25 @@ def test_a_long_storm_is_given_up_with_the_time_and_the_cause():
 
 
 @pytest.mark.parametrize("stated", [0.0, 2.0, 30.0])
-def test_the_server_is_waited_for_at_least_as_long_as_it_asks(stated):
-    clock = Clock()
-    call_with_retries(failing(1, retry_after=stated), clock.rules())
+def test_the_server_is_waited_for_at_least_as_long_as_it_asks(clock, stated):
+    call_with_retries(failing(1, retry_after=stated))
     assert stated <= clock.pauses[0] <= stated * 1.1 + 0.11
 
 
-def test_a_day_is_not_waited_for():
-    clock = Clock()
+def test_a_day_is_not_waited_for(clock):
     with pytest.raises(RetryError, match=r"given up after 1 try in 0\.0 s"):
-        call_with_retries(failing(1, retry_after=86_400.0), clock.rules())
+        call_with_retries(failing(1, retry_after=86_400.0))
     assert clock.pauses == []
 
 
-def test_the_budget_ends_the_tries():
-    clock = Clock()
+def test_the_budget_ends_the_tries(clock, monkeypatch):
+    monkeypatch.setenv("API_CALLS_MAX_TRIES", "100")
     with pytest.raises(RetryError, match="given up after 7 tries"):
-        call_with_retries(failing(100, retry_after=9.0), clock.rules(tries=100, budget=60.0))
+        call_with_retries(failing(100, retry_after=9.0))
     assert clock.now - 100 <= 60
 
 
-def test_what_will_not_pass_is_not_tried_again():
+def test_what_will_not_pass_is_not_tried_again(clock):
     calls = []
 
     def call():
@@ -84,7 +85,7 @@ def test_what_will_not_pass_is_not_tried_again():
         raise ModelNotFoundError("no")
 
     with pytest.raises(ModelNotFoundError):
-        call_with_retries(call, Clock().rules())
+        call_with_retries(call)
     assert len(calls) == 1
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -70,6 +71,23 @@ class Provider(Protocol):
 
     def close(self) -> None:
         """Free temporary files and connections. A second call does nothing."""
+
+
+class StreamingProvider(ABC):
+    """A provider that can open a file at a position, so that downloads are continued and come in parts."""
+
+    @abstractmethod
+    def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
+        """The bytes of a file that `describe` announced, from `start` to `stop` (exclusive; None: the end).
+
+        Raises:
+            RetryError: it may work later.
+            ModelRetrievalError: it will not.
+        """
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        """All bytes of a file, in pieces."""
+        return self.open(file).chunks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +214,7 @@ def get_model_from_provider(
         opened.close()
 
 
-class _HandlerProvider:
+class _HandlerProvider(StreamingProvider):
     """A function that somebody registered, as a provider."""
 
     def __init__(self, name: str, handler: Callable[..., ModelMetadata]) -> None:
@@ -234,9 +252,6 @@ class _HandlerProvider:
         with self._lock:
             client = self._client = self._client or HttpClient()
         return client.open_url(url, start=start, stop=stop)
-
-    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
-        return self.open(file).chunks
 
     def close(self) -> None:
         with self._lock:

@@ -15,12 +15,12 @@ from inference_models.errors import CorruptedModelPackageError, ModelNotFoundErr
 from inference_models.package.formats import holds_no_code
 from inference_models.package.manifest import FILE_NAME, MAX_BYTES, read_model
 from inference_models.package.manifest_address import WEB, file_url, parse_address, same_origin
-from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
+from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, StreamingProvider, with_model_config
 from inference_models.providers._storage import FileStorage, FsspecStorage, HttpStorage
 from inference_models.transport.limits import call_with_retries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from inference_models.package.manifest import AnnouncedPackage, ReadModel
     from inference_models.package.manifest_address import ManifestAddress
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from inference_models.transport.stream import FileStream
 
 
-class ManifestProvider:
+class ManifestProvider(StreamingProvider):
     """Folders of models behind a URL. Nothing is listed or guessed: what the manifest does not name is not there."""
 
     def __init__(self, scheme: str | None = None) -> None:
@@ -57,17 +57,8 @@ class ManifestProvider:
         return _metadata(address, read)
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
-        """The bytes of a file that a manifest announced.
-
-        Raises:
-            RetryError: it may work later.
-            ModelRetrievalError: it will not.
-        """
+        """The bytes of a file that a manifest announced."""
         return self._storage(file.download_url).open(file.download_url, start=start, stop=stop)
-
-    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
-        """All bytes of a file, in pieces."""
-        return self.open(file).chunks
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, model_validator
@@ -30,6 +30,9 @@ from inference_models.package.text_files import json_path
 from inference_models.text import JsonRefusedError, scrub, shown, tolerant_object, too_deep
 from inference_models.transport.redirects import check_url
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 METADATA_TYPE = "external-model-metadata-v1"
 PACKAGE_TYPE = "external-model-package-v1"
 MAX_PACKAGES = 10_000
@@ -41,6 +44,7 @@ _KIND_SUFFIX = "-model-package-v1"
 """Before it stands what such a manifest states as `backendType`."""
 _MAX_REASON = 500
 _UNNAMED = "(no packageId)"
+T = TypeVar("T")
 
 
 def _version(value: Any) -> Version:
@@ -69,6 +73,12 @@ class Manifest(_Wire):
     def facts(self) -> dict[str, Any]:
         """Fields of `ModelPackageMetadata`."""
         return {"quantization": Quantization.UNKNOWN}
+
+
+def _picked(kind: Callable[..., T], *stated: BaseModel) -> T:
+    """A `kind` of the fields that `stated` have under the names of its own."""
+    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    return kind(**{name: value for model in stated for name, value in model if name in known})
 
 
 class _Transformers(Manifest):
@@ -106,20 +116,16 @@ class _Onnx(_Batched):
     incompatible_providers: list[_Text] | None = None
 
     def facts(self) -> dict[str, Any]:
-        details = ONNXPackageDetails(opset=self.opset, incompatible_providers=self.incompatible_providers)
-        return {**super().facts(), "onnx_package_details": details}
+        return {**super().facts(), "onnx_package_details": _picked(ONNXPackageDetails, self)}
 
 
 class _TorchScript(_Batched):
-    supported_device_types: list[_Text]
+    supported_device_types: set[_Text]
     torch_version: _WireVersion
     torch_vision_version: _WireVersion | None = None
 
     def facts(self) -> dict[str, Any]:
-        details = TorchScriptPackageDetails(
-            set(self.supported_device_types), self.torch_version, self.torch_vision_version
-        )
-        return {**super().facts(), "torch_script_package_details": details}
+        return {**super().facts(), "torch_script_package_details": _picked(TorchScriptPackageDetails, self)}
 
 
 class _ServerSpecs(_Wire):
@@ -131,7 +137,7 @@ class _ServerSpecs(_Wire):
 class _JetsonSpecs(_Wire):
     type: Literal["jetson-machine-specs-v1"]
     l4t_version: Annotated[_WireVersion, Field(alias="l4tVersion")]
-    device_name: _Text
+    jetson_product_name: _Text = Field(alias="deviceName")
     driver_version: _WireVersion
 
 
@@ -141,10 +147,10 @@ _MACHINES: dict[str, type[_Wire]] = {"gpu-server": _ServerSpecs, "jetson": _Jets
 class _TensorRt(_Batched):
     """An engine, and the machine it was built on."""
 
-    min_batch_size: _Count | None = None
-    opt_batch_size: _Count | None = None
-    max_batch_size: _Count | None = None
-    cuda_device_type: _Text
+    min_dynamic_batch_size: _Count | None = Field(default=None, alias="minBatchSize")
+    opt_dynamic_batch_size: _Count | None = Field(default=None, alias="optBatchSize")
+    max_dynamic_batch_size: _Count | None = Field(default=None, alias="maxBatchSize")
+    cuda_device_name: _Text = Field(alias="cudaDeviceType")
     cuda_device_cc: Annotated[_WireVersion, Field(alias="cudaDeviceCC")]
     cuda_version: _WireVersion
     trt_version: _WireVersion
@@ -156,7 +162,7 @@ class _TensorRt(_Batched):
 
     @model_validator(mode="after")
     def _consistent(self) -> _TensorRt:
-        bounds = (self.min_batch_size, self.opt_batch_size, self.max_batch_size)
+        bounds = (self.min_dynamic_batch_size, self.opt_dynamic_batch_size, self.max_dynamic_batch_size)
         if self.dynamic_batch_size and None in bounds:
             raise ValueError("minBatchSize, optBatchSize and maxBatchSize are needed when dynamicBatchSize is true")
         agrees = isinstance(self.machine_specs, _MACHINES[self.machine_type])
@@ -165,30 +171,13 @@ class _TensorRt(_Batched):
         return self
 
     def facts(self) -> dict[str, Any]:
-        details = TRTPackageDetails(
-            min_dynamic_batch_size=self.min_batch_size,
-            opt_dynamic_batch_size=self.opt_batch_size,
-            max_dynamic_batch_size=self.max_batch_size,
-            same_cc_compatible=self.same_cc_compatible,
-            trt_forward_compatible=self.trt_forward_compatible,
-            trt_lean_runtime_excluded=self.trt_lean_runtime_excluded,
-        )
-        return {**super().facts(), "trt_package_details": details, "environment_requirements": self._machine()}
-
-    def _machine(self) -> ServerEnvironmentRequirements | JetsonEnvironmentRequirements:
         specs = self.machine_specs
-        common: dict[str, Any] = {
-            "cuda_device_cc": self.cuda_device_cc,
-            "cuda_device_name": self.cuda_device_type,
-            "cuda_version": self.cuda_version,
-            "trt_version": self.trt_version,
-            "driver_version": specs.driver_version,
+        kind = JetsonEnvironmentRequirements if isinstance(specs, _JetsonSpecs) else ServerEnvironmentRequirements
+        return {
+            **super().facts(),
+            "trt_package_details": _picked(TRTPackageDetails, self),
+            "environment_requirements": _picked(kind, self, specs),
         }
-        if isinstance(specs, _JetsonSpecs):
-            return JetsonEnvironmentRequirements(
-                l4t_version=specs.l4t_version, jetson_product_name=specs.device_name, **common
-            )
-        return ServerEnvironmentRequirements(os_version=specs.os_version, **common)
 
 
 MANIFESTS: dict[str, tuple[BackendType, type[Manifest]]] = {

@@ -42,6 +42,7 @@ from inference_models.providers import (
     NO_OPTIONS,
     DescribeOptions,
     ProviderRecord,
+    StreamingProvider,
     refuse_when_offline,
     with_model_config,
 )
@@ -85,7 +86,7 @@ _PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
 _SHARD = re.compile(r"^(?P<stem>.+)-\d{5}-of-\d{5}\.safetensors$")
 
 
-class HuggingFaceProvider:
+class HuggingFaceProvider(StreamingProvider):
     """Repositories as models. Their commit is fixed when they are described."""
 
     def __init__(self) -> None:
@@ -118,18 +119,8 @@ class HuggingFaceProvider:
         return self._described(model_id, repository)
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
-        """The bytes of a file, from the Hub or from where it sends us; the token goes to the Hub only.
-
-        Raises:
-            ForbiddenModelAccessError: the repository is gated.
-            RetryError: it may work later.
-            ModelRetrievalError: it will not.
-        """
+        """The bytes of a file, from the Hub or from where it sends us; the token goes to the Hub only."""
         return self._ask(file.download_url, partial(self._client.open_url, start=start, stop=stop))
-
-    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
-        """All bytes of a file, in pieces."""
-        return self.open(file).chunks
 
     def close(self) -> None:
         """Close the connections."""

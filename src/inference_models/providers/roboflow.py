@@ -20,14 +20,12 @@ from inference_models.entities import (
 )
 from inference_models.errors import InvalidEnvVariable, InvalidParameterError, ModelRetrievalError
 from inference_models.files.names import check_model_id
-from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
+from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, StreamingProvider, with_model_config
 from inference_models.text import shown_url
-from inference_models.transport.limits import RetryRules, call_with_retries
+from inference_models.transport.limits import call_with_retries
 from inference_models.transport.redirects import is_loopback
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from inference_models.providers._wire import Page
     from inference_models.transport.stream import FileStream
 
@@ -52,7 +50,7 @@ class _Origin:
     package_id: str
 
 
-class RoboflowProvider:
+class RoboflowProvider(StreamingProvider):
     """Models of the hosted API. Keys travel in the Authorization header, to the API host only."""
 
     def __init__(self) -> None:
@@ -91,12 +89,7 @@ class RoboflowProvider:
         return metadata
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
-        """The bytes of a file; an address that has expired is asked for again, once.
-
-        Raises:
-            RetryError: it may work later.
-            ModelRetrievalError: it will not.
-        """
+        """The bytes of a file; an address that has expired is asked for again, once."""
         url = self._current.get(file.download_url, file.download_url)
         try:
             return self._open_at(url, file, start, stop)
@@ -105,10 +98,6 @@ class RoboflowProvider:
                 raise
             fresh = self._refreshed(file, stale=url, cause=exc)
         return self._open_at(fresh, file, start, stop)
-
-    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
-        """The bytes of a file from its beginning, as `open` gives them."""
-        return self.open(file).chunks
 
     def close(self) -> None:
         """Close all connections; downloads that are running end with a `RetryError`."""
@@ -163,11 +152,10 @@ class RoboflowProvider:
         host = api_host()
         url = through_gateway(f"{host}{PATH}?{_query(model_id, options, cursor)}")
         headers = _headers(options)
-        rules = RetryRules(budget=budget)
         end = time.monotonic() + budget
         try:
             answer = call_with_retries(
-                lambda: self._api.get(url, headers, within=max(end - time.monotonic(), 0.0)), rules
+                lambda: self._api.get(url, headers, within=max(end - time.monotonic(), 0.0)), budget=budget
             )
         except ModelRetrievalError as exc:
             if exc.status_code is None:

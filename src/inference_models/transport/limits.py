@@ -7,7 +7,6 @@ import re
 import threading
 import time
 from concurrent.futures import Future, wait
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, TypeVar
@@ -75,37 +74,29 @@ def _settle(future: Future[T], work: Callable[[], T], late: Callable[[T], None])
         late(value)
 
 
-@dataclass(frozen=True)
-class RetryRules:
-    """When to stop asking; by default as for a call of an API."""
-
-    tries: int = field(default_factory=config.api_calls_max_tries)
-    budget: float = float(config.NETWORK_BUDGET)
-    """Seconds in all, waiting included."""
-    sleep: Callable[[float], None] = field(default=time.sleep, repr=False)
-    clock: Callable[[], float] = field(default=time.monotonic, repr=False)
-
-
-def call_with_retries(call: Callable[[], T], rules: RetryRules | None = None) -> T:
-    """What `call` returns, called again after a `RetryError` until tries or time are used up.
+def call_with_retries(call: Callable[[], T], *, budget: float = float(config.NETWORK_BUDGET)) -> T:
+    """What `call` returns, called again after a `RetryError` until `API_CALLS_MAX_TRIES` or time are used up.
 
     A server that says how long to wait is waited for at least that long; else pauses double, with jitter.
+
+    Args:
+        call: What to try.
+        budget: Seconds in all, waiting included.
 
     Raises:
         RetryError: the last one, with the number of tries and the time they took.
     """
-    rules = rules or RetryRules()
-    begin = rules.clock()
-    for attempt in range(1, rules.tries + 1):
+    tries, begin, attempt = config.api_calls_max_tries(), time.monotonic(), 1
+    while True:
         try:
             return call()
         except RetryError as exc:
             pause = _pause(attempt, exc.retry_after)
-            spent = rules.clock() - begin
-            if attempt == rules.tries or spent + pause > rules.budget:
-                raise _given_up(exc, attempt, spent, rules) from exc
-        rules.sleep(pause)
-    raise ValueError("tries must be at least 1")
+            spent = time.monotonic() - begin
+            if attempt == tries or spent + pause > budget:
+                raise _given_up(exc, attempt, spent, limits=f"{tries} tries and {budget:g} s") from exc
+        time.sleep(pause)
+        attempt += 1
 
 
 def _pause(attempt: int, stated: float | None) -> float:
@@ -114,12 +105,12 @@ def _pause(attempt: int, stated: float | None) -> float:
     return doubled if stated is None else stated + random.uniform(0.0, min(1.0, 0.1 + stated / 10))  # noqa: S311
 
 
-def _given_up(error: RetryError, attempt: int, spent: float, rules: RetryRules) -> RetryError:
+def _given_up(error: RetryError, attempt: int, spent: float, *, limits: str) -> RetryError:
     waits = "" if error.retry_after is None else f"; it asks to wait {error.retry_after:g} s"
     tries = "1 try" if attempt == 1 else f"{attempt} tries"
     return RetryError(
         f"{error.summary.rstrip('.')}: given up after {tries} in {spent:.1f} s.",
-        needs=f"an answer within {rules.tries} tries and {rules.budget:g} s",
+        needs=f"an answer within {limits}",
         found=f"{error.found or 'none'}{waits}",
         fix=error.fix,
         retry_after=error.retry_after,

@@ -97,12 +97,7 @@ def hostile(kind):
 
 @pytest.mark.parametrize(
     ("kind", "limit", "kept"),
-    [
-        ("overlapping", 300, 1),
-        ("disjoint", 300, 300),
-        ("disjoint", 10_000, 10_000),
-        ("chained", 10_000, 10_000),
-    ],
+    [("overlapping", 300, 1), ("disjoint", 300, 300), ("disjoint", 10_000, 10_000), ("chained", 10_000, 10_000)],
 )
 def test_hostile_boxes_take_bounded_time(kind, limit, kept):
     boxes = hostile(kind)

@@ -47,17 +47,11 @@ DETECTORS = {
 }
 
 CLASSIFIERS = {
-    ("classifier", "classification"): (SOFTMAX, None),
-    ("classifier", "multi-label-classification"): (SIGMOID, 0.4),
-    ("mobilenetv2", "classification"): (SOFTMAX, None),
-    ("mobilenetv2", "multi-label-classification"): (SIGMOID, 0.4),
-    ("pplcnet", "classification"): (FUSED, None),
-    ("resnet", "classification"): (SOFTMAX, None),
-    ("resnet", "multi-label-classification"): (SIGMOID, 0.4),
-    ("vit", "classification"): (SOFTMAX, None),
-    ("vit", "multi-label-classification"): (SIGMOID, 0.4),
-    ("yolov11", "classification"): (SOFTMAX, None),
-    ("yolov8", "classification"): (SOFTMAX, None),
+    **dict.fromkeys([("classifier", "classification"), ("mobilenetv2", "classification")], SOFTMAX),
+    **dict.fromkeys([("resnet", "classification"), ("vit", "classification"), ("yolov8", "classification")], SOFTMAX),
+    ("pplcnet", "classification"): FUSED,
+    ("yolov11", "classification"): SOFTMAX,
+    **{(name, "multi-label-classification"): SIGMOID for name in ("classifier", "mobilenetv2", "resnet", "vit")},
 }
 
 ALIASES = {
@@ -88,9 +82,8 @@ def test_a_detector_has_its_layout_and_its_defaults(name):
 
 @pytest.mark.parametrize(("name", "task"), sorted(CLASSIFIERS))
 def test_a_classifier_has_its_activation_and_its_threshold(name, task):
-    decoder, confidence = CLASSIFIERS[name, task]
     graph = find_graph(name, task)
-    assert (graph.decoder, graph.fused, graph.confidence) == (decoder, FUSED, confidence)
+    assert (graph.decoder, graph.fused, graph.confidence) == (CLASSIFIERS[name, task], FUSED, 0.4)
 
 
 @pytest.mark.parametrize("name", ["yolo26", "yolonas", "yolov10", "yolov11", "yolov12", "yolov5", "yolov8", "yolov9"])

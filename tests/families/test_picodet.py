@@ -20,10 +20,7 @@ FRAME = (800, 608)
 # rapid_layout 0.3.0 on skimage.data.page() and astronaut(), suppression at 0.5, its boxes scaled back to the network
 # input: class, score, box. It clips boxes to the frame, and lets one anchor count for several classes, ours for its
 # best one: of the weak rows of page() only the one of an anchor with a single class above 0.2 is compared.
-PAGE = [
-    (1, 0.6309, (17.4931, 54.1998, 461.3061, 142.0879)),
-    (1, 0.5601, (1.7663, 204.6542, 603.1561, 575.7879)),
-]
+PAGE = [(1, 0.6309, (17.4931, 54.1998, 461.3061, 142.0879)), (1, 0.5601, (1.7663, 204.6542, 603.1561, 575.7879))]
 PAGE_WEAK = (1, 0.2193, (4.1684, 729.0133, 378.4029, 797.8054))
 ASTRONAUT = [(2, 0.9765, (0.0, 0.2414, 607.9943, 800.0))]
 

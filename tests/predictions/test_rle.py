@@ -13,13 +13,7 @@ from pycocotools import mask as coco
 
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.masks import InstancesRLEMasks
-from inference_models.predictions.rle import (
-    compress_counts,
-    count_runs,
-    decode_mask,
-    decompress_counts,
-    paint_runs,
-)
+from inference_models.predictions.rle import compress_counts, count_runs, decode_mask, decompress_counts, paint_runs
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 MASKS = SIZES.flatmap(lambda size: hnp.arrays(np.bool_, size))

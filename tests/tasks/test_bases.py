@@ -22,11 +22,11 @@ from inference_models.tasks.classification import ClassificationModel
 from inference_models.tasks.depth_estimation import DepthEstimationModel
 from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
 from inference_models.tasks.keypoint_detection import KeyPointsDetectionModel
-from inference_models.tasks.lifecycle import Drawable
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.object_detection import ObjectDetectionModel
 from inference_models.tasks.open_vocabulary_object_detection import OpenVocabularyObjectDetectionModel
 from inference_models.tasks.semantic_segmentation import SemanticSegmentationModel
+from inference_models.tasks.stages import Drawable
 from inference_models.tasks.structured_ocr import StructuredOCRModel
 from inference_models.tasks.text_only_ocr import TextOnlyOCRModel
 from optional import torch

@@ -163,9 +163,7 @@ BOXES_AND_SCORES = _decoder(
 OBJECTNESS_LOGITS = _decoder(
     _Suppressed(
         Layout(
-            "three outputs (B, N, 4), (B, N, 1), (B, N, C)",
-            ((None, None, 4), (None, None, 1), _ANY),
-            class_axis=(2, 2),
+            "three outputs (B, N, 4), (B, N, 1), (B, N, C)", ((None, None, 4), (None, None, 1), _ANY), class_axis=(2, 2)
         ),
         _objectness_logits,
     )

@@ -14,15 +14,7 @@ Picture: TypeAlias = npt.NDArray[np.uint8]
 Color: TypeAlias = tuple[int, int, int]
 """Blue, green, red in 0..255."""
 
-_BASE_RGB = (
-    (213, 94, 0),
-    (86, 180, 233),
-    (0, 158, 115),
-    (230, 159, 0),
-    (204, 121, 167),
-    (0, 114, 178),
-    (240, 228, 66),
-)
+_BASE_RGB = ((213, 94, 0), (86, 180, 233), (0, 158, 115), (230, 159, 0), (204, 121, 167), (0, 114, 178), (240, 228, 66))
 """The colours of Okabe and Ito, which people of every colour vision can tell apart; black is left out."""
 MASK_OPACITY = 0.45
 _TONES = (0.0, -0.35, 0.45)

@@ -10,6 +10,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol
 
+from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
+from inference_models.decoders import classes
 from inference_models.errors import ModelImplementationNotFoundError, nearest_hint
 from inference_models.package.preprocess_spec import ResizeMode
 
@@ -57,9 +59,9 @@ class DetectionGraph(Graph):
     decoder: BoxDecoder
     fused: BoxDecoder | None = None
     """For exports that already hold non-maximum suppression; None: the family has no such export."""
-    confidence: float
-    iou: float
-    max_detections: int = 300
+    confidence: float = DEFAULT_CONFIDENCE
+    iou: float = DEFAULT_IOU_THRESHOLD
+    max_detections: int = DEFAULT_MAX_DETECTIONS
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
 
 
@@ -69,9 +71,9 @@ class ClassificationGraph(Graph):
 
     decoder: ClassDecoder
     """The graph gives logits."""
-    fused: ClassDecoder
+    fused: ClassDecoder = classes.FUSED
     """The graph gives scores: the activation is inside."""
-    confidence: float | None = None
+    confidence: float = DEFAULT_CONFIDENCE
     """Least score of a label; only for multi-label models."""
 
 

@@ -7,7 +7,6 @@ takes RGB 0..255 of any sides that are multiples of 32; its stored shapes are wr
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import heatmap
 from inference_models.families import DetectionGraph, Family
 from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode
@@ -18,13 +17,5 @@ PREPROCESS = PreprocessSpec(
 
 FAMILY = Family(
     architecture="centerface",
-    tasks={
-        "object-detection": DetectionGraph(
-            decoder=heatmap.HEATMAP,
-            confidence=0.5,
-            iou=DEFAULT_IOU_THRESHOLD,
-            max_detections=DEFAULT_MAX_DETECTIONS,
-            preprocess=PREPROCESS,
-        ),
-    },
+    tasks={"object-detection": DetectionGraph(decoder=heatmap.HEATMAP, confidence=0.5, preprocess=PREPROCESS)},
 )

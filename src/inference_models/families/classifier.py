@@ -9,7 +9,6 @@ Input of a bare file: the usual ImageNet evaluation.
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_CONFIDENCE
 from inference_models.decoders import classes
 from inference_models.families import ClassificationGraph, Family
 from inference_models.families.resnet import IMAGENET_EVALUATION
@@ -17,14 +16,7 @@ from inference_models.families.resnet import IMAGENET_EVALUATION
 FAMILY = Family(
     architecture="classifier",
     tasks={
-        "classification": ClassificationGraph(
-            decoder=classes.SOFTMAX, fused=classes.FUSED, preprocess=IMAGENET_EVALUATION
-        ),
-        "multi-label-classification": ClassificationGraph(
-            decoder=classes.SIGMOID,
-            fused=classes.FUSED,
-            confidence=DEFAULT_CONFIDENCE,
-            preprocess=IMAGENET_EVALUATION,
-        ),
+        "classification": ClassificationGraph(decoder=classes.SOFTMAX, preprocess=IMAGENET_EVALUATION),
+        "multi-label-classification": ClassificationGraph(decoder=classes.SIGMOID, preprocess=IMAGENET_EVALUATION),
     },
 )

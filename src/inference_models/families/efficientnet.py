@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from inference_models.config import DEFAULT_CONFIDENCE
 from inference_models.decoders import classes
 from inference_models.families import ClassificationGraph, Family
 from inference_models.families.resnet import IMAGENET_EVALUATION
@@ -20,9 +19,7 @@ EVALUATION = replace(IMAGENET_EVALUATION, interpolation="cubic")
 FAMILY = Family(
     architecture="efficientnet",
     tasks={
-        "classification": ClassificationGraph(decoder=classes.SOFTMAX, fused=classes.FUSED, preprocess=EVALUATION),
-        "multi-label-classification": ClassificationGraph(
-            decoder=classes.SIGMOID, fused=classes.FUSED, confidence=DEFAULT_CONFIDENCE, preprocess=EVALUATION
-        ),
+        "classification": ClassificationGraph(decoder=classes.SOFTMAX, preprocess=EVALUATION),
+        "multi-label-classification": ClassificationGraph(decoder=classes.SIGMOID, preprocess=EVALUATION),
     },
 )

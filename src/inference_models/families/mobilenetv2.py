@@ -9,7 +9,6 @@ Input of a bare file: the usual ImageNet evaluation.
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_CONFIDENCE
 from inference_models.decoders import classes
 from inference_models.families import ClassificationGraph, Family
 from inference_models.families.resnet import IMAGENET_EVALUATION
@@ -19,15 +18,9 @@ MODULE = "inference_models.networks.mobilenet_v2:build"
 FAMILY = Family(
     architecture="mobilenetv2",
     tasks={
-        "classification": ClassificationGraph(
-            decoder=classes.SOFTMAX, fused=classes.FUSED, preprocess=IMAGENET_EVALUATION, module=MODULE
-        ),
+        "classification": ClassificationGraph(decoder=classes.SOFTMAX, preprocess=IMAGENET_EVALUATION, module=MODULE),
         "multi-label-classification": ClassificationGraph(
-            decoder=classes.SIGMOID,
-            fused=classes.FUSED,
-            confidence=DEFAULT_CONFIDENCE,
-            preprocess=IMAGENET_EVALUATION,
-            module=MODULE,
+            decoder=classes.SIGMOID, preprocess=IMAGENET_EVALUATION, module=MODULE
         ),
     },
 )

@@ -8,28 +8,15 @@ distances.
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import distribution
 from inference_models.families import DetectionGraph, Family
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 
 PREPROCESS = PreprocessSpec(
-    size=None,
-    resize=ResizeMode.STRETCH,
-    scaling_factor=255,
-    mean=(0.485, 0.456, 0.406),
-    std=(0.229, 0.224, 0.225),
+    size=None, resize=ResizeMode.STRETCH, scaling_factor=255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
 )
 
 FAMILY = Family(
     architecture="picodet",
-    tasks={
-        "object-detection": DetectionGraph(
-            decoder=distribution.DISTRIBUTION,
-            confidence=DEFAULT_CONFIDENCE,
-            iou=DEFAULT_IOU_THRESHOLD,
-            max_detections=DEFAULT_MAX_DETECTIONS,
-            preprocess=PREPROCESS,
-        ),
-    },
+    tasks={"object-detection": DetectionGraph(decoder=distribution.DISTRIBUTION, preprocess=PREPROCESS)},
 )

@@ -16,6 +16,6 @@ FAMILY = Family(
     tasks={
         "classification": ClassificationGraph(
             decoder=classes.FUSED, fused=classes.FUSED, preprocess=IMAGENET_EVALUATION
-        ),
+        )
     },
 )

@@ -8,7 +8,6 @@ Input of a bare file: that of `ViTImageProcessor`, without its antialiasing.
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_CONFIDENCE
 from inference_models.decoders import classes
 from inference_models.families import ClassificationGraph, Family
 from inference_models.package.preprocess_spec import PreprocessSpec
@@ -18,9 +17,7 @@ PREPROCESS = PreprocessSpec(size=None, scaling_factor=255, mean=(0.5, 0.5, 0.5),
 FAMILY = Family(
     architecture="vit",
     tasks={
-        "classification": ClassificationGraph(decoder=classes.SOFTMAX, fused=classes.FUSED, preprocess=PREPROCESS),
-        "multi-label-classification": ClassificationGraph(
-            decoder=classes.SIGMOID, fused=classes.FUSED, confidence=DEFAULT_CONFIDENCE, preprocess=PREPROCESS
-        ),
+        "classification": ClassificationGraph(decoder=classes.SOFTMAX, preprocess=PREPROCESS),
+        "multi-label-classification": ClassificationGraph(decoder=classes.SIGMOID, preprocess=PREPROCESS),
     },
 )

@@ -6,7 +6,6 @@ Export: (B, M, 6) x1 y1 x2 y2, score, class; the graph holds the one-to-one head
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import boxes
 from inference_models.families import DetectionGraph, Family
 from inference_models.families.yolov8 import LETTERBOX
@@ -15,12 +14,7 @@ FAMILY = Family(
     architecture="yolo26",
     tasks={
         "object-detection": DetectionGraph(
-            decoder=boxes.FINAL,
-            fused=boxes.FINAL,
-            confidence=0.25,
-            iou=DEFAULT_IOU_THRESHOLD,
-            max_detections=DEFAULT_MAX_DETECTIONS,
-            preprocess=LETTERBOX,
-        ),
+            decoder=boxes.FINAL, fused=boxes.FINAL, confidence=0.25, preprocess=LETTERBOX
+        )
     },
 )

@@ -7,7 +7,6 @@ class logits (B, N, C); fused exports (B, M, 6).
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import boxes
 from inference_models.families import DetectionGraph, Family
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
@@ -25,12 +24,7 @@ FAMILY = Family(
     architecture="yololite",
     tasks={
         "object-detection": DetectionGraph(
-            decoder=boxes.OBJECTNESS_LOGITS,
-            fused=boxes.FINAL,
-            confidence=0.25,
-            iou=DEFAULT_IOU_THRESHOLD,
-            max_detections=DEFAULT_MAX_DETECTIONS,
-            preprocess=PREPROCESS,
-        ),
+            decoder=boxes.OBJECTNESS_LOGITS, fused=boxes.FINAL, confidence=0.25, preprocess=PREPROCESS
+        )
     },
 )

@@ -7,20 +7,11 @@ Export: two outputs, boxes (B, N, 4) x1 y1 x2 y2 in network pixels and class pro
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import boxes
 from inference_models.families import DetectionGraph, Family
 from inference_models.families.yolov8 import LETTERBOX
 
 FAMILY = Family(
     architecture="yolonas",
-    tasks={
-        "object-detection": DetectionGraph(
-            decoder=boxes.BOXES_AND_SCORES,
-            confidence=DEFAULT_CONFIDENCE,
-            iou=DEFAULT_IOU_THRESHOLD,
-            max_detections=DEFAULT_MAX_DETECTIONS,
-            preprocess=LETTERBOX,
-        ),
-    },
+    tasks={"object-detection": DetectionGraph(decoder=boxes.BOXES_AND_SCORES, preprocess=LETTERBOX)},
 )

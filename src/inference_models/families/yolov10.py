@@ -6,7 +6,6 @@ Export: (B, M, 6) x1 y1 x2 y2, score, class; the graph holds the one-to-one head
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import boxes
 from inference_models.families import DetectionGraph, Family
 from inference_models.families.yolov8 import LETTERBOX
@@ -14,13 +13,6 @@ from inference_models.families.yolov8 import LETTERBOX
 FAMILY = Family(
     architecture="yolov10",
     tasks={
-        "object-detection": DetectionGraph(
-            decoder=boxes.FINAL_STRICT,
-            fused=boxes.FINAL_STRICT,
-            confidence=DEFAULT_CONFIDENCE,
-            iou=DEFAULT_IOU_THRESHOLD,
-            max_detections=DEFAULT_MAX_DETECTIONS,
-            preprocess=LETTERBOX,
-        ),
+        "object-detection": DetectionGraph(decoder=boxes.FINAL_STRICT, fused=boxes.FINAL_STRICT, preprocess=LETTERBOX)
     },
 )

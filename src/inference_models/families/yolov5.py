@@ -7,20 +7,10 @@ probabilities. The score of a box is objectness x class probability, as in the t
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import boxes
 from inference_models.families import DetectionGraph, Family
 from inference_models.families.yolov8 import LETTERBOX
 
 FAMILY = Family(
-    architecture="yolov5",
-    tasks={
-        "object-detection": DetectionGraph(
-            decoder=boxes.ANCHOR_BASED,
-            confidence=DEFAULT_CONFIDENCE,
-            iou=DEFAULT_IOU_THRESHOLD,
-            max_detections=DEFAULT_MAX_DETECTIONS,
-            preprocess=LETTERBOX,
-        ),
-    },
+    architecture="yolov5", tasks={"object-detection": DetectionGraph(decoder=boxes.ANCHOR_BASED, preprocess=LETTERBOX)}
 )

@@ -7,7 +7,6 @@ Export: `yolo export format=onnx` of ultralytics 8.x: detection (B, 4 + C, N) cx
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import boxes, classes
 from inference_models.families import ClassificationGraph, DetectionGraph, Family
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
@@ -15,22 +14,11 @@ from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 LETTERBOX = PreprocessSpec(size=None, resize=ResizeMode.LETTERBOX, pad_value=114, scaling_factor=255)
 """Also of other architectures trained with this recipe."""
 
-DETECTION = DetectionGraph(
-    decoder=boxes.ANCHOR_FREE,
-    fused=boxes.FINAL,
-    confidence=DEFAULT_CONFIDENCE,
-    iou=DEFAULT_IOU_THRESHOLD,
-    max_detections=DEFAULT_MAX_DETECTIONS,
-    preprocess=LETTERBOX,
-)
+DETECTION = DetectionGraph(decoder=boxes.ANCHOR_FREE, fused=boxes.FINAL, preprocess=LETTERBOX)
 
 CLASSIFICATION = ClassificationGraph(
     decoder=classes.SOFTMAX,
-    fused=classes.FUSED,
     preprocess=PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, scaling_factor=255),
 )
 
-FAMILY = Family(
-    architecture="yolov8",
-    tasks={"classification": CLASSIFICATION, "object-detection": DETECTION},
-)
+FAMILY = Family(architecture="yolov8", tasks={"classification": CLASSIFICATION, "object-detection": DETECTION})

@@ -7,7 +7,6 @@ strides 8, 16, 32. Input: BGR 0..255, fitted into the top left corner, the rest 
 
 from __future__ import annotations
 
-from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.decoders import grid
 from inference_models.families import DetectionGraph, Family
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
@@ -15,14 +14,5 @@ from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 PREPROCESS = PreprocessSpec(size=None, color="bgr", resize=ResizeMode.LETTERBOX, pad_value=114, pad_at="end")
 
 FAMILY = Family(
-    architecture="yolox",
-    tasks={
-        "object-detection": DetectionGraph(
-            decoder=grid.YOLOX,
-            confidence=DEFAULT_CONFIDENCE,
-            iou=DEFAULT_IOU_THRESHOLD,
-            max_detections=DEFAULT_MAX_DETECTIONS,
-            preprocess=PREPROCESS,
-        ),
-    },
+    architecture="yolox", tasks={"object-detection": DetectionGraph(decoder=grid.YOLOX, preprocess=PREPROCESS)}
 )

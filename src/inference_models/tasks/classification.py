@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.arrays import as_kind, namespace
@@ -11,24 +10,18 @@ from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.tasks import Task
 from inference_models.tasks.graph_options import ImageOptions, parse_image_options
 from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
-from inference_models.tasks.lifecycle import Drawable
-from inference_models.tasks.stages import PlainStagedModel, PreprocessedInputs, RawPrediction
+from inference_models.tasks.stages import KnowsClasses, PlainStagedModel, PreprocessedInputs, RawPrediction
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
 
 
 class ClassificationModel(
-    Drawable,
+    KnowsClasses,
     PlainStagedModel[PreprocessedInputs, RawPrediction, ClassificationPrediction],
     Generic[PreprocessedInputs, RawPrediction],
 ):
     """Answers with one `ClassificationPrediction` for the whole batch."""
-
-    @property
-    @abstractmethod
-    def class_names(self) -> list[str]:
-        """Name of class 0, 1, ..."""
 
 
 class ScoredGraph(OneGraph):

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, Literal
 from inference_models.arrays import is_torch, namespace, to_torch
 from inference_models.errors import InvalidParameterError
 from inference_models.tasks import Task
-from inference_models.tasks.lifecycle import ModelLifecycle
-from inference_models.tasks.stages import LoadedModel, PreprocessedInputs
+from inference_models.tasks.stages import LoadedModel, ModelLifecycle, PreprocessedInputs
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array

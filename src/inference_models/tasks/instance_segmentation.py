@@ -3,21 +3,55 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.tasks import Task
-from inference_models.tasks.lifecycle import Drawable
-from inference_models.tasks.prediction_future import PredictionFuture
-from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
+from inference_models.tasks.stages import (
+    Answer,
+    KnowsClasses,
+    PreprocessedInputs,
+    PreprocessingMetadata,
+    RawPrediction,
+    StagedModel,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from inference_models.entities import InstanceSegmentationMaskFormat
     from inference_models.tasks.stages import Images
 
 
+class PredictionFuture(Generic[Answer]):
+    """An answer whose last step runs when `result` is first called. Safe to use from several threads.
+
+    This one is for networks that ran before it was made; a model that leaves work on the device returns a subclass.
+    """
+
+    def __init__(self, finish: Callable[[], Answer]) -> None:
+        self._finish = finish
+        self._answers: list[Answer] = []
+        self._lock = Lock()
+
+    def submit_gpu_work(self) -> None:
+        """Hand the work to the device if that has not happened yet. Here it has."""
+
+    def done(self) -> bool:
+        """Whether `result` need not wait for the device. Here it never does."""
+        return True
+
+    def result(self) -> Answer:
+        """The answer; computed once, and an error of the last step is raised by every call."""
+        with self._lock:
+            if not self._answers:
+                self._answers.append(self._finish())
+            return self._answers[0]
+
+
 class InstanceSegmentationModel(
-    Drawable,
+    KnowsClasses,
     StagedModel[PreprocessedInputs, PreprocessingMetadata, RawPrediction, list[InstanceDetections]],
     Generic[PreprocessedInputs, PreprocessingMetadata, RawPrediction],
 ):
@@ -25,11 +59,6 @@ class InstanceSegmentationModel(
 
     supports_stream_pipeline: bool = False
     """Whether the stages of consecutive calls may overlap on the device."""
-
-    @property
-    @abstractmethod
-    def class_names(self) -> list[str]:
-        """Name of class 0, 1, ..."""
 
     @property
     @abstractmethod

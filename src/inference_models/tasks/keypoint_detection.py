@@ -8,23 +8,23 @@ from typing import Generic, TypeAlias
 from inference_models.predictions.detections import Detections
 from inference_models.predictions.key_points import KeyPoints
 from inference_models.tasks import Task
-from inference_models.tasks.lifecycle import Drawable
-from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
+from inference_models.tasks.stages import (
+    KnowsClasses,
+    PreprocessedInputs,
+    PreprocessingMetadata,
+    RawPrediction,
+    StagedModel,
+)
 
 KeyPointsAnswer: TypeAlias = tuple[list[KeyPoints], list[Detections] | None]
 
 
 class KeyPointsDetectionModel(
-    Drawable,
+    KnowsClasses,
     StagedModel[PreprocessedInputs, PreprocessingMetadata, RawPrediction, KeyPointsAnswer],
     Generic[PreprocessedInputs, PreprocessingMetadata, RawPrediction],
 ):
     """Answers with one `KeyPoints` per image, and one `Detections` per image where the model gives boxes too."""
-
-    @property
-    @abstractmethod
-    def class_names(self) -> list[str]:
-        """Name of class 0, 1, ..."""
 
     @property
     @abstractmethod
@@ -38,7 +38,5 @@ class KeyPointsDetectionModel(
 
 
 TASK = Task(
-    name="keypoint-detection",
-    model=KeyPointsDetectionModel,
-    predictions={KeyPoints: "points", Detections: "objects"},
+    name="keypoint-detection", model=KeyPointsDetectionModel, predictions={KeyPoints: "points", Detections: "objects"}
 )

@@ -2,35 +2,27 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.arrays import device_of, namespace
-from inference_models.config import DEFAULT_CONFIDENCE
 from inference_models.families import ClassificationGraph
 from inference_models.predictions.classification import MultiLabelClassificationPrediction
 from inference_models.tasks import Task
 from inference_models.tasks.classification import ScoredGraph
 from inference_models.tasks.graph_options import ConfidenceRule, MultiLabelOptions
 from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs
-from inference_models.tasks.lifecycle import Drawable
-from inference_models.tasks.stages import PlainStagedModel, PreprocessedInputs, RawPrediction
+from inference_models.tasks.stages import KnowsClasses, PlainStagedModel, PreprocessedInputs, RawPrediction
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
 
 
 class MultiLabelClassificationModel(
-    Drawable,
+    KnowsClasses,
     PlainStagedModel[PreprocessedInputs, RawPrediction, list[MultiLabelClassificationPrediction]],
     Generic[PreprocessedInputs, RawPrediction],
 ):
     """Answers with one `MultiLabelClassificationPrediction` per image."""
-
-    @property
-    @abstractmethod
-    def class_names(self) -> list[str]:
-        """Name of class 0, 1, ..."""
 
 
 class GraphMultiLabelClassifier(ScoredGraph, MultiLabelClassificationModel[NetworkInputs, list[RawOutputs]]):
@@ -43,8 +35,7 @@ class GraphMultiLabelClassifier(ScoredGraph, MultiLabelClassificationModel[Netwo
 
     def __init__(self, graph: OpenedPackage, family: ClassificationGraph) -> None:
         super().__init__(graph, family)
-        default = DEFAULT_CONFIDENCE if family.confidence is None else family.confidence
-        self._confidence = ConfidenceRule(default, graph.class_names, graph.recommended)
+        self._confidence = ConfidenceRule(family.confidence, graph.class_names, graph.recommended)
 
     def infer(self, images: object, **kwargs: Any) -> list[MultiLabelClassificationPrediction]:
         """The labels of every image whose score reaches the threshold.

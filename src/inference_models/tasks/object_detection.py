@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.decoders.types import BoxLimits
@@ -10,15 +9,15 @@ from inference_models.errors import CorruptedModelPackageError, InvalidParameter
 from inference_models.families import DetectionGraph
 from inference_models.predictions.detections import Detections
 from inference_models.tasks import Task
-from inference_models.tasks.graph_options import (
-    ConfidenceRule,
-    DetectionOptions,
-    parse_box_limits,
-    parse_image_options,
-)
+from inference_models.tasks.graph_options import ConfidenceRule, DetectionOptions, parse_box_limits, parse_image_options
 from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
-from inference_models.tasks.lifecycle import Drawable
-from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
+from inference_models.tasks.stages import (
+    KnowsClasses,
+    PreprocessedInputs,
+    PreprocessingMetadata,
+    RawPrediction,
+    StagedModel,
+)
 
 if TYPE_CHECKING:
     from inference_models.decoders.types import Boxes
@@ -26,16 +25,11 @@ if TYPE_CHECKING:
 
 
 class ObjectDetectionModel(
-    Drawable,
+    KnowsClasses,
     StagedModel[PreprocessedInputs, PreprocessingMetadata, RawPrediction, list[Detections]],
     Generic[PreprocessedInputs, PreprocessingMetadata, RawPrediction],
 ):
     """Answers with one `Detections` per image, in the order of the images."""
-
-    @property
-    @abstractmethod
-    def class_names(self) -> list[str]:
-        """Name of class 0, 1, ..."""
 
 
 class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTransform]", list[RawOutputs]]):

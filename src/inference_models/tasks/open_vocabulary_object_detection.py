@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.predictions.detections import Detections
 from inference_models.tasks import Task
-from inference_models.tasks.lifecycle import Drawable
-from inference_models.tasks.stages import LoadedModel, PreprocessedInputs, PreprocessingMetadata, RawPrediction
+from inference_models.tasks.stages import (
+    Drawable,
+    LoadedModel,
+    PreprocessedInputs,
+    PreprocessingMetadata,
+    RawPrediction,
+)
 
 if TYPE_CHECKING:
     from inference_models.tasks.stages import Images

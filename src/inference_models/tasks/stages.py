@@ -1,20 +1,26 @@
-"""The chain that most models are: pre-process, forward, post-process, with the same options for all three."""
+"""What models have in common: an identity, an end, and the chain of pre-process, forward and post-process."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, cast
 
 from typing_extensions import TypeVar
 
 from inference_models.errors import AssumptionError
-from inference_models.tasks.lifecycle import ModelLifecycle
+from inference_models.tasks import painters
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable
+    from types import TracebackType
 
+    import numpy as np
+    import numpy.typing as npt
     from typing_extensions import Self
+
+    from inference_models.entities import ColorFormat, ResolvedModelMetadata
+    from inference_models.preprocess.pixels import InputRange
 
 Images: TypeAlias = Any
 """One image, a list of images, or a batch: whatever pre-processing takes."""
@@ -23,6 +29,69 @@ PreprocessedInputs = TypeVar("PreprocessedInputs", default=Any)
 PreprocessingMetadata = TypeVar("PreprocessingMetadata", default=Any)
 RawPrediction = TypeVar("RawPrediction", default=Any)
 Answer = TypeVar("Answer", default=Any)
+
+
+class ModelLifecycle(ABC):  # noqa: B024 - the abstract methods are those of the subclasses
+    """A loaded model: `with AutoModel.from_pretrained(...) as model:` closes it at the end of the block."""
+
+    resolved_model: ResolvedModelMetadata | None = None
+    """Which package runs, on which backend and device; set when the model was loaded through `AutoModel`."""
+
+    def close(self) -> None:  # noqa: B027 - a model that holds nothing has nothing to give back
+        """Give back what the model holds (sessions, device memory). May be called more than once."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Drawable:
+    """A model whose predictions can be drawn."""
+
+    def annotate(
+        self,
+        image: Any,
+        predictions: Any,
+        *,
+        input_color_format: ColorFormat | None = None,
+        input_range: InputRange | None = None,
+    ) -> npt.NDArray[np.uint8]:
+        """(H, W, 3) uint8 BGR copy of `image` with the predictions of this one image drawn on it.
+
+        Args:
+            image: anything the model takes as one image.
+            predictions: one element of what the model answers, or the whole answer to one image.
+            input_color_format: order of the channels of `image` where it is not the usual one.
+            input_range: values of a float `image`, as in a call.
+
+        Raises:
+            ModelInputError: the image cannot be read.
+            InvalidParameterError: the predictions are of several images, or of a kind that cannot be drawn.
+        """
+        from inference_models.drawing import annotate  # noqa: PLC0415 - loaded when something is drawn
+
+        return annotate(
+            image,
+            predictions,
+            painters(),
+            class_names=getattr(self, "class_names", None),
+            input_color_format=input_color_format,
+            input_range=input_range,
+            skeletons=getattr(self, "skeletons", None),
+        )
+
+
+class KnowsClasses(Drawable, ABC):
+    """A model whose predictions can be drawn, with classes that have names."""
+
+    @property
+    @abstractmethod
+    def class_names(self) -> list[str]:
+        """Name of class 0, 1, ..."""
 
 
 class LoadedModel(ModelLifecycle):

@@ -7,8 +7,13 @@ from typing import Generic
 
 from inference_models.predictions.detections import Detections
 from inference_models.tasks import Task
-from inference_models.tasks.lifecycle import Drawable
-from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
+from inference_models.tasks.stages import (
+    Drawable,
+    PreprocessedInputs,
+    PreprocessingMetadata,
+    RawPrediction,
+    StagedModel,
+)
 
 
 class StructuredOCRModel(

@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
 
 class TextOnlyOCRModel(
-    PlainStagedModel[PreprocessedInputs, RawPrediction, list[str]],
-    Generic[PreprocessedInputs, RawPrediction],
+    PlainStagedModel[PreprocessedInputs, RawPrediction, list[str]], Generic[PreprocessedInputs, RawPrediction]
 ):
     """Answers with one text per image, in the order of the images."""
 

@@ -99,23 +99,6 @@ def test_a_bad_element_far_down_a_long_list_keeps_its_place(model: GraphDetector
         model([*[GOOD] * 39, None, GOOD])
 
 
-def test_nan_is_refused_also_when_the_range_was_declared(model: GraphDetector) -> None:
-    with pytest.raises(ModelInputError):
-        model(np.full((8, 8, 3), np.nan, np.float32), input_range="0-1")
-
-
-def test_a_declared_float_image_is_the_same_picture(model: GraphDetector) -> None:
-    inputs, _ = model.pre_process(GOOD)
-    as_floats, _ = model.pre_process(GOOD.astype(np.float64) / 255, input_range="0-1")
-    np.testing.assert_allclose(as_floats, inputs, atol=1e-5)
-
-
-def test_the_text_of_a_wrong_rank(model: GraphDetector) -> None:
-    with pytest.raises(ModelInputError) as caught:
-        model([GOOD, GOOD, np.zeros((640, 480), np.uint8)])
-    assert caught.value.summary == "image 3 of 3: shape (640, 480); expected (H, W, 3)."
-
-
 BAD_FILES = {
     "empty": b"",
     "text": b"not a model",
@@ -143,13 +126,6 @@ def test_a_missing_graph_is_refused_with_its_path(tmp_path: Path) -> None:
     with pytest.raises((CorruptedModelPackageError, MissingModelInitParameterError, LookupError)) as caught:
         AutoModel.from_pretrained(tmp_path / "nowhere.onnx", labels=["cat"], model_type="yolov8")
     assert "nowhere.onnx" in str(caught.value)
-
-
-def test_a_graph_without_names_asks_for_labels(tmp_path: Path) -> None:
-    rows = np.zeros((1, 6, 9), np.float32)
-    path = graphs.constant_outputs(tmp_path / "best.onnx", size=(64, 64), outputs={"output0": rows})
-    with pytest.raises(MissingModelInitParameterError, match="labels"):
-        AutoModel.from_pretrained(path, model_type="yolov8")
 
 
 def test_bad_pictures_write_nothing_to_the_terminal(model: GraphDetector, capfd: pytest.CaptureFixture[str]) -> None:

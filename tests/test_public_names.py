@@ -20,7 +20,7 @@ import json, socket, sys
 def refuse(*arguments):
     raise AssertionError("a socket was opened")
 socket.socket = refuse
-import inference_models
+exec(sys.argv[2])
 print(json.dumps(sorted(set(sys.modules) & set(json.loads(sys.argv[1])))))
 """
 
@@ -60,9 +60,12 @@ def test_names_are_loaded_from_where_they_are_defined() -> None:
         assert getattr(inference_models, name) is getattr(importlib.import_module(module), name)
 
 
-def test_importing_loads_nothing_heavy_and_opens_no_socket() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", IMPORT, json.dumps(HEAVY)], capture_output=True, text=True, check=True, timeout=60
-    )
+@pytest.mark.parametrize(
+    ("statement", "heavy"),
+    [("import inference_models", HEAVY), ("from inference_models import AutoModel", ["PIL", "cv2", "httpx", "numpy"])],
+)
+def test_importing_loads_nothing_heavy_and_opens_no_socket(statement: str, heavy: list[str]) -> None:
+    command = [sys.executable, "-c", IMPORT, json.dumps(heavy), statement]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(done.stdout) == []
     assert done.stderr == ""

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from packaging.version import Version
 
 import graphs
 import hosted
@@ -35,16 +34,7 @@ from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity.check import ParityOptions, check_parity
 from inference_models.parity.images import probe_set
-
-NOTHING = Environment(
-    system="linux x86_64", python="3.11", runtimes={kind: None for kind in BackendType if kind is not BackendType.NULL}
-)
-ONLY_ONNX = replace(
-    NOTHING,
-    installed={"onnxruntime": Version("1.32.0")},
-    runtimes={**NOTHING.runtimes, BackendType.ONNX: Version("1.32.0")},
-    execution_providers=("CPUExecutionProvider",),
-)
+from negotiate.negotiations import NOTHING, ONLY_ONNX
 
 
 @pytest.fixture(autouse=True)

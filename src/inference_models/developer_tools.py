@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from inference_models.authors.download import download_files_to_directory
 from inference_models.authors.onnx_providers import get_selected_onnx_execution_providers
-from inference_models.authors.optional import require
 from inference_models.authors.xray import RuntimeXRayResult, x_ray_runtime_environment
+from inference_models.backends import known_runtimes
 from inference_models.entities import (
     BackendType,
     FileDownloadSpecs,
@@ -25,6 +25,7 @@ from inference_models.entities import (
     TorchScriptPackageDetails,
     TRTPackageDetails,
 )
+from inference_models.errors import MissingDependencyError
 from inference_models.package.code import code_digest
 from inference_models.package.folder import get_model_package_contents
 from inference_models.providers import get_model_from_provider, register_model_provider
@@ -64,8 +65,8 @@ class _Lazy(NamedTuple):
 _ONNX_TENSORS = _Lazy("onnx_tensors", ("onnxruntime", "torch"))
 _ONNX_PROVIDERS = _Lazy("onnx_providers", ("onnxruntime", "torch"))
 _ENGINES = _Lazy("tensorrt_engines", ("tensorrt", "torch"))
-_GRAPHS = _Lazy("cuda_graphs", ("tensorrt", "torch"))
-_CONTEXTS = _Lazy("cuda_contexts", ("pycuda",))
+_GRAPHS = _Lazy("cuda", ("tensorrt", "torch"))
+_CONTEXTS = _Lazy("cuda", ("pycuda",))
 _LAZY = {
     "TRTCudaGraphCache": _GRAPHS,
     "align_device_with_onnx_session": _ONNX_PROVIDERS,
@@ -88,10 +89,22 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, needs = _LAZY[name]
     for package in needs:
-        require(package, needed_for=f"developer_tools.{name}")
+        _require(package, needed_for=f"developer_tools.{name}")
     value: object = getattr(importlib.import_module(f"inference_models.authors.{module}"), name)
     globals()[name] = value
     return value
+
+
+def _require(name: str, *, needed_for: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ImportError as exc:
+        found = "not installed" if isinstance(exc, ModuleNotFoundError) and exc.name == name else str(exc)
+        libraries = ((item.library, item.install) for item in known_runtimes().values() if item.install)
+        own = (install for library, install in libraries if library is not None and library.name == name)
+        raise MissingDependencyError(
+            f"{needed_for} cannot be used here.", needs=name, found=found, fix=next(own, f"pip install {name}")
+        ) from exc
 
 
 def __dir__() -> list[str]:

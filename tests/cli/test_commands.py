@@ -150,15 +150,6 @@ def test_a_threshold_for_a_model_without_one_is_refused_in_the_words_of_the_comm
     )
 
 
-def test_an_unknown_model_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["predict", "centreface", str(PHOTO)]) == 1
-    assert capsys.readouterr().err == (
-        "error: no model 'centreface' in the open catalogue; nearest: 'centerface'.\n"
-        "inference-models list shows them all; for a file or folder write 'local:centreface', "
-        "for the hosted API 'roboflow:centreface'\n"
-    )
-
-
 def test_describe_shows_the_licence_and_what_runs_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["describe", "centerface"]) == 0
     out = capsys.readouterr().out
@@ -172,13 +163,6 @@ def test_list_shows_every_model_with_its_licence(capsys: pytest.CaptureFixture[s
     out = capsys.readouterr().out
     for model_id, licence in (("centerface", "MIT"), ("picodet-layout-cdla", "Apache-2.0")):
         assert licence in next(line for line in out.splitlines() if model_id in line)
-
-
-def test_doctor_finds_a_usable_machine(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["doctor", "--json"]) in {0, 1}
-    findings = json.loads(capsys.readouterr().out)
-    assert any("ONNX Runtime" in finding["what"] for finding in findings)
-    assert all(finding["level"] in {"ok", "note", "problem"} for finding in findings)
 
 
 def test_wrong_usage_exits_with_two(capsys: pytest.CaptureFixture[str]) -> None:

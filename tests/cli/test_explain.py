@@ -7,22 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from packaging.version import Version
 
 import hosted
 from inference_models.cli import main
-from inference_models.entities import BackendType, SkippedPackage
+from inference_models.entities import SkippedPackage
 from inference_models.machine.environment import Environment
-
-NOTHING = Environment(
-    system="linux x86_64", python="3.11", runtimes={kind: None for kind in BackendType if kind is not BackendType.NULL}
-)
-ONLY_ONNX = replace(
-    NOTHING,
-    installed={"onnxruntime": Version("1.32.0")},
-    runtimes={**NOTHING.runtimes, BackendType.ONNX: Version("1.32.0")},
-    execution_providers=("CPUExecutionProvider",),
-)
+from negotiate.negotiations import NOTHING, ONLY_ONNX
 
 
 @pytest.fixture
@@ -109,16 +99,19 @@ def test_one_package_is_described_with_its_files(host: hosted.Hosted, capsys: py
     assert "weights.onnx" in out
 
 
-def test_an_unknown_package_is_an_error_on_standard_error(
-    host: hosted.Hosted, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["describe", "host:cats", "--package", "p11"], "error: model 'cats' has no package 'p11'; nearest: 'p1'.\n"),
+        (["explain", "host:dogs"], "error: no model 'dogs'.\n"),
+    ],
+)
+@pytest.mark.usefixtures("host")
+def test_what_is_unknown_is_an_error_on_standard_error(
+    arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["describe", "host:cats", "--package", "p11", "--json"]) == 1
-    assert capsys.readouterr() == ("", "error: model 'cats' has no package 'p11'; nearest: 'p1'.\n")
-
-
-def test_an_unknown_model_leaves_standard_output_empty(host: hosted.Hosted, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "host:dogs", "--json"]) == 1
-    assert capsys.readouterr() == ("", "error: no model 'dogs'.\n")
+    assert main([*arguments, "--json"]) == 1
+    assert capsys.readouterr() == ("", text)
 
 
 def test_what_strangers_wrote_is_shown_and_never_obeyed(

@@ -58,14 +58,21 @@ class TestCache:
         value = json.loads(manifest.read_text()) | {"provider": f"host{EVIL}"}
         manifest.write_text(manifest_text(Manifest.model_validate(value)))
 
-    def test_ls(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert f"host{SHOWN}" in typed(capsys, "cache", "ls")
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["ls"], f"host{SHOWN}"),
+            (["info", "team/cats/1"], f"host{SHOWN}:team/cats/1  package p1\n"),
+            (["info", f"team{EVIL}"], "is not in the cache"),
+            (["rm", "team/cats/1"], "freed"),
+            (["gc", "--max-size", "0"], "freed"),
+        ],
+    )
+    def test_commands(self, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str) -> None:
+        assert said in typed(capsys, "cache", *arguments)
 
     def test_ls_json(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert json.loads(typed(capsys, "cache", "ls", "--json"))[0]["provider"] == f"host{EVIL}"
-
-    def test_info(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert f"host{SHOWN}:team/cats/1  package p1\n" in typed(capsys, "cache", "info", "team/cats/1")
 
     @pytest.mark.skipif(os.name != "posix", reason="needs a file system that takes any name")
     def test_verify(self, capsys: pytest.CaptureFixture[str]) -> None:
@@ -73,13 +80,6 @@ class TestCache:
         shown = typed(capsys, "cache", "verify")
         assert f"host{SHOWN}:team/cats/1: stray" in shown
         assert "owned\\x07" in shown
-
-    def test_a_name_that_is_not_there(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert "is not in the cache" in typed(capsys, "cache", "info", f"team{EVIL}")
-
-    def test_rm_and_gc(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert "freed" in typed(capsys, "cache", "rm", "team/cats/1")
-        assert "freed" in typed(capsys, "cache", "gc", "--max-size", "0")
 
 
 @pytest.mark.parametrize("command", [["pull"], ["bundle", "export", "-o", "x"], ["lock", "-o", "x"]])

@@ -23,57 +23,44 @@ def names(paths: list[Path], root: Path) -> list[str]:
     return [path.relative_to(root).as_posix() for path in paths]
 
 
-def test_a_folder_gives_its_images_sorted(photos: Path) -> None:
-    assert names(find_images([str(photos)]), photos) == ["a.PNG", "b.jpg"]
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ([""], ["a.PNG", "b.jpg"]),
+        (["notes.txt"], ["notes.txt"]),
+        (["**/*.webp"], ["sub/c.webp"]),
+        (["b.jpg", ""], ["b.jpg", "a.PNG"]),
+    ],
+    ids=["a folder", "a file whatever its suffix", "a pattern", "the same file once"],
+)
+def test_images_are_found(photos: Path, given: list[str], found: list[str]) -> None:
+    assert names(find_images([str(photos / name) for name in given]), photos) == found
 
 
-def test_a_named_file_is_taken_whatever_its_suffix(photos: Path) -> None:
-    assert names(find_images([str(photos / "notes.txt")]), photos) == ["notes.txt"]
+def test_where_there_are_no_images_it_is_refused(tmp_path: Path) -> None:
+    for place, found in (
+        ("nowhere.jpg", "nothing there"),
+        (str(tmp_path), "a folder without .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp files"),
+    ):
+        with pytest.raises(ModelInputError) as caught:
+            find_images([place])
+        assert str(caught.value) == (
+            f"no images at {place!r}.\nneeds an image file, a folder with images or a pattern; found: {found}"
+        )
 
 
-def test_a_pattern_gives_its_matches_also_below(photos: Path) -> None:
-    assert names(find_images([str(photos / "**" / "*.webp")]), photos) == ["sub/c.webp"]
-
-
-def test_the_same_file_is_taken_once(photos: Path) -> None:
-    assert names(find_images([str(photos / "b.jpg"), str(photos)]), photos) == ["b.jpg", "a.PNG"]
-
-
-def test_a_missing_file_is_refused() -> None:
-    with pytest.raises(ModelInputError) as caught:
-        find_images(["nowhere.jpg"])
-    assert str(caught.value) == (
-        "no images at 'nowhere.jpg'.\nneeds an image file, a folder with images or a pattern; found: nothing there"
-    )
-
-
-def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelInputError) as caught:
-        find_images([str(tmp_path)])
-    assert str(caught.value) == (
-        f"no images at {str(tmp_path)!r}.\n"
-        "needs an image file, a folder with images or a pattern; "
-        "found: a folder without .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp files"
-    )
-
-
-def test_pictures_keep_the_names_of_their_images(tmp_path: Path) -> None:
-    image = tmp_path / "in" / "a.jpg"
-    assert save_targets(tmp_path / "out", [image]) == {image: tmp_path / "out" / "a.jpg"}
-
-
-def test_two_images_of_one_name_get_two_pictures(tmp_path: Path) -> None:
-    first, second = tmp_path / "x" / "a.jpg", tmp_path / "y" / "A.jpg"
-    targets = save_targets(tmp_path / "out", [first, second])
-    assert [path.name for path in targets.values()] == ["a.jpg", "A-2.jpg"]
-
-
-def test_a_picture_never_takes_the_place_of_an_input(tmp_path: Path) -> None:
-    image, twin = tmp_path / "a.jpg", tmp_path / "a-2.jpg"
-    targets = save_targets(tmp_path, [image, twin])
-    assert targets == {image: tmp_path / "a-3.jpg", twin: tmp_path / "a-2-2.jpg"}
-
-
-def test_a_format_that_cannot_be_written_becomes_png(tmp_path: Path) -> None:
-    image = tmp_path / "a.tif"
-    assert save_targets(tmp_path, [image])[image].name == "a.png"
+@pytest.mark.parametrize(
+    ("folder", "images", "pictures"),
+    [
+        ("out", ["in/a.jpg"], ["a.jpg"]),
+        ("out", ["x/a.jpg", "y/A.jpg"], ["a.jpg", "A-2.jpg"]),
+        ("", ["a.jpg", "a-2.jpg"], ["a-3.jpg", "a-2-2.jpg"]),
+        ("out", ["a.tif"], ["a.png"]),
+    ],
+    ids=["names are kept", "two of one name", "an input is never replaced", "a format that cannot be written"],
+)
+def test_pictures_are_named_after_their_images(
+    tmp_path: Path, folder: str, images: list[str], pictures: list[str]
+) -> None:
+    targets = save_targets(tmp_path / folder, [tmp_path / name for name in images])
+    assert targets == {tmp_path / name: tmp_path / folder / made for name, made in zip(images, pictures, strict=True)}

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import hosted
-from inference_models import AutoModel, ClassificationModel, ObjectDetectionModel
+from inference_models import AutoModel, ObjectDetectionModel
 from inference_models.cli import main
 from inference_models.entities import ModelDependency
 from inference_models.errors import (
@@ -366,9 +366,3 @@ def test_the_class_of_a_task_loads_an_id_and_a_lock_file(lock: Lock, tmp_path: P
     for model in ("host:cats", tmp_path / "models.lock"):
         with ObjectDetectionModel.from_pretrained(model) as loaded:
             assert loaded.class_names == ["cat", "dog"]
-
-
-def test_the_class_of_another_task_names_both(lock: Lock, tmp_path: Path) -> None:
-    write_lock(lock, tmp_path / "models.lock")
-    with pytest.raises(InvalidParameterError, match="needs ClassificationModel; found: ObjectDetectionModel"):
-        ClassificationModel.from_pretrained(tmp_path / "models.lock")

@@ -151,17 +151,6 @@ def test_without_a_network_another_stored_package_stands_in_for_the_one_that_is_
     assert score() == 0.8
 
 
-def test_no_key_and_no_signature_reaches_the_disk(host: hosted.Hosted) -> None:
-    score(api_key="canary-key")
-    score(api_key="canary-key")
-    assert host.described == ["cats"]
-    written = [path for path in Path(os.environ["INFERENCE_HOME"]).rglob("*") if path.is_file()]
-    assert len(written) > 4
-    for path in written:
-        assert b"canary" not in path.read_bytes(), path
-        assert "canary" not in str(path)
-
-
 def test_a_remembered_package_that_does_not_load_is_forgotten_and_asked_for_again(
     host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch
 ) -> None:

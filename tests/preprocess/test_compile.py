@@ -13,10 +13,11 @@ import skimage.data
 from inference_models.entities import PreProcessingOverrides
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.package.preprocess_spec import Contrast, DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
-from inference_models.preprocess.buffers import MAX_IDLE_BYTES
 from inference_models.preprocess.compile import compile_spec
 from inference_models.preprocess.contrast import enhance
+from inference_models.preprocess.geometry import plan_image
 from inference_models.preprocess.inputs import SourceImage, load_images
+from inference_models.preprocess.values import MAX_IDLE_BYTES
 
 RGB = skimage.data.coffee()
 BGR = np.ascontiguousarray(RGB[..., ::-1])
@@ -330,7 +331,7 @@ def test_idle_buffers_do_not_pile_up() -> None:
 def test_a_crop_truncates_to_whole_pixels_and_keeps_at_least_one(
     crop: StaticCrop, size: tuple[int, int], kept: tuple[int, int, int, int]
 ) -> None:
-    transform = compile_spec(PreprocessSpec(size=(8, 8), static_crop=crop)).transform_for(size)
+    transform = plan_image(PreprocessSpec(size=(8, 8), static_crop=crop), size).transform
     assert (*transform.crop_offset, *transform.crop_size[::-1]) == kept
 
 

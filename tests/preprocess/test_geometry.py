@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode, StaticCrop
 from inference_models.preprocess.compile import compile_spec
-from inference_models.preprocess.geometry import ImageTransform
+from inference_models.preprocess.geometry import ImageTransform, plan_image
 from inference_models.preprocess.inputs import load_images
-from inference_models.preprocess.placement import place, target_size
 from optional import torch
 
 MODES = st.sampled_from(list(ResizeMode))
@@ -35,7 +34,7 @@ def transforms(draw: st.DrawFn) -> ImageTransform:
             | st.builds(lambda a, b, c, d: StaticCrop(a, 100 - b, c, 100 - d), PERCENT, PERCENT, PERCENT, PERCENT)
         ),
     )
-    return compile_spec(spec).transform_for((draw(SIDES), draw(SIDES)))
+    return plan_image(spec, (draw(SIDES), draw(SIDES))).transform
 
 
 @given(transforms(), st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20))
@@ -76,7 +75,7 @@ def test_boxes_are_clamped_and_torch_agrees_with_numpy(transform: ImageTransform
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_no_boxes_stay_no_boxes_of_the_same_dtype(dtype: object) -> None:
-    transform = compile_spec(PreprocessSpec(size=(10, 10))).transform_for((5, 7))
+    transform = plan_image(PreprocessSpec(size=(10, 10)), (5, 7)).transform
     for empty in (np.zeros((0, 4), dtype), torch.from_numpy(np.zeros((0, 4), dtype))):
         result = transform.boxes_to_image(empty)
         assert tuple(result.shape) == (0, 4)
@@ -120,14 +119,14 @@ def test_a_painted_square_is_found_where_the_transform_says(
 
 def test_the_scale_is_the_one_that_was_applied_and_not_the_one_that_was_wanted() -> None:
     spec = PreprocessSpec(size=(640, 640), resize=ResizeMode.LETTERBOX)
-    transform = compile_spec(spec).transform_for((427, 640 * 3))
+    transform = plan_image(spec, (427, 640 * 3)).transform
     assert transform.scale == (640 / 1920, 142 / 427)  # 427 / 3 is 142.33
     assert transform.shift == (0.0, 249.0)
 
 
 def test_center_crop_shifts_are_negative_where_the_image_is_larger() -> None:
     spec = PreprocessSpec(size=(100, 101), resize=ResizeMode.CENTER_CROP)
-    assert compile_spec(spec).transform_for((105, 50)).shift == (25.0, -2.0)
+    assert plan_image(spec, (105, 50)).transform.shift == (25.0, -2.0)
 
 
 @given(MODES, SIDES, SIDES, st.integers(1, 2000), st.integers(1, 2000))
@@ -135,7 +134,7 @@ def test_center_crop_shifts_are_negative_where_the_image_is_larger() -> None:
 def test_a_placement_stays_inside_its_frame(mode: ResizeMode, height: int, width: int, rows: int, columns: int) -> None:
     spec = PreprocessSpec(size=(rows, columns), resize=mode, shorter_edge=min(rows, columns))
     for variant in (spec, replace(spec, size=None, dynamic=DynamicSize(32))):
-        placement = place(variant, (height, width), target=target_size(variant, (height, width), requested=None))
+        placement = plan_image(variant, (height, width)).placement
         top, left, kept_rows, kept_columns = placement.window
         assert min(kept_rows, kept_columns) >= 1
         assert top + kept_rows <= placement.resized[0]

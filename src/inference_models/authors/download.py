@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import InvalidParameterError, UntrustedFileError
-from inference_models.files.digest import CHUNK
+from inference_models.files.digest import file_digest
 from inference_models.files.durable import make_private_folder, sync_folder
 from inference_models.files.names import check_handles
 
@@ -129,7 +129,7 @@ class _Job:
     def fetch(self, file: FileDownloadSpecs, target: Path, folder: Path) -> None:
         from inference_models.cache.download import Wanted, download  # noqa: PLC0415
 
-        if _is_there(target, file) or self._restored(file, target):
+        if _is_there(target, file) or (self._other_cache("restore", file, target) and _is_there(target, file)):
             return
         parent = folder / PARTIALS / hashlib.sha256(file.file_handle.encode()).hexdigest()[:32]
         make_private_folder(parent)
@@ -141,29 +141,23 @@ class _Job:
         partial.data.replace(target)
         sync_folder(target.parent)
         partial.discard()
-        _remove_empty(parent, parent.parent)
+        with suppress(OSError):  # another download goes on in it
+            parent.rmdir()
+            parent.parent.rmdir()
         if self.renamed is not None:
             self.renamed(str(partial.data), str(target))
-        self._offer(file, target)
+        self._other_cache("schedule_store", file, target)
 
-    def _restored(self, file: FileDownloadSpecs, target: Path) -> bool:
+    def _other_cache(self, action: str, file: FileDownloadSpecs, target: Path) -> bool:
+        """What `action` of the other cache answers; False where there is none or it fails."""
         if self.elsewhere is None or file.md5_hash is None:
             return False
         make_private_folder(target.parent)
         try:
-            found = self.elsewhere.restore(file.md5_hash, str(target))
+            return bool(getattr(self.elsewhere, action)(file.md5_hash, str(target)))
         except (OSError, RuntimeError, ValueError) as exc:
-            _log.warning("%s is fetched: the other cache failed: %s", file.file_handle, exc)
+            _log.warning("%s of %s failed in the other cache: %s", action, file.file_handle, exc)
             return False
-        return found and _is_there(target, file)
-
-    def _offer(self, file: FileDownloadSpecs, target: Path) -> None:
-        if self.elsewhere is None or file.md5_hash is None:
-            return
-        try:
-            self.elsewhere.schedule_store(file.md5_hash, str(target))
-        except (OSError, RuntimeError, ValueError) as exc:
-            _log.warning("%s was not taken over by the other cache: %s", file.file_handle, exc)
 
 
 def _targets(
@@ -172,7 +166,13 @@ def _targets(
     files = [FileDownloadSpecs(url, handle, md5_hash=md5) for handle, url, md5 in specs]
     check_handles(file.file_handle for file in files)
     for file in files:
-        _refuse_unverifiable(file, allowed=unverifiable)
+        if file.md5_hash is None and not unverifiable:
+            raise UntrustedFileError(
+                f"{file.file_handle} cannot be verified.",
+                needs="an MD5",
+                found="none",
+                fix="pass download_files_without_hash=True to take whatever arrives",
+            )
     return {file: _target(folder, file, name_after) for file in files}
 
 
@@ -189,35 +189,11 @@ def _target(folder: Path, file: FileDownloadSpecs, name_after: str) -> Path:
     )
 
 
-def _refuse_unverifiable(file: FileDownloadSpecs, *, allowed: bool) -> None:
-    if file.md5_hash is None and not allowed:
-        raise UntrustedFileError(
-            f"{file.file_handle} cannot be verified.",
-            needs="an MD5",
-            found="none",
-            fix="pass download_files_without_hash=True to take whatever arrives",
-        )
-
-
 def _is_there(target: Path, file: FileDownloadSpecs) -> bool:
     """A file that cannot be verified was taken as it came, so it also stays as it is."""
     if target.is_symlink() or not target.is_file():
         return False
-    return file.md5_hash is None or _md5(target) == file.md5_hash.lower()
-
-
-def _md5(path: Path) -> str:
-    digest = hashlib.md5(usedforsecurity=False)
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _remove_empty(*folders: Path) -> None:
-    for path in folders:
-        with suppress(OSError):  # another download goes on in it
-            path.rmdir()
+    return file.md5_hash is None or file_digest(target, with_md5=True).md5 == file.md5_hash.lower()
 
 
 def _silent(_: object) -> None:

@@ -6,7 +6,6 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
-from inference_models.authors.optional import import_or_none
 from inference_models.errors import EnvironmentConfigurationError, InvalidParameterError
 
 if TYPE_CHECKING:
@@ -28,10 +27,11 @@ _COREML_OPTIONS = {
 
 def get_selected_onnx_execution_providers() -> list[str]:
     """`ONNXRUNTIME_EXECUTION_PROVIDERS`, or the usual order, without what this ONNX Runtime lacks; [] without it."""
-    runtime = import_or_none("onnxruntime")
-    if runtime is None:
+    try:
+        import onnxruntime  # noqa: PLC0415 - heavy imports stay inside functions
+    except ImportError:
         return []
-    available = set(runtime.get_available_providers())
+    available = set(onnxruntime.get_available_providers())
     return [name for name in config.requested_execution_providers() or DEFAULT_ORDER if name in available]
 
 

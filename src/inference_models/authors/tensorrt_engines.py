@@ -13,7 +13,7 @@ from inference_models.errors import CorruptedModelPackageError, EnvironmentConfi
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from inference_models.authors.cuda_graphs import TRTCudaGraphCache
+    from inference_models.authors.cuda import TRTCudaGraphCache
 
 _TORCH_DTYPES = {
     "BOOL": "bool",

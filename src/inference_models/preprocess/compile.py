@@ -10,11 +10,9 @@ import numpy as np
 from inference_models.entities import PreProcessingOverrides
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.package.preprocess_spec import ResizeMode
-from inference_models.preprocess.buffers import BufferPool
 from inference_models.preprocess.contrast import enhance
-from inference_models.preprocess.geometry import ImageTransform
-from inference_models.preprocess.placement import crop_window, place, requested_size, target_size
-from inference_models.preprocess.values import PixelWriter, to_uint8
+from inference_models.preprocess.geometry import plan_image, requested_size
+from inference_models.preprocess.values import BufferPool, PixelWriter, to_uint8
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +21,8 @@ if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
     from inference_models.entities import ColorFormat
     from inference_models.package.preprocess_spec import PreprocessSpec, Size
+    from inference_models.preprocess.geometry import ImageTransform, Placement, Plan
     from inference_models.preprocess.pixels import SourceImage
-    from inference_models.preprocess.placement import CropWindow, Placement
 
 DTYPES = ("float32", "float16", "uint8")
 _NOTHING_DISABLED = PreProcessingOverrides()
@@ -65,15 +63,6 @@ class Prepared:
         self.release()
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What happens to one image."""
-
-    window: CropWindow | None
-    placement: Placement
-    transform: ImageTransform
-
-
 class Preprocessor:
     """A compiled spec. Keeps no state between calls but idle buffers: call it from as many threads as you like."""
 
@@ -102,7 +91,8 @@ class Preprocessor:
         """
         requested = requested_size(self._spec, image_size)
         overrides = overrides or _NOTHING_DISABLED
-        plans = [self._plan(image.size, requested, overrides) for image in images]
+        crops = not overrides.disable_static_crop
+        plans = [plan_image(self._spec, image.size, requested=requested, crops=crops) for image in images]
         sizes = {plan.placement.network for plan in plans}
         counts = [len(plans)] if len(sizes) == 1 else [1] * len(plans)
         batches = []
@@ -115,40 +105,10 @@ class Preprocessor:
             batches.append(batch)
         return Prepared(batches, [plan.transform for plan in plans], self._pool)
 
-    def transform_for(
-        self,
-        size: Size,
-        *,
-        image_size: int | tuple[int, int] | None = None,
-        overrides: PreProcessingOverrides | None = None,
-    ) -> ImageTransform:
-        """What a call with the same options does to an image of `size` (height, width), without the pixels.
-
-        Raises:
-            InvalidParameterError: `image_size` is no size, or the network has another, fixed one.
-        """
-        return self._plan(size, requested_size(self._spec, image_size), overrides or _NOTHING_DISABLED).transform
-
-    def _plan(self, size: Size, requested: Size | None, overrides: PreProcessingOverrides) -> _Plan:
-        crop = None if overrides.disable_static_crop else self._spec.static_crop
-        window = None if crop is None else crop_window(crop, size)
-        left, top, right, bottom = window or (0, 0, size[1], size[0])
-        cropped = (bottom - top, right - left)
-        placement = place(self._spec, cropped, target=target_size(self._spec, cropped, requested=requested))
-        transform = ImageTransform(
-            image_size=size,
-            network_size=placement.network,
-            scale=placement.scale_from(cropped),
-            shift=placement.shift,
-            crop_offset=(left, top),
-            crop_size=None if window is None else cropped,
-        )
-        return _Plan(window, placement, transform)
-
     def _shape(self, count: int, network: Size) -> tuple[int, ...]:
         return (count, 3, *network) if self._spec.layout == "nchw" else (count, *network, 3)
 
-    def _fill(self, image: SourceImage, plan: _Plan, overrides: PreProcessingOverrides, *, out: NumpyArray) -> None:
+    def _fill(self, image: SourceImage, plan: Plan, overrides: PreProcessingOverrides, *, out: NumpyArray) -> None:
         left, top, right, bottom = plan.window or (None,) * 4
         pixels = image.pixels[top:bottom, left:right]
         if self._spec.grayscale and not overrides.disable_grayscale:

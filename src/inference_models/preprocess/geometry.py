@@ -1,15 +1,20 @@
-"""Where every pixel of the network input came from."""
+"""Where every pixel of the network input comes from: sizes and offsets, no pixels touched."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TYPE_CHECKING
 
-import numpy as np
+from inference_models.errors import InvalidParameterError
+from inference_models.package.preprocess_spec import MAX_PIXELS, MAX_SIDE, DynamicSize, ResizeMode
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
-    from inference_models.package.preprocess_spec import Size
+    from inference_models.package.preprocess_spec import PreprocessSpec, Size, StaticCrop
+
+CropWindow = tuple[int, int, int, int]
+"""(left, top, right, bottom) in whole pixels, right and bottom exclusive."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +39,8 @@ class ImageTransform:
 
     def points_to_network(self, xy: NumpyArray) -> NumpyArray:
         """`xy` (..., 2) in image pixels, as (..., 2) float64 in network pixels."""
+        import numpy as np  # noqa: PLC0415 - this module is imported before there is anything to compute
+
         moved: NumpyArray = (np.asarray(xy, np.float64) - self.crop_offset) * self.scale + self.shift
         return moved
 
@@ -59,3 +66,176 @@ class ImageTransform:
         if clamp:
             moved = xp.maximum(xp.minimum(moved, row((width, height))), row((0.0, 0.0)))
         return xp.astype(moved, values.dtype)
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Resize to `resized`, take `window` of it, put that at `at` of a frame of size `network`."""
+
+    network: Size
+    """(height, width) of the network input."""
+    resized: Size
+    """(height, width) of the whole resized image, at least 1 x 1."""
+    at: tuple[int, int]
+    """(top, left) in the network input."""
+    window: tuple[int, int, int, int]
+    """(top, left, height, width) of the part of the resized image that is kept."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What happens to one image."""
+
+    window: CropWindow | None
+    """What the static crop keeps; None: everything."""
+    placement: Placement
+    transform: ImageTransform
+
+
+def plan_image(spec: PreprocessSpec, size: Size, *, requested: Size | None = None, crops: bool = True) -> Plan:
+    """What `spec` does to an image of `size` (height, width).
+
+    Args:
+        spec: The pre-processing.
+        size: Of the image.
+        requested: What `requested_size` made of the call's `image_size`.
+        crops: False leaves the static crop out.
+    """
+    window = crop_window(spec.static_crop, size) if crops and spec.static_crop is not None else None
+    left, top, right, bottom = window or (0, 0, size[1], size[0])
+    cropped = (bottom - top, right - left)
+    placement = place(spec, cropped, target=target_size(spec, cropped, requested=requested))
+    transform = ImageTransform(
+        image_size=size,
+        network_size=placement.network,
+        scale=(placement.resized[1] / cropped[1], placement.resized[0] / cropped[0]),
+        shift=(float(placement.at[1] - placement.window[1]), float(placement.at[0] - placement.window[0])),
+        crop_offset=(left, top),
+        crop_size=None if window is None else cropped,
+    )
+    return Plan(window, placement, transform)
+
+
+def crop_window(crop: StaticCrop, size: Size) -> CropWindow:
+    """The part of an image of `size` that `crop` keeps; at least one pixel, however small the image is."""
+    height, width = size
+    left, right = _span(crop.x_min, crop.x_max, width)
+    top, bottom = _span(crop.y_min, crop.y_max, height)
+    return left, top, right, bottom
+
+
+def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
+    """How an image of size `image` is fitted to `target`, both (height, width)."""
+    if spec.resize is ResizeMode.STRETCH:
+        return _whole(target, target, at=(0, 0))
+    if spec.resize is ResizeMode.CENTER_CROP:
+        return _centred(image, target)
+    if spec.resize is ResizeMode.FIT_LONGER_EDGE:
+        return _fitted(spec, image, target)
+    if spec.resize is ResizeMode.SHORTER_EDGE_CROP:
+        return _shorter_edge(spec.shorter_edge or min(target), image, target)
+    return _letterboxed(spec, image, target)
+
+
+def target_size(spec: PreprocessSpec, image: Size, *, requested: Size | None) -> Size:
+    """(height, width) that an image of size `image` is fitted to; `requested` is the call's `image_size`."""
+    multiple = spec.dynamic.multiple if spec.dynamic else 1
+    if requested is None and spec.size is not None:
+        return spec.size
+    return _rounded_up(requested or image, multiple)
+
+
+def requested_size(spec: PreprocessSpec, image_size: int | tuple[int, int] | None) -> Size | None:
+    """`image_size`, an int or (width, height), as (height, width); None stays None.
+
+    Raises:
+        InvalidParameterError: it is no size, or the network has one size and this is another.
+    """
+    if image_size is None:
+        return None
+    sides = (image_size, image_size) if isinstance(image_size, Integral) else image_size
+    if not isinstance(sides, tuple | list) or len(sides) != 2 or not all(_is_side(side) for side in sides):
+        raise InvalidParameterError(
+            f"image_size={image_size!r} is not a size.",
+            needs=f"a whole number of pixels up to {MAX_SIDE}, or (width, height)",
+            found=repr(image_size),
+            fix="pass for example image_size=640, or image_size=(1280, 720)",
+        )
+    requested = (int(sides[1]), int(sides[0]))
+    if requested[0] * requested[1] > MAX_PIXELS:
+        raise InvalidParameterError(
+            f"image_size={image_size!r} is too large.",
+            needs=f"at most {MAX_PIXELS} pixels",
+            found=f"{requested[0] * requested[1]}",
+            fix="cut the image into tiles",
+        )
+    if spec.size is None or spec.dynamic is not None or requested == spec.size:
+        return requested
+    raise InvalidParameterError(
+        f"image_size={image_size!r} cannot be used: this network takes one size only.",
+        needs="a package with a dynamic input size",
+        found=f"width {spec.size[1]}, height {spec.size[0]}, fixed",
+        fix="leave image_size out",
+    )
+
+
+def _span(low: int, high: int, length: int) -> tuple[int, int]:
+    first = min(int(low / 100 * length), length - 1)
+    return first, max(int(high / 100 * length), first + 1)
+
+
+def _is_side(value: object) -> bool:
+    return not isinstance(value, bool) and isinstance(value, Integral) and 1 <= int(value) <= MAX_SIDE
+
+
+def _rounded_up(size: Size, multiple: int) -> Size:
+    height, width = size
+    return -(-height // multiple) * multiple, -(-width // multiple) * multiple
+
+
+def _whole(resized: Size, network: Size, *, at: tuple[int, int]) -> Placement:
+    return Placement(network=network, resized=resized, at=at, window=(0, 0, *resized))
+
+
+def _letterboxed(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
+    scale = min(target[1] / image[1], target[0] / image[0])
+    height, width = (max(1, int(side * scale)) for side in image)
+    if spec.pad_at == "end":
+        return _whole((height, width), target, at=(0, 0))
+    return _whole((height, width), target, at=((target[0] - height) // 2, (target[1] - width) // 2))
+
+
+def _fitted(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
+    horizontal, vertical = target[1] / image[1], target[0] / image[0]
+    if horizontal < vertical:
+        resized = (max(1, round(horizontal * image[0])), target[1])
+    else:
+        resized = (target[0], max(1, round(vertical * image[1])))
+    # A graph that needs sides of a multiple cannot run on others: the rest is padded at the right and bottom.
+    return _whole(resized, _rounded_up(resized, (spec.dynamic or DynamicSize()).multiple), at=(0, 0))
+
+
+def _centred(image: Size, target: Size) -> Placement:
+    rows, columns = (_axis(side, room, spare=abs(room - side) // 2) for side, room in zip(image, target, strict=True))
+    return _from_axes(image, target, rows, columns)
+
+
+def _shorter_edge(edge: int, image: Size, target: Size) -> Placement:
+    """Sizes truncate and offsets round half to even, as in the evaluation code of torchvision."""
+    shorter = min(image)
+    height, width = (edge if side == shorter else max(1, int(edge * side / shorter)) for side in image)
+    rows, columns = (
+        _axis(side, room, spare=(room - side) // 2 if side < room else round((side - room) / 2))
+        for side, room in zip((height, width), target, strict=True)
+    )
+    return _from_axes((height, width), target, rows, columns)
+
+
+def _axis(side: int, room: int, *, spare: int) -> tuple[int, int, int]:
+    """(offset in the network, offset in the image, length) of what both have along one axis."""
+    return (spare, 0, side) if side <= room else (0, spare, room)
+
+
+def _from_axes(resized: Size, network: Size, rows: tuple[int, int, int], columns: tuple[int, int, int]) -> Placement:
+    window = (rows[1], columns[1], rows[2], columns[2])
+    return Placement(network=network, resized=resized, at=(rows[0], columns[0]), window=window)

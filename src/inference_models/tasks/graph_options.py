@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, TypedDict, cast
 
-import numpy as np
-
 from inference_models.decoders.types import BoxLimits
 from inference_models.entities import PreProcessingOverrides
 from inference_models.errors import InvalidParameterError, refuse_unknown_options
@@ -89,6 +87,8 @@ class ConfidenceRule:
         if not per_class:
             return recommended.confidence
         values = [per_class.get(name, recommended.confidence) for name in self.class_names]
+        import numpy as np  # noqa: PLC0415 - this module is imported before there is anything to compute
+
         return np.asarray(values, np.float32)
 
 
@@ -148,6 +148,8 @@ def _fraction(name: str, value: object, *, also: str = "") -> float:
 
 
 def _switch(name: str, value: object) -> bool:
+    import numpy as np  # noqa: PLC0415
+
     if isinstance(value, bool | np.bool_):
         return bool(value)
     raise InvalidParameterError(f"{name}={value!r} makes no sense.", needs="True or False", found=repr(value))

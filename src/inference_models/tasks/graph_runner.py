@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 from inference_models.backends.batching import BatchLimits, run_in_batches
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
-from inference_models.preprocess.compile import compile_spec
-from inference_models.preprocess.inputs import list_images
 from inference_models.tasks.graph_options import check_option_names
 
 if TYPE_CHECKING:
@@ -73,6 +71,8 @@ class GraphRunner:
     """Pre-processing and session of one graph. Keeps no state between calls, so threads may share it."""
 
     def __init__(self, graph: OpenedPackage) -> None:
+        from inference_models.preprocess.compile import compile_spec  # noqa: PLC0415 - brings NumPy
+
         self.session = graph.session
         self._layout = graph.preprocess.layout
         self._limits = BatchLimits.of(graph.session, largest_dynamic=graph.max_dynamic_batch)
@@ -124,6 +124,8 @@ class GraphRunner:
         return results
 
     def _listed(self, images: object, request: ImageRequest) -> ImageList:
+        from inference_models.preprocess.inputs import list_images  # noqa: PLC0415
+
         return list_images(images, input_color_format=request.input_color_format, input_range=request.input_range)
 
     def _prepare(self, listed: ImageList, request: ImageRequest, start: int, stop: int) -> Prepared:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from inference_models.authors.cuda_graphs import TRTCudaGraphCache, establish_trt_cuda_graph_cache
+from inference_models.authors.cuda import TRTCudaGraphCache, establish_trt_cuda_graph_cache
 from inference_models.errors import InvalidParameterError
 
 

@@ -1,8 +1,9 @@
-"""Captured CUDA graphs of a TensorRT engine, the least recently used dropped first."""
+"""Captured CUDA graphs of a TensorRT engine, and contexts of pycuda. Not yet run on hardware."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import contextmanager
 from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -10,7 +11,7 @@ from inference_models.config import read_bool
 from inference_models.errors import InvalidParameterError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Hashable, Iterator
 
 CudaGraphKey: TypeAlias = "tuple[Hashable, ...]"
 """(shape, dtype, device) of the input."""
@@ -79,3 +80,20 @@ def establish_trt_cuda_graph_cache(
     if cuda_graph_cache is not None:
         return cuda_graph_cache
     return TRTCudaGraphCache(default_cuda_graph_cache_size) if read_bool(SWITCH, default=False) else None
+
+
+@contextmanager
+def use_primary_cuda_context(cuda_device: Any) -> Iterator[Any]:
+    """The primary context of a `pycuda.driver.Device`, the one that torch uses too."""
+    with use_cuda_context(cuda_device.retain_primary_context()) as context:
+        yield context
+
+
+@contextmanager
+def use_cuda_context(context: Any) -> Iterator[Any]:
+    """A `pycuda.driver.Context`, pushed at the beginning and popped at the end."""
+    context.push()
+    try:
+        yield context
+    finally:
+        context.pop()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
@@ -167,13 +166,8 @@ RANKING: tuple[RankKey, ...] = (
 
 def rank(case: Case) -> tuple[Any, ...]:
     """The place of a candidate among those that can run; sorts before those that are worse."""
-    return tuple([value(case) for value in _values_of(case.runtime)])
-
-
-@cache
-def _values_of(runtime: BackendType) -> tuple[Callable[[Case], Any], ...]:
     # The runtime is the first key, so tuples of different runtimes are never compared beyond it.
-    return tuple(key.value for key in RANKING if key.only is None or key.only is runtime)
+    return tuple([key.value(case) for key in RANKING if key.only is None or key.only is case.runtime])
 
 
 def ranked(cases: Iterable[Case]) -> list[Candidate]:

@@ -99,7 +99,19 @@ class KnowsClasses(Drawable, ABC):
         """Name of class 0, 1, ..."""
 
 
-class LoadedModel(ModelLifecycle):
+class WithDefaults:
+    """Generic classes that may be given fewer types than they have parameters, on every Python."""
+
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, types):
+            """The class of `types`, where those that are left out may be anything."""
+            types = types if isinstance(types, tuple) else (types,)
+            missing = len(cls.__parameters__) - len(types)
+            return super().__class_getitem__((*types, *[Any] * missing))
+
+
+class LoadedModel(ModelLifecycle, WithDefaults):
     """A model that is made from a package."""
 
     load_as: ClassVar[Callable[..., Any] | None] = None

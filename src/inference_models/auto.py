@@ -9,14 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import inference_models
 from inference_models import config
-from inference_models.backends.environment import probe_environment
-from inference_models.catalogue import open_catalogue
 from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import parse_address
-from inference_models.loading.attempt import LoadSteps, load_model
-from inference_models.loading.dependencies import close_models
-from inference_models.loading.open import LoadRequest
-from inference_models.loading.remember import RememberedModels
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
 from inference_models.tasks.stages import LoadedModel
@@ -25,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from inference_models.entities import BackendType, Quantization
+    from inference_models.loading.attempt import LoadSteps
+    from inference_models.loading.remember import RememberedModels
     from inference_models.negotiate.report import NegotiationReport
 
 Loaded = TypeVar("Loaded")
@@ -71,6 +67,8 @@ class AutoModel:
             ModelLoadingError: the package is damaged, contradicts itself, or brings code that was not allowed.
             InvalidParameterError: an argument is unknown or has a value that makes no sense.
         """
+        from inference_models.loading.attempt import load_model  # noqa: PLC0415 - imported when a model is loaded
+
         memory = _prepare(
             options,
             kwargs,
@@ -115,6 +113,7 @@ class AutoModel:
         """
         from inference_models.freeze.from_lock import load_locked  # noqa: PLC0415 - rarely needed
         from inference_models.freeze.lockfile import read_lock, warn_about_runtimes  # noqa: PLC0415
+        from inference_models.loading.open import LoadRequest  # noqa: PLC0415
 
         merged, extra = merge_options(options, kwargs)
         named = parse_device(device if device is not None else config.default_device())
@@ -240,6 +239,10 @@ def _prepare(
     options: LoadOptions | None, given: dict[str, Any], *, explain: bool = False, **chosen: Any
 ) -> RememberedModels:
     """The request, with what earlier loads of the same left. `chosen` holds arguments of `from_pretrained`."""
+    from inference_models.backends.environment import probe_environment  # noqa: PLC0415 - as above
+    from inference_models.loading.open import LoadRequest  # noqa: PLC0415
+    from inference_models.loading.remember import RememberedModels  # noqa: PLC0415
+
     merged, extra = merge_options(options, given)
     wanted = build_request(merged, **chosen)
     providers = parse_execution_providers(chosen.get("onnx_execution_providers"))
@@ -249,6 +252,8 @@ def _prepare(
 
 def _steps(options: LoadOptions, load_dependency: Callable[..., Any]) -> LoadSteps:
     """What the load takes from measured choice and from parity, where the caller or an earlier measurement wants it."""
+    from inference_models.loading.attempt import LoadSteps  # noqa: PLC0415 - as above
+
     steps = LoadSteps(load_dependency=load_dependency)
     if options.select == "measured" or (options.select == "auto" and config.measurements_directory().is_dir()):
         from inference_models.measure.select import select_plans  # noqa: PLC0415 - rarely needed
@@ -267,6 +272,9 @@ def load_as(kind: type[Loaded], model: str | os.PathLike[str], **kwargs: Any) ->
     Raises:
         InvalidParameterError: it is of another class.
     """
+    from inference_models.catalogue import open_catalogue  # noqa: PLC0415 - only for the class of a task
+    from inference_models.loading.dependencies import close_models  # noqa: PLC0415
+
     path = Path(model)
     if path.suffix == ".lock" and path.is_file():
         loaded = AutoModel.from_lock(path, **kwargs)

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from inference_models.cache.install import Installation
 from inference_models.cache.inventory import Inventory, stamps_path, stored_files
 from inference_models.cache.manifest import (
     Damage,
@@ -96,6 +95,8 @@ class PackageStore(Inventory):
             damage = self._damage(key, files)
             if not damage:
                 return self.folder_of(key)
+            from inference_models.cache.install import Installation  # noqa: PLC0415 - not needed where all is here
+
             installation = Installation(
                 self.root, self.folder_of(key), key, files, lambda: not self._damage(key, files)
             )

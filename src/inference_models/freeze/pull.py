@@ -13,7 +13,8 @@ from inference_models.cache.store import PackageStore
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import LOCAL, parse_address
-from inference_models.loading.resolutions import Question, RememberedProvider, Resolutions, machine_fingerprint
+from inference_models.loading.describe import RememberedProvider
+from inference_models.loading.resolutions import Question, Resolutions, machine_fingerprint
 from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.providers import DescribeOptions, open_provider

@@ -13,24 +13,51 @@ from inference_models.errors import (
     InvalidParameterError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
+    ModelRetrievalError,
     RetryError,
 )
 from inference_models.families import canonical_name, default_task
 from inference_models.loading.address import LOCAL
-from inference_models.loading.resolutions import RememberedProvider
 from inference_models.options import LoadOptions, refuse_unknown_load_options
 from inference_models.providers import NO_OPTIONS, DescribeOptions, open_provider
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from inference_models.entities import ModelMetadata
+    from inference_models.entities import FileDownloadSpecs, ModelMetadata
     from inference_models.loading.address import ModelAddress
     from inference_models.loading.open import LoadRequest
     from inference_models.loading.remember import RememberedModels
     from inference_models.providers import Provider
 
 _log = logging.getLogger("inference-models")
+
+
+class RememberedProvider:
+    """Stands in for a provider that is not asked: every file of the model is already here."""
+
+    def __init__(self, model: ModelMetadata) -> None:
+        self._model = model
+
+    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:  # noqa: ARG002
+        """What was remembered."""
+        return self._model
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        """Never possible: URLs are not remembered.
+
+        Raises:
+            ModelRetrievalError: always; the file went away after it had been seen.
+        """
+        raise ModelRetrievalError(
+            f"{file.file_handle} of {self._model.model_id!r} left the cache while it was loaded.",
+            needs="a package that stays in the cache",
+            found="a file that was removed or damaged in this moment",
+            fix="load the model again",
+        )
+
+    def close(self) -> None:
+        """Nothing to free."""
 
 
 @dataclass(frozen=True)

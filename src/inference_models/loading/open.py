@@ -21,7 +21,6 @@ from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
 from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
-from inference_models.package.code import check_archive_consent
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
@@ -87,6 +86,8 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     hints = InputHints.of(folder.texts.get(HINTS))
     requests = _session_requests(folder, graph, package.backend, files, request, hints)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
+        from inference_models.package.code import check_archive_consent  # noqa: PLC0415 - only where it is needed
+
         archives = [wanted.files[FORMATS[package.backend].weights[0]] for wanted in requests.values()]
         check_archive_consent(archives, request.options.allow_local_code_packages)
     with ExitStack() as unfinished:

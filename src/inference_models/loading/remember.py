@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from inference_models import config
-from inference_models.cache.manifest import PackageKey
-from inference_models.cache.store import PackageStore
 from inference_models.errors import NoModelPackagesAvailableError
 from inference_models.loading.address import ModelAddress
-from inference_models.loading.resolutions import Question, Resolutions, can_be_remembered, machine_fingerprint
 from inference_models.negotiate.choose import choose_packages
+from inference_models.providers import can_be_remembered
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
-    from inference_models.loading.resolutions import Decision
+    from inference_models.loading.resolutions import Decision, Question, Resolutions
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
@@ -49,10 +49,22 @@ class RememberedModels:
     ) -> None:
         self.load = load
         self.environment = environment
-        self.store = store or PackageStore()
+        self._store = store
         self._read_only = read_only
         self._enabled = load.options.use_auto_resolution_cache if enabled is None else enabled
-        self._resolutions = Resolutions(load.options.auto_resolution_cache)
+
+    @cached_property
+    def store(self) -> PackageStore:
+        """The files."""
+        from inference_models.cache.store import PackageStore  # noqa: PLC0415 - local models are not stored
+
+        return self._store or PackageStore()
+
+    @cached_property
+    def _resolutions(self) -> Resolutions:
+        from inference_models.loading.resolutions import Resolutions  # noqa: PLC0415 - local models are not remembered
+
+        return Resolutions(self.load.options.auto_resolution_cache)
 
     def recall(
         self, address: ModelAddress, options: DescribeOptions, *, unreachable: bool = False
@@ -64,8 +76,10 @@ class RememberedModels:
             options: What the provider would be told.
             unreachable: The provider was asked and does not answer now, so that any package that is here will do.
         """
+        if not can_be_remembered(address.provider):
+            return None
         alone = unreachable or _no_network()
-        if not can_be_remembered(address.provider) or not (alone or (self._enabled and not self._read_only)):
+        if not (alone or (self._enabled and not self._read_only)):
             return None
         decision = self._resolutions.recall(self._question(address, options), any_age=alone)
         if decision is None or self._read_only:
@@ -124,6 +138,8 @@ class RememberedModels:
         return self._question(ModelAddress(source.name, source.model_id), source.options)
 
     def _question(self, address: ModelAddress, options: DescribeOptions) -> Question:
+        from inference_models.loading.resolutions import Question, machine_fingerprint  # noqa: PLC0415 - as above
+
         return Question(
             provider=address.provider,
             model_id=address.model_id,
@@ -160,6 +176,8 @@ class RememberedModels:
         self, provider: str, decision: Decision, packages: list[ModelPackageMetadata]
     ) -> list[ModelPackageMetadata]:
         """Those whose files are all in the cache."""
+        from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - as above
+
         keys = [
             PackageKey(provider, item.cache_model_id or decision.model.model_id, item.package_id) for item in packages
         ]

@@ -20,15 +20,14 @@ import msgspec
 
 from inference_models import config
 from inference_models.cache.resolution_files import FORMAT, AutoResolutionCacheEntry, FileResolutionCache, is_fresh
-from inference_models.entities import FileDownloadSpecs, LocalFileArtefactSpecs, without_signatures
-from inference_models.errors import ModelRetrievalError
+from inference_models.entities import LocalFileArtefactSpecs, without_signatures
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
-from inference_models.providers import NO_OPTIONS, find_record
+from inference_models.providers import NO_OPTIONS, can_be_remembered, find_record
 from inference_models.text import without_query
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from inference_models.entities import ModelMetadata
@@ -170,33 +169,6 @@ class Resolutions:
             return None
 
 
-class RememberedProvider:
-    """Stands in for a provider that is not asked: every file of the model is already here."""
-
-    def __init__(self, model: ModelMetadata) -> None:
-        self._model = model
-
-    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:  # noqa: ARG002
-        """What was remembered."""
-        return self._model
-
-    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
-        """Never possible: URLs are not remembered.
-
-        Raises:
-            ModelRetrievalError: always; the file went away after it had been seen.
-        """
-        raise ModelRetrievalError(
-            f"{file.file_handle} of {self._model.model_id!r} left the cache while it was loaded.",
-            needs="a package that stays in the cache",
-            found="a file that was removed or damaged in this moment",
-            fix="load the model again",
-        )
-
-    def close(self) -> None:
-        """Nothing to free."""
-
-
 def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolutionCacheEntry | None:
     """None for a description that could not be given back exactly, or whose files belong to the user."""
     artefacts = [item for package in model.model_packages for item in package.package_artefacts]
@@ -216,12 +188,6 @@ def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolut
         created_at=datetime.now(timezone.utc),
         description=description,
     )
-
-
-def can_be_remembered(provider: str) -> bool:
-    """Whether what a provider says may be used again without asking it."""
-    record = find_record(provider)
-    return record is None or record.remembered
 
 
 def _credential(question: Question) -> bytes | None:

@@ -10,7 +10,6 @@ import numpy as np
 from inference_models.entities import PreProcessingOverrides
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.package.preprocess_spec import ResizeMode
-from inference_models.preprocess.contrast import enhance
 from inference_models.preprocess.geometry import plan_image, requested_size
 from inference_models.preprocess.values import BufferPool, PixelWriter, to_uint8
 
@@ -114,6 +113,8 @@ class Preprocessor:
         if self._spec.grayscale and not overrides.disable_grayscale:
             pixels = _to_grayscale(pixels, image.color)
         if self._spec.contrast is not None and not overrides.disable_contrast_enhancement:
+            from inference_models.preprocess.contrast import enhance  # noqa: PLC0415 - few packages ask for it
+
             pixels = enhance(to_uint8(pixels), self._spec.contrast)
         if _fills_frame(pixels, plan.placement):
             self._writer.write(pixels, image.color, out)

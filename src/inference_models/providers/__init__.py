@@ -134,6 +134,12 @@ def find_record(name: str) -> ProviderRecord | None:
     return None
 
 
+def can_be_remembered(provider: str) -> bool:
+    """Whether what a provider says may be used again without asking it."""
+    record = find_record(provider)
+    return record is None or record.remembered
+
+
 def open_provider(name: str) -> Provider:
     """A new object of the provider with this name.
 

@@ -130,6 +130,11 @@ def installed_distributions(path: Sequence[str] | None = None) -> dict[str, Dist
     return {name: distribution for name, distribution in found if distribution is not None}
 
 
+def metadata_folders() -> list[list[Path]]:
+    """The metadata of everything this process can import; several of one name are in the order of imports."""
+    return [[place for place, _ in places] for places in _listed(path_stamp(import_path())).values()]
+
+
 def find_library(library: Library, path: Sequence[str] | None = None) -> Distribution | None:
     """The distribution that provides a library; None when it is not installed."""
     return installed_libraries((library,), path).get(library)

@@ -242,7 +242,7 @@ def test_a_jetson_engine_says_which_jetson():
             "packageFiles[0].md5Hash: needs",
         ),
         ({"trustedSource": "yes"}, "trustedSource: needs a valid boolean"),
-        ({"recommendedParameters": {"confidence": 7}}, "recommendedParameters.confidence: needs"),
+        ({"recommendedParameters": {"confidence": 7}}, "recommendedParameters: confidence is 7.0"),
     ],
 )
 def test_a_package_that_makes_no_sense_is_left_out_with_the_reason(changes, reason):

@@ -2,77 +2,80 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import msgspec
+from msgspec import Meta
 
-from inference_models.entities import BackendType, FileFacts, Quantization, Sha256
+from inference_models.entities import BackendType, FileFacts, Quantization
 from inference_models.errors import ModelNotFoundError, nearest_hint
 
-ModelId = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+Text = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=1)]
+ModelId = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Part of the catalogue."""
 
 
-class Wheel(_Entry):
+class Wheel(_Entry, frozen=True, kw_only=True):
     """One exact file on the package index."""
 
-    distribution: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    version: str = Field(pattern=r"^[0-9][0-9A-Za-z.!+_-]*$")
-    file_name: str = Field(pattern=r"^[A-Za-z0-9._+-]+\.whl$")
-    sha256: Sha256
-    size: int = Field(ge=1)
+    distribution: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    version: Annotated[str, Meta(pattern=r"^[0-9][0-9A-Za-z.!+_-]*$")]
+    file_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._+-]+\.whl$")]
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    size: Count
     """Bytes."""
 
 
+@dataclass(frozen=True, kw_only=True)
 class WheelMember(FileFacts):
     """One file inside the wheel that becomes a file of the package."""
 
-    path: str = Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")
-    handle: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    path: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")]
 
 
-class CataloguePackage(_Entry):
+class CataloguePackage(_Entry, frozen=True, kw_only=True):
     """One package of a model."""
 
-    package_id: str = Field(pattern=r"^[A-Za-z0-9]+$", max_length=64)
+    package_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]+$", max_length=64)]
     backend: BackendType
     quantization: Quantization
-    opset: int | None = Field(default=None, ge=1)
+    opset: Count | None = None
     """Of the ONNX graph."""
     dynamic_batch_size_supported: bool
-    static_batch_size: int | None = Field(default=None, ge=1)
+    static_batch_size: Count | None = None
     wheel: Wheel
-    files: list[WheelMember] = Field(min_length=1)
+    files: Annotated[list[WheelMember], Meta(min_length=1)]
     inference_config: dict[str, Any]
     """The content of `inference_config.json`."""
 
 
-class CatalogueModel(_Entry):
+class CatalogueModel(_Entry, frozen=True, kw_only=True):
     """One model."""
 
-    description: str = Field(min_length=1)
+    description: Text
     architecture: str
     task_type: str
     license: str
     """Of the weights, an SPDX expression."""
-    license_source: str = Field(min_length=1)
+    license_source: Text
     """Where that licence is stated, in words."""
-    source: str = Field(min_length=1)
+    source: Text
     """Where the weights come from, in words."""
-    class_names: list[str] = Field(min_length=1)
-    packages: list[CataloguePackage] = Field(min_length=1)
+    class_names: Annotated[list[str], Meta(min_length=1)]
+    packages: Annotated[list[CataloguePackage], Meta(min_length=1)]
 
 
-class Catalogue(_Entry):
+class Catalogue(_Entry, frozen=True, kw_only=True):
     """The whole catalogue, model ids sorted."""
 
-    schema_version: int = Field(ge=1, le=1)
+    schema_version: Literal[1]
     models: dict[ModelId, CatalogueModel]
 
     def find(self, model_id: str) -> CatalogueModel:
@@ -91,5 +94,4 @@ class Catalogue(_Entry):
 @cache
 def open_catalogue() -> Catalogue:
     """The catalogue this library ships."""
-    text = (files(__package__) / "open_catalogue.json").read_text("utf-8")
-    return Catalogue.model_validate(json.loads(text))
+    return msgspec.json.decode((files(__package__) / "open_catalogue.json").read_bytes(), type=Catalogue)

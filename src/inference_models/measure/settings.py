@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.backends import find_runtime
@@ -14,12 +15,26 @@ from inference_models.negotiate.plan import Plan
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from inference_models.entities import ModelMetadata
+    from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
+    from inference_models.loading.remember import RememberedModels
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
 
 _PROVIDERS_OF_DEVICE = {"cpu": (CPU,), "cuda": ON_NVIDIA}
+
+
+@dataclass(frozen=True)
+class LoadToMeasure:
+    """The load that is measured for."""
+
+    model: ModelMetadata
+    source: Source
+    choice: Choice
+    load: LoadRequest
+    memory: RememberedModels
 
 
 def thread_counts(cpus: int) -> tuple[int, ...]:
@@ -56,7 +71,7 @@ def _plans_of(candidate: Candidate, load: LoadRequest, environment: Environment)
 
 
 def _providers(candidate: Candidate, load: LoadRequest, environment: Environment) -> tuple[str | None, ...]:
-    if EXECUTION_PROVIDERS not in _settings(candidate):
+    if EXECUTION_PROVIDERS not in find_runtime(candidate.runtime).settings:
         return (None,)
     if load.execution_providers is not None or requested_execution_providers() is not None:
         return (None,)
@@ -78,19 +93,14 @@ def _threads(
 
 
 def _on_cpu(candidate: Candidate, provider: str | None, load: LoadRequest, environment: Environment) -> bool:
-    if THREADS not in _settings(candidate):
+    record = find_runtime(candidate.runtime)
+    if THREADS not in record.settings:
         return False
     if provider is not None:
         return provider == CPU
     if load.device is not None:
         return load.device == "cpu"
-    if EXECUTION_PROVIDERS in _settings(candidate):
+    if EXECUTION_PROVIDERS in record.settings:
         first = (load.execution_providers or (CPU,))[0]
         return (first if isinstance(first, str) else first[0]) == CPU
-    record = find_runtime(candidate.runtime)
-    return not (environment.cuda_device and record is not None and "cuda" in (record.devices or ()))
-
-
-def _settings(candidate: Candidate) -> frozenset[str]:
-    record = find_runtime(candidate.runtime)
-    return frozenset() if record is None else record.settings
+    return not (environment.cuda_device and "cuda" in (record.devices or ()))

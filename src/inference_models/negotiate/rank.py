@@ -24,7 +24,6 @@ QUANTIZATION_ORDER_CPU = tuple(map(Quantization, ("int8", "fp32", "unknown", "bf
 QUANTIZATION_ORDER_GPU = tuple(map(Quantization, ("int8", "fp16", "fp32", "unknown", "bf16")))
 _ON_CPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_CPU)}
 _ON_GPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_GPU)}
-_UNKNOWN_ORDER = 1000
 _NO_VERSION = Version("0")
 
 
@@ -39,11 +38,6 @@ class RankKey:
     """The smaller, the better; comparable with that of every other candidate of the same runtime."""
     only: BackendType | None = None
     """The runtime whose candidates differ in it; None: any."""
-
-
-def _runtime(case: Case) -> int:
-    record = find_runtime(case.runtime)
-    return _UNKNOWN_ORDER if record is None else record.order
 
 
 def _quantization(case: Case) -> int:
@@ -106,7 +100,9 @@ def _fusion(case: Case) -> float:
 _TRT = BackendType.TRT
 
 RANKING: tuple[RankKey, ...] = (
-    RankKey("runtime", "the runtime with the smallest `order` in its record", _runtime),
+    RankKey(
+        "runtime", "the runtime with the smallest `order` in its record", lambda case: find_runtime(case.runtime).order
+    ),
     RankKey("native", "a package made for the runtime", lambda case: not case.candidate.is_native),
     RankKey(
         "quantization",

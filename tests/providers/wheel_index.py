@@ -6,6 +6,8 @@ import hashlib
 import zipfile
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from inference_models.catalogue import Catalogue
 from scripted_server import answer
 
@@ -63,7 +65,7 @@ def catalogue_for(wheel: Path, files: list[dict] | None = None, **wheel_facts: o
         "class_names": ["a"],
         "packages": [package],
     }
-    return Catalogue.model_validate({"schema_version": 1, "models": {"face-find": model}})
+    return msgspec.convert({"schema_version": 1, "models": {"face-find": model}}, Catalogue)
 
 
 def member_of(content: bytes, path: str = MEMBER, handle: str = "weights.onnx", **facts: object) -> dict:

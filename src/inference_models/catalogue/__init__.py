@@ -2,77 +2,87 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+import msgspec
+from msgspec import Meta
 
-from inference_models.entities import BackendType, FileFacts, Quantization, Sha256
+from inference_models.entities import BackendType, FileDownloadSpecs, Quantization
 from inference_models.errors import ModelNotFoundError, nearest_hint
 
-ModelId = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+ModelId = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+_Text = Annotated[str, Meta(min_length=1)]
+_Count = Annotated[int, Meta(ge=1)]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
 
 
 class Wheel(_Entry):
     """One exact file on the package index."""
 
-    distribution: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    version: str = Field(pattern=r"^[0-9][0-9A-Za-z.!+_-]*$")
-    file_name: str = Field(pattern=r"^[A-Za-z0-9._+-]+\.whl$")
-    sha256: Sha256
-    size: int = Field(ge=1)
+    distribution: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    version: Annotated[str, Meta(pattern=r"^[0-9][0-9A-Za-z.!+_-]*$")]
+    file_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._+-]+\.whl$")]
+    sha256: _Sha256
+    size: _Count
     """Bytes."""
 
 
-class WheelMember(FileFacts):
+class WheelMember(_Entry):
     """One file inside the wheel that becomes a file of the package."""
 
-    path: str = Field(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")
-    handle: str = Field(pattern=r"^[A-Za-z0-9._-]+$")
+    path: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")]
+    handle: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$")]
+    size: Annotated[int, Meta(ge=0)]
+    """Bytes."""
+    sha256: _Sha256
+
+    def at(self, url: str) -> FileDownloadSpecs:
+        """The same file, to be fetched from `url`."""
+        return FileDownloadSpecs(url, self.handle, sha256_hash=self.sha256, size=self.size)
 
 
 class CataloguePackage(_Entry):
     """One package of a model."""
 
-    package_id: str = Field(pattern=r"^[A-Za-z0-9]+$", max_length=64)
+    package_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]+$", max_length=64)]
     backend: BackendType
     quantization: Quantization
-    opset: int | None = Field(default=None, ge=1)
-    """Of the ONNX graph."""
     dynamic_batch_size_supported: bool
-    static_batch_size: int | None = Field(default=None, ge=1)
     wheel: Wheel
-    files: list[WheelMember] = Field(min_length=1)
+    files: Annotated[list[WheelMember], Meta(min_length=1)]
     inference_config: dict[str, Any]
     """The content of `inference_config.json`."""
+    opset: _Count | None = None
+    """Of the ONNX graph."""
+    static_batch_size: _Count | None = None
 
 
 class CatalogueModel(_Entry):
     """One model."""
 
-    description: str = Field(min_length=1)
+    description: _Text
     architecture: str
     task_type: str
     license: str
     """Of the weights, an SPDX expression."""
-    license_source: str = Field(min_length=1)
+    license_source: _Text
     """Where that licence is stated, in words."""
-    source: str = Field(min_length=1)
+    source: _Text
     """Where the weights come from, in words."""
-    class_names: list[str] = Field(min_length=1)
-    packages: list[CataloguePackage] = Field(min_length=1)
+    class_names: Annotated[list[str], Meta(min_length=1)]
+    packages: Annotated[list[CataloguePackage], Meta(min_length=1)]
 
 
 class Catalogue(_Entry):
     """The whole catalogue, model ids sorted."""
 
-    schema_version: int = Field(ge=1, le=1)
+    schema_version: Annotated[int, Meta(ge=1, le=1)]
     models: dict[ModelId, CatalogueModel]
 
     def find(self, model_id: str) -> CatalogueModel:
@@ -91,5 +101,4 @@ class Catalogue(_Entry):
 @cache
 def open_catalogue() -> Catalogue:
     """The catalogue this library ships."""
-    text = (files(__package__) / "open_catalogue.json").read_text("utf-8")
-    return Catalogue.model_validate(json.loads(text))
+    return msgspec.json.decode((files(__package__) / "open_catalogue.json").read_bytes(), type=Catalogue)

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from dataclasses import replace
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import structs
@@ -78,11 +77,6 @@ class TestRemembered:
             ("b", None),
         ]
         assert selection.reason == "measured"
-
-    def test_is_private(self, asked: Asking) -> None:
-        path = keep(asked)
-        if os.name == "posix":
-            assert path.parent.stat().st_mode & 0o777 == 0o700
 
     def test_is_ignored_when_the_declared_order_is_asked_for(self, asked: Asking) -> None:
         keep(asked)
@@ -162,23 +156,14 @@ class TestRemembered:
 
 
 class TestDamage:
-    DAMAGES: ClassVar = {
-        "0 bytes": lambda data: b"",
-        "truncated": lambda data: data[: len(data) // 2],
-        "one bit": lambda data: data.replace(b'"threads": 1', b'"threads": 2'),
-        "another program's": lambda data: b'{"winner": "me"}',
-    }
-
-    @pytest.mark.parametrize("how", DAMAGES)
     def test_counts_as_absent_is_said_and_can_be_replaced(
-        self, asked: Asking, how: str, caplog: pytest.LogCaptureFixture
+        self, asked: Asking, caplog: pytest.LogCaptureFixture
     ) -> None:
         path = keep(asked)
-        path.write_bytes(self.DAMAGES[how](path.read_bytes()))
+        path.write_bytes(path.read_bytes().replace(b'"threads": 1', b'"threads": 2'))
         with caplog.at_level(logging.WARNING):
             assert chosen(asked) == ("order", "a", None)
-        assert f"{path}: remembered measurement ignored: " in caplog.text
-        assert "; without it the package of an earlier load, else the declared order decides" in caplog.text
+        assert f"{path}: remembered measurement ignored: its checksum does not match; without it " in caplog.text
         keep(asked)
         assert chosen(asked) == ("measured", "b", 1)
 
@@ -249,13 +234,6 @@ def test_a_plan_is_found_by_package_runtime_and_setting(asked: Asking) -> None:
     for change in ({"runtime": BackendType.TORCH}, {"threads": 3}, {"package_digest": "0"}, {"package_id": "c"}):
         assert find_plan(plans, structs.replace(named, **change)) is None
     assert find_plan(plans, structs.replace(named, execution_providers=("AzureExecutionProvider",))) is None
-
-
-def test_clearing_forgets_everything(asked: Asking) -> None:
-    path = keep(asked)
-    path.with_name(f"{'0' * 64}.json").mkdir()
-    assert MeasurementStore().clear() == 2
-    assert chosen(asked) == ("order", "a", None)
 
 
 def test_keys_are_names_every_file_system_takes() -> None:

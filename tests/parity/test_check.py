@@ -230,15 +230,6 @@ def test_a_package_that_does_not_open_is_a_line_and_its_old_certificate_is_withd
     assert not before.file.exists()
 
 
-def test_a_damaged_graph_is_a_line(host: hosted.Hosted, weights: bytes) -> None:
-    host.add("m", packages.as_files(weights), package_id="a1")
-    host.add("m", packages.as_files(weights[:-40]), package_id="b2")
-    row = row_of(compare(), "b2")
-    assert (row.certificate, row.passed) == (None, False)
-    assert row.failure.startswith("weights.onnx ")
-    assert "\n" not in row.failure
-
-
 def test_where_the_first_reference_does_not_open_the_next_one_is_taken(host: hosted.Hosted, weights: bytes) -> None:
     host.add("m", packages.as_files(weights[:-40]), package_id="a1")
     host.add("m", packages.as_files(weights), package_id="b2")
@@ -246,12 +237,6 @@ def test_where_the_first_reference_does_not_open_the_next_one_is_taken(host: hos
     report = compare()
     assert report.reference == "b2 onnx fp32, cpu"
     assert [(row.package_id, row.passed) for row in report.rows] == [("b2", True), ("a1", False), ("c3", True)]
-
-
-def test_where_nothing_opens_the_failure_is_raised(host: hosted.Hosted, weights: bytes) -> None:
-    host.add("m", packages.as_files(weights[:-40]), package_id="a1")
-    with pytest.raises(CorruptedModelPackageError):
-        compare()
 
 
 def test_only_one_package_is_open_at_a_time(

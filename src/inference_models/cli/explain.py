@@ -27,6 +27,7 @@ def explain(
     task: arguments.Task = None,
     api_key: arguments.ApiKey = None,
     allow_untrusted: arguments.AllowUntrusted = False,
+    allow_code: arguments.AllowCode = None,
     as_json: arguments.AsJson = False,
 ) -> None:
     """Say which package of MODEL would run here, why, and what the others lack; exits with 1 if none would.
@@ -51,6 +52,7 @@ def explain(
             model_type=family,
             task_type=task,
             allow_untrusted_packages=allow_untrusted,
+            allow_local_code_packages=allow_code or False,
             disabled_backends=disabled_backend or None,
         ),
     )

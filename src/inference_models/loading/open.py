@@ -26,8 +26,7 @@ from inference_models.machine.verdicts import ensure_importable
 from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
 from inference_models.package.code import check_archive_consent, load_model_class
-from inference_models.package.formats import FORMATS, bare_files, needs_consent
-from inference_models.package.roles import files_by_role, is_graph
+from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import (

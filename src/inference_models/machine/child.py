@@ -60,7 +60,7 @@ _KEPT_LINES = 20
 _LOOK_S = 0.1
 """Between two looks at the memory and the deadline."""
 _GONE_S = 5.0
-"""A killed process is gone after so long, or hangs in the system, where nobody can end it."""
+"""A killed process is gone after so long, or hangs in the system and cannot be ended."""
 _LAST_WORDS_S = 0.5
 """For what is left in a pipe; a process that got away may hold it open for ever."""
 CRASHED, HUNG, FAILED, TOO_MUCH_MEMORY = "crashed", "hung", "failed", "too much memory"
@@ -73,7 +73,7 @@ class Limits:
     life: float
     """Seconds after which it ends by itself, should the parent be gone."""
     memory: int | None = None
-    """Bytes it may hold; None: nobody watches. Watched where psutil is installed."""
+    """Bytes it may hold, watched where psutil is installed; None: any number."""
 
 
 class ChildFailedError(Exception):

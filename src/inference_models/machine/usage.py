@@ -1,4 +1,4 @@
-"""Memory and processor time of processes, from psutil; without it (extra `tune`) nobody knows, and nothing fails."""
+"""Memory and processor time of processes, from psutil; without it (extra `tune`) they are unknown, nothing fails."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def psutil_or_none() -> Any:
 
 
 def memory_and_seconds(process: int) -> tuple[int | None, float]:
-    """Bytes that a process holds now, and the processor seconds it has used; None and 0 where nobody can say."""
+    """Bytes that a process holds now, and the processor seconds it has used; None and 0 where that is unknown."""
     psutil = psutil_or_none()
     if psutil is None:
         return None, 0.0
@@ -73,7 +73,7 @@ class OtherPrograms:
         self._start = self._read()
 
     def share(self, children: float = 0.0) -> float:
-        """Share of all processors' time that was neither idle nor ours, 0..1; 0 where nobody can say.
+        """Share of all processors' time that was neither idle nor ours, 0..1; 0 where that is unknown.
 
         Args:
             children: Seconds that processes which this one started have used.

@@ -27,7 +27,7 @@ class Judgement:
     beyond: tuple[str, ...] = ()
     """What is too far apart, in words."""
     unjudged: str = ""
-    """Why nobody can say; empty: it was judged."""
+    """Why they could not be compared; empty: they were."""
     found_nothing: bool = False
     """Whether the reason is that neither found anything."""
 

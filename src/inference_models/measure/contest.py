@@ -84,7 +84,7 @@ class Arena:
     progress: Callable[[str, float], None]
     """Gets what happens now, and the share of the budget that is used."""
     asked_for: frozenset[Quantization] = frozenset()
-    """Number formats that the caller named: they may win where nobody can judge them for want of a gate."""
+    """Number formats that the caller named: they may win although there is no gate to judge them by."""
 
 
 class Contest:

@@ -19,10 +19,10 @@ _LOST = (OSError, ValueError)
 def shown_progress() -> Iterator[Callable[[str, float], None]]:
     """A callback that draws on standard error; on anything but a terminal it does nothing.
 
-    A terminal that goes away meanwhile disturbs nobody.
+    A terminal that goes away meanwhile changes nothing.
     """
     if sys.stderr is None or not sys.stderr.isatty() or not interactive_progress_bars():
-        yield _nothing
+        yield lambda *_: None
         return
     from rich.console import Console  # noqa: PLC0415 - only needed on a terminal
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -30,7 +30,7 @@ def shown_progress() -> Iterator[Callable[[str, float], None]]:
     from inference_models.text import printable  # noqa: PLC0415
 
     columns = TextColumn("measuring"), BarColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False)
-    # Without a thread of its own, in which nobody could catch what writing to a lost terminal raises.
+    # Without a thread of its own, where errors of writing to a lost terminal could not be caught.
     bars = Progress(*columns, console=Console(stderr=True), transient=True, auto_refresh=False)
     task = bars.add_task("", total=1.0)
 
@@ -45,7 +45,3 @@ def shown_progress() -> Iterator[Callable[[str, float], None]]:
     finally:
         with suppress(*_LOST):
             bars.stop()
-
-
-def _nothing(text: str, share: float) -> None:
-    """Nobody looks."""

@@ -64,7 +64,7 @@ class TuneRow:
     execution_providers: tuple[str, ...] | None
     status: str
     """`winner`, `tied`, `slower`; out are `crashed`, `hung`, `failed`, `disagrees`, `too much memory`, `not fetched`,
-    `not judged`: whether it disagrees nobody can say; `not reached`: the budget ended before."""
+    `not judged`: whether it disagrees is not known; `not reached`: the budget ended before."""
     verdict: str
     """In words."""
     timing: Timing | None = None

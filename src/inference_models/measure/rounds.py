@@ -28,9 +28,9 @@ BUSY = 0.15
 """Share of the processors that other programs use, from which on only the hopeless leave early and no time is saved:
 what has many threads suffers most, and may be the fastest as soon as the others are done."""
 TIE = 0.01
-"""Nobody notices so little, so the declared order decides."""
+"""A difference too small to matter: the declared order decides."""
 TIE_WITHIN_NOISE = 0.03
-"""Nor this, where the noise is larger than the difference."""
+"""The same, where the noise is larger than the difference."""
 _CLEARLY_SLOWER = 0.25
 """Slower by so much in each of the first rounds: no more of them."""
 _SURE_ENOUGH = 0.01

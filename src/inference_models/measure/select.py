@@ -6,6 +6,7 @@ import logging
 from threading import Lock
 from typing import TYPE_CHECKING
 
+from inference_models.errors import EnvironmentConfigurationError
 from inference_models.negotiate.plan import Plan, Selection
 
 if TYPE_CHECKING:
@@ -69,9 +70,24 @@ def remembered_plan(
 def _measured_plan(
     model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: RememberedModels
 ) -> Plan | None:
-    """The fastest, measured now; None where that cannot be found out, which the log says."""
+    """The fastest, measured now; None where there is no choice, or with a warning where it cannot be measured."""
     from inference_models.measure.progress import shown_progress  # noqa: PLC0415 - only needed to measure
-    from inference_models.measure.tune import Asking, TuneOptions, fastest_plan  # noqa: PLC0415
+    from inference_models.measure.settings import plans_to_measure  # noqa: PLC0415
+    from inference_models.measure.tune import Asking, TuneOptions, tune  # noqa: PLC0415
 
-    with shown_progress() as progress:
-        return fastest_plan(Asking(model, source, choice, load, memory), TuneOptions(progress=progress))
+    plans = plans_to_measure(choice, load, memory.environment)
+    if len(plans) == 1:
+        return None
+    try:
+        with shown_progress() as progress:
+            report = tune(Asking(model, source, choice, load, memory), TuneOptions(progress=progress))
+    except EnvironmentConfigurationError as exc:
+        _log.warning("%r is loaded in the declared order; it cannot be measured: %s", model.model_id, exc)
+        return None
+    for row in report.rows:
+        _log.info("%s, %s: %s", row.candidate, row.setting, row.verdict)
+    winner = report.winner
+    if winner is None:
+        _log.warning("%r is loaded in the declared order: nothing could be measured", model.model_id)
+        return None
+    return next(plan for plan in plans if winner.is_of(plan))

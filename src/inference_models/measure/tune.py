@@ -101,25 +101,6 @@ def tune_model(
         return report
 
 
-def fastest_plan(asking: Asking, options: TuneOptions) -> Plan | None:
-    """The plan to load for `select="measured"`; None, with a warning on the log, where it cannot be measured."""
-    plans = plans_to_measure(asking.choice, asking.load, asking.memory.environment)
-    if len(plans) == 1:
-        return None
-    try:
-        report = tune(asking, options)
-    except EnvironmentConfigurationError as exc:
-        _log.warning("%r is loaded in the declared order; it cannot be measured: %s", asking.model.model_id, exc)
-        return None
-    for row in report.rows:
-        _log.info("%s, %s: %s", row.candidate, row.setting, row.verdict)
-    winner = report.winner
-    if winner is None:
-        _log.warning("%r is loaded in the declared order: nothing could be measured", asking.model.model_id)
-        return None
-    return next(plan for plan in plans if winner.is_of(plan))
-
-
 def tune(asking: Asking, options: TuneOptions) -> TuneReport:
     """What every plan does on this machine; the winner is remembered.
 
@@ -140,7 +121,7 @@ def tune(asking: Asking, options: TuneOptions) -> TuneReport:
     looks = [numbers[position] for position in default_first(plans) if position in numbers]
     asked_for = asking.memory.load.wanted.quantizations or frozenset()
     with _work_folder(options) as (folder, pictures, timed):
-        arena = Arena(folder, pictures, timed, options.budget, options.progress or _ignore, asked_for)
+        arena = Arena(folder, pictures, timed, options.budget, options.progress or (lambda *_: None), asked_for)
         contest = Contest(contenders, jobs, arena)
         contest.run(looks)
     subject = subject_of(asking.model, asking.source.name, asking.load, asking.memory)
@@ -259,7 +240,3 @@ def _remembered(asking: Asking, subject: Subject, contest: Contest, winner: Plan
         return replace(report, remembered=True)
     note = "not every candidate could be looked at: the declared order holds for later loads until all were measured"
     return replace(report, notes=(*report.notes, note))
-
-
-def _ignore(text: str, share: float) -> None:
-    """The progress of a measurement that nothing shows."""

@@ -65,7 +65,10 @@ def read_package(artefacts: Sequence[ArtefactSpecs]) -> PackageFolder:
     texts = {item.file_handle: item.text for item in artefacts if isinstance(item, InlineFileSpecs)}
     if len(files) + len(texts) != len(artefacts) or not files:
         raise ValueError("read_package takes local files and inline texts, and at least one local file")
-    return _read(_common_folder(files), files, texts)
+    handle, path = next(iter(files.items()))
+    # The folder that holds every file at its handle, where there is one.
+    depth = min(handle.count("/"), len(path.parents) - 1)
+    return _read(path.parents[depth], files, texts)
 
 
 def list_package_files(directory: Path) -> dict[str, Path]:
@@ -104,9 +107,14 @@ def get_model_package_contents(model_package_dir: str | Path, elements: Sequence
 
 def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) -> PackageFolder:
     def text_of(handle: str) -> str | None:
-        if handle in texts:
-            return texts[handle]
-        return _listed_text(files[handle], handle) if handle in files else None
+        if handle in texts or handle not in files:
+            return texts.get(handle)
+        try:
+            return read_text(files[handle], where=handle)
+        except CorruptedModelPackageError as exc:
+            if isinstance(exc.__cause__, FileNotFoundError):
+                raise removed(handle) from exc
+            raise
 
     model = text_of(model_config.FILE_NAME)
     if model is None:
@@ -125,15 +133,6 @@ def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) 
         class_names=None if names is None else class_names.parse_class_names(names),
         texts=texts,
     )
-
-
-def _listed_text(path: Path, handle: str) -> str:
-    try:
-        return read_text(path, where=handle)
-    except CorruptedModelPackageError as exc:
-        if isinstance(exc.__cause__, FileNotFoundError):
-            raise removed(handle) from exc
-        raise
 
 
 def _walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
@@ -164,14 +163,6 @@ def _is_inside(path: Path, root: Path) -> bool:
 
 def _raise(error: OSError) -> None:
     raise error
-
-
-def _common_folder(files: Mapping[str, Path]) -> Path:
-    """The folder that holds every file at its handle, else the folder of the first one."""
-    handle, path = next(iter(files.items()))
-    parents = list(path.parents)
-    depth = handle.count("/")
-    return parents[depth] if depth < len(parents) else path.parent
 
 
 def _listed(files: Mapping[str, Path]) -> str:

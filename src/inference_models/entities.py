@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import namedtuple
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
 
 from packaging.version import Version
-from pydantic import BaseModel, ConfigDict, Field, GetPydanticSchema, PlainSerializer
-from pydantic.alias_generators import to_camel
-from pydantic_core import core_schema
 
 from inference_models.text import without_query
 
@@ -21,16 +19,8 @@ InstanceSegmentationMaskFormat = Literal["dense", "rle"]
 BACKEND_PLUGINS = "inference_models.backends"
 """Group of the entry points under which other distributions register backends, by the name of their runtime."""
 ImageDimensions = namedtuple("ImageDimensions", ["height", "width"])
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Md5 = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
-_Version = Annotated[
-    Version,
-    GetPydanticSchema(
-        lambda _source, _handler: core_schema.no_info_plain_validator_function(
-            lambda value: Version(str(value)), serialization=core_schema.to_string_ser_schema()
-        )
-    ),
-]
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_MD5 = re.compile(r"[0-9a-f]{32}")
 
 
 class BackendType(str, Enum):
@@ -113,32 +103,51 @@ class ResolvedModelMetadata:
     """The licence of the weights as their source states it; None when it states none."""
 
 
-class _Wire(BaseModel):
-    """Frozen, ignores unknown keys, accepts snake_case and camelCase names."""
+def camel_case(name: str) -> str:
+    """`name` as the wire format writes it: `peak_vram_mb` is `peakVramMb`."""
+    first, *rest = name.split("_")
+    return first + "".join(part.title() for part in rest)
 
-    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True, alias_generator=to_camel)
+
+_WIRE_NAMES = {"alias_generator": camel_case, "populate_by_name": True}
+"""For pydantic models that hold one of these: names of the wire format and Python names, unknown ones are ignored."""
 
 
-class RecommendedParameters(_Wire):
+@dataclass(frozen=True, kw_only=True)
+class RecommendedParameters:
     """Thresholds the people who trained the model recommend; used by `confidence="best"`."""
 
-    confidence: float | None = Field(default=None, ge=0, le=1)
+    confidence: float | None = None
+    """From 0 to 1."""
     per_class_confidence: dict[str, float] | None = None
     """Class name -> threshold; honoured only when `confidence` is given too."""
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _WIRE_NAMES
 
-class ModelDependency(_Wire):
+    def __post_init__(self) -> None:
+        """Refuse a threshold that no score has."""
+        if self.confidence is not None and not 0 <= self.confidence <= 1:
+            raise ValueError(f"confidence is {self.confidence}, and scores are between 0 and 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelDependency:
     """Another model that this one needs."""
 
     name: str
     model_id: str
     model_package_id: str | None = None
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = _WIRE_NAMES
 
-class MemoryProfile(_Wire):
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryProfile:
     """Peak device memory by batch size, as measured by whoever built the package."""
 
-    peak_vram_mb: dict[int, int] = Field(default_factory=dict)
+    peak_vram_mb: dict[int, int] = field(default_factory=dict)
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = _WIRE_NAMES
 
     def vram_for_batch(self, batch_size: int) -> int | None:
         """MB for the smallest known batch of at least `batch_size`, else the largest known; None when unknown."""
@@ -161,18 +170,25 @@ class FileDownloadSpecs:
     """Bytes."""
 
 
-class FileFacts(BaseModel):
+@dataclass(frozen=True, kw_only=True)
+class FileFacts:
     """What one file of a package holds: the same in the cache, in a lock, in a bundle and in a registry."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     handle: str
     """Name of the file inside the package folder, with forward slashes."""
-    size: int = Field(ge=0)
+    size: int
     """Bytes."""
-    sha256: Sha256
-    md5: Md5 | None = None
+    sha256: str
+    md5: str | None = None
     """Where one is known: sources that state no SHA-256 are compared by it."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        """Refuse what is no size or no hash."""
+        right = _SHA256.fullmatch(self.sha256) and (self.md5 is None or _MD5.fullmatch(self.md5))
+        if self.size < 0 or not right:
+            raise ValueError(f"the size or a hash of {self.handle!a} is none")
 
     def at(self, url: str) -> FileDownloadSpecs:
         """The same file, to be fetched from `url`."""
@@ -196,8 +212,6 @@ class InlineFileSpecs:
 
 
 ArtefactSpecs: TypeAlias = FileDownloadSpecs | LocalFileArtefactSpecs | InlineFileSpecs
-# The lists of callers may hold one kind only, which `list[ArtefactSpecs]` would not take.
-_Artefacts = Annotated[list[Any], GetPydanticSchema(lambda _source, handler: handler(list[ArtefactSpecs]))]
 
 
 @dataclass(frozen=True)
@@ -224,20 +238,20 @@ class TRTPackageDetails:
 class TorchScriptPackageDetails:
     """Facts about a TorchScript archive."""
 
-    supported_device_types: Annotated[set[str], PlainSerializer(lambda types: [*sorted(types)])]
-    torch_version: _Version
-    torch_vision_version: _Version | None = None
+    supported_device_types: set[str]
+    torch_version: Version
+    torch_vision_version: Version | None = None
 
 
 @dataclass(frozen=True)
 class ServerEnvironmentRequirements:
     """The GPU server an engine was built on."""
 
-    cuda_device_cc: _Version
+    cuda_device_cc: Version
     cuda_device_name: str
-    driver_version: _Version | None = None
-    cuda_version: _Version | None = None
-    trt_version: _Version | None = None
+    driver_version: Version | None = None
+    cuda_version: Version | None = None
+    trt_version: Version | None = None
     os_version: str | None = None
 
 
@@ -245,13 +259,19 @@ class ServerEnvironmentRequirements:
 class JetsonEnvironmentRequirements:
     """The Jetson an engine was built on."""
 
-    cuda_device_cc: _Version
+    cuda_device_cc: Version
     cuda_device_name: str
-    l4t_version: _Version
+    l4t_version: Version
     jetson_product_name: str | None = None
-    cuda_version: _Version | None = None
-    trt_version: _Version | None = None
-    driver_version: _Version | None = None
+    cuda_version: Version | None = None
+    trt_version: Version | None = None
+    driver_version: Version | None = None
+
+
+if TYPE_CHECKING:
+    EnvironmentRequirements: TypeAlias = ServerEnvironmentRequirements | JetsonEnvironmentRequirements
+else:  # readers of JSON cannot tell two classes apart
+    EnvironmentRequirements = Any
 
 
 class PackageSourceType(str, Enum):
@@ -267,7 +287,7 @@ class ModelPackageMetadata:
 
     package_id: str
     backend: BackendType
-    package_artefacts: _Artefacts
+    package_artefacts: list[Any]
     """`FileDownloadSpecs`, `LocalFileArtefactSpecs` or `InlineFileSpecs`."""
     package_source: PackageSourceType = PackageSourceType.PLATFORM
     quantization: Quantization | None = None
@@ -277,7 +297,7 @@ class ModelPackageMetadata:
     onnx_package_details: ONNXPackageDetails | None = None
     torch_script_package_details: TorchScriptPackageDetails | None = None
     trusted_source: bool = False
-    environment_requirements: ServerEnvironmentRequirements | JetsonEnvironmentRequirements | None = None
+    environment_requirements: EnvironmentRequirements | None = None
     model_features: dict[str, Any] | None = None
     recommended_parameters: RecommendedParameters | None = None
     cache_model_id: str | None = None
@@ -347,8 +367,7 @@ def without_signatures(model: ModelMetadata) -> ModelMetadata:
         model,
         model_id=without_query(model.model_id),
         model_packages=[_unsigned(package) for package in model.model_packages],
-        model_dependencies=needed
-        and [item.model_copy(update={"model_id": without_query(item.model_id)}) for item in needed],
+        model_dependencies=needed and [replace(item, model_id=without_query(item.model_id)) for item in needed],
     )
 
 

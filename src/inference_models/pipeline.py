@@ -6,7 +6,6 @@ import importlib
 import pkgutil
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from inference_models import pipelines
@@ -17,6 +16,7 @@ from inference_models.errors import (
     nearest_hint,
 )
 from inference_models.loading.dependencies import DependencyModelParameters, close_models, parse_model_parameters
+from inference_models.machine.entry_points import entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,14 +1,11 @@
-"""What is known about a model: asked for, judged and looked up, never fetched."""
+"""`AutoModel.explain`: what a load would do. Nothing is fetched, opened, measured or written."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
-
 from inference_models import config
 from inference_models.cache.manifest import Damage, PackageKey, find_difference, read_manifest
-from inference_models.catalogue import open_catalogue
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import BaseInferenceModelsError
 from inference_models.loading.describe import describe_model
@@ -19,8 +16,6 @@ from inference_models.package.folder import read_package, read_package_folder
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.errors import Rejection
@@ -95,15 +90,6 @@ def _stored_folder(
         return read_package_folder(folder)
     except BaseInferenceModelsError:  # a name or a file that a load refuses too
         return None
-
-
-def render_catalogue(console: Console) -> None:
-    """Print the models of the open catalogue."""
-    table = Table("id", "what", "task", "licence", "MB")
-    for model_id, model in open_catalogue().models.items():
-        size = sum(file.size for file in model.packages[0].files)
-        table.add_row(model_id, model.description, model.task_type, model.license, f"{size / 1e6:.1f}")
-    console.print(table)
 
 
 def _held(model: ModelMetadata, package: ModelPackageMetadata, source: Source, store: PackageStore) -> frozenset[str]:

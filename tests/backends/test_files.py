@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ import pytest
 from packaging.version import Version
 
 import graphs
+import tflite_graphs
 from backends.contract import SessionContract, check_nothing_is_sent_or_left, varied_feed_for
 from inference_models.backends import litert, onnx, openvino
 from inference_models.backends.session import SessionRequest
-from inference_models.errors import CorruptedModelPackageError
+from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +66,6 @@ def save_ir(path: Path, folder: Path) -> dict[str, Path]:
 
 
 def as_tflite(folder: Path, is_open: bool) -> dict[str, Path]:
-    import tflite_graphs
-
     return {"weights.tflite": tflite_graphs.convolution(folder / "weights.tflite", is_open=is_open)[0]}
 
 
@@ -103,27 +103,23 @@ def input_of(case: Case, folder: Path) -> str:
 
 
 def test_numbers_agree_with_a_convolution_written_as_loops(case: Case, tmp_path: Path) -> None:
-    import tflite_graphs
-
+    images = np.random.default_rng(1).normal(size=(3, 3, 8, 8)).astype(np.float32)
     if case.backend is litert:
         path, kernel, bias = tflite_graphs.convolution(tmp_path / "weights.tflite")
-        files = {"weights.tflite": path}
+        kernel, files = np.moveaxis(kernel, -1, 1), {"weights.tflite": path}
     else:
         _, kernel, bias = graphs.convolution(tmp_path / "again.onnx")
         files = case.build(tmp_path, True)
-        kernel = np.moveaxis(kernel, 1, -1)
     session = case.backend.open_session(SessionRequest(directory=tmp_path, files=files))
-    images = np.random.default_rng(1).normal(size=(3, 8, 8, 3)).astype(np.float32)
-    expected = np.zeros((3, 6, 6, 4))
+    feed = np.ascontiguousarray(np.moveaxis(images, 1, -1)) if case.backend is litert else images
+    (answer,) = session.run({session.inputs[0].name: feed}).values()
+    expected = np.zeros((3, 4, 6, 6))
     for row in range(6):
         for column in range(6):
-            window = images[:, None, row : row + 3, column : column + 3, :]
-            expected[:, row, column] = (window.astype(np.float64) * kernel).sum((2, 3, 4)) + bias
-    feed = images if case.backend is litert else np.ascontiguousarray(np.moveaxis(images, -1, 1))
-    (answer,) = session.run({session.inputs[0].name: feed}).values()
-    answer = answer if case.backend is litert else np.moveaxis(answer, 1, -1)
+            window = images[:, None, :, row : row + 3, column : column + 3].astype(np.float64)
+            expected[:, :, row, column] = np.maximum((window * kernel).sum((2, 3, 4)) + bias, 0)
     # onnxruntime 1.32, openvino 2026.4 and ai-edge-litert 2.3 sum 27 products in float32 and in another order.
-    np.testing.assert_allclose(answer, np.maximum(expected, 0), atol=1e-5)
+    np.testing.assert_allclose(np.moveaxis(answer, -1, 1) if case.backend is litert else answer, expected, atol=1e-5)
 
 
 def test_freed_dims_take_any_size(case: Case, tmp_path: Path) -> None:
@@ -190,6 +186,19 @@ def test_a_file_that_is_cut_short_is_refused(case: Case, tmp_path: Path) -> None
             assert second.startswith("needs ")
             assert "Exception from" not in second
         path.write_bytes(whole)
+
+
+def test_the_cpu_stands_in_for_another_device_only_where_that_is_allowed(
+    case: Case, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(EnvironmentConfigurationError) as caught:
+        case.open(tmp_path, device="npu:9")
+    label = case.backend.RUNTIME.label
+    assert str(caught.value).splitlines()[0] == f"device 'npu:9' cannot be used through {label} here."
+    with caplog.at_level(logging.WARNING, "inference-models"):
+        assert case.open(tmp_path, device="npu:9", allow_fallback=True).running_on == "cpu"
+    (record,) = caplog.records
+    assert "device 'npu:9'" in record.getMessage()
 
 
 class TestOnnxFiles:

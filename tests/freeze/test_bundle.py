@@ -272,7 +272,7 @@ class TestHostileBundles:
         ("edit", "found"),
         [
             (lambda lock: lock["models"][0].update(package="other"), "'team/cats/1', ['p1']"),
-            (lambda lock: lock["models"][0].update(description={}), "model_id: Field required"),
+            (lambda lock: lock["models"][0].update(description={}), "Object missing required field `model_id`"),
             (lambda lock: lock.update(run="x.py"), "run: Extra inputs are not permitted"),
         ],
     )

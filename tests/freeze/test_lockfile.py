@@ -193,7 +193,7 @@ class TestLoading:
         (lambda text: text.replace("format = 1", "format = 1\nnew = 1"), "new: Extra inputs are not permitted"),
         (
             lambda text: text.replace('sha256 = "', 'sha256 = "g'),
-            "models.0.files.0.sha256: String should match",
+            "models.0.files.0: Value error, the size or a hash of 'class_names.txt' is none",
         ),
     ],
 )
@@ -221,7 +221,7 @@ def test_what_is_no_lock_file_is_refused(lock: Lock, change: Any, found: str) ->
             {"model_id": 3},
             (
                 "the lock of 'team/cats/1' contradicts itself.\n"
-                "needs a description this release can read; found: model_id: Input should be a valid string"
+                "needs a description this release can read; found: Expected `str`, got `int` - at `$.model_id`"
             ),
         ),
     ],
@@ -296,7 +296,7 @@ class TestOtherSources:
     def test_a_text_that_is_not_the_pinned_one_is_refused(self, shelf: Path) -> None:
         (model,) = make_lock(pull_model(f"{shelf.as_uri()}#day-night")).models
         empty_cache()
-        changed = [file.model_copy(update={"text": "{}"}) if file.text else file for file in model.files]
+        changed = [replace(file, text="{}") if file.text else file for file in model.files]
         (text,) = (file for file in model.files if file.text)
         with pytest.raises(CorruptedModelPackageError) as caught:
             fetch_locked(model.model_copy(update={"files": changed}))

@@ -23,21 +23,6 @@ from inference_models.text import one_line, size_text
 from negotiate.negotiations import CATS, ENGINE, GRAPH, HALF, NOTHING, ONLY_ONNX, SCENES, SCRIPT, alone, report_of
 
 FOLDER = Path(__file__).parent / "reports"
-HEAD = [
-    "",
-    "  this machine   linux x86_64, python 3.11, no CUDA device",
-    "  you asked for  any backend, any quantization, device=auto",
-    "",
-]
-ENGINE_REASONS = [
-    "                 needs a backend for trt; found: none in this release",
-    "                 needs a CUDA device; found: no CUDA device",
-    "                 needs tensorrt 10.3.0; found: not installed",
-]
-ONNX_REASONS = [
-    "                 needs onnxruntime>=1.19; found: not installed",
-    "                 or openvino>=2025.0; found: not installed",
-]
 
 
 class TestGolden:
@@ -56,7 +41,10 @@ class TestGolden:
 
     def test_every_golden_text_belongs_to_a_report(self) -> None:
         names = {f"{name}-{width}.txt" for name in SCENES for width in (80, 120)}
-        assert {path.name for path in FOLDER.iterdir()} == names | {"package-a1f3.txt", "package-7c20.txt"}
+        assert {path.name for path in FOLDER.iterdir()} == names | {
+            *("package-a1f3.txt", "package-7c20.txt", "log-measured.txt"),
+            *("error-nothing-installed.txt", "error-engine-for-another-gpu.txt"),
+        }
 
     def test_words_are_never_broken_and_no_terminal_is_narrower_than_sixty_columns(self) -> None:
         lines = report_lines(report_of("engines-for-many-machines"), width=10)
@@ -86,29 +74,12 @@ def refusal(
 
 
 class TestError:
-    def test_it_has_the_lines_of_the_report(self) -> None:
-        assert refusal(CATS) == [
-            "team/cats/3: none of 4 packages can run here.",
-            *HEAD,
-            "  a1f3           trt fp16, dynamic batch, 8.4 MB",
-            *ENGINE_REASONS,
-            "  7c20           onnx fp32, dynamic batch, 12.1 MB",
-            *ONNX_REASONS,
-            "  9d11           onnx fp16, batch 1, 6.1 MB",
-            *ONNX_REASONS,
-            "  e055           torch-script fp32, dynamic batch, 12.6 MB",
-            "                 needs torch>=2.6; found: not installed",
-            "  f00d           left out: its backend 'abacus' is unknown to this release",
-            "",
-            '  fewest steps   1. pip install "onnxruntime>=1.19"',
-            "                    then 7c20 onnx fp32 and 1 more would run",
-            '                 2. pip install "torch>=2.6" safetensors',
-            "                    then e055 torch-script fp32 would run",
-            '                 3. pip install "openvino>=2025.0"',
-            "                    then 7c20 onnx fp32 through openvino and 1 more would run",
-        ]
-        whole = report_lines(report_of("nothing-installed"))
-        assert set(refusal(CATS)) <= set(whole)
+    @pytest.mark.parametrize("name", ["nothing-installed", "engine-for-another-gpu"])
+    def test_it_has_the_lines_of_the_report(self, name: str) -> None:
+        model, environment, _ = SCENES[name]
+        lines = refusal(model, environment)
+        assert "\n".join(lines) + "\n" == (FOLDER / f"error-{name}.txt").read_text(encoding="utf-8")
+        assert set(lines) <= set(report_lines(report_of(name), width=200))
 
     def test_the_words_are_made_when_it_is_printed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         made = []
@@ -132,14 +103,7 @@ class TestError:
             assert steps[0] == "                    then 7c20 onnx fp32 and 1 more would run"
 
     def test_nothing_is_promised_where_nothing_helps(self) -> None:
-        assert refusal(alone(ENGINE)) == [
-            "team/cats/3: cannot run here.",
-            *HEAD,
-            "  a1f3           trt fp16, dynamic batch, 8.4 MB",
-            *ENGINE_REASONS,
-            "",
-            f"  fewest steps   none: {NO_STEPS}",
-        ]
+        assert refusal(alone(ENGINE))[-1] == f"  fewest steps   none: {NO_STEPS}"
 
     def test_an_argument_that_would_help_is_passed(self) -> None:
         lines = refusal(alone(replace(GRAPH, trusted_source=False)), ONLY_ONNX)
@@ -147,12 +111,9 @@ class TestError:
 
     def test_many_packages_with_the_same_reasons_are_shown_as_one(self) -> None:
         engines = [replace(ENGINE, package_id=f"e{number}") for number in range(20)]
-        assert refusal(alone(GRAPH, *engines))[5:12] == [
-            "  e0             trt fp16, like 19 more",
-            *ENGINE_REASONS,
-            "  7c20           onnx fp32, dynamic batch, 12.1 MB",
-            *ONNX_REASONS,
-        ]
+        lines = refusal(alone(GRAPH, *engines))
+        assert "  e0             trt fp16, like 19 more" in lines
+        assert len(lines) < 20
 
     def test_reasons_of_a_package_with_a_long_id_stand_below_it(self) -> None:
         assert refusal(alone(replace(SCRIPT, package_id="0123456789abcdef" * 2)))[5:8] == [
@@ -174,22 +135,7 @@ class TestLog:
     def test_it_tells_what_is_tried_first_and_every_reason_against_the_rest(self) -> None:
         choice = choose_packages(CATS, PackageRequest(), ONLY_ONNX)
         selection = Selection((Plan(choice.admissible[1], threads=1),), "measured")
-        assert choice_text(choice, selection).splitlines()[:15] == [
-            "team/cats/3: 2 of 4 packages can run here.",
-            "",
-            "  this machine   linux x86_64, python 3.11, onnx runtime 1.32.0, no CUDA device",
-            "  you asked for  any backend, any quantization, device=auto",
-            "  would run      9d11 onnx fp16: the fastest measured on this machine, 1 thread",
-            "",
-            "  7c20           onnx fp32, dynamic batch, 12.1 MB",
-            "                 runs with onnx, choice 1",
-            "                 with openvino: needs openvino>=2025.0; found: not installed",
-            "  9d11           onnx fp16, batch 1, 6.1 MB",
-            "                 runs with onnx, choice 2",
-            "                 with openvino: needs openvino>=2025.0; found: not installed",
-            "  a1f3           trt fp16, dynamic batch, 8.4 MB",
-            *ENGINE_REASONS[:2],
-        ]
+        assert choice_text(choice, selection) + "\n" == (FOLDER / "log-measured.txt").read_text(encoding="utf-8")
 
     def test_a_forced_choice_keeps_its_reasons(self) -> None:
         request = PackageRequest(package_id="7c20", device="cuda:0", force=True)

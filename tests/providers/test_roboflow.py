@@ -365,7 +365,7 @@ class TestTheAnswer:
                 "packageFiles[0].md5Hash: needs",
             ),
             ({"trustedSource": "yes"}, "trustedSource: needs a valid boolean"),
-            ({"recommendedParameters": {"confidence": 7}}, "recommendedParameters.confidence: needs"),
+            ({"recommendedParameters": {"confidence": 7}}, "recommendedParameters: confidence is 7.0"),
         ],
     )
     def test_a_package_that_makes_no_sense_is_left_out_with_the_reason(self, provider, api, changes, reason):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,43 +39,35 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+def loaded(folder: Path, **options: Any) -> Any:
+    stated = {"task": "classification", "activation": "softmax", "fused": False, **options}
+    return AutoModel.from_pretrained(package(folder, **stated))
+
+
 class TestOneLabel:
-    def test_one_object_answers_for_the_whole_batch(self, tmp_path: Path) -> None:
-        model = AutoModel.from_pretrained(
-            package(tmp_path / "p", task="classification", activation="softmax", fused=False)
-        )
+    def test_one_object_answers_for_the_whole_batch_in_one_call_or_stage_by_stage(self, tmp_path: Path) -> None:
+        model = loaded(tmp_path)
         assert isinstance(model, ClassificationModel)
         prediction = model([IMAGE, IMAGE])
         np.testing.assert_array_equal(prediction.class_id, [0, 0])
         assert (prediction.class_id.dtype, prediction.confidence.dtype) == (np.int64, np.float32)
         np.testing.assert_allclose(prediction.confidence, np.repeat(softmax(LOGITS), 2, axis=0), atol=1e-6)
         assert prediction.top(1) == [[("cat", pytest.approx(0.7856, abs=1e-4))]] * 2
+        assert model.post_process(model.forward(model.pre_process([IMAGE, IMAGE]))) == prediction
+        # Longer than one batch in memory.
+        assert model([IMAGE] * 19).confidence.shape == (19, 3)
+        with pytest.raises(InvalidParameterError, match=r"has no option 'confidence'"):
+            model(IMAGE, confidence=0.5)
 
     def test_a_fused_graph_is_taken_at_its_word(self, tmp_path: Path) -> None:
         scores = np.array([[0.1, 0.7, 0.2]], np.float32)
-        folder = package(tmp_path / "p", task="classification", activation="softmax", fused=True, scores=scores)
-        prediction = AutoModel.from_pretrained(folder)(IMAGE)
+        prediction = loaded(tmp_path, fused=True, scores=scores)(IMAGE)
         np.testing.assert_allclose(prediction.confidence, scores, atol=1e-6)
         assert list(prediction.class_id) == [1]
 
-    def test_a_batch_longer_than_memory_allows_is_split_and_answers_in_order(self, tmp_path: Path) -> None:
-        folder = package(tmp_path / "p", task="classification", activation="softmax", fused=False)
-        assert AutoModel.from_pretrained(folder)([IMAGE] * 19).confidence.shape == (19, 3)
-
-    def test_the_stages_one_by_one_give_what_the_call_gives(self, tmp_path: Path) -> None:
-        folder = package(tmp_path / "p", task="classification", activation="softmax", fused=False)
-        model = AutoModel.from_pretrained(folder)
-        assert model.post_process(model.forward(model.pre_process([IMAGE, IMAGE]))) == model([IMAGE, IMAGE])
-
-    def test_a_threshold_is_not_an_option_of_one_label(self, tmp_path: Path) -> None:
-        folder = package(tmp_path / "p", task="classification", activation="softmax", fused=False)
-        with pytest.raises(InvalidParameterError, match=r"has no option 'confidence'"):
-            AutoModel.from_pretrained(folder)(IMAGE, confidence=0.5)
-
     def test_the_wrong_activation_is_refused(self, tmp_path: Path) -> None:
-        folder = package(tmp_path / "p", task="classification", activation="sigmoid", fused=False)
         with pytest.raises(CorruptedModelPackageError) as caught:
-            AutoModel.from_pretrained(folder)
+            loaded(tmp_path, activation="sigmoid")
         assert str(caught.value) == (
             "inference_config.json: post_processing.type does not suit classification.\n"
             "needs 'softmax'; found: 'sigmoid'"
@@ -88,33 +81,17 @@ class TestOneLabel:
         assert prediction.class_id.dtype == torch.int64
 
 
-class TestSeveralLabels:
-    @pytest.fixture
-    def model(self, tmp_path: Path) -> MultiLabelClassificationModel:
-        folder = package(tmp_path / "p", task="multi-label-classification", activation="sigmoid", fused=False)
-        model = AutoModel.from_pretrained(folder)
-        assert isinstance(model, MultiLabelClassificationModel)
-        return model
-
-    def test_one_answer_per_image_with_the_labels_that_reach_the_threshold(
-        self, model: MultiLabelClassificationModel
-    ) -> None:
-        first, second = model([IMAGE, IMAGE])
-        np.testing.assert_array_equal(first.class_ids, [0, 1])
-        assert first.class_ids.dtype == np.int64
-        np.testing.assert_allclose(first.confidence, 1 / (1 + np.exp(-LOGITS[0])), atol=1e-6)
-        assert first == second
-
-    def test_the_threshold_itself_passes(self, model: MultiLabelClassificationModel) -> None:
-        (all_scores,) = model(IMAGE, confidence=0)
-        edge = float(all_scores.confidence[1])
-        assert list(model(IMAGE, confidence=edge)[0].class_ids) == [0, 1]
-
-    def test_no_label_is_an_empty_answer_with_all_scores(self, model: MultiLabelClassificationModel) -> None:
-        (prediction,) = model(IMAGE, confidence=0.99)
-        assert prediction.class_ids.shape == (0,)
-        assert prediction.confidence.shape == (3,)
-
-    def test_the_stages_one_by_one_give_what_the_call_gives(self, model: MultiLabelClassificationModel) -> None:
-        raw = model.forward(model.pre_process(IMAGE))
-        assert model.post_process(raw, confidence=0.5) == model(IMAGE, confidence=0.5)
+def test_several_labels_are_those_that_reach_the_threshold(tmp_path: Path) -> None:
+    model = loaded(tmp_path, task="multi-label-classification", activation="sigmoid")
+    assert isinstance(model, MultiLabelClassificationModel)
+    first, second = model([IMAGE, IMAGE])
+    np.testing.assert_array_equal(first.class_ids, [0, 1])
+    assert first.class_ids.dtype == np.int64
+    np.testing.assert_allclose(first.confidence, 1 / (1 + np.exp(-LOGITS[0])), atol=1e-6)
+    assert first == second
+    # The threshold itself passes.
+    assert list(model(IMAGE, confidence=float(first.confidence[1]))[0].class_ids) == [0, 1]
+    (nothing,) = model(IMAGE, confidence=0.99)
+    assert (nothing.class_ids.shape, nothing.confidence.shape) == ((0,), (3,))
+    raw = model.forward(model.pre_process(IMAGE))
+    assert model.post_process(raw, confidence=0.5) == model(IMAGE, confidence=0.5)

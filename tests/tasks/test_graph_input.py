@@ -8,27 +8,27 @@ import pytest
 from inference_models.arrays import TensorSpec
 from inference_models.backends.session import InputHint
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.families import Graph
 from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode
 from inference_models.tasks.graph_input import (
     InputHints,
-    fit_default_spec,
-    fit_stated_spec,
-    hint_of_default_spec,
-    hint_of_stated_spec,
+    fit_spec,
+    hint_of_input,
 )
 
 SPEC = PreprocessSpec(size=None, resize=ResizeMode.LETTERBOX)
+FAMILY = Graph(preprocess=SPEC)
 
 
 @dataclass
-class Graph:
+class OpenedGraph:
     """Only the inputs of a session matter here."""
 
     inputs: tuple[TensorSpec, ...]
 
 
-def graph(*shapes: tuple[int | None, ...]) -> Graph:
-    return Graph(tuple(TensorSpec(f"in{index}", shape, "float32") for index, shape in enumerate(shapes)))
+def graph(*shapes: tuple[int | None, ...]) -> OpenedGraph:
+    return OpenedGraph(tuple(TensorSpec(f"in{index}", shape, "float32") for index, shape in enumerate(shapes)))
 
 
 @pytest.mark.parametrize(
@@ -42,14 +42,14 @@ def graph(*shapes: tuple[int | None, ...]) -> Graph:
 def test_a_bare_graph_is_run_at_its_own_size_then_at_the_exported_one(
     shape: tuple[int | None, ...], hints: InputHints, size: object, dynamic: object
 ) -> None:
-    fitted = fit_default_spec(SPEC, graph(shape), hints)
+    fitted = fit_spec(FAMILY, graph(shape), None, hints)
     assert (fitted.size, fitted.dynamic) == (size, dynamic)
 
 
 def test_the_size_of_a_family_gives_way_to_the_graph() -> None:
     spec = PreprocessSpec(size=(224, 224))
-    assert fit_default_spec(spec, graph((1, 3, 320, 320)), InputHints()).size == (320, 320)
-    assert fit_default_spec(spec, graph((1, 3, None, None)), InputHints()).size == (224, 224)
+    assert fit_spec(Graph(preprocess=spec), graph((1, 3, 320, 320)), None, InputHints()).size == (320, 320)
+    assert fit_spec(Graph(preprocess=spec), graph((1, 3, None, None)), None, InputHints()).size == (224, 224)
 
 
 @pytest.mark.parametrize("instead", [ResizeMode.LETTERBOX, ResizeMode.STRETCH])
@@ -58,7 +58,9 @@ def test_a_mode_that_changes_the_network_size_is_replaced_and_said(
 ) -> None:
     spec = PreprocessSpec(size=(64, 64), resize=ResizeMode.FIT_LONGER_EDGE)
     with caplog.at_level(logging.WARNING, logger="inference-models"):
-        fitted = fit_stated_spec(spec, graph((1, 3, 64, 64)), instead)
+        fitted = fit_spec(
+            Graph(preprocess=spec, instead_of_fit_longer_edge=instead), graph((1, 3, 64, 64)), spec, InputHints()
+        )
     assert (fitted.resize, fitted.pad_value) == (instead, 127)
     assert caplog.text.endswith(
         "resize mode 'fit-longer-edge' gives every image another network size, "
@@ -69,7 +71,7 @@ def test_a_mode_that_changes_the_network_size_is_replaced_and_said(
 @pytest.mark.parametrize(("shapes", "found"), [((), "no input"), (((1, 3, 8, 8), (1, 4)), "in0, in1")])
 def test_a_graph_that_takes_something_else_is_refused(shapes: tuple[tuple[int, ...], ...], found: str) -> None:
     with pytest.raises(CorruptedModelPackageError) as caught:
-        fit_stated_spec(SPEC, graph(*shapes), ResizeMode.LETTERBOX)
+        fit_spec(FAMILY, graph(*shapes), SPEC, InputHints())
     assert str(caught.value) == (
         f"the graph is not one that takes images and nothing else.\nneeds one input; found: {found}"
     )
@@ -86,7 +88,7 @@ def test_a_graph_that_takes_something_else_is_refused(shapes: tuple[tuple[int, .
 )
 def test_other_channels_are_refused_at_load(shape: tuple[int, ...], layout: str, needs: str) -> None:
     with pytest.raises(CorruptedModelPackageError) as caught:
-        fit_default_spec(PreprocessSpec(size=None, layout=layout), graph(shape), InputHints())
+        fit_spec(Graph(preprocess=PreprocessSpec(size=None, layout=layout)), graph(shape), None, InputHints())
     assert str(caught.value) == (
         f"input 'in0' does not take images with 3 channels.\nneeds {needs}; found: {shape}\n"
         'if the channels come last, say "layout": "nhwc" in network_input of inference_config.json'
@@ -95,17 +97,19 @@ def test_other_channels_are_refused_at_load(shape: tuple[int, ...], layout: str,
 
 def test_what_a_package_states_is_the_shape_of_its_input() -> None:
     spec = PreprocessSpec(size=(48, 64))
-    assert hint_of_stated_spec(spec, None) == InputHint((None, 3, 48, 64), (3, 48, 64))
-    assert hint_of_stated_spec(spec, 4) == InputHint((4, 3, 48, 64), (3, 48, 64))
-    assert hint_of_stated_spec(replace(spec, layout="nhwc"), 1) == InputHint((1, 48, 64, 3), (48, 64, 3))
+    assert hint_of_input(FAMILY, spec, InputHints(), None) == InputHint((None, 3, 48, 64), (3, 48, 64))
+    assert hint_of_input(FAMILY, spec, InputHints(), 4) == InputHint((4, 3, 48, 64), (3, 48, 64))
+    assert hint_of_input(FAMILY, replace(spec, layout="nhwc"), InputHints(), 1) == InputHint(
+        (1, 48, 64, 3), (48, 64, 3)
+    )
 
 
 def test_a_size_among_others_fits_and_is_not_the_shape() -> None:
     dynamic = PreprocessSpec(size=(48, 64), dynamic=DynamicSize(32))
-    assert hint_of_stated_spec(dynamic, None) == InputHint((None, 3, None, None), (3, 48, 64))
-    assert hint_of_default_spec(SPEC, InputHints((96, 64))) == InputHint((None, 3, None, None), (3, 96, 64))
+    assert hint_of_input(FAMILY, dynamic, InputHints(), None) == InputHint((None, 3, None, None), (3, 48, 64))
+    assert hint_of_input(FAMILY, None, InputHints((96, 64))) == InputHint((None, 3, None, None), (3, 96, 64))
 
 
 def test_without_a_size_there_is_nothing_to_try() -> None:
-    assert hint_of_stated_spec(SPEC, 2) == InputHint((2, 3, None, None), None)
-    assert hint_of_default_spec(SPEC, InputHints()) == InputHint((None, 3, None, None), None)
+    assert hint_of_input(FAMILY, SPEC, InputHints(), 2) == InputHint((2, 3, None, None), None)
+    assert hint_of_input(FAMILY, None, InputHints()) == InputHint((None, 3, None, None), None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -15,7 +15,7 @@ import torch
 
 import graphs
 import torch_graphs
-from inference_models import AutoModel, ClassificationPrediction, Detections
+from inference_models import AutoModel
 from inference_models.errors import ModelRuntimeError
 
 if TYPE_CHECKING:
@@ -56,74 +56,75 @@ def loaded(folder: Path, **options: object) -> object:
     return AutoModel.from_pretrained(folder, device="cpu", **torch_graphs.consent(folder), **options)
 
 
-def pair(tmp_path: Path, task: str, answer: np.ndarray) -> tuple[object, object]:
+def pair(tmp_path: Path, task: str, answer: np.ndarray) -> tuple[Any, Any]:
     """The model on ONNX Runtime and on PyTorch."""
     return tuple(
         loaded(package(tmp_path / backend, backend, task=task, answer=answer)) for backend in ("onnx", "torch-script")
     )
 
 
-class TestDetection:
-    def test_boxes_scores_and_classes_are_those_of_numpy_and_tensors(self, tmp_path: Path) -> None:
-        numpy_model, torch_model = pair(tmp_path, "object-detection", ROWS)
-        for expected, found in zip(numpy_model(IMAGES), torch_model(IMAGES), strict=True):
-            assert all(isinstance(array, torch.Tensor) for array in (found.xyxy, found.class_id, found.confidence))
-            assert len(found) == len(expected) == 2
-            np.testing.assert_allclose(found.numpy().xyxy, expected.xyxy, atol=TOLERANCE)
-            np.testing.assert_allclose(found.numpy().confidence, expected.confidence, atol=TOLERANCE)
-            np.testing.assert_array_equal(found.numpy().class_id, expected.class_id)
-            assert (found.xyxy.dtype, found.class_id.dtype, found.confidence.dtype) == (
-                torch.float32,
-                torch.int32,
-                torch.float32,
-            )
+@pytest.fixture
+def detectors(tmp_path: Path) -> tuple[Any, Any]:
+    return pair(tmp_path, "object-detection", ROWS)
 
-    def test_nothing_found_keeps_shapes_and_types(self, tmp_path: Path) -> None:
-        _, model = pair(tmp_path, "object-detection", ROWS)
-        (found,) = model(IMAGES[0], confidence=1.0)
-        assert (tuple(found.xyxy.shape), found.xyxy.dtype, found.class_id.dtype) == ((0, 4), torch.float32, torch.int32)
 
-    def test_thresholds_of_classes_apply(self, tmp_path: Path) -> None:
-        _, model = pair(tmp_path, "object-detection", ROWS)
-        (found,) = model(IMAGES[0], confidence=0.8)
-        assert found.class_id.tolist() == [0]
+def predictions_in(answer: Any) -> list[Any]:
+    return answer if isinstance(answer, list) else [answer]
 
-    @pytest.mark.parametrize("kind", ["numpy", "torch"])
-    def test_the_kind_of_array_can_be_fixed(self, tmp_path: Path, kind: str) -> None:
-        folder = package(tmp_path, "torch-script", task="object-detection", answer=ROWS)
-        (found,) = loaded(folder, arrays=kind)(IMAGES[0])
-        assert isinstance(found.xyxy, np.ndarray if kind == "numpy" else torch.Tensor)
 
-    def test_supervision_drawing_and_json_take_them(self, tmp_path: Path) -> None:
-        pytest.importorskip("supervision")
-        numpy_model, torch_model = pair(tmp_path, "object-detection", ROWS)
-        (expected,), (found,) = numpy_model(IMAGES[1]), torch_model(IMAGES[1])
-        np.testing.assert_allclose(found.to_supervision().xyxy, expected.to_supervision().xyxy, atol=TOLERANCE)
-        np.testing.assert_array_equal(torch_model.annotate(IMAGES[1], found), numpy_model.annotate(IMAGES[1], expected))
-        again = Detections.from_dict(json.loads(json.dumps(found.to_dict())))
-        np.testing.assert_allclose(again.xyxy, expected.xyxy, atol=TOLERANCE)
+@pytest.mark.parametrize(
+    ("task", "answer"),
+    [("object-detection", ROWS), ("classification", LOGITS), ("multi-label-classification", LOGITS)],
+)
+def test_predictions_are_those_of_numpy_as_tensors(tmp_path: Path, task: str, answer: np.ndarray) -> None:
+    numpy_model, torch_model = pair(tmp_path, task, answer)
+    together = [model(IMAGES) for model in (numpy_model, torch_model)]
+    for expected, found in zip(*map(predictions_in, together), strict=True):
+        for name, array in vars(expected).items():
+            if isinstance(array, np.ndarray):
+                tensor = getattr(found, name)
+                assert isinstance(tensor, torch.Tensor)
+                assert (str(tensor.dtype), tuple(tensor.shape)) == (f"torch.{array.dtype}", array.shape)
+                np.testing.assert_allclose(tensor.numpy(), array, atol=TOLERANCE)
+        again = type(found).from_json(found.to_json())
+        assert again == found
+    (expected,), (found,) = (predictions_in(model(IMAGES[1])) for model in (numpy_model, torch_model))
+    np.testing.assert_array_equal(torch_model.annotate(IMAGES[1], found), numpy_model.annotate(IMAGES[1], expected))
 
-    def test_results_may_be_written_to(self, tmp_path: Path) -> None:
-        _, model = pair(tmp_path, "object-detection", ROWS)
-        (found,) = model(IMAGES[0])
-        found.xyxy += 1
-        found.confidence *= 0.5
 
-    def test_the_stages_one_by_one_give_what_the_call_gives(self, tmp_path: Path) -> None:
-        _, model = pair(tmp_path, "object-detection", ROWS)
-        inputs, meta = model.pre_process(IMAGES)
-        assert model.post_process(model.forward(inputs), meta) == model(IMAGES)
+def test_supervision_takes_them(detectors: tuple[Any, Any]) -> None:
+    pytest.importorskip("supervision")
+    (expected,), (found,) = (model(IMAGES[1]) for model in detectors)
+    np.testing.assert_allclose(found.to_supervision().xyxy, expected.to_supervision().xyxy, atol=TOLERANCE)
 
-    def test_network_inputs_may_be_tensors(self, tmp_path: Path) -> None:
-        _, model = pair(tmp_path, "object-detection", ROWS)
-        inputs, meta = model.pre_process(IMAGES)
-        assert model.post_process(model.forward(torch.from_numpy(inputs)), meta) == model(IMAGES)
 
-    def test_a_closed_model_says_so(self, tmp_path: Path) -> None:
-        _, model = pair(tmp_path, "object-detection", ROWS)
-        model.close()
-        with pytest.raises(ModelRuntimeError, match=r"^the model was closed; load it again to use it.$"):
-            model(IMAGES[0])
+def test_thresholds_of_classes_apply_and_nothing_found_keeps_shapes_and_types(detectors: tuple[Any, Any]) -> None:
+    (found,) = detectors[1](IMAGES[0], confidence=0.8)
+    assert found.class_id.tolist() == [0]
+    (found,) = detectors[1](IMAGES[0], confidence=1.0)
+    assert (tuple(found.xyxy.shape), found.xyxy.dtype, found.class_id.dtype) == ((0, 4), torch.float32, torch.int32)
+
+
+@pytest.mark.parametrize("kind", ["numpy", "torch"])
+def test_the_kind_of_array_can_be_fixed(tmp_path: Path, kind: str) -> None:
+    folder = package(tmp_path, "torch-script", task="object-detection", answer=ROWS)
+    (found,) = loaded(folder, arrays=kind)(IMAGES[0])
+    assert isinstance(found.xyxy, np.ndarray if kind == "numpy" else torch.Tensor)
+
+
+def test_the_stages_one_by_one_give_what_the_call_gives_and_results_may_be_written_to(
+    detectors: tuple[Any, Any],
+) -> None:
+    model = detectors[1]
+    inputs, meta = model.pre_process(IMAGES)
+    for given in (inputs, torch.from_numpy(inputs)):
+        assert model.post_process(model.forward(given), meta) == model(IMAGES)
+    (found,) = model(IMAGES[0])
+    found.xyxy += 1
+    found.confidence *= 0.5
+    model.close()
+    with pytest.raises(ModelRuntimeError, match=r"^the model was closed; load it again to use it.$"):
+        model(IMAGES[0])
 
 
 def test_real_answers_of_yolox_give_the_same_boxes_from_tensors(shared_data: Path, tmp_path: Path) -> None:
@@ -153,31 +154,6 @@ def test_real_answers_of_yolox_give_the_same_boxes_from_tensors(shared_data: Pat
     np.testing.assert_allclose(found.numpy().xyxy, expected.xyxy, rtol=TOLERANCE, atol=1e-3)
     np.testing.assert_allclose(found.numpy().confidence, expected.confidence, atol=TOLERANCE)
     np.testing.assert_array_equal(found.numpy().class_id, expected.class_id)
-
-
-class TestClassification:
-    def test_scores_are_those_of_numpy_and_tensors(self, tmp_path: Path) -> None:
-        numpy_model, torch_model = pair(tmp_path, "classification", LOGITS)
-        expected, found = numpy_model(IMAGES), torch_model(IMAGES)
-        assert isinstance(found.confidence, torch.Tensor)
-        assert (found.class_id.dtype, found.confidence.dtype) == (torch.int64, torch.float32)
-        np.testing.assert_allclose(found.numpy().confidence, expected.confidence, atol=TOLERANCE)
-        np.testing.assert_array_equal(found.numpy().class_id, expected.class_id)
-        assert found.top(1) == [[("cat", pytest.approx(expected.top(1)[0][0][1], abs=TOLERANCE))]] * 3
-
-    def test_drawing_and_json_take_them(self, tmp_path: Path) -> None:
-        numpy_model, torch_model = pair(tmp_path, "classification", LOGITS)
-        expected, found = numpy_model(IMAGES[1]), torch_model(IMAGES[1])
-        np.testing.assert_array_equal(torch_model.annotate(IMAGES[1], found), numpy_model.annotate(IMAGES[1], expected))
-        again = ClassificationPrediction.from_dict(json.loads(json.dumps(found.to_dict())))
-        np.testing.assert_allclose(again.confidence, expected.confidence, atol=TOLERANCE)
-
-    def test_several_labels_are_those_of_numpy(self, tmp_path: Path) -> None:
-        numpy_model, torch_model = pair(tmp_path, "multi-label-classification", LOGITS)
-        for expected, found in zip(numpy_model(IMAGES), torch_model(IMAGES), strict=True):
-            assert isinstance(found.confidence, torch.Tensor)
-            np.testing.assert_allclose(found.numpy().confidence, expected.confidence, atol=TOLERANCE)
-            np.testing.assert_array_equal(found.numpy().class_ids, expected.class_ids)
 
 
 def test_a_static_batch_serves_any_number_of_images(tmp_path: Path) -> None:

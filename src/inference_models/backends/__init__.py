@@ -14,17 +14,17 @@ from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from inference_models.backends import undriven
+from inference_models.backends.runtime import Runtime
 from inference_models.entities import BACKEND_PLUGINS
-from inference_models.machine.libraries import installed_distributions
-from inference_models.machine.system_files import read_text
+from inference_models.machine.entry_points import entry_points
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
-    from inference_models.backends.runtime import Runtime
     from inference_models.backends.session import Backend
     from inference_models.entities import BackendType
 
+_LAST = 1000
 _log = logging.getLogger("inference-models")
 
 
@@ -33,9 +33,9 @@ def find_backend(runtime: BackendType) -> Backend | None:
     return _backends().get(runtime)
 
 
-def find_runtime(runtime: BackendType) -> Runtime | None:
-    """The record of a runtime, whether something here drives it or not; None: nothing is known of it."""
-    return known_runtimes().get(runtime)
+def find_runtime(runtime: BackendType) -> Runtime:
+    """The record of a runtime, whether something here drives it or not; one of which nothing is known is the last."""
+    return known_runtimes().get(runtime) or Runtime(label=runtime.value, type=runtime, order=_LAST)
 
 
 @cache
@@ -69,24 +69,10 @@ def forget_backends() -> None:
 def _backends() -> Mapping[BackendType, Backend]:
     modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
     found = {module.RUNTIME.type: cast("Backend", module) for module in modules if hasattr(module, "RUNTIME")}
-    for name, place in _plugins():
+    for entry in entry_points(group=BACKEND_PLUGINS):
         try:
-            module, _, attribute = place.partition(":")
-            plugin = importlib.import_module(module)
-            plugin = getattr(plugin, attribute) if attribute else plugin
+            plugin = cast("Backend", entry.load())
             found.setdefault(plugin.RUNTIME.type, plugin)
         except Exception as exc:  # noqa: BLE001 - code of others; one plug-in must not take all models away
-            _log.warning("the backend plug-in %r cannot be used: %s", name, exc)
+            _log.warning("the backend plug-in %r cannot be used: %s", entry.name, exc)
     return found
-
-
-def _plugins() -> Iterator[tuple[str, str]]:
-    """Name and place of every entry point of backends; the standard library takes 20 ms more to find them."""
-    for distribution in installed_distributions().values():
-        section = ""
-        for line in map(str.strip, read_text(distribution.metadata / "entry_points.txt").splitlines()):
-            if line.startswith("["):
-                section = line.strip("[] ")
-            elif section == BACKEND_PLUGINS and "=" in line:
-                name, _, place = line.partition("=")
-                yield name.strip(), place.partition("[")[0].strip()

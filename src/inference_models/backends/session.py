@@ -34,21 +34,14 @@ _log = logging.getLogger("inference-models")
 class Session(Protocol):
     """An opened graph. Safe to call from many threads."""
 
-    @property
-    def inputs(self) -> tuple[TensorSpec, ...]:
-        """In the order of the graph."""
-
-    @property
-    def outputs(self) -> tuple[TensorSpec, ...]:
-        """In the order of the graph; empty until the first run where neither file nor package tells them."""
-
-    @property
-    def running_on(self) -> str:
-        """The device in use, as the runtime reports it: `cpu`, `cuda:0`, ..."""
-
-    @property
-    def execution_providers(self) -> tuple[str, ...]:
-        """What executes the graph inside the runtime, first choice first; empty where it has no such parts."""
+    inputs: tuple[TensorSpec, ...]
+    """In the order of the graph."""
+    outputs: tuple[TensorSpec, ...]
+    """In the order of the graph; empty until the first run where neither file nor package tells them."""
+    running_on: str
+    """The device in use, as the runtime reports it: `cpu`, `cuda:0`, ..."""
+    execution_providers: tuple[str, ...]
+    """What executes the graph inside the runtime, first choice first; empty where it has no such parts."""
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name, in the order of the graph.

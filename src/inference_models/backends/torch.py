@@ -26,10 +26,9 @@ from inference_models.backends.torch_session import (
     PYTORCH,
     Network,
     TorchSession,
-    choose_device,
-    first_sentence,
     import_torch,
-    use_threads,
+    prepare_device,
+    reason_of,
 )
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -62,7 +61,6 @@ _REFUSED = re.compile(r"GLOBAL ([\w.]+)")
 _NOT_READ = re.compile(r"WeightsUnpickler error: (.+)")
 _READ_ERRORS = (AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What the reader of tensors raises for damaged files."""
-_RUN_ERRORS = (IndexError, RuntimeError, ValueError)
 
 
 def open_session(request: SessionRequest) -> TorchSession:
@@ -85,9 +83,7 @@ def open_session(request: SessionRequest) -> TorchSession:
             found="one without",
             fix="export the model to ONNX or TorchScript, and load that",
         )
-    device = choose_device(request, torch)
-    if device == "cpu":
-        use_threads(request, torch)
+    device = prepare_device(request, torch)
     state = _read_state(path, torch)
     module = build_module(request.module, state, path=path, torch=torch)
     dtype = next((tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()), torch.float32)
@@ -99,8 +95,6 @@ def open_session(request: SessionRequest) -> TorchSession:
         input_names=tuple(inspect.signature(module.forward).parameters),
         device=device,
         dtype=str(dtype).removeprefix("torch."),
-        run_errors=_RUN_ERRORS,
-        reason=first_sentence,
     )
     return TorchSession(network, torch, request.input_hint)
 
@@ -175,7 +169,7 @@ def _read_safetensors(path: Path) -> object:
     try:
         return reader.load_file(str(path))
     except (damaged, OSError) as exc:
-        raise _unreadable(path, first_sentence(exc), needs="a safetensors file") from exc
+        raise _unreadable(path, reason_of(exc), needs="a safetensors file") from exc
 
 
 def _read_pickle(path: Path, torch: Any) -> object:
@@ -194,11 +188,11 @@ def _read_pickle(path: Path, torch: Any) -> object:
         raise CorruptedModelPackageError(
             f"{path.name} is refused: it is a pickle, and not of tensors alone. None of it was run.",
             needs="tensors, numbers, text, lists and dictionaries",
-            found=found.group(1) if found else first_sentence(exc),
+            found=found.group(1) if found else reason_of(exc),
             fix="save weights alone: safetensors.torch.save_file(model.state_dict(), 'weights.safetensors')",
         ) from exc
     except (*_READ_ERRORS, struct.error) as exc:
-        raise _unreadable(path, first_sentence(exc)) from exc
+        raise _unreadable(path, reason_of(exc)) from exc
 
 
 def _unreadable(path: Path, found: str, needs: str = "weights as torch.save writes them") -> CorruptedModelPackageError:

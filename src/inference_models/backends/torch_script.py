@@ -20,11 +20,9 @@ from inference_models.backends.torch_session import (
     TORCH,
     Network,
     TorchSession,
-    choose_device,
-    first_sentence,
     import_torch,
-    last_line,
-    use_threads,
+    prepare_device,
+    reason_of,
 )
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, MissingDependencyError
@@ -57,9 +55,7 @@ def open_session(request: SessionRequest) -> TorchSession:
     """
     torch = import_torch()
     path = request.file(WEIGHTS)
-    device = choose_device(request, torch)
-    if device == "cpu":
-        use_threads(request, torch)
+    device = prepare_device(request, torch)
     module = _load(path, device, torch)
     network = Network(
         call=module,
@@ -67,8 +63,6 @@ def open_session(request: SessionRequest) -> TorchSession:
         input_names=_input_names(module, path),
         device=device,
         dtype=_dtype(module),
-        run_errors=(RuntimeError, torch.jit.Error),
-        reason=last_line,
     )
     return TorchSession(network, torch, request.input_hint)
 
@@ -85,7 +79,7 @@ def _load(path: Path, device: str, torch: Any) -> Any:
         raise CorruptedModelPackageError(
             f"{path.name}: PyTorch {torch.__version__} cannot open the archive.",
             needs="an archive that torch.jit.save of this version of PyTorch or an older one wrote",
-            found=first_sentence(exc),
+            found=reason_of(exc),
             fix=f'export the model again, or pip install -U "{RUNTIME.requires}"',
         ) from exc
     for parameter in module.parameters():

@@ -23,7 +23,7 @@ from packaging.version import Version
 
 from inference_models.arrays import ANY_SHAPE, TensorSpec, is_torch, to_torch
 from inference_models.backends.runtime import THREADS, Runtime, import_runtime
-from inference_models.backends.session import BaseSession, dtype_name, first_line, use_cpu_instead
+from inference_models.backends.session import BaseSession, dtype_name, error_text, first_line, use_cpu_instead
 from inference_models.entities import BackendType
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -77,35 +77,35 @@ def import_torch() -> Any:
     )
 
 
-def choose_device(request: SessionRequest, torch: Any) -> str:
+def prepare_device(request: SessionRequest, torch: Any) -> str:
     """`cpu`, `cuda:N` or `mps`: what was asked for, else the first CUDA device, else the CPU.
+
+    On the CPU, this sets the threads of one run: those of the request, else as many as this process may use. PyTorch
+    has one number for the whole process, so the model that was opened last decides for all of them.
 
     Raises:
         EnvironmentConfigurationError: PyTorch cannot use what was asked for, and `allow_fallback` is off.
     """
-    wanted = request.device
-    if wanted is None:
-        return "cuda:0" if cuda_device_visible() and torch.cuda.is_available() else "cpu"
-    found = _found_devices(torch)
-    normal = "cuda:0" if wanted == "cuda" else wanted
-    if normal in found:
-        return normal
-    where = "https://pytorch.org/get-started/locally"
-    fix = f"device='cpu', or install the build of PyTorch for this machine: {where}"
-    use_cpu_instead(
-        request, PYTORCH, found, needs=f"device {wanted!r} in this build of PyTorch {torch.__version__}", fix=fix
-    )
-    return "cpu"
-
-
-def use_threads(request: SessionRequest, torch: Any) -> None:
-    """Set the threads of one run on the CPU: those of the request, else as many as this process may use.
-
-    PyTorch has one number for the whole process, so the model that was opened last decides for all of them.
-    """
-    wanted = request.threads or usable_cpus()
-    if torch.get_num_threads() != wanted:
-        torch.set_num_threads(wanted)
+    # Where nothing was asked for and no device shows, the driver is left alone.
+    may_be_there = request.device is not None or cuda_device_visible()
+    cuda = torch.cuda.device_count() if may_be_there and torch.cuda.is_available() else 0
+    found = [
+        "cpu",
+        *(f"cuda:{index}" for index in range(cuda)),
+        *(["mps"] if torch.backends.mps.is_available() else []),
+    ]
+    wanted = request.device or ("cuda" if cuda else "cpu")
+    device = "cuda:0" if wanted == "cuda" else wanted
+    if device not in found:
+        where = "https://pytorch.org/get-started/locally"
+        fix = f"device='cpu', or install the build of PyTorch for this machine: {where}"
+        needs = f"device {wanted!r} in this build of PyTorch {torch.__version__}"
+        use_cpu_instead(request, PYTORCH, found, needs=needs, fix=fix)
+        device = "cpu"
+    threads = request.threads or usable_cpus()
+    if device == "cpu" and torch.get_num_threads() != threads:
+        torch.set_num_threads(threads)
+    return device
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,6 @@ class Network:
     device: str
     dtype: str
     """Number format of the weights as torch names it: `float32`, `float16`, `bfloat16`."""
-    run_errors: tuple[type[Exception], ...]
-    """What the callable raises for tensors it cannot use."""
-    reason: Callable[[Exception], str]
-    """One line from such an error."""
 
     def specs(self, hint: InputHint | None) -> tuple[TensorSpec, ...]:
         """Inputs as far as they are known before a run; nothing is known of those that are no images."""
@@ -145,8 +141,7 @@ class TorchSession(BaseSession):
 
     def __init__(self, network: Network, torch: Any, hint: InputHint | None = None) -> None:
         super().__init__(network, network.specs(hint), (), running_on=network.device)
-        self.run_errors = network.run_errors
-        self._words = network.reason
+        self.run_errors = (IndexError, RuntimeError, ValueError, torch.jit.Error)
         self._torch = torch
         self._device = torch.device(network.device)
         self._dtype = getattr(torch, network.dtype)
@@ -172,7 +167,7 @@ class TorchSession(BaseSession):
         return [_on_own_memory(answer, tensors) for answer in answers]
 
     def _reason(self, exc: Exception) -> str:
-        return self._words(exc)
+        return reason_of(exc)
 
     def _start_in_fork(self) -> None:
         # A fork has none of the threads that PyTorch believes to have, and a run that hands them work never ends.
@@ -194,7 +189,8 @@ class TorchSession(BaseSession):
         (spec,) = self.inputs
         batch, sides = spec.shape[0], spec.shape[1:]
         answers = self._tried(network, (batch or _TRIED_BATCH, *example), required=batch is not None)
-        if batch is None and not _follow_batch(answers, _TRIED_BATCH):
+        follow = bool(answers) and all(answer.ndim and len(answer) == _TRIED_BATCH for answer in answers)
+        if batch is None and not follow:
             batch = 1
             answers = self._tried(network, (batch, *example), required=True)
         shapes = [tuple(answer.shape) for answer in answers]
@@ -223,15 +219,12 @@ class TorchSession(BaseSession):
             ) from exc
 
 
-def first_sentence(exc: Exception) -> str:
-    """The first sentence of what an error says, as far as it goes on one line."""
+def reason_of(exc: Exception) -> str:
+    """The first sentence of what an error says; the last line where the interpreter of TorchScript shows a trace."""
+    text = error_text(exc)
+    if "TorchScript interpreter" in text:
+        return text.splitlines()[-1].removeprefix("RuntimeError: ")[:300]
     return first_line(exc).split(". ")[0].rstrip(".")
-
-
-def last_line(exc: Exception) -> str:
-    """The last line of what an error says: the interpreter of TorchScript puts a trace before the reason."""
-    text = str(exc).strip()
-    return text.splitlines()[-1].removeprefix("RuntimeError: ")[:300] if text else type(exc).__name__
 
 
 def _flat(answer: object) -> Iterator[Array]:
@@ -263,13 +256,3 @@ def _common(one: tuple[int, ...], other: tuple[int, ...]) -> Shape:
     if len(one) != len(other):
         return one
     return tuple(a if a == b else None for a, b in zip(one, other, strict=True))
-
-
-def _follow_batch(answers: Sequence[Array], batch: int) -> bool:
-    return bool(answers) and all(tensor.ndim and tensor.shape[0] == batch for tensor in answers)
-
-
-def _found_devices(torch: Any) -> list[str]:
-    cuda = [f"cuda:{index}" for index in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    mps = ["mps"] if torch.backends.mps.is_available() else []
-    return ["cpu", *cuda, *mps]

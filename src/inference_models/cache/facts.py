@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from inference_models.files.checked_file import put_aside_folder, read_regular_file
-from inference_models.files.durable import make_private_folder, write_atomic
+from inference_models.files.durable import make_private_folder, put_aside_folder, read_regular_file, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +45,7 @@ class Facts(Generic[Record]):
         """What is remembered; None when there is nothing that can be believed."""
         path = self.path_of(name)
         try:
-            return msgspec.convert(_checked(read_regular_file(path)), self._record)
+            return msgspec.convert(checked_content(read_regular_file(path)), self._record)
         except FileNotFoundError:
             return None
         except msgspec.ValidationError:
@@ -84,13 +83,13 @@ class Facts(Generic[Record]):
         return sum(self.remove(path.stem) for path in self.folder.glob("*.json"))
 
 
-def as_checked(record: msgspec.Struct) -> dict[str, Any]:
+def as_checked(record: object) -> dict[str, Any]:
     """A record as plain values, with the checksum of the rest."""
     content = msgspec.to_builtins(record)
     return {**content, CHECKSUM: _checksum(content)}
 
 
-def _checked(data: bytes) -> dict[str, Any]:
+def checked_content(data: bytes) -> dict[str, Any]:
     """The content of a file without its checksum.
 
     Raises:

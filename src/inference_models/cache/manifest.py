@@ -7,11 +7,12 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import msgspec
 
-from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs, Sha256
+from inference_models.cache.facts import as_checked, checked_content
+from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs
 from inference_models.files.digest import file_digest, text_sha256
 from inference_models.files.names import MANIFEST_NAME, check_model_id, check_package_id, is_portable_handle
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from inference_models.cache.stamps import Stamps
     from inference_models.entities import ArtefactSpecs
 
-FORMAT: Final = 3
 MAX_MANIFEST_BYTES = 4 << 20
 
 
@@ -39,19 +39,18 @@ class PackageKey:
         check_package_id(self.package_id)
 
 
-class Manifest(BaseModel):
-    """Everything a complete package folder holds. Written last, so a folder without it is not complete."""
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """Everything a complete package folder holds. Written last, so a folder without it is not complete.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+    It carries a checksum, so that damage to a hash in here is not taken for damage to the file it belongs to.
+    """
 
-    format: Literal[3] = FORMAT
+    format: Literal[3] = 3
     provider: str
     model_id: str
     package_id: str
     files: list[FileFacts]
-    checksum: Sha256 | None = None
-    """SHA-256 of the rest, so that damage to a hash in here is not taken for damage to the file it belongs to; None
-    until it is written."""
 
 
 @dataclass(frozen=True)
@@ -65,30 +64,24 @@ class Damage:
 
 
 def manifest_text(manifest: Manifest) -> str:
-    """`manifest` as it is stored, with its checksum."""
-    stated = {**manifest.model_dump(), "checksum": _checksum(manifest)}
-    return json.dumps(stated, indent=1, sort_keys=True) + "\n"
-
-
-def _checksum(manifest: Manifest) -> str:
-    return text_sha256(json.dumps(manifest.model_dump(exclude={"checksum"}), sort_keys=True))
+    """`manifest` as it is stored."""
+    return json.dumps(as_checked(manifest), indent=1, sort_keys=True) + "\n"
 
 
 def read_manifest(directory: Path) -> Manifest | Damage:
     """The manifest of a package folder, or why there is none."""
-    path = directory / MANIFEST_NAME
     status = regular_file(directory, MANIFEST_NAME)
     if isinstance(status, Damage):
         return status
     try:
-        with path.open("rb") as stream:
-            manifest = Manifest.model_validate_json(stream.read(MAX_MANIFEST_BYTES))
+        with (directory / MANIFEST_NAME).open("rb") as stream:
+            return msgspec.convert(checked_content(stream.read(MAX_MANIFEST_BYTES)), Manifest)
     except OSError as exc:
         return Damage(MANIFEST_NAME, exc.strerror or type(exc).__name__)
-    except ValidationError:
+    except msgspec.ValidationError:
         return Damage(MANIFEST_NAME, "not a manifest of this format")
-    right = manifest.checksum == _checksum(manifest)
-    return manifest if right else Damage(MANIFEST_NAME, "its checksum does not match")
+    except ValueError as exc:
+        return Damage(MANIFEST_NAME, str(exc))
 
 
 def find_damage(directory: Path, manifest: Manifest, stamps: Stamps) -> list[Damage]:

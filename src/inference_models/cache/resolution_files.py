@@ -8,16 +8,11 @@ import time
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+import msgspec
 
 from inference_models import config
-from inference_models.files.checked_file import (
-    put_aside_folder,
-    read_checked_file,
-    read_regular_file,
-    write_checked_file,
-)
-from inference_models.files.durable import make_private_folder, write_atomic
+from inference_models.cache.facts import Facts
+from inference_models.files.durable import make_private_folder, put_aside_folder, read_regular_file, write_atomic
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,10 +26,8 @@ CLOCK_TOLERANCE_S = 300
 """Clocks of machines that share a cache may differ by so much."""
 
 
-class AutoResolutionCacheEntry(BaseModel):
+class AutoResolutionCacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One remembered answer."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", protected_namespaces=(), from_attributes=True)
 
     format: int = FORMAT
     provider: str
@@ -47,43 +40,34 @@ class AutoResolutionCacheEntry(BaseModel):
     description: dict[str, Any]
     """`metadata_to_json` of the model, without what signs its URLs."""
 
+    def model_dump_json(self) -> str:
+        """The entry as JSON: what caches of others keep."""
+        return msgspec.json.encode(self).decode()
+
 
 class FileResolutionCache:
     """Entries as small files below a cache folder, each with its own checksum, replaced in one step."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.folder = (root or config.cache_directory()) / FOLDER
+        self._entries = Facts(self.folder, AutoResolutionCacheEntry, "remembered decision ignored: %s")
 
     def register(self, auto_negotiation_hash: str, cache_entry: AutoResolutionCacheEntry) -> None:
         """Keep an entry. A cache that must not be written to stays as it is."""
         if not self.is_writable():
             return
-        body = cache_entry.model_dump_json(exclude_none=True).encode()
-        path = self._path(auto_negotiation_hash)
         try:
-            write_checked_file(path, body)
+            self._entries.write(_name(auto_negotiation_hash), cache_entry)
         except OSError as exc:
             _log.info("the decision for %r was not remembered: %s", cache_entry.model_id, exc)
 
     def retrieve(self, auto_negotiation_hash: str) -> AutoResolutionCacheEntry | None:
         """The entry; None when there is none or when it is damaged, which is said on the log."""
-        path = self._path(auto_negotiation_hash)
-        try:
-            return AutoResolutionCacheEntry.model_validate_json(read_checked_file(path))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as exc:
-            _log.warning("%s: remembered decision ignored: %s", path, _reason(exc))
-            return None
+        return self._entries.read(_name(auto_negotiation_hash))
 
     def invalidate(self, auto_negotiation_hash: str) -> None:
         """Drop the entry."""
-        path = self._path(auto_negotiation_hash)
-        try:
-            put_aside_folder(path)
-            path.unlink(missing_ok=True)
-        except OSError as exc:
-            _log.info("%s: the remembered decision stays: %s", auto_negotiation_hash, exc)
+        self._entries.remove(_name(auto_negotiation_hash))
 
     def is_writable(self) -> bool:
         """Whether an answer could be replaced by a newer one. Finds out without writing."""
@@ -117,10 +101,11 @@ class FileResolutionCache:
             self.invalidate(key)
         return len(gone)
 
-    def _path(self, key: str) -> Path:
-        if not key.isalnum():
-            raise ValueError(f"{key!r} is no key of this cache")
-        return self.folder / key[:2] / f"{key}.json"
+
+def _name(key: str) -> str:
+    if not key.isalnum():
+        raise ValueError(f"{key!r} is no key of this cache")
+    return f"{key[:2]}/{key}"
 
 
 def is_fresh(entry: AutoResolutionCacheEntry | None) -> bool:
@@ -130,9 +115,3 @@ def is_fresh(entry: AutoResolutionCacheEntry | None) -> bool:
     created = entry.created_at if entry.created_at.tzinfo else entry.created_at.replace(tzinfo=timezone.utc)
     lifetime = config.read_int(LIFETIME_VARIABLE, default=DEFAULT_LIFETIME_MINUTES)
     return -CLOCK_TOLERANCE_S <= time.time() - created.timestamp() <= lifetime * 60
-
-
-def _reason(exc: Exception) -> str:
-    if isinstance(exc, ValidationError):
-        return "it is not an entry of this format"
-    return (exc.strerror if isinstance(exc, OSError) else None) or str(exc)

@@ -8,6 +8,7 @@ import re
 import stat
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inference_models.cache.install import Installation
@@ -129,7 +130,7 @@ class PackageStore(Inventory):
         if isinstance(manifest, Damage) or not is_portable_handle(item.file_handle):
             return False
         listed = [file for file in manifest.files if file.handle == item.file_handle]
-        if not listed or find_difference(manifest.model_copy(update={"files": listed}), [item]) is not None:
+        if not listed or find_difference(replace(manifest, files=listed), [item]) is not None:
             return False
         status = regular_file(self.folder_of(key), item.file_handle)
         return not isinstance(status, Damage) and status.st_size == listed[0].size

@@ -2,87 +2,80 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
-from inference_models.entities import BackendType, FileDownloadSpecs, Quantization
+from inference_models.entities import BackendType, FileFacts, Quantization
 from inference_models.errors import ModelNotFoundError, nearest_hint
 
+Text = Annotated[str, Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=1)]
 ModelId = Annotated[str, Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
-_Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
-_Text = Annotated[str, Meta(min_length=1)]
-_Count = Annotated[int, Meta(ge=1)]
 
 
-class _Entry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    pass
+class _Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Part of the catalogue."""
 
 
-class Wheel(_Entry, frozen=True):
+class Wheel(_Entry, frozen=True, kw_only=True):
     """One exact file on the package index."""
 
     distribution: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     version: Annotated[str, Meta(pattern=r"^[0-9][0-9A-Za-z.!+_-]*$")]
     file_name: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._+-]+\.whl$")]
-    sha256: _Sha256
-    size: _Count
+    sha256: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+    size: Count
     """Bytes."""
 
 
-class WheelMember(_Entry, frozen=True):
+@dataclass(frozen=True, kw_only=True)
+class WheelMember(FileFacts):
     """One file inside the wheel that becomes a file of the package."""
 
     path: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")]
-    handle: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+$")]
-    size: Annotated[int, Meta(ge=0)]
-    """Bytes."""
-    sha256: _Sha256
-
-    def at(self, url: str) -> FileDownloadSpecs:
-        """The same file, to be fetched from `url`."""
-        return FileDownloadSpecs(url, self.handle, sha256_hash=self.sha256, size=self.size)
 
 
-class CataloguePackage(_Entry, frozen=True):
+class CataloguePackage(_Entry, frozen=True, kw_only=True):
     """One package of a model."""
 
     package_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9]+$", max_length=64)]
     backend: BackendType
     quantization: Quantization
+    opset: Count | None = None
+    """Of the ONNX graph."""
     dynamic_batch_size_supported: bool
+    static_batch_size: Count | None = None
     wheel: Wheel
     files: Annotated[list[WheelMember], Meta(min_length=1)]
     inference_config: dict[str, Any]
     """The content of `inference_config.json`."""
-    opset: _Count | None = None
-    """Of the ONNX graph."""
-    static_batch_size: _Count | None = None
 
 
-class CatalogueModel(_Entry, frozen=True):
+class CatalogueModel(_Entry, frozen=True, kw_only=True):
     """One model."""
 
-    description: _Text
+    description: Text
     architecture: str
     task_type: str
     license: str
     """Of the weights, an SPDX expression."""
-    license_source: _Text
+    license_source: Text
     """Where that licence is stated, in words."""
-    source: _Text
+    source: Text
     """Where the weights come from, in words."""
     class_names: Annotated[list[str], Meta(min_length=1)]
     packages: Annotated[list[CataloguePackage], Meta(min_length=1)]
 
 
-class Catalogue(_Entry, frozen=True):
+class Catalogue(_Entry, frozen=True, kw_only=True):
     """The whole catalogue, model ids sorted."""
 
-    schema_version: Annotated[int, Meta(ge=1, le=1)]
+    schema_version: Literal[1]
     models: dict[ModelId, CatalogueModel]
 
     def find(self, model_id: str) -> CatalogueModel:

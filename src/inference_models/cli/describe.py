@@ -38,6 +38,12 @@ def describe(
 
 def list_models() -> None:
     """List the models of the open catalogue."""
-    from inference_models.reports import render_catalogue  # noqa: PLC0415 - not needed for --help
+    from rich.table import Table  # noqa: PLC0415 - not needed for --help
 
-    render_catalogue(output())
+    from inference_models.catalogue import open_catalogue  # noqa: PLC0415
+
+    table = Table("id", "what", "task", "licence", "MB")
+    for model_id, model in open_catalogue().models.items():
+        size = sum(file.size for file in model.packages[0].files)
+        table.add_row(model_id, model.description, model.task_type, model.license, f"{size / 1e6:.1f}")
+    output().print(table)

@@ -118,8 +118,7 @@ def _onnx_runtime(distributions: Mapping[str, Distribution]) -> Finding:
 
 
 def _is_installed(kind: BackendType, distributions: Mapping[str, Distribution]) -> bool:
-    record = find_runtime(kind)
-    return record is not None and any(name in distributions for item in record.libraries for name in item.distributions)
+    return any(name in distributions for item in find_runtime(kind).libraries for name in item.distributions)
 
 
 def _overwriting(found: list[str], keep: str) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
 import uuid
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
+MAX_BYTES = 16 << 20
 _TRIES = 1000
 """Times that another process may remove a folder under our hands."""
 _OTHER_FOLDER = "set INFERENCE_HOME to a folder with room that you may write to"
@@ -79,6 +81,25 @@ def write_hint(path: Path, data: bytes) -> None:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         write_atomic(path, data, durable=False)
+
+
+def read_regular_file(path: Path) -> bytes:
+    """The first `MAX_BYTES` of a file that is neither a link nor a folder nor a pipe.
+
+    Raises:
+        OSError: there is none, or it cannot be read.
+        ValueError: it is something else.
+    """
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise ValueError("it is not a regular file")
+    with path.open("rb") as stream:
+        return stream.read(MAX_BYTES)
+
+
+def put_aside_folder(path: Path) -> None:
+    """A folder in the place of a file cannot be replaced by one, so it is renamed."""
+    if path.is_dir() and not path.is_symlink():
+        path.rename(path.with_name(f"{path.name}.{os.urandom(8).hex()}.damaged"))
 
 
 def sync_folder(path: Path) -> None:

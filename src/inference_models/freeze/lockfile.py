@@ -6,7 +6,7 @@ import importlib
 import logging
 import os
 import sys
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ class _Facts(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
 
+@dataclass(frozen=True, kw_only=True)
 class LockedFile(FileFacts):
     """One file, by its content."""
 
@@ -259,8 +260,8 @@ def _locked(pulled: Pulled) -> LockedModel:
         package=pulled.package.package_id,
         license=pulled.model.license,
         direct=pulled.direct,
-        description=metadata_to_json(kept),
-        files=[LockedFile(**file.model_dump(), text=texts.get(file.handle)) for file in manifest.files],
+        description=_without_none(metadata_to_json(kept)),
+        files=[LockedFile(**asdict(file), text=texts.get(file.handle)) for file in manifest.files],
     )
 
 

@@ -104,7 +104,11 @@ def _load_described(model: ModelMetadata, source: Source, memory: RememberedMode
         selection = steps.select(model, source, choice, load, memory)
     if source.is_remembered and selection.reason == "order":
         selection = replace(selection, reason="remembered")
-    _log_negotiation(choice, selection, load)
+    level = logging.INFO if load.options.verbose else logging.DEBUG
+    if _log.isEnabledFor(level):
+        from inference_models.negotiate.text import choice_text  # noqa: PLC0415 - made where somebody reads it
+
+        _log.log(level, "%s", choice_text(choice, selection))
     return _load_first(model, source, selection, load, steps)
 
 
@@ -119,9 +123,9 @@ def _load_first(
         try:
             if steps.certify is not None:
                 steps.certify(candidate, folder, request, source)
-            loaded = load_package(
-                model, candidate, folder, _with_dependencies(model, candidate, request, source, steps)
-            )
+            if candidate.package.backend is BackendType.CUSTOM and model.model_dependencies:
+                request = _with_dependencies(model, request, source, steps)
+            loaded = load_package(model, candidate, folder, request)
         except _OF_THE_MACHINE as exc:
             failures[candidate.label] = exc
             _log.warning("%s of %r was passed over: %s", candidate.label, model.model_id, exc)
@@ -129,7 +133,8 @@ def _load_first(
         reason = selection.reason if number == 0 else "order"
         with suppress(AttributeError):  # a class of a package may refuse new attributes
             loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)  # type: ignore[type-var]
-        _log.log(_level(load), "loaded %r: %s (chosen by %s)", model.model_id, candidate.label, reason)
+        level = logging.INFO if load.options.verbose else logging.DEBUG
+        _log.log(level, "loaded %r: %s (chosen by %s)", model.model_id, candidate.label, reason)
         return loaded
     raise _exhausted(model, failures)
 
@@ -148,27 +153,10 @@ def _exhausted(model: ModelMetadata, failures: dict[str, BaseInferenceModelsErro
     return error
 
 
-def _with_dependencies(
-    model: ModelMetadata, candidate: Candidate, load: LoadRequest, source: Source, steps: LoadSteps
-) -> LoadRequest:
+def _with_dependencies(model: ModelMetadata, load: LoadRequest, source: Source, steps: LoadSteps) -> LoadRequest:
     """`load` with the models that a package with code of its own needs."""
-    if candidate.package.backend is not BackendType.CUSTOM or not model.model_dependencies:
-        return load
     from inference_models.loading.dependencies import load_dependencies  # noqa: PLC0415 - few models need others
 
     shared: dict[str, Any] = {name: getattr(load.options, name) for name in _SHARED_WITH_DEPENDENCIES}
     shared |= {"weights_provider": source.name, "api_key": source.options.api_key}
     return replace(load, dependencies=load_dependencies(model, load, steps.load_dependency, shared=shared))
-
-
-def _log_negotiation(choice: Choice, selection: Selection, load: LoadRequest) -> None:
-    """One message with the whole negotiation, made only where somebody reads it."""
-    level = _level(load)
-    if _log.isEnabledFor(level):
-        from inference_models.negotiate.text import choice_text  # noqa: PLC0415 - made where it is read
-
-        _log.log(level, "%s", choice_text(choice, selection))
-
-
-def _level(load: LoadRequest) -> int:
-    return logging.INFO if load.options.verbose else logging.DEBUG

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
-import json
 import logging
-import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,32 +15,24 @@ from inference_models.errors import (
     EnvironmentConfigurationError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
-    refuse_unknown_options,
 )
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
 from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
-from inference_models.package.code import check_archive_consent, load_model_class
+from inference_models.package.code import check_archive_consent
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
-from inference_models.tasks.graph_input import (
-    InputHints,
-    fit_default_spec,
-    fit_stated_spec,
-    hint_of_default_spec,
-    hint_of_stated_spec,
-)
+from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input
 from inference_models.tasks.graph_runner import OpenedPackage
-from inference_models.tasks.stages import LoadedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from inference_models.backends.session import InputHint, Session
+    from inference_models.backends.session import Session
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
     from inference_models.negotiate.case import Candidate
@@ -90,80 +79,47 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     """
     package = candidate.package
     if package.backend is BackendType.CUSTOM:
-        return _load_code(model, package, folder, request)
+        from inference_models.loading.run_code import load_code  # noqa: PLC0415 - few packages have code
+
+        return load_code(model, package, folder, request)
     task, graph = _task_and_graph(model)
     files = files_by_role(folder.files, graph.files, package.backend, label=f"model {model.model_id!r}")
-    graphs = _session_requests(folder, graph, package.backend, files, request)
+    hints = InputHints.of(folder.texts.get(HINTS))
+    requests = _session_requests(folder, graph, package.backend, files, request, hints)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
-        archives = [wanted.files[FORMATS[package.backend].weights[0]] for wanted in graphs.values()]
+        archives = [wanted.files[FORMATS[package.backend].weights[0]] for wanted in requests.values()]
         check_archive_consent(archives, request.options.allow_local_code_packages)
     with ExitStack() as unfinished:
         sessions: dict[str, Session] = {}
-        for role, wanted in graphs.items():
+        for role, wanted in requests.items():
             sessions[role] = _open(candidate.runtime, wanted, request)
             unfinished.callback(sessions[role].close)
-        loaded: Any = cast("Any", task.bind)(_opened(model, package, folder, request, sessions, files), graph)
+        session, config = next(iter(sessions.values())), folder.inference
+        opened = OpenedPackage(
+            sessions=sessions,
+            files=files,
+            preprocess=fit_spec(graph, session, config.preprocess if config else None, hints),
+            class_names=_class_names(model, folder, request.options) if task.has_classes else (),
+            fused=_is_fused(package, config, task),
+            max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
+            recommended=package.recommended_parameters or model.recommended_parameters,
+            arrays=request.options.arrays,
+            label=f"model {model.model_id!r}",
+        )
+        loaded: Any = cast("Any", task.bind)(opened, graph)
         unfinished.pop_all()
-    session = next(iter(sessions.values()))
-    loaded.resolved_model = _of_session(_resolved(model, package, session.running_on), candidate, session, request)
+    loaded.resolved_model = ResolvedModelMetadata(
+        model_id=model.model_id,
+        model_package_id=package.package_id,
+        backend=candidate.runtime.value,
+        quantization=package.quantization.value if package.quantization else "unknown",
+        device=session.running_on,
+        execution_providers=session.execution_providers,
+        threads=(request.options.threads or usable_cpus()) if session.running_on == "cpu" else None,
+        package_format=package.backend.value,
+        license=model.license,
+    )
     return cast("AnyModel", loaded)
-
-
-def _load_code(
-    model: ModelMetadata, package: ModelPackageMetadata, folder: PackageFolder, request: LoadRequest
-) -> AnyModel:
-    consent = request.options.allow_local_code_packages
-    model_class = cast("Any", load_model_class(folder.directory, folder.model, consent))
-    # One of a base of ours would load this package again, and again.
-    if getattr(model_class.from_pretrained, "__func__", None) is LoadedModel.from_pretrained.__func__:  # type: ignore[attr-defined]
-        raise CorruptedModelPackageError(
-            f"class {folder.model.model_class} does not say how it is made.",
-            needs="a class method from_pretrained of its own",
-            found="that of its base class",
-        )
-    device = request.device or "cpu"
-    providers = request.execution_providers
-    offered = {
-        "onnx_execution_providers": None if providers is None else list(providers),
-        "device": _device_for_code(device),
-        "default_onnx_trt_options": True,
-        "engine_host_code_allowed": request.options.trt_engine_host_code_allowed,
-        **_stated_by_provider(model, package, request),
-    }
-    keywords = _keywords_taken(model_class.from_pretrained, offered, request.extra or {})
-    loaded = model_class.from_pretrained(str(folder.directory), **keywords)
-    if loaded is None:
-        raise CorruptedModelPackageError(
-            f"{folder.model.model_class}.from_pretrained returned nothing.", needs="the model", found="None"
-        )
-    # A class without a base of ours may refuse new attributes; the model works without it.
-    with suppress(AttributeError):
-        loaded.resolved_model = _resolved(model, package, device)
-    return cast("AnyModel", loaded)
-
-
-def _stated_by_provider(model: ModelMetadata, package: ModelPackageMetadata, request: LoadRequest) -> dict[str, object]:
-    """What a code package gets only where there is some."""
-    recommended = package.recommended_parameters or model.recommended_parameters
-    facts = {"recommended_parameters": recommended, "model_dependencies": request.dependencies}
-    return {name: value for name, value in facts.items() if value}
-
-
-def _keywords_taken(
-    function: Callable[..., object], offered: Mapping[str, Any], given: Mapping[str, Any]
-) -> dict[str, Any]:
-    """`given` with those of `offered` that `function` takes; a name in `given` that it does not take is refused."""
-    parameters = inspect.signature(function).parameters
-    if any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-        return {**offered, **given}
-    refuse_unknown_options(given, parameters, where="from_pretrained of the package")
-    return {**{name: value for name, value in offered.items() if name in parameters}, **given}
-
-
-def _device_for_code(device: str) -> object:
-    """A torch device for code that imports torch, which expects one; else the name."""
-    torch = sys.modules.get("torch")
-    return device if torch is None else torch.device(device)
 
 
 def _task_and_graph(model: ModelMetadata) -> tuple[Task, Graph]:
@@ -180,9 +136,15 @@ def _task_and_graph(model: ModelMetadata) -> tuple[Task, Graph]:
 
 
 def _session_requests(
-    folder: PackageFolder, graph: Graph, kind: BackendType, files: Mapping[str, Path], request: LoadRequest
+    folder: PackageFolder,
+    graph: Graph,
+    kind: BackendType,
+    files: Mapping[str, Path],
+    request: LoadRequest,
+    hints: InputHints,
 ) -> dict[str, SessionRequest]:
     """What to open for each graph, by its role; the one that takes the images comes first."""
+    stated = folder.inference
     images = SessionRequest(
         directory=folder.directory,
         files=folder.files,
@@ -190,9 +152,14 @@ def _session_requests(
         threads=request.options.threads,
         execution_providers=request.execution_providers,
         allow_fallback=request.options.allow_fallback,
-        free_input_dims=folder.inference.free_input_dims if folder.inference else {},
+        free_input_dims=stated.free_input_dims if stated else {},
         graph=folder.graph,
-        input_hint=_input_hint(folder, graph),
+        input_hint=hint_of_input(
+            graph,
+            stated.preprocess if stated else None,
+            hints,
+            stated.forward_pass.static_batch_size if stated else None,
+        ),
         module=module_builder(graph),
     )
     if not files:
@@ -232,13 +199,6 @@ def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) ->
     return session
 
 
-def _input_hint(folder: PackageFolder, graph: Graph) -> InputHint:
-    config = folder.inference
-    if config is None:
-        return hint_of_default_spec(graph.preprocess, _hints(folder))
-    return hint_of_stated_spec(config.preprocess, config.forward_pass.static_batch_size)
-
-
 def _check_device(request: LoadRequest, session: Session) -> None:
     """Compare where the session runs with what was asked for: nothing runs elsewhere unless that was allowed."""
     wanted, used = request.device, session.running_on
@@ -254,39 +214,6 @@ def _check_device(request: LoadRequest, session: Session) -> None:
         found=used,
         fix="pass allow_fallback=True to run it there, or check the driver of the device: inference-models doctor",
     )
-
-
-def _opened(
-    model: ModelMetadata,
-    package: ModelPackageMetadata,
-    folder: PackageFolder,
-    request: LoadRequest,
-    sessions: Mapping[str, Session],
-    files: Mapping[str, Path],
-) -> OpenedPackage:
-    config, session = folder.inference, next(iter(sessions.values()))
-    task, graph = _task_and_graph(model)
-    if config is None:
-        preprocess = fit_default_spec(graph.preprocess, session, _hints(folder))
-    else:
-        preprocess = fit_stated_spec(config.preprocess, session, graph.instead_of_fit_longer_edge)
-    return OpenedPackage(
-        sessions=sessions,
-        files=files,
-        preprocess=preprocess,
-        class_names=_class_names(model, folder, request.options) if task.has_classes else (),
-        fused=_is_fused(package, config, task),
-        max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
-        recommended=package.recommended_parameters or model.recommended_parameters,
-        arrays=request.options.arrays,
-        label=f"model {model.model_id!r}",
-    )
-
-
-def _hints(folder: PackageFolder) -> InputHints:
-    stated = json.loads(folder.texts.get(HINTS, "{}"))
-    size = stated.get("input_size")
-    return InputHints(input_size=tuple(size) if size else None, stride=stated.get("stride"))
 
 
 def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptions) -> tuple[str, ...]:
@@ -311,26 +238,3 @@ def _is_fused(package: ModelPackageMetadata, config: InferenceConfig | None, tas
             found=repr(stated.type),
         )
     return bool(stated and stated.fused) or FUSED in (package.model_features or {})
-
-
-def _resolved(model: ModelMetadata, package: ModelPackageMetadata, device: str) -> ResolvedModelMetadata:
-    return ResolvedModelMetadata(
-        model_id=model.model_id,
-        model_package_id=package.package_id,
-        backend=package.backend.value,
-        quantization=package.quantization.value if package.quantization else "unknown",
-        device=device,
-        package_format=package.backend.value,
-        license=model.license,
-    )
-
-
-def _of_session(
-    resolved: ResolvedModelMetadata, candidate: Candidate, session: Session, request: LoadRequest
-) -> ResolvedModelMetadata:
-    return replace(
-        resolved,
-        backend=candidate.runtime.value,
-        execution_providers=session.execution_providers,
-        threads=(request.options.threads or usable_cpus()) if session.running_on == "cpu" else None,
-    )

@@ -16,7 +16,7 @@ from hashlib import sha256
 from hmac import new as keyed_digest
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+import msgspec
 
 from inference_models import config
 from inference_models.cache.resolution_files import FORMAT, AutoResolutionCacheEntry, FileResolutionCache, is_fresh
@@ -109,7 +109,7 @@ class Resolutions:
         if description is not None:
             self._cache.register(description, entry)
         if decision is not None and package_id is not None:
-            self._cache.register(decision, entry.model_copy(update={"model_package_id": package_id}))
+            self._cache.register(decision, msgspec.structs.replace(entry, model_package_id=package_id))
 
     def decide(self, question: Question, package_id: str) -> None:
         """Answer the same question with this package from now on; where no answer is known, there is none to change."""
@@ -119,7 +119,7 @@ class Resolutions:
         found = (self._entry(key, question) for key in (description, shared) if key is not None)
         entry = next((entry for entry in found if entry is not None), None)
         if entry is not None:
-            self._cache.register(decision, entry.model_copy(update={"model_package_id": package_id}))
+            self._cache.register(decision, msgspec.structs.replace(entry, model_package_id=package_id))
 
     def remember_for_everyone(self, provider: str, model_id: str, model: ModelMetadata) -> None:
         """Keep a description that came with the files themselves, for any credential."""
@@ -154,8 +154,8 @@ class Resolutions:
         if found is None:
             return None
         try:
-            entry = AutoResolutionCacheEntry.model_validate(found)
-        except ValidationError:
+            entry = msgspec.convert(found, AutoResolutionCacheEntry, strict=False, from_attributes=True)
+        except msgspec.ValidationError:
             return None
         asked = question.provider, without_query(question.model_id)
         same = (entry.format, entry.provider, entry.model_id) == (FORMAT, *asked)

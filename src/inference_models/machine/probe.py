@@ -33,10 +33,10 @@ from inference_models.machine.libraries import (
     version_of,
 )
 from inference_models.machine.system_files import public_version
-from inference_models.machine.verdicts import ask_about_driver, generation, is_imported, verdict_of, verdicts
+from inference_models.machine.verdicts import Learned, ask_about_driver, is_imported, verdict_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from inference_models.entities import BackendType
@@ -176,15 +176,25 @@ class _FoundEnvironment(Environment):
 
         Its files do not always tell them: conda, for example, keeps the libraries of providers elsewhere.
         """
-        path, libraries = self._place.path, self._libraries
-        known = verdicts(libraries, thorough=self._thorough, path=path)
-        onnx = next((library for library in libraries if library.name == _ONNX_RUNTIME), None)
-        if onnx is None or onnx.name in known or not cuda_device_visible(self._root):
-            return known
-        if is_imported(onnx) and path == import_path():
-            return known
-        found = verdict_of(onnx, libraries[onnx], run=True, path=path)
-        return known if found is None else {**known, onnx.name: found}
+        path, libraries, thorough = self._place.path, self._libraries, self._thorough
+        own, device = path == import_path(), cuda_device_visible(self._root)
+        risky = [library for library in libraries if library.deadline is not None]
+        asked = [library for library in risky if not (own and is_imported(library))]
+        found: Iterable[Verdict | None]
+        if thorough and asked:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - needed once per installed version
+
+            def look(library: Library) -> Verdict | None:
+                return verdict_of(library, libraries[library], run=True, retry=True, path=path)
+
+            with ThreadPoolExecutor(max_workers=len(asked)) as pool:
+                found = list(pool.map(look, asked))
+        else:
+            found = [
+                verdict_of(item, libraries[item], run=device and item.name == _ONNX_RUNTIME, path=path)
+                for item in asked
+            ]
+        return {item.name: verdict for item, verdict in zip(asked, found, strict=True) if verdict is not None}
 
     @cached_property
     def _nvidia(self) -> _Nvidia:
@@ -262,7 +272,7 @@ def _version(distribution: Distribution | None) -> Version | None:
 def facts_stamp() -> object:
     """Changes when facts may have changed: something was installed or found out, or a variable has another value."""
     stated = tuple(os.environ.get(name) for name in (*DECIDING, *system.VARIABLES))
-    return stated, path_stamp(import_path()), config.cache_directory(), generation()
+    return stated, path_stamp(import_path()), config.cache_directory(), Learned.generation
 
 
 class EnvironmentProbe:

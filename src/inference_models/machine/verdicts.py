@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
@@ -59,28 +59,20 @@ class Verdict:
         return self.problem is None or 0 <= time.time() - self.when < FAILURE_LIFETIME_S
 
 
-class _Known:
+class Learned:
     """What this process has learned."""
 
-    def __init__(self) -> None:
-        self.verdicts: dict[str, Verdict] = {}
-        """By key."""
-        self.generation = 0
-        self.asking: dict[str, threading.Lock] = {}
-
-
-_known = _Known()
-
-
-def generation() -> int:
+    verdicts: ClassVar[dict[str, Verdict]] = {}
+    """By key."""
+    generation = 0
     """Changes whenever a child process found something out."""
-    return _known.generation
+    asking: ClassVar[dict[str, threading.Lock]] = {}
 
 
 def forget() -> None:
     """Make this process forget every verdict; those in the cache folder stay."""
-    _known.verdicts.clear()
-    _known.generation += 1
+    Learned.verdicts.clear()
+    Learned.generation += 1
 
 
 def ensure_importable(library: Library, *, path: Sequence[str] | None = None) -> None:
@@ -116,26 +108,6 @@ def is_imported(library: Library) -> bool:
     module = sys.modules.get(library.module)
     specification = getattr(module, "__spec__", None)
     return module is not None and not getattr(specification, "_initializing", False)
-
-
-def verdicts(
-    libraries: Mapping[Library, Distribution], *, thorough: bool, path: Sequence[str] | None = None
-) -> dict[str, Verdict]:
-    """What is known of each of the libraries; with `thorough` child processes find out what is not."""
-    own = path is None or tuple(path) == import_path()
-    risky = [library for library in libraries if library.deadline is not None]
-    asked = [library for library in risky if not (own and is_imported(library))]
-    if not thorough or not asked:
-        found = [verdict_of(library, libraries[library], run=False, path=path) for library in asked]
-    else:
-        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 - needed once per installed version
-
-        def look(library: Library) -> Verdict | None:
-            return verdict_of(library, libraries[library], run=True, retry=True, path=path)
-
-        with ThreadPoolExecutor(max_workers=len(asked)) as pool:
-            found = list(pool.map(look, asked))
-    return {library.name: verdict for library, verdict in zip(asked, found, strict=True) if verdict is not None}
 
 
 def verdict_of(
@@ -182,36 +154,36 @@ class _Question:
 def _settle(question: _Question, *, run: bool, retry: bool) -> Verdict | None:
     """The verdict that is remembered and holds, else the answer of a child process where one may be started."""
     key = _digest([FORMAT, question.subject, _machine(tuple(map(os.environ.get, DECIDING)))])
-    known = _recall(question.name, key)
+    path = config.cache_directory() / FOLDER / f"{question.name}-{key[:24]}.json"
+    known = _recall(path, key)
     if known is not None and (known.problem is None or (known.holds() and not retry)):
         return known
     if not run:
         return None
-    asking = _known.asking.setdefault(key, threading.Lock())
+    asking = Learned.asking.setdefault(key, threading.Lock())
     # A process that was forked while another thread asked has a lock that nobody releases: it asks by itself.
     held = asking.acquire(timeout=question.deadline + 5)
     try:
-        known = None if retry else _recall(question.name, key)
+        known = None if retry else _recall(path, key)
         if known is not None and known.holds():
             return known
         verdict = ask_child(question.module, question.path, question.deadline, attribute=question.attribute)
         if verdict is not None:
-            _known.verdicts[key] = verdict
-            _known.generation += 1
+            Learned.verdicts[key] = verdict
+            Learned.generation += 1
             kept = {"key": key, "problem": verdict.problem, "facts": verdict.facts, "when": verdict.when}
-            write_hint(_file(question.name, key), json.dumps(kept, indent=1).encode())
+            write_hint(path, json.dumps(kept, indent=1).encode())
         return verdict
     finally:
         if held:
             asking.release()
 
 
-def _recall(name: str, key: str) -> Verdict | None:
+def _recall(path: Path, key: str) -> Verdict | None:
     """What this process or an earlier one has learned; None where nothing usable is kept."""
-    if key in _known.verdicts:
-        return _known.verdicts[key]
+    if key in Learned.verdicts:
+        return Learned.verdicts[key]
     try:
-        path = _file(name, key)
         kept = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST else None
     except (OSError, ValueError, RecursionError):
         return None
@@ -220,7 +192,7 @@ def _recall(name: str, key: str) -> Verdict | None:
     problem, facts, when = kept.get("problem"), kept.get("facts"), kept.get("when")
     if not isinstance(problem, str | None) or not isinstance(facts, dict) or not isinstance(when, float):
         return None
-    return _known.verdicts.setdefault(key, Verdict(problem, facts, when))
+    return Learned.verdicts.setdefault(key, Verdict(problem, facts, when))
 
 
 def ask_child(module: str, path: Sequence[str], deadline: float, *, attribute: str | None = None) -> Verdict | None:
@@ -252,10 +224,6 @@ def ask_child(module: str, path: Sequence[str], deadline: float, *, attribute: s
             }
             said = {"problem": words.get(exc.status, exc.words)}
     return Verdict(said.get("problem"), said.get("facts", {}), time.time()) if asked.started else None
-
-
-def _file(name: str, key: str) -> Path:
-    return config.cache_directory() / FOLDER / f"{name}-{key[:24]}.json"
 
 
 @lru_cache(maxsize=8)

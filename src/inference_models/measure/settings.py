@@ -56,7 +56,7 @@ def _plans_of(candidate: Candidate, load: LoadRequest, environment: Environment)
 
 
 def _providers(candidate: Candidate, load: LoadRequest, environment: Environment) -> tuple[str | None, ...]:
-    if EXECUTION_PROVIDERS not in _settings(candidate):
+    if EXECUTION_PROVIDERS not in find_runtime(candidate.runtime).settings:
         return (None,)
     if load.execution_providers is not None or requested_execution_providers() is not None:
         return (None,)
@@ -78,19 +78,14 @@ def _threads(
 
 
 def _on_cpu(candidate: Candidate, provider: str | None, load: LoadRequest, environment: Environment) -> bool:
-    if THREADS not in _settings(candidate):
+    record = find_runtime(candidate.runtime)
+    if THREADS not in record.settings:
         return False
     if provider is not None:
         return provider == CPU
     if load.device is not None:
         return load.device == "cpu"
-    if EXECUTION_PROVIDERS in _settings(candidate):
+    if EXECUTION_PROVIDERS in record.settings:
         first = (load.execution_providers or (CPU,))[0]
         return (first if isinstance(first, str) else first[0]) == CPU
-    record = find_runtime(candidate.runtime)
-    return not (environment.cuda_device and record is not None and "cuda" in (record.devices or ()))
-
-
-def _settings(candidate: Candidate) -> frozenset[str]:
-    record = find_runtime(candidate.runtime)
-    return frozenset() if record is None else record.settings
+    return not (environment.cuda_device and "cuda" in (record.devices or ()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from inference_models.entities import BackendType
@@ -89,7 +88,9 @@ CAN_FORCE = frozenset(check.name for check in CHECKS if check.can_force)
 def examine(case: Case) -> tuple[Rejection, ...]:
     """The refusals of every check, in the order of the table; empty: the candidate can run."""
     found = []
-    for check in _checks_of(case.runtime):
+    for check in CHECKS:
+        if check.only is not None and case.runtime not in check.only:
+            continue
         if check.states is not None and getattr(case.package, check.states) is None:
             continue
         if check.asks and all(not getattr(case.request, name) for name in check.asks):
@@ -98,8 +99,3 @@ def examine(case: Case) -> tuple[Rejection, ...]:
         if reason is not None:
             found.append(reason)
     return tuple(found)
-
-
-@cache
-def _checks_of(runtime: BackendType) -> tuple[Check, ...]:
-    return tuple([check for check in CHECKS if check.only is None or runtime in check.only])

@@ -34,7 +34,7 @@ _NODES = {"gpu": "a GPU (/dev/dri/renderD*)", "npu": "an NPU (/dev/accel/accel*)
 def check_platform(case: Case) -> Rejection | None:
     """Refuses runtimes that do not exist for this operating system."""
     record = find_runtime(case.runtime)
-    if record is None or not record.systems or case.environment.system.startswith(record.systems):
+    if not record.systems or case.environment.system.startswith(record.systems):
         return None
     return case.refuse("platform", record.systems_text, case.environment.system)
 
@@ -42,8 +42,8 @@ def check_platform(case: Case) -> Rejection | None:
 def check_runtime(case: Case) -> Rejection | None:
     """Refuses runtimes that are not installed, are too old, or cannot be imported."""
     record = find_runtime(case.runtime)
-    library = None if record is None else record.library
-    if record is None or library is None:
+    library = record.library
+    if library is None:
         return None
     if library.name in case.environment.broken:
         needs = f"{'an' if library.name[0] in 'aeiou' else 'a'} {library.name} that can be imported"
@@ -74,8 +74,7 @@ def _mend(case: Case, library: Library, problem: str) -> str | None:
 def check_device(case: Case) -> Rejection | None:
     """Refuses devices that this machine does not show, or that the runtime does not compute on."""
     device = case.request.device or ("cuda" if case.runtime is BackendType.TRT else None)
-    record = find_runtime(case.runtime)
-    kinds = None if record is None else record.devices
+    kinds = find_runtime(case.runtime).devices
     if device is None or (case.request.allow_fallback and (kinds is None or "cpu" in kinds)):
         return None
     kind = device.partition(":")[0]
@@ -97,8 +96,7 @@ def check_device(case: Case) -> Rejection | None:
 
 def _on(case: Case, device: str) -> dict[str, Any] | None:
     """The change to another device; None where the runtime does not compute on it."""
-    record = find_runtime(case.runtime)
-    kinds = None if record is None else record.devices
+    kinds = find_runtime(case.runtime).devices
     return {"device": device} if kinds is None or device in kinds else None
 
 
@@ -140,8 +138,7 @@ def device_kind(case: Case) -> str:
         return kind if kind in {"coreml", "cuda", "directml"} else "cpu"
     if case.request.device is not None:
         return case.request.device.partition(":")[0]
-    record = find_runtime(case.runtime)
-    return "cuda" if case.environment.gpus and record is not None and "cuda" in (record.devices or ()) else "cpu"
+    return "cuda" if case.environment.gpus and "cuda" in (find_runtime(case.runtime).devices or ()) else "cpu"
 
 
 def selected_gpus(request: PackageRequest, environment: Environment) -> tuple[Gpu, ...]:

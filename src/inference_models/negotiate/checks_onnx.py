@@ -20,22 +20,8 @@ if TYPE_CHECKING:
     from inference_models.errors import Rejection
     from inference_models.negotiate.case import Case
 
-NEWEST_OPSET = {
-    (1, 19): 21,
-    (1, 20): 21,
-    (1, 21): 22,
-    (1, 22): 22,
-    (1, 23): 23,
-    (1, 24): 25,
-    (1, 25): 26,
-    (1, 26): 26,
-    (1, 27): 26,
-    (1, 28): 26,
-    (1, 29): 26,
-    (1, 30): 26,
-    (1, 31): 26,
-    (1, 32): 28,
-}
+_OPSETS = (21, 21, 22, 22, 23, 25, 26, 26, 26, 26, 26, 26, 26, 28)
+NEWEST_OPSET = {(1, minor): opset for minor, opset in enumerate(_OPSETS, 19)}
 """Newest operator set of ai.onnx that a release of ONNX Runtime opens, by (major, minor).
 
 Found by opening a graph of one node with every operator set in the last patch of each release: 1.19.2, 1.20.1, 1.21.1,

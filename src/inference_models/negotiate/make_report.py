@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
@@ -177,7 +177,7 @@ def _facts(model: ModelMetadata, known: Circumstances) -> ModelFacts:
         license=model.license,
         source=model.source,
         description=model.description,
-        dependencies=tuple(item.model_copy(update={"model_id": without_query(item.model_id)}) for item in needed),
+        dependencies=tuple(replace(item, model_id=without_query(item.model_id)) for item in needed),
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
@@ -25,7 +24,6 @@ QUANTIZATION_ORDER_CPU = tuple(map(Quantization, ("int8", "fp32", "unknown", "bf
 QUANTIZATION_ORDER_GPU = tuple(map(Quantization, ("int8", "fp16", "fp32", "unknown", "bf16")))
 _ON_CPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_CPU)}
 _ON_GPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_GPU)}
-_UNKNOWN_ORDER = 1000
 _NO_VERSION = Version("0")
 
 
@@ -40,11 +38,6 @@ class RankKey:
     """The smaller, the better; comparable with that of every other candidate of the same runtime."""
     only: BackendType | None = None
     """The runtime whose candidates differ in it; None: any."""
-
-
-def _runtime(case: Case) -> int:
-    record = find_runtime(case.runtime)
-    return _UNKNOWN_ORDER if record is None else record.order
 
 
 def _quantization(case: Case) -> int:
@@ -107,7 +100,9 @@ def _fusion(case: Case) -> float:
 _TRT = BackendType.TRT
 
 RANKING: tuple[RankKey, ...] = (
-    RankKey("runtime", "the runtime with the smallest `order` in its record", _runtime),
+    RankKey(
+        "runtime", "the runtime with the smallest `order` in its record", lambda case: find_runtime(case.runtime).order
+    ),
     RankKey("native", "a package made for the runtime", lambda case: not case.candidate.is_native),
     RankKey(
         "quantization",
@@ -171,13 +166,8 @@ RANKING: tuple[RankKey, ...] = (
 
 def rank(case: Case) -> tuple[Any, ...]:
     """The place of a candidate among those that can run; sorts before those that are worse."""
-    return tuple([value(case) for value in _values_of(case.runtime)])
-
-
-@cache
-def _values_of(runtime: BackendType) -> tuple[Callable[[Case], Any], ...]:
     # The runtime is the first key, so tuples of different runtimes are never compared beyond it.
-    return tuple(key.value for key in RANKING if key.only is None or key.only is runtime)
+    return tuple([key.value(case) for key in RANKING if key.only is None or key.only is case.runtime])
 
 
 def ranked(cases: Iterable[Case]) -> list[Candidate]:

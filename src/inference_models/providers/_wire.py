@@ -6,7 +6,16 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from packaging.version import InvalidVersion, Version
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from inference_models.entities import (
@@ -320,7 +329,7 @@ def _artefact(file: _File) -> FileDownloadSpecs:
 
 def _memory_profile(value: Any) -> MemoryProfile:
     try:
-        return MemoryProfile.model_validate(value if value is not None else {})
+        return TypeAdapter(MemoryProfile).validate_python(value if value is not None else {})
     except ValidationError:
         return MemoryProfile()
 

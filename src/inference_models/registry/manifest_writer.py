@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import Quantization
@@ -48,7 +49,7 @@ def write_manifest(directory: Path) -> ModelManifest:
 
 def _model(packages: Sequence[PublishedPackage], before: dict[str, Any]) -> dict[str, Any]:
     facts = packages[0].described.metadata
-    dependencies = [dependency.model_dump() for dependency in facts.model_dependencies or ()]
+    dependencies = [asdict(dependency) for dependency in facts.model_dependencies or ()]
     return {
         "architecture": facts.model_architecture,
         "task_type": facts.task_type,

@@ -22,7 +22,7 @@ from inference_models.errors import ModelNotFoundError
 from inference_models.providers._wire import METADATA_TYPE, PACKAGE_TYPE, RESERVED_HANDLES
 from inference_models.providers.roboflow import PATH
 from inference_models.registry.access import Access
-from inference_models.registry.wire import model_facts
+from inference_models.registry.wire import model_facts, wire_names
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class RegistryAnswers:
             "modelFeatures": package.model_features,
             # Whoever starts a registry vouches for what lies in its folder.
             "trustedSource": True,
-            **({"recommendedParameters": recommended.model_dump(by_alias=True)} if recommended else {}),
+            **({"recommendedParameters": wire_names(recommended)} if recommended else {}),
             "packageFiles": files,
         }
 

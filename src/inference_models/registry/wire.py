@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from inference_models.entities import BackendType, Quantization
+from inference_models.entities import BackendType, Quantization, camel_case
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.text_files import parse_json_object, read_text
 from inference_models.providers._wire import MANIFESTS, manifest_facts
@@ -12,7 +13,7 @@ from inference_models.providers._wire import MANIFESTS, manifest_facts
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.entities import ModelDependency, ModelMetadata, ModelPackageMetadata, RecommendedParameters
 
 MANIFEST_FILE = "package_manifest.json"
 """Optional: the `packageManifest` of a folder, for what its other files do not say, such as the GPU of an engine."""
@@ -30,8 +31,7 @@ _BACKENDS = {
 def model_facts(metadata: ModelMetadata) -> dict[str, Any]:
     """What an answer says about the model: the same for all its packages."""
     dependencies = [
-        {"type": "model-dependency-v1", **dependency.model_dump(by_alias=True)}
-        for dependency in metadata.model_dependencies or []
+        {"type": "model-dependency-v1", **wire_names(dependency)} for dependency in metadata.model_dependencies or []
     ]
     return {
         "modelArchitecture": metadata.model_architecture,
@@ -39,6 +39,11 @@ def model_facts(metadata: ModelMetadata) -> dict[str, Any]:
         "taskType": metadata.task_type,
         "modelDependencies": dependencies or None,
     }
+
+
+def wire_names(value: ModelDependency | RecommendedParameters) -> dict[str, Any]:
+    """The fields of `value` as the API calls them."""
+    return {camel_case(name): item for name, item in asdict(value).items()}
 
 
 def package_manifest(folder: Path, package: ModelPackageMetadata) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from inference_models.backends.session import InputHint
 from inference_models.errors import CorruptedModelPackageError
@@ -13,6 +14,7 @@ from inference_models.package.preprocess_spec import DynamicSize, ResizeMode
 if TYPE_CHECKING:
     from inference_models.arrays import TensorSpec
     from inference_models.backends.session import Session
+    from inference_models.families import Graph
     from inference_models.package.preprocess_spec import PreprocessSpec, Size
 
 SUBSTITUTE_PAD_VALUE = 127
@@ -30,34 +32,50 @@ class InputHints:
     """(height, width) it was exported for."""
     stride: int | None = None
 
+    @classmethod
+    def of(cls, text: str | None) -> InputHints:
+        """The hints in a small JSON text; none of them where there is no text."""
+        stated = json.loads(text) if text else {}
+        size = stated.get("input_size")
+        return cls(tuple(size) if size else None, stated.get("stride"))
 
-def fit_stated_spec(spec: PreprocessSpec, session: Session, instead_of_fit_longer_edge: ResizeMode) -> PreprocessSpec:
-    """The pre-processing a package states, with the size of a graph that takes only one.
+
+def hint_of_input(
+    graph: Graph, stated: PreprocessSpec | None, hints: InputHints, static_batch: int | None = None
+) -> InputHint:
+    """What is known about the input of a graph before it is opened.
+
+    Args:
+        graph: What the family says: of a bare graph a size that fits, among others.
+        stated: What the package states; None: nothing.
+        hints: What a bare graph says.
+        static_batch: The batch size that the package states.
+    """
+    spec = stated or graph.preprocess
+    size = spec.size if stated else hints.input_size or spec.size
+    planar = spec.layout == "nchw"
+    if size is None:
+        return InputHint((static_batch, *((3, None, None) if planar else (None, None, 3))))
+    sides = (3, *size) if planar else (*size, 3)
+    if stated is not None and stated.dynamic is None:
+        return InputHint((static_batch, *sides), sides)
+    return InputHint((static_batch, *((3, None, None) if planar else (None, None, 3))), sides)
+
+
+def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hints: InputHints) -> PreprocessSpec:
+    """The pre-processing a package states, else that of its family, with the size that the graph takes.
+
+    Of a bare graph its own size comes first, then the one it was exported for, then that of the family.
 
     Raises:
         CorruptedModelPackageError: the graph takes something else; the text has both values.
     """
-    size = _static_size(spec, _image_input(session, spec.layout))
-    spec = _without_fit_longer_edge(spec, instead_of_fit_longer_edge)
-    if size is None:
-        return spec
-    if spec.size is not None and spec.size != size:
-        raise CorruptedModelPackageError(
-            "inference_config.json and the graph disagree about the network size.",
-            needs=f"{size[0]}x{size[1]} (height x width), which input {session.inputs[0].name!r} takes",
-            found=f"{spec.size[0]}x{spec.size[1]} in training_input_size",
-            fix="set network_input.training_input_size to what the graph takes",
-        )
-    return replace(spec, size=size, dynamic=None)
-
-
-def fit_default_spec(spec: PreprocessSpec, session: Session, hints: InputHints) -> PreprocessSpec:
-    """The pre-processing of a family for a bare graph: its own size first, then the exported one, then the family's.
-
-    Raises:
-        CorruptedModelPackageError: the graph takes no images.
-    """
-    static = _static_size(spec, _image_input(session, spec.layout))
+    spec = stated or graph.preprocess
+    sides = _image_input(session, spec.layout).shape
+    height, width = sides[2:4] if spec.layout == "nchw" else sides[1:3]
+    static = None if height is None or width is None else (height, width)
+    if stated is not None:
+        return _fit_stated(stated, session, static, graph.instead_of_fit_longer_edge)
     size = static or hints.input_size or spec.size
     dynamic = None if static else spec.dynamic or DynamicSize(multiple=hints.stride or USUAL_STRIDE)
     # A family that names no edge crops as little as it can.
@@ -65,25 +83,24 @@ def fit_default_spec(spec: PreprocessSpec, session: Session, hints: InputHints) 
     return replace(spec, size=size, dynamic=dynamic, shorter_edge=edge)
 
 
-def hint_of_stated_spec(spec: PreprocessSpec, static_batch: int | None) -> InputHint:
-    """What the pre-processing a package states says about the input of its graph."""
-    return _hint(spec, static_batch, fixed=spec.dynamic is None)
-
-
-def hint_of_default_spec(spec: PreprocessSpec, hints: InputHints) -> InputHint:
-    """What the pre-processing of a family says about the input of a bare graph: a size that fits, among others."""
-    return _hint(replace(spec, size=hints.input_size or spec.size), None, fixed=False)
-
-
-def _hint(spec: PreprocessSpec, batch: int | None, *, fixed: bool) -> InputHint:
-    def axes(height: int | None, width: int | None) -> tuple[int | None, ...]:
-        return (3, height, width) if spec.layout == "nchw" else (height, width, 3)
-
-    if spec.size is None:
-        return InputHint((batch, *axes(None, None)))
-    return InputHint(
-        (batch, *(axes(*spec.size) if fixed else axes(None, None))), cast("tuple[int, ...]", axes(*spec.size))
-    )
+def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, instead: ResizeMode) -> PreprocessSpec:
+    if spec.resize is ResizeMode.FIT_LONGER_EDGE and instead is not ResizeMode.FIT_LONGER_EDGE:
+        _log.warning(
+            "resize mode %r gives every image another network size, which this architecture does not take; %r is used.",
+            spec.resize.value,
+            instead.value,
+        )
+        spec = replace(spec, resize=instead, pad_value=SUBSTITUTE_PAD_VALUE)
+    if static is None:
+        return spec
+    if spec.size is not None and spec.size != static:
+        raise CorruptedModelPackageError(
+            "inference_config.json and the graph disagree about the network size.",
+            needs=f"{static[0]}x{static[1]} (height x width), which input {session.inputs[0].name!r} takes",
+            found=f"{spec.size[0]}x{spec.size[1]} in training_input_size",
+            fix="set network_input.training_input_size to what the graph takes",
+        )
+    return replace(spec, size=static, dynamic=None)
 
 
 def _image_input(session: Session, layout: str) -> TensorSpec:
@@ -104,19 +121,3 @@ def _image_input(session: Session, layout: str) -> TensorSpec:
         found=str(spec.shape),
         fix='if the channels come last, say "layout": "nhwc" in network_input of inference_config.json',
     )
-
-
-def _static_size(spec: PreprocessSpec, tensor: TensorSpec) -> Size | None:
-    height, width = tensor.shape[2:4] if spec.layout == "nchw" else tensor.shape[1:3]
-    return None if height is None or width is None else (height, width)
-
-
-def _without_fit_longer_edge(spec: PreprocessSpec, instead: ResizeMode) -> PreprocessSpec:
-    if spec.resize is not ResizeMode.FIT_LONGER_EDGE or instead is ResizeMode.FIT_LONGER_EDGE:
-        return spec
-    _log.warning(
-        "resize mode %r gives every image another network size, which this architecture does not take; %r is used.",
-        spec.resize.value,
-        instead.value,
-    )
-    return replace(spec, resize=instead, pad_value=SUBSTITUTE_PAD_VALUE)

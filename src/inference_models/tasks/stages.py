@@ -5,8 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, cast
 
-from typing_extensions import TypeVar
-
 from inference_models.errors import AssumptionError
 from inference_models.tasks import painters
 
@@ -17,10 +15,17 @@ if TYPE_CHECKING:
 
     import numpy as np
     import numpy.typing as npt
-    from typing_extensions import Self
+    from typing_extensions import Self, TypeVar
 
     from inference_models.entities import ColorFormat, ResolvedModelMetadata
     from inference_models.preprocess.pixels import InputRange
+else:
+    import typing
+
+    def TypeVar(name, **_):  # noqa: N802 - stands for that of typing_extensions, which costs a start some milliseconds
+        """A type variable without its default, which only type checkers need."""
+        return typing.TypeVar(name)
+
 
 Images: TypeAlias = Any
 """One image, a list of images, or a batch: whatever pre-processing takes."""

@@ -56,6 +56,13 @@ def silent(tmp_path):
     return path
 
 
+def refused(kind, path, **options):
+    """What is said of a path that cannot be described."""
+    with pytest.raises(kind) as caught:
+        LocalProvider().describe(str(path), DescribeOptions(**options))
+    return str(caught.value)
+
+
 class TestContract(ProviderContract):
     @pytest.fixture
     def known(self, package):
@@ -165,9 +172,7 @@ def test_what_the_caller_says_wins(provider, bare, tmp_path):
 
 
 def test_what_is_missing_is_named_with_what_to_pass(provider, silent):
-    with pytest.raises(MissingModelInitParameterError) as caught:
-        provider.describe(str(silent), DescribeOptions(architecture="yolov8"))
-    assert str(caught.value) == (
+    assert refused(MissingModelInitParameterError, silent, architecture="yolov8") == (
         "'silent.onnx' does not say everything about itself.\n"
         "needs labels; found: model_type\n"
         'pass labels="coco", a list or a text file (on the command line --labels)'
@@ -179,9 +184,7 @@ def test_what_is_missing_is_named_with_what_to_pass(provider, silent):
     [("no-such.txt", "no file 'no-such.txt'"), ([1, 2], "[1, 2]"), ([], "[]"), (3, "3")],
 )
 def test_labels_that_cannot_be_used_are_refused(provider, bare, labels, found):
-    with pytest.raises(InvalidParameterError) as caught:
-        provider.describe(str(bare), DescribeOptions(labels=labels))
-    assert str(caught.value) == (
+    assert refused(InvalidParameterError, bare, labels=labels) == (
         f'labels cannot be used.\nneeds "coco", a list of names, or a text file; found: {found}'
     )
 
@@ -189,9 +192,7 @@ def test_labels_that_cannot_be_used_are_refused(provider, bare, labels, found):
 def test_a_file_of_another_kind_is_refused(provider, tmp_path):
     path = tmp_path / "best.pt"
     path.touch()
-    with pytest.raises(InvalidParameterError) as caught:
-        provider.describe(str(path))
-    assert str(caught.value) == (
+    assert refused(InvalidParameterError, path) == (
         f"'{path}' cannot be loaded.\n"
         "needs a folder with model_config.json, or a file .onnx, .tflite, .torchscript or .xml; found: a .pt file\n"
         "export the model to ONNX, or name the folder it lies in"
@@ -219,39 +220,25 @@ def test_bare_files_of_other_formats_are_told_by_their_suffix(provider, tmp_path
 
 def test_a_bare_file_without_its_second_half_is_refused(provider, tmp_path):
     (tmp_path / "best.xml").write_bytes(b"x")
-    with pytest.raises(ModelNotFoundError) as caught:
-        provider.describe(str(tmp_path / "best.xml"))
-    assert str(caught.value) == "'best.xml' needs 'best.bin' beside it, and there is none."
+    said = refused(ModelNotFoundError, tmp_path / "best.xml")
+    assert said == "'best.xml' needs 'best.bin' beside it, and there is none."
 
 
-def test_a_folder_without_all_the_weights_its_format_needs_is_refused(provider, package):
-    config = {"model_architecture": "yolov8", "task_type": "object-detection", "backend_type": "openvino"}
+@pytest.mark.parametrize(("backend", "needs"), [("openvino", "weights.bin"), ("onnx", "weights.onnx")])
+def test_a_folder_without_all_the_weights_its_format_needs_is_refused(package, backend, needs):
+    config = {"model_architecture": "yolov8", "task_type": "object-detection", "backend_type": backend}
     (package / "model_config.json").write_text(json.dumps(config))
-    (package / "weights.xml").write_bytes(b"x")
-    with pytest.raises(CorruptedModelPackageError) as caught:
-        provider.describe(str(package))
-    assert str(caught.value) == (
+    (package / "weights.onnx").rename(package / "weights.xml")
+    assert refused(CorruptedModelPackageError, package) == (
         f"package folder '{package}' is not complete.\n"
-        "needs weights.bin; found: class_names.txt, model_config.json, weights.onnx, weights.xml\n"
+        f"needs {needs}; found: class_names.txt, model_config.json, weights.xml\n"
         "fetch the package again, or add the missing file"
     )
 
 
 def test_a_path_with_nothing_there_names_the_nearest(provider, bare):
-    with pytest.raises(ModelNotFoundError) as caught:
-        provider.describe(str(bare.with_name("bets.onnx")))
-    assert str(caught.value) == f"there is no file or folder '{bare.with_name('bets.onnx')}'; nearest: 'best.onnx'."
-
-
-def test_a_folder_without_weights_says_what_it_has(provider, package):
-    (package / "weights.onnx").unlink()
-    with pytest.raises(CorruptedModelPackageError) as caught:
-        provider.describe(str(package))
-    assert str(caught.value) == (
-        f"package folder '{package}' is not complete.\n"
-        "needs weights.onnx; found: class_names.txt, model_config.json\n"
-        "fetch the package again, or add the missing file"
-    )
+    path = bare.with_name("bets.onnx")
+    assert refused(ModelNotFoundError, path) == f"there is no file or folder '{path}'; nearest: 'best.onnx'."
 
 
 def test_a_graph_that_points_out_of_its_folder_is_refused_when_it_is_described(provider, package):
@@ -269,7 +256,6 @@ def test_a_code_package_is_described_and_not_run(provider, tmp_path):
     assert (metadata.model_architecture, metadata.model_packages[0].backend) == ("custom", BackendType.CUSTOM)
 
 
-def test_the_home_of_nobody_is_not_there(provider):
-    with pytest.raises(ModelNotFoundError) as caught:
-        provider.describe("~nosuchuser/x.onnx")
-    assert str(caught.value) == "'~nosuchuser/x.onnx' cannot be read: there is no such user."
+def test_the_home_of_nobody_is_not_there():
+    said = refused(ModelNotFoundError, "~nosuchuser/x.onnx")
+    assert said == "'~nosuchuser/x.onnx' cannot be read: there is no such user."

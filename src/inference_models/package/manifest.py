@@ -86,7 +86,9 @@ class AnnouncedPackage(_Entry):
         return self
 
 
-class _ModelFacts(_Entry):
+class AnnouncedModel(_Entry):
+    """One model."""
+
     architecture: str = Field(min_length=1)
     """A family, for example `yolov8`, or `classifier` for any graph that gives class scores."""
     task_type: str = Field(min_length=1)
@@ -99,11 +101,6 @@ class _ModelFacts(_Entry):
     description: str | None = None
     recommended_parameters: RecommendedParameters | None = None
     dependencies: list[ModelDependency] | None = None
-
-
-class AnnouncedModel(_ModelFacts):
-    """One model."""
-
     packages: list[AnnouncedPackage] = Field(min_length=1, max_length=MAX_PACKAGES)
 
 
@@ -113,10 +110,6 @@ class ModelManifest(_Entry):
     schema_version: Literal[1]
     models: dict[Annotated[str, Field(min_length=1, max_length=256)], AnnouncedModel]
     """By model id."""
-
-
-class _LooseModel(_ModelFacts):
-    packages: list[dict[str, Any]] = Field(min_length=1, max_length=MAX_PACKAGES)
 
 
 class _LooseManifest(_Entry):
@@ -145,20 +138,23 @@ def read_model(data: bytes, model_id: str | None, *, where: str) -> ReadModel:
     manifest = validate(_LooseManifest, parse_json_object(decode_text(data, where=where), where=where), where=where)
     name = _chosen(manifest.models, model_id, where=where)
     place = f"{where}: model {name!r}"
-    facts = validate(_LooseModel, manifest.models[name], where=place)
+    stated: dict[str, Any] = manifest.models[name]
     packages: list[AnnouncedPackage] = []
     skipped: list[SkippedPackage] = []
     errors: list[CorruptedModelPackageError] = []
-    for index, entry in enumerate(facts.packages):
+    entries = stated.get("packages")
+    # What is no list of a few packages is refused as a whole, below.
+    for index, entry in enumerate(entries if isinstance(entries, list) and len(entries) <= MAX_PACKAGES else ()):
         try:
             packages.append(_package(entry, packages, where=f"{place}: packages[{index}]"))
         except CorruptedModelPackageError as exc:
             errors.append(exc)
-            skipped.append(SkippedPackage(str(entry.get("package_id", f"packages[{index}]"))[:64], _one_line(exc)))
-    if not packages:
+            package_id = str(entry.get("package_id", "") if isinstance(entry, dict) else "") or f"packages[{index}]"
+            skipped.append(SkippedPackage(package_id[:64], " ".join(str(exc).split("\n"))[:500]))
+    if errors and not packages:
         raise errors[0]
-    stated = {name: getattr(facts, name) for name in _ModelFacts.model_fields}
-    return ReadModel(name, AnnouncedModel(**stated, packages=packages), tuple(skipped))
+    model = validate(AnnouncedModel, {**stated, "packages": packages} if packages else stated, where=place)
+    return ReadModel(name, model, tuple(skipped))
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -189,7 +185,3 @@ def _chosen(models: dict[str, dict[str, Any]], model_id: str | None, *, where: s
     if model_id not in models:
         raise ModelNotFoundError(f"{where} has no model {model_id!r}; {nearest_hint(model_id, models)}.")
     return model_id
-
-
-def _one_line(error: CorruptedModelPackageError) -> str:
-    return " ".join(str(error).split("\n"))[:500]

@@ -139,7 +139,8 @@ def read_onnx_file(path: Path) -> OnnxFile:
         raise removed(path.name) from exc
     except OSError as exc:
         raise no_graph(path.name, exc.strerror or type(exc).__name__) from exc
-    check_external_data(file)
+    if file.external:
+        check_external_data(file)
     return replace(file, stamp=stamp)
 
 

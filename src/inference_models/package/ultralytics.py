@@ -46,8 +46,8 @@ def read_ultralytics(model: OnnxFile) -> GraphHints:
     A graph without this exporter's names and task is not guessed at: many layouts share one shape.
     """
     metadata = model.metadata
-    names = _class_names(metadata.get("names"))
     task = TASKS.get(metadata.get("task", "").strip().lower())
+    names = None if task is None else _class_names(metadata.get("names"))
     if names is None or task is None:
         return GraphHints()
     shapes = [spec.shape for spec in model.outputs]

@@ -174,6 +174,8 @@ def _with_graph(folder: PackageFolder) -> PackageFolder:
     Whoever takes the digest of a package has to see those. Runtimes find them themselves, from the path of the graph.
     """
     graph = read_onnx_file(folder.files[FORMATS[BackendType.ONNX].weights[0]])
+    if not graph.external:
+        return replace(folder, graph=graph)
     taken = {handle.lower() for handle in (*folder.files, *_OWN_NAMES)}
     places = {place: graph.path.parent / place for place in graph.locations}
     pointed_to = {

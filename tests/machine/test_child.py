@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from inference_models.machine.child import Child, ChildFailedError, Limits, child_environment
+from inference_models.machine.child import Child, ChildFailedError, child_environment
 from inference_models.machine.verdicts import ask_child
 from machines import put
 
@@ -85,7 +85,7 @@ def test_a_daemon_that_it_leaves_is_ended_and_not_waited_for(tmp_path: Path) -> 
 def test_a_child_keeps_its_state_survives_errors_and_holds_no_more_than_it_may(tmp_path: Path) -> None:
     pytest.importorskip("psutil")
     until = time.monotonic() + 60
-    with Child("child_functions:Counter", Limits(life=120, memory=400 << 20)) as child:
+    with Child("child_functions:Counter", life=120, memory=400 << 20) as child:
         assert child.ask("asked", {"add": 2}, deadline=until) == {"total": 2}
         with pytest.raises(ChildFailedError) as caught:
             child.ask("asked", {"add": "x"}, deadline=until)

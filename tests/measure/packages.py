@@ -24,7 +24,7 @@ from inference_models.loading.open import LoadRequest
 from inference_models.loading.remember import RememberedModels
 from inference_models.machine.environment import Environment
 from inference_models.measure import contest
-from inference_models.measure.tune import Asking
+from inference_models.measure.settings import LoadToMeasure
 from inference_models.measure.worker import Worker
 from inference_models.negotiate.case import Candidate
 from inference_models.negotiate.choose import Choice, Verdict
@@ -132,7 +132,7 @@ def code(folder: Path, *, opened: str = "pass", called: str = "pass") -> ModelPa
     return _package(folder, BackendType.CUSTOM)
 
 
-def asking(*packages: ModelPackageMetadata, consent_to: Path | None = None, **options: object) -> Asking:
+def asking(*packages: ModelPackageMetadata, consent_to: Path | None = None, **options: object) -> LoadToMeasure:
     """A load that may take any of `packages`, the first being the best in the declared order."""
     consent = False if consent_to is None else code_digest(consent_to)
     load = LoadRequest(options=LoadOptions(allow_local_code_packages=consent, **options), extra={})
@@ -140,10 +140,10 @@ def asking(*packages: ModelPackageMetadata, consent_to: Path | None = None, **op
     model = ModelMetadata("team/m", "resnet", list(packages), task_type="classification")
     verdicts = tuple(Verdict(Candidate(package, package.backend), (), runs=True) for package in packages)
     choice = Choice(model, load.wanted, ENVIRONMENT, verdicts)
-    return Asking(model, Source("folders", None, "m"), choice, load, memory)
+    return LoadToMeasure(model, Source("folders", None, "m"), choice, load, memory)
 
 
-def asking_detector(*packages: ModelPackageMetadata, **options: object) -> Asking:
+def asking_detector(*packages: ModelPackageMetadata, **options: object) -> LoadToMeasure:
     """The same for packages of `detector`."""
     asked = asking(*packages, **options)
     return replace(asked, model=replace(asked.model, model_architecture="yolov8", task_type="object-detection"))
@@ -158,7 +158,7 @@ def record(monkeypatch: pytest.MonkeyPatch, **seconds: float) -> list[str]:
         processor_seconds = 0.0
         peak_memory = None
 
-        def __init__(self, *_: object) -> None:
+        def __init__(self, *_: object, **__: object) -> None:
             self.worker = Worker()
 
         def ask(self, doing: str, message: dict[str, Any], *, deadline: float) -> dict[str, Any]:

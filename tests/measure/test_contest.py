@@ -99,7 +99,7 @@ def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
         processor_seconds = 0.0
         peak_memory: int | None = None
 
-        def __init__(self, *_: object) -> None:
+        def __init__(self, *_: object, **__: object) -> None:
             self.open = True
             made.living += 1
 

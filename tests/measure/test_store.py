@@ -34,19 +34,19 @@ from measure.packages import ENVIRONMENT, asking, classifier
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inference_models.measure.tune import Asking
+    from inference_models.measure.settings import LoadToMeasure
 
 
 @pytest.fixture
-def asked(tmp_path: Path) -> Asking:
+def asked(tmp_path: Path) -> LoadToMeasure:
     return asking(classifier(tmp_path / "a"), classifier(tmp_path / "b"))
 
 
-def parts(asked: Asking) -> tuple[object, ...]:
+def parts(asked: LoadToMeasure) -> tuple[object, ...]:
     return asked.model, asked.source, asked.choice, asked.load, asked.memory
 
 
-def keep(asked: Asking, *, position: int = 1, threads: int | None = 1) -> Path:
+def keep(asked: LoadToMeasure, *, position: int = 1, threads: int | None = 1) -> Path:
     """Remember a plan as fastest; returns its file."""
     subject = subject_of(asked.model, asked.source.name, asked.load, asked.memory)
     measurement = Measurement(
@@ -57,18 +57,18 @@ def keep(asked: Asking, *, position: int = 1, threads: int | None = 1) -> Path:
         winner=name_plan(Plan(asked.choice.admissible[position], threads)),
         looked_at=[name_candidate(candidate) for candidate in asked.choice.admissible],
     )
-    MeasurementStore().write(measurement)
+    MeasurementStore().facts.write(subject.key, measurement)
     return MeasurementStore().facts.path_of(subject.key)
 
 
-def chosen(asked: Asking) -> tuple[str, str, int | None]:
+def chosen(asked: LoadToMeasure) -> tuple[str, str, int | None]:
     selection = select_plans(*parts(asked))
     first = selection.plans[0]
     return selection.reason, first.candidate.package.package_id, first.threads
 
 
 class TestRemembered:
-    def test_comes_first_and_the_rest_in_the_declared_order(self, asked: Asking) -> None:
+    def test_comes_first_and_the_rest_in_the_declared_order(self, asked: LoadToMeasure) -> None:
         keep(asked)
         selection = select_plans(*parts(asked))
         assert [(plan.candidate.package.package_id, plan.threads) for plan in selection.plans] == [
@@ -78,13 +78,13 @@ class TestRemembered:
         ]
         assert selection.reason == "measured"
 
-    def test_is_ignored_when_the_declared_order_is_asked_for(self, asked: Asking) -> None:
+    def test_is_ignored_when_the_declared_order_is_asked_for(self, asked: LoadToMeasure) -> None:
         keep(asked)
         ordered = replace(asked, load=replace(asked.load, options=LoadOptions(select="order")))
         assert chosen(ordered) == ("order", "a", None)
         assert remembered_plan(*parts(ordered)) is None
 
-    def test_holds_for_measured_as_for_auto(self, asked: Asking) -> None:
+    def test_holds_for_measured_as_for_auto(self, asked: LoadToMeasure) -> None:
         keep(asked)
         again = replace(asked, load=replace(asked.load, options=LoadOptions(select="measured")))
         assert chosen(again) == ("measured", "b", 1)
@@ -111,25 +111,27 @@ class TestRemembered:
         ],
         ids=["threads", "fallback", "code", "device", "providers", "provider", "model", "request", "machine"],
     )
-    def test_holds_for_the_same_question_only(self, asked: Asking, change: Callable[[Asking], Asking]) -> None:
+    def test_holds_for_the_same_question_only(
+        self, asked: LoadToMeasure, change: Callable[[LoadToMeasure], LoadToMeasure]
+    ) -> None:
         keep(asked)
         assert chosen(change(asked)) == ("order", "a", None)
 
-    def test_plan_must_be_admissible_still(self, asked: Asking) -> None:
+    def test_plan_must_be_admissible_still(self, asked: LoadToMeasure) -> None:
         keep(asked)
         fewer = replace(asked, choice=replace(asked.choice, verdicts=asked.choice.verdicts[:1]))
         assert chosen(fewer) == ("order", "a", None)
 
     @pytest.mark.parametrize("name", ["a", "b"])
     def test_plan_and_all_it_was_compared_with_must_be_of_the_same_files(
-        self, asked: Asking, tmp_path: Path, name: str
+        self, asked: LoadToMeasure, tmp_path: Path, name: str
     ) -> None:
         keep(asked)
         (tmp_path / name / "class_names.txt").write_text("c\nd\ne\n")
         assert chosen(asked) == ("order", "a", None)
 
     def test_ends_with_a_package_that_was_published_later_and_is_said(
-        self, asked: Asking, tmp_path: Path, caplog: pytest.LogCaptureFixture
+        self, asked: LoadToMeasure, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         keep(asked)
         more = asking(*(candidate.package for candidate in asked.choice.admissible), classifier(tmp_path / "c"))
@@ -141,11 +143,11 @@ class TestRemembered:
         assert chosen(fewer) == ("measured", "b", 1)
 
     @pytest.mark.parametrize("threads", [usable_cpus() + 1, 4096])
-    def test_threads_must_be_such_as_would_be_measured(self, asked: Asking, threads: int) -> None:
+    def test_threads_must_be_such_as_would_be_measured(self, asked: LoadToMeasure, threads: int) -> None:
         keep(asked, threads=threads)
         assert chosen(asked) == ("order", "a", None)
 
-    def test_is_the_same_whatever_the_order_in_which_backends_were_named(self, asked: Asking) -> None:
+    def test_is_the_same_whatever_the_order_in_which_backends_were_named(self, asked: LoadToMeasure) -> None:
         kinds = [BackendType.ONNX, BackendType.TORCH, BackendType.OPENVINO, BackendType.HF]
         keys = set()
         for order in (kinds, kinds[::-1]):
@@ -157,7 +159,7 @@ class TestRemembered:
 
 class TestDamage:
     def test_counts_as_absent_is_said_and_can_be_replaced(
-        self, asked: Asking, caplog: pytest.LogCaptureFixture
+        self, asked: LoadToMeasure, caplog: pytest.LogCaptureFixture
     ) -> None:
         path = keep(asked)
         path.write_bytes(path.read_bytes().replace(b'"threads": 1', b'"threads": 2'))
@@ -183,7 +185,7 @@ class TestDamage:
         ],
     )
     def test_what_is_whole_and_names_no_plan_of_ours_is_not_believed(
-        self, asked: Asking, change: dict[str, Any]
+        self, asked: LoadToMeasure, change: dict[str, Any]
     ) -> None:
         path = keep(asked)
         content = json.loads(path.read_bytes())
@@ -192,7 +194,7 @@ class TestDamage:
         rewrite(path, content)
         assert chosen(asked) == ("order", "a", None)
 
-    def test_fields_of_later_releases_do_no_harm(self, asked: Asking) -> None:
+    def test_fields_of_later_releases_do_no_harm(self, asked: LoadToMeasure) -> None:
         path = keep(asked)
         rewrite(path, {**json.loads(path.read_bytes()), "later": 1})
         assert chosen(asked) == ("measured", "b", 1)
@@ -205,7 +207,7 @@ def rewrite(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps({**content, CHECKSUM: checksum}))
 
 
-def test_signatures_of_urls_are_not_kept(asked: Asking) -> None:
+def test_signatures_of_urls_are_not_kept(asked: LoadToMeasure) -> None:
     url = "https://bucket.example/m/manifest.json?X-Signature=canary-1"
     signed = replace(asked, model=replace(asked.model, model_id=url))
     path = keep(signed)
@@ -214,7 +216,7 @@ def test_signatures_of_urls_are_not_kept(asked: Asking) -> None:
     assert chosen(other) == ("measured", "b", 1)
 
 
-def test_the_digest_of_a_package_is_that_of_its_announced_files(asked: Asking) -> None:
+def test_the_digest_of_a_package_is_that_of_its_announced_files(asked: LoadToMeasure) -> None:
     package = asked.choice.admissible[0].package
     files = [
         FileDownloadSpecs("https://a/1", "weights.onnx", sha256_hash="AA" * 32, size=1),
@@ -227,7 +229,7 @@ def test_the_digest_of_a_package_is_that_of_its_announced_files(asked: Asking) -
     assert package_digest(replace(package, package_artefacts=[other, files[1]])) != first
 
 
-def test_a_plan_is_found_by_package_runtime_and_setting(asked: Asking) -> None:
+def test_a_plan_is_found_by_package_runtime_and_setting(asked: LoadToMeasure) -> None:
     plans = [Plan(each, threads) for each in asked.choice.admissible for threads in (1, 2)]
     assert find_plan(plans, name_plan(plans[3])) is plans[3]
     named = name_plan(plans[3])

@@ -9,8 +9,6 @@ from inference_models.arrays import device_of, namespace
 from inference_models.errors import CorruptedModelPackageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from inference_models.arrays import Array
     from inference_models.backends.session import Session
 
@@ -39,17 +37,18 @@ def run_in_batches(session: Session, batch: Array, limits: BatchLimits) -> list[
     count = batch.shape[0]
     if limits.smallest <= count <= (limits.largest or count):
         return _outputs(session, name, batch)
-    parts = [_run_part(session, name, part, limits) for part in _split(batch, limits.largest or count)]
+    size = limits.largest or count
+    pieces = [batch[start : start + size] for start in range(0, count, size)]
+    parts = [_run_part(session, name, piece, limits.smallest) for piece in pieces]
     xp = namespace(parts[0][0])
     return [xp.concat([part[index] for part in parts]) for index in range(len(parts[0]))]
 
 
-def _run_part(session: Session, name: str, part: Array, limits: BatchLimits) -> list[Array]:
+def _run_part(session: Session, name: str, part: Array, smallest: int) -> list[Array]:
     count = part.shape[0]
-    missing = limits.smallest - count
-    if missing > 0:
+    if count < smallest:
         xp = namespace(part)
-        filling = xp.zeros((missing, *part.shape[1:]), dtype=part.dtype, device=device_of(part))
+        filling = xp.zeros((smallest - count, *part.shape[1:]), dtype=part.dtype, device=device_of(part))
         part = xp.concat([part, filling])
     return [output[:count] for output in _outputs(session, name, part)]
 
@@ -65,8 +64,3 @@ def _outputs(session: Session, name: str, batch: Array) -> list[Array]:
                 fix="export the graph with a batch of 1, or with a batch that all of it follows",
             )
     return outputs
-
-
-def _split(batch: Array, size: int) -> Iterator[Array]:
-    for start in range(0, batch.shape[0], size):
-        yield batch[start : start + size]

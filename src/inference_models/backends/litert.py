@@ -34,7 +34,6 @@ from inference_models.errors import CorruptedModelPackageError
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
-from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,14 +85,14 @@ def open_session(request: SessionRequest) -> LiteRtSession:
     if request.device not in {None, "cpu"}:
         use_cpu_instead(request, RUNTIME, ["cpu"], needs="device 'cpu'")
     path = request.file(WEIGHTS)
-    # Read and not mapped: a mapped file that somebody overwrites ends the process.
-    content = _read(path)
     threads = request.threads or usable_cpus()
 
     def build() -> Any:
         return runtime.Interpreter(model_content=content, num_threads=threads)
 
-    with reading(RUNTIME, [path], (RuntimeError, ValueError), _reason):
+    with reading(RUNTIME, [path], (OSError, RuntimeError, ValueError), _reason):
+        # Read and not mapped: a mapped file that somebody overwrites ends the process.
+        content = _read(path)
         interpreter = build()
         interpreter.allocate_tensors()
         return LiteRtSession(*_describe(interpreter, request.free_input_dims, where=path.name), build, interpreter)
@@ -170,34 +169,32 @@ class LiteRtSession(BaseSession):
 
 
 def _read(path: Path) -> bytes:
-    try:
-        content = path.read_bytes()
-    except FileNotFoundError as exc:
-        raise removed(path.name) from exc
-    except OSError as exc:
-        raise _no_graph(path.name, exc.strerror or type(exc).__name__) from exc
+    content = path.read_bytes()
     if content[4:8] == IDENTIFIER:
         return content
-    raise _no_graph(path.name, f"{ascii(content[4:8])[1:]} there" if len(content) >= 8 else f"{len(content)} bytes")
+    raise CorruptedModelPackageError(
+        f"{path.name} is not a LiteRT graph.",
+        needs=f"a complete FlatBuffer with {IDENTIFIER.decode()} at byte 4",
+        found=f"{ascii(content[4:8])[1:]} there" if len(content) >= 8 else f"{len(content)} bytes",
+        fix="export or fetch the file again",
+    )
 
 
 def _describe(interpreter: Any, freed: Mapping[str, Shape], *, where: str) -> tuple[list[_Tensor], list[_Tensor]]:
     ins, outs = interpreter.get_input_details(), interpreter.get_output_details()
-    signed_ins, signed_outs = _signature_names(interpreter, ins, outs)
-    names = _names(ins, signed_ins, "input"), _names(outs, signed_outs, "output")
-    sides = {name: _sides(detail) for name, detail in zip(names[0], ins, strict=True)}
-    check_free_input_dims(freed, sides, where=where)
+    signed = _signature_names(interpreter, [*ins, *outs])
+    named = list(zip(_names(ins, signed, "input"), ins, strict=True))
+    check_free_input_dims(freed, {name: _sides(detail) for name, detail in named}, where=where)
     inputs = [
-        _Tensor(TensorSpec(name, tuple(freed.get(name, sides[name])), _dtype(detail)), int(detail["index"]))
-        for name, detail in zip(names[0], ins, strict=True)
+        _Tensor(TensorSpec(name, tuple(freed.get(name, _sides(detail))), _dtype(detail)), int(detail["index"]))
+        for name, detail in named
     ]
-    return inputs, [_output(name, detail, is_open=bool(freed)) for name, detail in zip(names[1], outs, strict=True)]
+    names = _names(outs, signed, "output")
+    return inputs, [_output(name, detail, is_open=bool(freed)) for name, detail in zip(names, outs, strict=True)]
 
 
 def _output(name: str, detail: Mapping[str, Any], *, is_open: bool) -> _Tensor:
-    sides = _sides(detail)
-    if is_open:
-        sides = (None,) * len(sides)
+    sides = (None,) * len(_sides(detail)) if is_open else _sides(detail)
     scales = detail["quantization_parameters"]["scales"]
     if len(scales) != 1 or np.dtype(detail["dtype"]).kind not in "iu":
         return _Tensor(TensorSpec(name, sides, _dtype(detail)), int(detail["index"]))
@@ -205,21 +202,17 @@ def _output(name: str, detail: Mapping[str, Any], *, is_open: bool) -> _Tensor:
     return _Tensor(TensorSpec(name, sides, "float32"), int(detail["index"]), float(scales[0]), zero_point)
 
 
-def _signature_names(
-    interpreter: Any, ins: Sequence[Mapping[str, Any]], outs: Sequence[Mapping[str, Any]]
-) -> tuple[dict[int, str], dict[int, str]]:
+def _signature_names(interpreter: Any, details: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     """Names by index of the tensor; empty when there is no signature for these inputs and outputs."""
     known = interpreter.get_signature_list()
     key = _SIGNATURE if _SIGNATURE in known else next(iter(known)) if len(known) == 1 else None
     if key is None:
-        return {}, {}
+        return {}
     runner = interpreter.get_signature_runner(key)
-    inputs = {int(detail["index"]): name for name, detail in runner.get_input_details().items()}
-    outputs = {int(detail["index"]): name for name, detail in runner.get_output_details().items()}
+    signed = [*runner.get_input_details().items(), *runner.get_output_details().items()]
+    names = {int(detail["index"]): name for name, detail in signed}
     # A signature may belong to another part of the file than the one that is run.
-    if set(inputs) != {int(detail["index"]) for detail in ins} or set(outputs) != {int(d["index"]) for d in outs}:
-        return {}, {}
-    return inputs, outputs
+    return names if set(names) == {int(detail["index"]) for detail in details} else {}
 
 
 def _names(details: Sequence[Mapping[str, Any]], signed: Mapping[int, str], kind: str) -> list[str]:
@@ -243,15 +236,6 @@ def _sides(detail: Mapping[str, Any]) -> Shape:
 def _dtype(detail: Mapping[str, Any]) -> str:
     dtype = np.dtype(detail["dtype"])
     return dtype.name if dtype.kind in "biufc" else "str"
-
-
-def _no_graph(where: str, found: str) -> CorruptedModelPackageError:
-    return CorruptedModelPackageError(
-        f"{where} is not a LiteRT graph.",
-        needs=f"a complete FlatBuffer with {IDENTIFIER.decode()} at byte 4",
-        found=found,
-        fix="export or fetch the file again",
-    )
 
 
 def _reason(exc: Exception) -> str:

@@ -20,6 +20,7 @@ from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS, Runt
 from inference_models.backends.session import BaseSession, first_line
 from inference_models.entities import BackendType
 from inference_models.errors import (
+    BaseInferenceModelsError,
     EnvironmentConfigurationError,
 )
 from inference_models.machine.hardware import usable_cpus
@@ -92,24 +93,32 @@ class _Opening:
         self._request = request
         dims = request.free_input_dims
         self._errors: tuple[type[Exception], ...] = (*_errors(), UnicodeDecodeError)
-        self._any_errors: tuple[type[Exception], ...] = (*self._errors, RuntimeError, ValueError)
         self._source = with_free_input_dims(graph, dims) if dims else str(graph.path)
 
     def with_providers(self, providers: Sequence[Provider]) -> Any:
         """A session whose first provider is the first of `providers`, or with `allow_fallback` another one."""
         first = providers[0][0]
-        if first == CPU:
-            return self._on_cpu(providers)
+        errors: tuple[type[Exception], ...] = (*self._errors, RuntimeError, ValueError)
+        failed: Exception | None = None
         try:
-            session = self._session(providers)
-        except self._any_errors as exc:
+            session = self._session(providers) if first != CPU else self._on_cpu(providers)
+        except BaseInferenceModelsError:
+            raise
+        except errors as exc:
             # The CPU runs every graph that is one. Where it fails too the graph is at fault, else the provider.
-            session = self._on_cpu([(CPU, {})])
-            self._refuse_unless_allowed(first, CPU, found=first_line(exc), cause=exc)
-            return session
+            session, failed = self._on_cpu([(CPU, {})]), exc
         running = session.get_providers()
-        if running[0] != first:
-            self._refuse_unless_allowed(first, running[0], found=", ".join(running))
+        if running[0] == first:
+            return session
+        found = ", ".join(running) if failed is None else first_line(failed)
+        if not self._request.allow_fallback:
+            raise EnvironmentConfigurationError(
+                f"{first} was chosen, but ONNX Runtime cannot open the graph with it.",
+                needs=first,
+                found=found,
+                fix="check the driver and libraries of the device, or load with device='cpu'",
+            ) from failed
+        _log.warning("%s was chosen and cannot be used (%s); %s runs instead.", first, found, running[0])
         return session
 
     def _on_cpu(self, providers: Sequence[Provider]) -> Any:
@@ -129,17 +138,6 @@ class _Opening:
         # Also for failures while running; releases that do not know the keyword ignore it.
         session.disable_fallback()
         return session
-
-    def _refuse_unless_allowed(self, chosen: str, running: str, *, found: str, cause: Exception | None = None) -> None:
-        if self._request.allow_fallback:
-            _log.warning("%s was chosen and cannot be used (%s); %s runs instead.", chosen, found, running)
-            return
-        raise EnvironmentConfigurationError(
-            f"{chosen} was chosen, but ONNX Runtime cannot open the graph with it.",
-            needs=chosen,
-            found=found,
-            fix="check the driver and libraries of the device, or load with device='cpu'",
-        ) from cause
 
 
 class OnnxSession(BaseSession):

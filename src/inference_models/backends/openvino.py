@@ -105,7 +105,7 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
         names = [spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs]
     else:
         files = [request.file(XML), request.file(BIN)]
-    with reading(RUNTIME, files, (*_ERRORS, FileNotFoundError), _reason):
+    with reading(RUNTIME, files, (*_ERRORS, OSError), _reason):
         if files[0].suffix == ".xml":
             _check_is_ir(files[0])
         model = core.read_model(str(files[0]), *map(str, files[1:] if files[0].suffix == ".xml" else ()))

@@ -18,7 +18,6 @@ import time
 import uuid
 from collections import deque
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -66,16 +65,6 @@ _LAST_WORDS_S = 0.5
 CRASHED, HUNG, FAILED, TOO_MUCH_MEMORY = "crashed", "hung", "failed", "too much memory"
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What a child may use."""
-
-    life: float
-    """Seconds after which it ends by itself, should the parent be gone."""
-    memory: int | None = None
-    """Bytes it may hold, watched where psutil is installed; None: any number."""
-
-
 class ChildFailedError(Exception):
     """A child did not answer as it should; unless it merely raised, it is ended."""
 
@@ -106,15 +95,18 @@ class Child:
     Args:
         function: `module:name` of a function that takes the messages as keywords and returns a dictionary, or of a
             class whose object does.
-        limits: What it may use.
+        life: Seconds after which it ends by itself, should this process be gone.
+        memory: Bytes it may hold, watched where psutil is installed; None: any number.
         variables: Environment variables besides `child_environment`.
 
     Raises:
         OSError: no process can be started.
     """
 
-    def __init__(self, function: str, limits: Limits, variables: Mapping[str, str] | None = None) -> None:
-        self._limits = limits
+    def __init__(
+        self, function: str, *, life: float, memory: int | None = None, variables: Mapping[str, str] | None = None
+    ) -> None:
+        self._memory = memory
         self._closed = False
         self._mark = uuid.uuid4().hex
         self._lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
@@ -128,7 +120,7 @@ class Child:
         paths = [str(Path(entry).absolute()) for entry in sys.path if entry]
         options = ["-I", "-B", "-X", "utf8", "-c", _START]
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
-            [sys.executable, *options, function, str(limits.life), str(os.getpid()), *paths],
+            [sys.executable, *options, function, str(life), str(os.getpid()), *paths],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -228,7 +220,7 @@ class Child:
         self.processor_seconds = max(seconds, self.processor_seconds)
 
     def _check_memory(self, doing: str) -> None:
-        limit, used = self._limits.memory, self.peak_memory
+        limit, used = self._memory, self.peak_memory
         if limit is not None and used is not None and used > limit:
             raise self._failed(TOO_MUCH_MEMORY, f"it took {used / 1e6:,.0f} MB of {limit / 1e6:,.0f} MB", doing)
 

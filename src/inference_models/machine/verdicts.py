@@ -211,7 +211,7 @@ def ask_child(module: str, path: Sequence[str], deadline: float, *, attribute: s
     doing = "asking the driver" if module == CUDA else "importing it"
     message = {"module": module, "path": list(path), "attribute": attribute}
     try:
-        asked = child.Child("inference_models.machine.probe_child:answer", child.Limits(life=deadline + _SPARE_S))
+        asked = child.Child("inference_models.machine.probe_child:answer", life=deadline + _SPARE_S)
     except OSError:
         return None
     with asked:

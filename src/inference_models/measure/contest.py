@@ -17,7 +17,7 @@ import msgspec
 
 from inference_models import config
 from inference_models.errors import BaseInferenceModelsError, InvalidParameterError
-from inference_models.machine.child import FAILED, HUNG, Child, ChildFailedError, Limits
+from inference_models.machine.child import FAILED, HUNG, Child, ChildFailedError
 from inference_models.machine.usage import OtherPrograms, available_memory
 from inference_models.measure.answers import Judgement, has_gate, judge_answers, read_answers
 from inference_models.measure.job import CannotBeHandedOnError
@@ -177,7 +177,7 @@ class Contest:
         memory = None if self._free_memory is None else int(self._free_memory * MEMORY_SHARE)
         variables = {"INFERENCE_HOME": str(config.cache_directory())}
         try:
-            child = Child(WORKER, Limits(self._arena.budget + 30, memory), variables)
+            child = Child(WORKER, life=self._arena.budget + 30, memory=memory, variables=variables)
         except OSError as exc:
             raise ChildFailedError(FAILED, f"its process could not be started: {exc.strerror or exc}") from exc
         self._children[contender.position] = child

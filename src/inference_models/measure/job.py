@@ -86,11 +86,12 @@ def load_job(stated: dict[str, Any]) -> AnyModel:
     (package,) = model.model_packages
     is_local = _is_local(package)
     folder = read_package(package.package_artefacts) if is_local else read_package_folder(Path(stated["directory"]))
-    providers = stated["execution_providers"]
+    named = stated["execution_providers"]
+    providers = None if named is None else tuple(tuple(item) if isinstance(item, list) else item for item in named)
     request = LoadRequest(
         options=LoadOptions(**stated["options"]),
         device=stated["device"],
-        execution_providers=None if providers is None else tuple(_provider(entry) for entry in providers),
+        execution_providers=providers,
         extra=stated["extra"],
     )
     return load_package(model, Candidate(package, BackendType(stated["runtime"])), folder, request)
@@ -98,7 +99,3 @@ def load_job(stated: dict[str, Any]) -> AnyModel:
 
 def _is_local(package: ModelPackageMetadata) -> bool:
     return any(isinstance(item, LocalFileArtefactSpecs) for item in package.package_artefacts)
-
-
-def _provider(entry: str | list[Any]) -> str | tuple[Any, ...]:
-    return entry if isinstance(entry, str) else tuple(entry)

@@ -7,6 +7,8 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from inference_models.errors import EnvironmentConfigurationError
+from inference_models.measure.settings import LoadToMeasure, plans_to_measure
+from inference_models.measure.store import MeasurementStore, covers, find_plan, subject_of
 from inference_models.negotiate.plan import Plan, Selection
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ def select_plans(
     if fastest is None and load.options.select == "measured":
         with _ONE_AT_A_TIME:
             fastest = remembered_plan(model, source, choice, load, memory)
-            fastest = fastest or _measured_plan(model, source, choice, load, memory)
+            fastest = fastest or _measured_plan(LoadToMeasure(model, source, choice, load, memory))
     if fastest is None:
         return in_order
     # Where its settings do not open any more, the candidate may still open without them.
@@ -53,9 +55,6 @@ def remembered_plan(
     It holds only where all that fits now was looked at then. Only looks: nothing is measured, fetched or written. None
     with `select="order"`.
     """
-    from inference_models.measure.settings import plans_to_measure  # noqa: PLC0415 - makes plans
-    from inference_models.measure.store import MeasurementStore, covers, find_plan, subject_of  # noqa: PLC0415
-
     if load.options.select == "order":
         return None
     found = MeasurementStore().read(subject_of(model, source.name, load, memory))
@@ -67,27 +66,24 @@ def remembered_plan(
     return find_plan(plans_to_measure(choice, load, memory.environment), found.winner)
 
 
-def _measured_plan(
-    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: RememberedModels
-) -> Plan | None:
+def _measured_plan(asking: LoadToMeasure) -> Plan | None:
     """The fastest, measured now; None where there is no choice, or with a warning where it cannot be measured."""
     from inference_models.measure.progress import shown_progress  # noqa: PLC0415 - only needed to measure
-    from inference_models.measure.settings import plans_to_measure  # noqa: PLC0415
-    from inference_models.measure.tune import Asking, TuneOptions, tune  # noqa: PLC0415
+    from inference_models.measure.tune import TuneOptions, tune  # noqa: PLC0415
 
-    plans = plans_to_measure(choice, load, memory.environment)
+    plans = plans_to_measure(asking.choice, asking.load, asking.memory.environment)
     if len(plans) == 1:
         return None
     try:
         with shown_progress() as progress:
-            report = tune(Asking(model, source, choice, load, memory), TuneOptions(progress=progress))
+            report = tune(asking, TuneOptions(progress=progress))
     except EnvironmentConfigurationError as exc:
-        _log.warning("%r is loaded in the declared order; it cannot be measured: %s", model.model_id, exc)
+        _log.warning("%r is loaded in the declared order; it cannot be measured: %s", asking.model.model_id, exc)
         return None
     for row in report.rows:
         _log.info("%s, %s: %s", row.candidate, row.setting, row.verdict)
     winner = report.winner
     if winner is None:
-        _log.warning("%r is loaded in the declared order: nothing could be measured", model.model_id)
+        _log.warning("%r is loaded in the declared order: nothing could be measured", asking.model.model_id)
         return None
     return next(plan for plan in plans if winner.is_of(plan))

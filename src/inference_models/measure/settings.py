@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.backends import find_runtime
@@ -14,12 +15,26 @@ from inference_models.negotiate.plan import Plan
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from inference_models.entities import ModelMetadata
+    from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
+    from inference_models.loading.remember import RememberedModels
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
 
 _PROVIDERS_OF_DEVICE = {"cpu": (CPU,), "cuda": ON_NVIDIA}
+
+
+@dataclass(frozen=True)
+class LoadToMeasure:
+    """The load that is measured for."""
+
+    model: ModelMetadata
+    source: Source
+    choice: Choice
+    load: LoadRequest
+    memory: RememberedModels
 
 
 def thread_counts(cpus: int) -> tuple[int, ...]:

@@ -93,16 +93,8 @@ class MeasurementStore:
         found = self.facts.read(subject.key)
         return found if found is not None and found.subject == subject else None
 
-    def write(self, measurement: Measurement) -> None:
-        """Remember.
-
-        Raises:
-            OSError: the cache folder is full or cannot be written to.
-        """
-        self.facts.write(measurement.subject.key, measurement)
-
     def clear(self) -> int:
-        """Forget everything; says how many measurements that were."""
+        """Forget everything; says how many measurements there were."""
         return self.facts.clear()
 
 

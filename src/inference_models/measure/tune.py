@@ -32,7 +32,7 @@ from inference_models.measure.contest import Arena, Contest
 from inference_models.measure.job import Job
 from inference_models.measure.report import NOT_FETCHED, TuneReport, notes_on, row_of, rows_of
 from inference_models.measure.rounds import NOT_REACHED, Contender
-from inference_models.measure.settings import default_first, plans_to_measure
+from inference_models.measure.settings import LoadToMeasure, default_first, plans_to_measure
 from inference_models.measure.store import Measurement, MeasurementStore, covers, name_candidate, name_plan, subject_of
 from inference_models.negotiate.choose import choose_packages
 from inference_models.parity.images import probe_images
@@ -42,11 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from inference_models.arrays import NumpyArray
-    from inference_models.entities import ModelMetadata
-    from inference_models.loading.describe import Source
     from inference_models.measure.report import TuneRow
     from inference_models.measure.store import Subject
-    from inference_models.negotiate.choose import Choice
     from inference_models.negotiate.plan import Plan
     from inference_models.negotiate.request import PackageRequest
     from inference_models.options import LoadOptions
@@ -67,17 +64,6 @@ class TuneOptions:
     progress: Callable[[str, float], None] | None = None
 
 
-@dataclass(frozen=True)
-class Asking:
-    """The load that is measured for."""
-
-    model: ModelMetadata
-    source: Source
-    choice: Choice
-    load: LoadRequest
-    memory: RememberedModels
-
-
 def tune_model(
     model_id: str, request: PackageRequest, options: LoadOptions, *, api_key: str | None, how: TuneOptions
 ) -> TuneReport:
@@ -93,7 +79,7 @@ def tune_model(
     with describe_model(parse_address(model_id, api_key=api_key), load, api_key=api_key, memory=memory) as found:
         model, source = found
         choice = choose_packages(model, request, memory.environment)
-        report = tune(Asking(model, source, choice, load, memory), how)
+        report = tune(LoadToMeasure(model, source, choice, load, memory), how)
         winner = report.winner
         if winner is not None and not source.is_remembered:
             chosen = winner.package_id if report.remembered else None
@@ -101,7 +87,7 @@ def tune_model(
         return report
 
 
-def tune(asking: Asking, options: TuneOptions) -> TuneReport:
+def tune(asking: LoadToMeasure, options: TuneOptions) -> TuneReport:
     """What every plan does on this machine; the winner is remembered.
 
     Raises:
@@ -129,7 +115,7 @@ def tune(asking: Asking, options: TuneOptions) -> TuneReport:
     return report if contest.winner is None else _remembered(asking, subject, contest, contest.winner.plan, report)
 
 
-def _fetched(asking: Asking, plans: Sequence[Plan]) -> tuple[dict[int, Job], list[TuneRow]]:
+def _fetched(asking: LoadToMeasure, plans: Sequence[Plan]) -> tuple[dict[int, Job], list[TuneRow]]:
     """The plans whose packages are here, by position, and rows for the others. Children need no network and no key."""
     folders: dict[str, PackageFolder | BaseInferenceModelsError] = {}
     jobs, absent = {}, []
@@ -214,7 +200,9 @@ def _report(subject: Subject, contest: Contest, rows: tuple[TuneRow, ...], budge
     )
 
 
-def _remembered(asking: Asking, subject: Subject, contest: Contest, winner: Plan, report: TuneReport) -> TuneReport:
+def _remembered(
+    asking: LoadToMeasure, subject: Subject, contest: Contest, winner: Plan, report: TuneReport
+) -> TuneReport:
     """`report`, saying whether later loads will take the winner."""
     looked_at = (name_candidate(each.plan.candidate) for each in contest.contenders if each.status != NOT_REACHED)
     measurement = Measurement(
@@ -228,7 +216,7 @@ def _remembered(asking: Asking, subject: Subject, contest: Contest, winner: Plan
         table=tuple(asdict(replace(row, last_lines=())) for row in report.rows),
     )
     try:
-        MeasurementStore().write(measurement)
+        MeasurementStore().facts.write(subject.key, measurement)
     except OSError as exc:
         reason = exc.strerror or str(exc)
         _log.warning("what is fastest for %r could not be remembered: %s", subject.model_id, reason)

@@ -30,7 +30,7 @@ class Library:
     distributions: tuple[str, ...]
     """Names under which it is installed, the usual one first."""
     deadline: float | None = None
-    """Seconds its import may take in a child process; None: importing it is harmless, and nobody tries."""
+    """Seconds its import may take in a child process; None: importing it is harmless and not tried."""
     attribute: str | None = None
     """What the module must have: a half uninstalled library can still be imported."""
 

@@ -10,7 +10,6 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
-from inference_models.decoders import classes
 from inference_models.errors import ModelImplementationNotFoundError, nearest_hint
 from inference_models.machine.entry_points import entry_points
 from inference_models.package.preprocess_spec import ResizeMode
@@ -65,13 +64,19 @@ class DetectionGraph(Graph):
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
 
 
+def _plain_scores() -> ClassDecoder:
+    from inference_models.decoders.classes import FUSED  # noqa: PLC0415 - who only looks families up needs no decoder
+
+    return FUSED
+
+
 @dataclass(frozen=True, kw_only=True)
 class ClassificationGraph(Graph):
     """How one architecture classifies: one label per image, or several."""
 
     decoder: ClassDecoder
     """The graph gives logits."""
-    fused: ClassDecoder = classes.FUSED
+    fused: ClassDecoder = field(default_factory=_plain_scores)
     """The graph gives scores: the activation is inside."""
     confidence: float = DEFAULT_CONFIDENCE
     """Least score of a label; only for multi-label models."""

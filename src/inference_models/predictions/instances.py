@@ -9,8 +9,7 @@ import numpy as np
 
 from inference_models.arrays import to_numpy
 from inference_models.predictions.boxes import BoxPrediction
-from inference_models.predictions.mask_grid import MaskGrid
-from inference_models.predictions.masks import InstancesRLEMasks, masks_from_plain, masks_to_plain
+from inference_models.predictions.masks import InstancesRLEMasks, MaskGrid, masks_from_plain, masks_to_plain
 from inference_models.predictions.rle import decode_mask
 
 if TYPE_CHECKING:
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.predictions.comparison import Comparison
-    from inference_models.predictions.mask_grid import Mask
-    from inference_models.predictions.masks import MaskSize
+    from inference_models.predictions.masks import Mask, MaskSize
     from inference_models.predictions.plain import Plain
 
 _SIZES = ("mask_size", "image_size", "mask_frame_size")

@@ -11,7 +11,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from inference_models.cache.install import Installation
 from inference_models.cache.inventory import Inventory, stamps_path, stored_files
 from inference_models.cache.manifest import (
     Damage,
@@ -91,11 +90,13 @@ class PackageStore(Inventory):
         check_handles(item.file_handle for item in files)
         for item in files:
             _refuse_unverifiable(item)
+        damage = self._damage(key, files)
+        if not damage:
+            return self.folder_of(key)
+        from inference_models.cache.install import Installation  # noqa: PLC0415 - not for what is stored
+
         damaged: list[Damage] = []
         for _ in range(_ROUNDS):
-            damage = self._damage(key, files)
-            if not damage:
-                return self.folder_of(key)
             installation = Installation(
                 self.root, self.folder_of(key), key, files, lambda: not self._damage(key, files)
             )
@@ -107,6 +108,9 @@ class PackageStore(Inventory):
                     if not damaged:
                         raise
                     raise _not_repaired(key, damaged[0], exc) from exc
+            damage = self._damage(key, files)
+            if not damage:
+                return self.folder_of(key)
         raise ModelRetrievalError(
             f"package {key.package_id!r} of {key.model_id!r} does not stay in the cache folder '{self.root}'.",
             needs="a folder where a package that was stored can be read back",

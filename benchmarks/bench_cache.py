@@ -5,6 +5,7 @@ python benchmarks/bench_cache.py [FOLDER]     (2 GB free; a temporary folder by 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import http.server
@@ -22,7 +23,7 @@ from pathlib import Path
 from timing import table
 
 from inference_models.cache import stamps
-from inference_models.cache.manifest import MANIFEST_NAME
+from inference_models.cache.manifest import MANIFEST_NAME, manifest_text, read_manifest
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
 from inference_models.transport.client import HttpClient
@@ -91,8 +92,8 @@ def add(store: PackageStore, number: int, files: list, graph: bytes) -> None:
         return
     folder = store.folder_of(key)
     shutil.copytree(store.folder_of(first), folder)
-    manifest = folder / MANIFEST_NAME
-    manifest.write_text(manifest.read_text().replace('"model-0"', f'"{key.model_id}"'))
+    copied = read_manifest(folder)
+    (folder / MANIFEST_NAME).write_text(manifest_text(dataclasses.replace(copied, model_id=key.model_id)))
     if store.open(key) is None:  # writes the stamps
         raise RuntimeError("a copied package cannot be opened")
 

@@ -8,18 +8,15 @@ from urllib.parse import parse_qsl
 
 import numpy as np
 import pytest
-from packaging.version import Version
 
 from inference_models import AutoModel
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import (
     BackendType,
-    JetsonEnvironmentRequirements,
     MemoryProfile,
     ModelDependency,
     Quantization,
     RecommendedParameters,
-    ServerEnvironmentRequirements,
     SkippedPackage,
 )
 from inference_models.errors import (
@@ -31,7 +28,7 @@ from inference_models.errors import (
 )
 from inference_models.providers import DescribeOptions
 from inference_models.providers.roboflow import PATH, RoboflowProvider
-from providers.api_answers import MANIFESTS, metadata, package
+from providers.api_answers import metadata, package
 from providers.contract import ProviderContract
 from registry.access_clock import Ticking
 from registry.packages import serving, write_detector
@@ -264,121 +261,6 @@ class TestTheAnswer:
                 "dynamic_batch_size_supported": True,
             },
         )
-
-    @pytest.mark.parametrize(
-        ("kind", "backend"),
-        [
-            ("onnx-model-package-v1", BackendType.ONNX),
-            ("torch-model-package-v1", BackendType.TORCH),
-            ("torch-script-model-package-v1", BackendType.TORCH_SCRIPT),
-            ("hf-model-package-v1", BackendType.HF),
-            ("trt-model-package-v1", BackendType.TRT),
-            ("coreml-model-package-v1", BackendType.COREML),
-            ("openvino-model-package-v1", BackendType.OPENVINO),
-            ("litert-model-package-v1", BackendType.LITERT),
-            ("ultralytics-model-package-v1", BackendType.ULTRALYTICS),
-        ],
-    )
-    def test_every_kind_of_package_is_read(self, provider, api, kind, backend):
-        api(described(package(packageManifest=MANIFESTS[kind])))
-        assert provider.describe("m").model_packages[0].backend is backend
-
-    def test_a_torch_script_package_says_what_it_was_made_with(self, provider, api):
-        api(described(package(packageManifest=MANIFESTS["torch-script-model-package-v1"])))
-        details = provider.describe("m").model_packages[0].torch_script_package_details
-        assert details.supported_device_types == {"cpu", "cuda"}
-        assert (details.torch_version, details.torch_vision_version) == (Version("2.6.0+cu124"), None)
-
-    def test_an_engine_says_which_machine_it_was_built_on(self, provider, api):
-        api(described(package(packageManifest=MANIFESTS["trt-model-package-v1"])))
-        found = provider.describe("m").model_packages[0]
-        assert found.environment_requirements == ServerEnvironmentRequirements(
-            cuda_device_cc=Version("8.6"),
-            cuda_device_name="NVIDIA A10",
-            driver_version=Version("550.54"),
-            cuda_version=Version("12.4"),
-            trt_version=Version("10.3.0"),
-            os_version="ubuntu 22.04",
-        )
-        assert found.get_dynamic_batch_boundaries() == (1, 16)
-        assert found.trt_package_details.same_cc_compatible is True
-
-    def test_a_jetson_engine_says_which_jetson(self, provider, api):
-        specs = {
-            "type": "jetson-machine-specs-v1",
-            "l4tVersion": "36.3",
-            "deviceName": "orin",
-            "driverVersion": "540.3",
-        }
-        manifest = {**MANIFESTS["trt-model-package-v1"], "machineType": "jetson", "machineSpecs": specs}
-        api(described(package(packageManifest=manifest)))
-        found = provider.describe("m").model_packages[0].environment_requirements
-        assert isinstance(found, JetsonEnvironmentRequirements)
-        assert (found.l4t_version, found.jetson_product_name) == (Version("36.3"), "orin")
-
-    @pytest.mark.parametrize(
-        ("changes", "reason"),
-        [
-            ({"type": "external-model-package-v9"}, "package of type 'external-model-package-v9', which this release"),
-            (
-                {"packageManifest": {"type": "new-v1"}},
-                "packageManifest of type 'new-v1', which this release does not know",
-            ),
-            ({"packageManifest": {}}, "packageManifest of type 'none', which this release does not know"),
-            ({"packageManifest": {"type": "oak-model-package-v1"}}, "oak-model-package-v1: for a runtime this library"),
-            ({"packageManifest": {**MANIFESTS["onnx-model-package-v1"], "opset": "x"}}, "opset: needs a valid integer"),
-            (
-                {"packageManifest": {**MANIFESTS["onnx-model-package-v1"], "staticBatchSize": 4}},
-                "staticBatchSize is stated although dynamicBatchSize is true",
-            ),
-            (
-                {"packageManifest": {**MANIFESTS["torch-model-package-v1"], "staticBatchSize": None}},
-                "staticBatchSize is missing although dynamicBatchSize is false",
-            ),
-            ({"packageManifest": {**MANIFESTS["hf-model-package-v1"], "quantization": "fp4"}}, "quantization: needs"),
-            (
-                {"packageManifest": {**MANIFESTS["trt-model-package-v1"], "maxBatchSize": None}},
-                "minBatchSize, optBatchSize and maxBatchSize are needed",
-            ),
-            (
-                {"packageManifest": {**MANIFESTS["trt-model-package-v1"], "machineType": "jetson"}},
-                "machineType is 'jetson' and machineSpecs are 'gpu-server-specs-v1'",
-            ),
-            (
-                {"packageManifest": {**MANIFESTS["trt-model-package-v1"], "cudaVersion": "new"}},
-                'cudaVersion: needs a version; found: "new"',
-            ),
-            ({"packageId": "../../x"}, "an id that cannot be a folder name"),
-            ({"packageId": None}, "packageId: needs a valid string; found: null"),
-            ({"packageFiles": []}, "packageFiles: needs"),
-            (
-                {"packageFiles": [{"fileHandle": "model_config.json", "downloadUrl": "https://f.example/x"}]},
-                "a file is called 'model_config.json', which is kept for the library itself",
-            ),
-            (
-                {"packageFiles": [{"fileHandle": "../x", "downloadUrl": "https://f.example/x"}]},
-                "file name that is not safe",
-            ),
-            ({"packageFiles": [{"fileHandle": "x", "downloadUrl": "file:///etc/passwd"}]}, "an address cannot be used"),
-            (
-                {"packageFiles": [{"fileHandle": "x", "downloadUrl": "https://f.example/x", "md5Hash": "abc"}]},
-                "packageFiles[0].md5Hash: needs",
-            ),
-            ({"trustedSource": "yes"}, "trustedSource: needs a valid boolean"),
-            ({"recommendedParameters": {"confidence": 7}}, "recommendedParameters: confidence is 7.0"),
-        ],
-    )
-    def test_a_package_that_makes_no_sense_is_left_out_with_the_reason(self, provider, api, changes, reason):
-        api(described(package(packageId="bad1") | changes, package(packageId="good")))
-        found = provider.describe("m")
-        assert [item.package_id for item in found.model_packages] == ["good"]
-        assert len(found.skipped_packages) == 1
-        assert reason in found.skipped_packages[0].reason
-        assert "\n" not in found.skipped_packages[0].reason
-
-    def test_a_damaged_memory_profile_is_no_reason_to_leave_a_package_out(self, provider, api):
-        api(described(package(memoryProfile={"peakVramMb": "much"})))
-        assert provider.describe("m").model_packages[0].memory_profile == MemoryProfile()
 
     def test_when_nothing_is_left_the_error_has_the_reasons(self, provider, api):
         server = api(described(package(packageManifest={"type": "new-v1"})))

@@ -29,8 +29,8 @@ from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
 from inference_models.transport.client import HttpClient
 from inference_models.transport.stream import FileStream, RangeSource
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from cache.faults.source import UrlSource
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+from faults.source import UrlSource
 
 BIG = 500_000_000
 COUNTS = (1, 1_000, 10_000)

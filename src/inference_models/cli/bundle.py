@@ -9,7 +9,7 @@ import typer
 
 from inference_models.cli import arguments
 from inference_models.cli.console import messages, say, tell
-from inference_models.cli.pull import pull_all
+from inference_models.cli.pull import pull_all, pull_options
 from inference_models.cli.sizes import megabytes
 from inference_models.text import plain
 

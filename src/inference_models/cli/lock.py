@@ -6,7 +6,7 @@ from pathlib import Path
 
 from inference_models.cli import arguments
 from inference_models.cli.console import say
-from inference_models.cli.pull import pull_all
+from inference_models.cli.pull import pull_all, pull_options
 
 DEFAULT = Path("models.lock")
 

@@ -54,7 +54,6 @@ one thing to do. The parts stay on the object as `summary`, `needs`, `found` and
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -339,6 +338,8 @@ class DirectLocalStorageAccessError(ModelLoadingError, PermissionError):
 
 def nearest_names(name: str, known: Iterable[str], *, limit: int = 2) -> list[str]:
     """The known names most like `name`, best first, at most `limit` of them."""
+    import difflib  # noqa: PLC0415 - only needed where a name is wrong
+
     by_folded = {candidate.casefold(): candidate for candidate in sorted(known)}
     matches = difflib.get_close_matches(name.casefold(), by_folded, n=limit, cutoff=0.6)
     return [by_folded[match] for match in matches]

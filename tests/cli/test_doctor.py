@@ -5,18 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from inference_models.backends.environment import probe_environment
 from inference_models.cli import main
 
 if TYPE_CHECKING:
     import pytest
-
-
-def test_the_first_lines_are_the_facts(capsys: pytest.CaptureFixture[str]) -> None:
-    main(["doctor"])
-    lines = capsys.readouterr().out.splitlines()
-    facts = probe_environment(thorough=True).facts()
-    assert lines[: len(facts)] == [f"ok      {label}: {text}" for label, text in facts]
 
 
 def test_one_array_for_programs(capsys: pytest.CaptureFixture[str]) -> None:

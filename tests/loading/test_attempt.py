@@ -110,16 +110,12 @@ def test_what_stands_in_for_a_measured_winner_was_not_measured(
     assert AutoModel.from_pretrained("m", model_package_id="b2").resolved_model.selected_by == "measured"
 
 
-def test_a_programming_error_is_raised_and_nothing_else_is_tried(opening: Callable) -> None:
-    tried = opening({"a1": ZeroDivisionError("ours")})
-    with pytest.raises(ZeroDivisionError):
-        AutoModel.from_pretrained("m")
-    assert tried == ["a1"]
-
-
-def test_running_out_of_memory_is_raised_and_nothing_else_is_tried(opening: Callable) -> None:
-    tried = opening({"a1": MemoryError()})
-    with pytest.raises(MemoryError):
+@pytest.mark.parametrize("failure", [ZeroDivisionError, MemoryError])
+def test_what_no_other_package_mends_is_raised_and_nothing_else_is_tried(
+    opening: Callable, failure: type[Exception]
+) -> None:
+    tried = opening({"a1": failure("ours")})
+    with pytest.raises(failure):
         AutoModel.from_pretrained("m")
     assert tried == ["a1"]
 

@@ -84,24 +84,6 @@ def test_grey_images_get_three_equal_channels() -> None:
         np.testing.assert_array_equal(load_images(image)[0].pixels, np.dstack([grey] * 3))
 
 
-@pytest.mark.parametrize("mode", ["1", "LA", "P", "RGBA", "CMYK", "YCbCr", "HSV"])
-def test_pil_images_of_any_mode_are_read(mode: str) -> None:
-    image = Image.fromarray(RGB).convert(mode)
-    np.testing.assert_array_equal(load_images(image)[0].pixels, np.asarray(image.convert("RGB")))
-
-
-def test_sixteen_bit_pil_images_become_the_upper_eight_bits() -> None:
-    deep = (np.arange(600, dtype=np.uint16) * 100).reshape(20, 30)
-    for image in (Image.fromarray(deep), Image.fromarray(deep.astype(np.int32))):
-        np.testing.assert_array_equal(load_images(image)[0].pixels[..., 0], deep >> 8)
-
-
-def test_pil_images_are_turned_as_their_orientation_says() -> None:
-    image = Image.fromarray(RGB)
-    image.getexif()[0x0112] = 6
-    np.testing.assert_array_equal(load_images(image)[0].pixels, np.rot90(RGB, -1))
-
-
 def test_a_colour_format_holds_for_arrays_and_tensors_only(tmp_path: Path) -> None:
     path = tmp_path / "a.png"
     path.write_bytes(png(Image.fromarray(RGB)))

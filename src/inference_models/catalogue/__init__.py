@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -94,4 +94,4 @@ class Catalogue(_Entry, frozen=True, kw_only=True):
 @cache
 def open_catalogue() -> Catalogue:
     """The catalogue this library ships."""
-    return msgspec.json.decode((files(__package__) / "open_catalogue.json").read_bytes(), type=Catalogue)
+    return msgspec.json.decode(Path(__file__).with_name("open_catalogue.json").read_bytes(), type=Catalogue)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import unicodedata
-from importlib.resources import files
 from os import PathLike
 from pathlib import Path
 
@@ -58,7 +57,7 @@ def read_labels(labels: object) -> tuple[str, ...]:
 
 def coco_class_names() -> tuple[str, ...]:
     """The 80 names of the COCO detection classes, in the order every YOLO export uses."""
-    return parse_class_names((files(__package__) / "coco_names.txt").read_text("utf-8"), where="coco_names.txt")
+    return parse_class_names(Path(__file__).with_name("coco_names.txt").read_text("utf-8"), where="coco_names.txt")
 
 
 def _hides_text(character: str) -> bool:

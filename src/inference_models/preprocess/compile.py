@@ -98,15 +98,14 @@ class Preprocessor:
         batches = []
         position = 0
         for count in counts:
-            batch = self._pool.take(self._shape(count, plans[position].placement.network), self._dtype)
+            size = plans[position].placement.network
+            shape = (count, 3, *size) if self._spec.layout == "nchw" else (count, *size, 3)
+            batch = self._pool.take(shape, self._dtype)
             for row in range(count):
                 self._fill(images[position], plans[position], overrides, out=batch[row])
                 position += 1
             batches.append(batch)
         return Prepared(batches, [plan.transform for plan in plans], self._pool)
-
-    def _shape(self, count: int, network: Size) -> tuple[int, ...]:
-        return (count, 3, *network) if self._spec.layout == "nchw" else (count, *network, 3)
 
     def _fill(self, image: SourceImage, plan: Plan, overrides: PreProcessingOverrides, *, out: NumpyArray) -> None:
         left, top, right, bottom = plan.window or (None,) * 4
@@ -115,7 +114,7 @@ class Preprocessor:
             pixels = _to_grayscale(pixels, image.color)
         if self._spec.contrast is not None and not overrides.disable_contrast_enhancement:
             pixels = enhance(to_uint8(pixels), self._spec.contrast)
-        if _fills_frame(pixels, plan.placement):
+        if pixels.shape[:2] == plan.placement.resized == plan.placement.network:
             self._writer.write(pixels, image.color, out)
             return
         frame = self._pool.take((*plan.placement.network, 3), pixels.dtype)
@@ -135,11 +134,8 @@ class Preprocessor:
             self._resize_into(inside, pixels)
         else:
             inside[:] = self._resized(pixels, placement.resized)[top : top + height, left : left + width]
-        _fill_around(frame, (y, x, y + height, x + width), self._pad_value())
-
-    def _pad_value(self) -> int:
         crops = self._spec.resize in (ResizeMode.CENTER_CROP, ResizeMode.SHORTER_EDGE_CROP)
-        return 0 if crops else self._spec.pad_value
+        _fill_around(frame, (y, x, y + height, x + width), 0 if crops else self._spec.pad_value)
 
     def _resized(self, pixels: NumpyArray, size: Size) -> NumpyArray:
         if pixels.shape[:2] == size:
@@ -198,10 +194,6 @@ def _to_grayscale(pixels: NumpyArray, color: ColorFormat) -> NumpyArray:
 
     grey = cv2.cvtColor(pixels, cv2.COLOR_BGR2GRAY if color == "bgr" else cv2.COLOR_RGB2GRAY)
     return np.asarray(cv2.merge([grey, grey, grey]))
-
-
-def _fills_frame(pixels: NumpyArray, placement: Placement) -> bool:
-    return pixels.shape[:2] == placement.resized == placement.network
 
 
 def _fill_around(frame: NumpyArray, inside: tuple[int, int, int, int], value: int) -> None:

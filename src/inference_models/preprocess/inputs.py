@@ -135,11 +135,8 @@ def _load_file(path: str | os.PathLike[str], meaning: PixelMeaning, label: str) 
             f"{label}: a URL ({scheme}:...) is not an image; images are never fetched.",
             fix="fetch it yourself, then pass its bytes or the path of the file",
         )
-    return read_image(text, meaning, label=f"{label} ({_shortened(text)!r})")
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= 200 else f"{text[:80]}...{text[-40:]}"
+    shown = text if len(text) <= 200 else f"{text[:80]}...{text[-40:]}"
+    return read_image(text, meaning, label=f"{label} ({shown!r})")
 
 
 def _describe(item: object) -> str:

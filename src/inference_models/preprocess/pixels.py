@@ -58,7 +58,7 @@ def from_numpy(image: NumpyArray, meaning: PixelMeaning, *, label: str) -> Sourc
         ModelInputError: the shape, dtype or values cannot be used; the text starts with `label`.
     """
     if image.ndim != 3 or image.shape[2] not in _CHANNELS:
-        raise _wrong_shape(image.shape, label, expected="(H, W, 3)", fix=_numpy_shape_fix(image.shape))
+        raise ModelInputError(f"{label}: shape {image.shape}; expected (H, W, 3).", fix=_numpy_shape_fix(image.shape))
     return checked_source(image, meaning.color or "bgr", meaning.value_range, label)
 
 
@@ -71,7 +71,7 @@ def from_torch(image: Array, meaning: PixelMeaning, *, label: str) -> SourceImag
     shape = tuple(image.shape)
     if len(shape) != 3 or not (shape[0] in _CHANNELS or shape[2] in _CHANNELS):
         fix = "pass a batch by itself, or as list(batch)" if len(shape) == 4 else "add the channel axis: image[None]"
-        raise _wrong_shape(shape, label, expected="(3, H, W) or (H, W, 3)", fix=fix)
+        raise ModelInputError(f"{label}: shape {shape}; expected (3, H, W) or (H, W, 3).", fix=fix)
     channels_last = shape[0] != 3 and (shape[2] == 3 or shape[0] not in _CHANNELS)
     host = image.detach().cpu()
     if str(host.dtype) == "torch.bfloat16":
@@ -158,10 +158,6 @@ def _three_channels(pixels: NumpyArray) -> NumpyArray:
     if pixels.shape[2] == 4:
         return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGRA2BGR))
     return pixels
-
-
-def _wrong_shape(shape: tuple[int, ...], label: str, *, expected: str, fix: str) -> ModelInputError:
-    return ModelInputError(f"{label}: shape {shape}; expected {expected}.", fix=fix)
 
 
 def _numpy_shape_fix(shape: tuple[int, ...]) -> str:

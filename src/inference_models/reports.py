@@ -37,7 +37,7 @@ def explain_model(address: ModelAddress, memory: RememberedModels, api_key: str 
         api_key: Passed to the provider.
 
     Raises:
-        ModelNotFoundError: nobody knows it.
+        ModelNotFoundError: no provider knows it.
         ModelRetrievalError: its provider cannot be asked.
     """
     load = memory.load

@@ -68,7 +68,7 @@ def examine_builds(environment: Environment, distributions: Mapping[str, Distrib
 def examine_cuda_libraries(
     environment: Environment, distributions: Mapping[str, Distribution], root: Path = ROOT
 ) -> Iterable[Finding]:
-    """Libraries of CUDA and cuDNN that ONNX Runtime's CUDA provider needs and nobody has installed."""
+    """Libraries of CUDA and cuDNN that ONNX Runtime's CUDA provider needs and that are not installed."""
     runtime = next((distributions[name] for name in ONNX.libraries[0].distributions if name in distributions), None)
     if runtime is None:
         return

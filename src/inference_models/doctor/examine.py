@@ -36,7 +36,7 @@ def examine(environment: Environment | None = None) -> list[Finding]:
         try:
             environment = probe_environment(thorough=True)
         except (InvalidEnvVariable, JetsonTypeResolutionError):
-            # Which of the variables it is, is found below; without it nobody knows what this machine is.
+            # The variable that cannot be read is a finding; without it the facts of the machine are not known.
             return [*examine_variables(()), *software, *storage]
     return [
         *(Finding(GOOD, f"{label}: {text}") for label, text in environment.facts()),

@@ -41,7 +41,7 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """Facts that the checks of negotiation read. None and empty: not there, or nobody could say."""
+    """Facts that the checks of negotiation read. None and empty: not there, or not known."""
 
     system: str
     """For example `linux x86_64`."""
@@ -61,7 +61,7 @@ class Environment:
     """The container's limit in bytes; None: no limit."""
     gpus: tuple[Gpu, ...] = ()
     accelerators: frozenset[str] | None = None
-    """Kinds of device of other makers that the system shows: `gpu` (a render node), `npu`; None: nobody could say."""
+    """Kinds of device of other makers that the system shows: `gpu` (a render node), `npu`; None: not known."""
     driver_version: Version | None = None
     cuda_version: Version | None = None
     """Of the CUDA runtime; the driver's, where that is older."""

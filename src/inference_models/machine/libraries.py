@@ -30,7 +30,7 @@ class Library:
     distributions: tuple[str, ...]
     """Names under which it is installed, the usual one first."""
     deadline: float | None = None
-    """Seconds its import may take in a child process; None: importing it is harmless, and nobody tries."""
+    """Seconds its import may take in a child process; None: importing it is harmless and not tried."""
     attribute: str | None = None
     """What the module must have: a half uninstalled library can still be imported."""
 
@@ -128,6 +128,11 @@ def installed_distributions(path: Sequence[str] | None = None) -> dict[str, Dist
     listed = _listed(path_stamp(import_path() if path is None else path))
     found = ((name, _first_complete(name, places)) for name, places in listed.items())
     return {name: distribution for name, distribution in found if distribution is not None}
+
+
+def metadata_folders() -> list[list[Path]]:
+    """The metadata of everything this process can import; several of one name are in the order of imports."""
+    return [[place for place, _ in places] for places in _listed(path_stamp(import_path())).values()]
 
 
 def find_library(library: Library, path: Sequence[str] | None = None) -> Distribution | None:

@@ -3,7 +3,7 @@
 What was tried is the file that the import finds, which is not always that of the installed distribution.
 
 A verdict is a hint in the cache folder. One that is missing, damaged or about something else costs a child process
-and nothing more; where no child can be started, nobody stands in the way of the import.
+and nothing more; where no child can be started, the import is let through.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 FORMAT = 2
 FOLDER = "probes"
 FAILURE_LIFETIME_S = 3600
-"""Seconds after which what failed is tried again: somebody may have mended it."""
+"""Seconds after which what failed is tried again: it may have been mended."""
 DRIVER_DEADLINE_S = 20.0
 _SPARE_S = 10.0
 """After its deadline a child that this process could not end goes by itself."""
@@ -76,7 +76,7 @@ def forget() -> None:
 
 
 def ensure_importable(library: Library, *, path: Sequence[str] | None = None) -> None:
-    """Returns when importing the library does not hurt this process, or when nobody can say.
+    """Returns when importing the library does not hurt this process, or when that cannot be found out.
 
     Asks a child process the first time; costs nothing once the library is imported or its verdict is known.
 
@@ -161,7 +161,7 @@ def _settle(question: _Question, *, run: bool, retry: bool) -> Verdict | None:
     if not run:
         return None
     asking = Learned.asking.setdefault(key, threading.Lock())
-    # A process that was forked while another thread asked has a lock that nobody releases: it asks by itself.
+    # A process that was forked while another thread asked has a lock that is never released: it asks by itself.
     held = asking.acquire(timeout=question.deadline + 5)
     try:
         known = None if retry else _recall(path, key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING
 
 from inference_models.entities import BackendType
@@ -88,14 +89,18 @@ CAN_FORCE = frozenset(check.name for check in CHECKS if check.can_force)
 def examine(case: Case) -> tuple[Rejection, ...]:
     """The refusals of every check, in the order of the table; empty: the candidate can run."""
     found = []
-    for check in CHECKS:
-        if check.only is not None and case.runtime not in check.only:
+    package, request = case.package, case.request
+    for check in _checks_of(case.runtime):
+        if check.states is not None and getattr(package, check.states) is None:
             continue
-        if check.states is not None and getattr(case.package, check.states) is None:
-            continue
-        if check.asks and all(not getattr(case.request, name) for name in check.asks):
+        if check.asks and not any([getattr(request, name) for name in check.asks]):  # noqa: C419 - as fast as can be
             continue
         reason = check.function(case)
         if reason is not None:
             found.append(reason)
     return tuple(found)
+
+
+@cache
+def _checks_of(runtime: BackendType) -> tuple[Check, ...]:
+    return tuple([check for check in CHECKS if check.only is None or runtime in check.only])

@@ -26,7 +26,7 @@ _NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_. "
 _GB = 1e9
 _MB = 1_000_000
 _ALWAYS_FITS = 64 * _MB
-"""Bytes of files that fit wherever Python and a runtime do, so that nobody has to look how much memory there is."""
+"""Bytes of files that fit wherever Python and a runtime do, so that the memory of the machine need not be looked up."""
 _NODES = {"gpu": "a GPU (/dev/dri/renderD*)", "npu": "an NPU (/dev/accel/accel*)"}
 """Kinds of device that Linux shows as nodes."""
 

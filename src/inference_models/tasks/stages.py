@@ -42,6 +42,14 @@ class ModelLifecycle(ABC):  # noqa: B024 - the abstract methods are those of the
     resolved_model: ResolvedModelMetadata | None = None
     """Which package runs, on which backend and device; set when the model was loaded through `AutoModel`."""
 
+    if not TYPE_CHECKING:
+
+        def __class_getitem__(cls, given):
+            """The class for some of its types, as `typing_extensions` does it; those that are not given are any."""
+            types = given if isinstance(given, tuple) else (given,)
+            open_ones = len(cls.__parameters__) - len(types)
+            return super().__class_getitem__((*types, *[Any] * open_ones))
+
     def close(self) -> None:  # noqa: B027 - a model that holds nothing has nothing to give back
         """Give back what the model holds (sessions, device memory). May be called more than once."""
 

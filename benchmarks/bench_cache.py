@@ -5,6 +5,7 @@ python benchmarks/bench_cache.py [FOLDER]     (2 GB free; a temporary folder by 
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import http.server
@@ -22,14 +23,14 @@ from pathlib import Path
 from timing import table
 
 from inference_models.cache import stamps
-from inference_models.cache.manifest import MANIFEST_NAME
+from inference_models.cache.manifest import MANIFEST_NAME, manifest_text, read_manifest
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
 from inference_models.transport.client import HttpClient
 from inference_models.transport.stream import FileStream, RangeSource
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-from cache.faults.source import UrlSource
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+from faults.source import UrlSource
 
 BIG = 500_000_000
 COUNTS = (1, 1_000, 10_000)
@@ -91,8 +92,8 @@ def add(store: PackageStore, number: int, files: list, graph: bytes) -> None:
         return
     folder = store.folder_of(key)
     shutil.copytree(store.folder_of(first), folder)
-    manifest = folder / MANIFEST_NAME
-    manifest.write_text(manifest.read_text().replace('"model-0"', f'"{key.model_id}"'))
+    copied = read_manifest(folder)
+    (folder / MANIFEST_NAME).write_text(manifest_text(dataclasses.replace(copied, model_id=key.model_id)))
     if store.open(key) is None:  # writes the stamps
         raise RuntimeError("a copied package cannot be opened")
 

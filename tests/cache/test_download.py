@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from inference_models.cache import download as engine
 from inference_models.cache import pace
-from inference_models.cache.download import Wanted, download
+from inference_models.cache.download import DownloadRequest, download
 from inference_models.cache.pace import Limits
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import EnvironmentConfigurationError, FileHashSumMissmatch, ModelRetrievalError, RetryError
@@ -66,7 +66,7 @@ def cut_at(count, error):
 
 
 def fetch(tmp_path, source, file=None, *, limits=QUICK, report=lambda progress: None):
-    wanted = Wanted(file or spec(source.content), source, report, tmp_path)
+    wanted = DownloadRequest(file or spec(source.content), source, report, tmp_path)
     return download(wanted, tmp_path / "partials" / "blob", limits)
 
 

@@ -127,14 +127,14 @@ class _Job:
     elsewhere: ArtifactCache | None
 
     def fetch(self, file: FileDownloadSpecs, target: Path, folder: Path) -> None:
-        from inference_models.cache.download import Wanted, download  # noqa: PLC0415
+        from inference_models.cache.download import DownloadRequest, download  # noqa: PLC0415
 
         if _is_there(target, file) or (self._other_cache("restore", file, target) and _is_there(target, file)):
             return
         parent = folder / PARTIALS / hashlib.sha256(file.file_handle.encode()).hexdigest()[:32]
         make_private_folder(parent)
         make_private_folder(target.parent)
-        partial, _ = download(Wanted(file, self.source, self.report, folder), parent, self.limits)
+        partial, _ = download(DownloadRequest(file, self.source, self.report, folder), parent, self.limits)
         if self.created is not None:
             self.created(str(partial.data))
         partial.close()

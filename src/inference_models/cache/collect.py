@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Collected:
+class CollectionReport:
     """What was removed."""
 
     packages: int = 0
@@ -51,7 +51,7 @@ class _Bin:
             self.removed[kind] = self.removed.get(kind, 0) + 1
 
 
-def collect(inventory: Inventory, quota: int | None) -> Collected:
+def collect(inventory: Inventory, quota: int | None) -> CollectionReport:
     """Remove broken downloads, quarantine, orphans and hints that lead nowhere; then packages beyond `quota` bytes."""
     found, root = _Bin(), inventory.root
     for place in _entries(root / "quarantine"):
@@ -68,7 +68,7 @@ def collect(inventory: Inventory, quota: int | None) -> Collected:
     removed = _make_room(inventory, quota, busy, found) if quota is not None else 0
     _collect_hints(root)
     counts = {kind: found.removed.get(kind, 0) for kind in ("orphans", "partials", "quarantined")}
-    return Collected(packages=removed, freed=found.freed, **counts)
+    return CollectionReport(packages=removed, freed=found.freed, **counts)
 
 
 def _folders_in_work(root: Path) -> set[Path]:

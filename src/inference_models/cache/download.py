@@ -36,7 +36,7 @@ _HASH_AT_ONCE = 16 * CHUNK
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DownloadRequest:
     """A file, who has it, and who wants to know how far it is."""
 
     file: FileDownloadSpecs
@@ -58,7 +58,7 @@ class _EndedError(Exception):
     """The source says twice that the file ends where it does not."""
 
 
-def download(wanted: Wanted, parent: Path, limits: Limits | None = None) -> tuple[Partial, RunningDigest]:
+def download(wanted: DownloadRequest, parent: Path, limits: Limits | None = None) -> tuple[Partial, RunningDigest]:
     """The whole file in a folder below `parent`, verified and on the disk; the caller moves it or discards it.
 
     After a `RetryError` what has arrived stays for the next call, of whatever process. After anything else, Ctrl-C
@@ -81,7 +81,7 @@ def download(wanted: Wanted, parent: Path, limits: Limits | None = None) -> tupl
         raise
 
 
-def _download(wanted: Wanted, folder: Path, limits: Limits) -> tuple[Partial, RunningDigest]:
+def _download(wanted: DownloadRequest, folder: Path, limits: Limits) -> tuple[Partial, RunningDigest]:
     clock = Clock(limits, wanted.file)
     partial = continued_partial(folder)
     why = ""
@@ -134,7 +134,7 @@ def other_file(file: FileDownloadSpecs, needs: str, found: str) -> FileHashSumMi
 class _Download:
     """Threads that fetch, one thread that waits for the disk, and the caller's thread, which hashes and watches."""
 
-    def __init__(self, wanted: Wanted, partial: Partial, clock: Clock, connections: int) -> None:
+    def __init__(self, wanted: DownloadRequest, partial: Partial, clock: Clock, connections: int) -> None:
         self._wanted = wanted
         self._partial = partial
         self._clock = clock

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
-from inference_models.cache.download import Wanted, download
+from inference_models.cache.download import DownloadRequest, download
 from inference_models.cache.inventory import stamps_path, stored_files
 from inference_models.cache.locks import claimed
 from inference_models.cache.manifest import (
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Staged:
+class _StagedFile:
     """A verified file that waits for its place."""
 
     file: FileFacts
@@ -133,7 +133,7 @@ class Installation:
             staged = []
             for item in missing:
                 if isinstance(item, FileDownloadSpecs):
-                    wanted = Wanted(item, source, report, self.root)
+                    wanted = DownloadRequest(item, source, report, self.root)
                     staged.append(self._stage(wanted, stored, leave_to_others))
                 else:
                     staged.append(_stage_text(item, desk))
@@ -142,14 +142,16 @@ class Installation:
         files = [*present.values(), *(item.file for item in staged)]
         self._commit(sorted(files, key=lambda file: file.handle), desk)
 
-    def _stage(self, wanted: Wanted, stored: Sequence[tuple[FileFacts, Path]], leave_to_others: ExitStack) -> _Staged:
+    def _stage(
+        self, wanted: DownloadRequest, stored: Sequence[tuple[FileFacts, Path]], leave_to_others: ExitStack
+    ) -> _StagedFile:
         item = wanted.file
         found = self._copied(item, stored)
         partial, digest = download(wanted, self._partials(item)) if found is None else found
         partial.close()  # some systems do not move a file that is open
         leave_to_others.callback(partial.release)
         file = FileFacts(handle=item.file_handle, size=digest.size, sha256=digest.sha256, md5=digest.md5)
-        return _Staged(file, partial.data)
+        return _StagedFile(file, partial.data)
 
     def _copied(
         self, item: FileDownloadSpecs, stored: Sequence[tuple[FileFacts, Path]]
@@ -181,7 +183,7 @@ class Installation:
                 if file.handle not in {item.file_handle for item in self.files}:
                     (self.folder / file.handle).unlink(missing_ok=True)
 
-    def _move_in(self, staged: Sequence[_Staged]) -> None:
+    def _move_in(self, staged: Sequence[_StagedFile]) -> None:
         make_private_folder(self.folder)
         for item in staged:
             target = self.folder / item.file.handle
@@ -253,12 +255,12 @@ def _content_name(item: FileDownloadSpecs) -> str:
     return (item.sha256_hash or f"md5-{item.md5_hash}").lower()
 
 
-def _stage_text(item: ArtefactSpecs, desk: Path) -> _Staged:
+def _stage_text(item: ArtefactSpecs, desk: Path) -> _StagedFile:
     if not isinstance(item, InlineFileSpecs):
         raise TypeError(f"{item.file_handle} is a local file: it is used in place and never stored")
     data, content = desk / text_sha256(f"{item.file_handle}\0{item.text}"), item.text.encode()
     write_file(data, content)
-    return _Staged(FileFacts(handle=item.file_handle, size=len(content), sha256=text_sha256(item.text)), data)
+    return _StagedFile(FileFacts(handle=item.file_handle, size=len(content), sha256=text_sha256(item.text)), data)
 
 
 def _copy(place: Path, target: Path, digest: RunningDigest) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from inference_models.cache.collect import Collected
+    from inference_models.cache.collect import CollectionReport
     from inference_models.entities import FileFacts
 
 
@@ -103,7 +103,7 @@ class Inventory:
         folders = package_folders(self.root) if only is None else iter([only] if only.exists() else [])
         return [_verification(self.root, folder, full=full) for folder in sorted(folders)]
 
-    def gc(self, *, quota: int | None = None) -> Collected:
+    def gc(self, *, quota: int | None = None) -> CollectionReport:
         """Remove what no package needs: broken downloads, quarantine, orphans.
 
         Args:

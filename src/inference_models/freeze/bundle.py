@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from inference_models.entities import FileDownloadSpecs, ModelMetadata
     from inference_models.freeze.lockfile import Lock
-    from inference_models.freeze.pull import Pulled
+    from inference_models.freeze.pull import PulledPackage
 
 LOCK, LICENSES = "models.lock", "LICENSES.txt"
 MAX_TEXT = 16 << 20
@@ -45,7 +45,7 @@ _UNREADABLE = (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, Unico
 """What the standard library raises for archives that are none, or that are damaged."""
 
 
-def export_bundle(pulled: Sequence[Pulled], path: Path, *, store: PackageStore | None = None) -> Lock:
+def export_bundle(pulled: Sequence[PulledPackage], path: Path, *, store: PackageStore | None = None) -> Lock:
     """Write packages that are in the cache to one file, and say what it pins.
 
     Raises:
@@ -118,7 +118,7 @@ def opened_bundle(path: Path, *, sha256: str | None = None) -> Iterator[tuple[zi
         yield archive, lock
 
 
-def licenses_text(pulled: Sequence[Pulled]) -> str:
+def licenses_text(pulled: Sequence[PulledPackage]) -> str:
     """Licence and source of every model, for people."""
 
     def paragraph(model: ModelMetadata) -> str:
@@ -202,7 +202,7 @@ def _refusal(info: zipfile.ZipInfo) -> str | None:
     return "too large" if is_text and info.file_size > MAX_TEXT else None
 
 
-def _refuse_damage(pulled: Pulled, store: PackageStore) -> None:
+def _refuse_damage(pulled: PulledPackage, store: PackageStore) -> None:
     for verified in store.verify(key=pulled.key):
         for damage in verified.damage:
             raise CorruptedModelPackageError(

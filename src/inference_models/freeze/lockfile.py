@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from inference_models.entities import ModelDependency, ModelMetadata
-    from inference_models.freeze.pull import Pulled
+    from inference_models.freeze.pull import PulledPackage
 
 _log = logging.getLogger("inference-models")
 FORMAT = 1
@@ -150,7 +150,7 @@ class Lock(_Facts):
         )
 
 
-def make_lock(pulled: Iterable[Pulled]) -> Lock:
+def make_lock(pulled: Iterable[PulledPackage]) -> Lock:
     """What is in the cache for these packages, pinned.
 
     Raises:
@@ -241,7 +241,7 @@ def warn_about_runtimes(lock: Lock) -> None:
             _log.warning("the lock was made with the %s runtime %s; here is %s", name, version, installed.get(name))
 
 
-def _locked(pulled: Pulled) -> LockedModel:
+def _locked(pulled: PulledPackage) -> LockedModel:
     manifest = read_manifest(pulled.folder)
     if isinstance(manifest, Damage):
         raise CorruptedModelPackageError(

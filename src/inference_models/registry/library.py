@@ -87,7 +87,7 @@ class PublishedModel:
 
 
 @dataclass
-class _Hashed:
+class _FileHashes:
     lock: threading.Lock = field(default_factory=threading.Lock)
     stamp: tuple[int, ...] = ()
     digest: RunningDigest = field(default_factory=RunningDigest)
@@ -98,7 +98,7 @@ class PackageLibrary:
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self._hashed: defaultdict[Path, _Hashed] = defaultdict(_Hashed)
+        self._hashed: defaultdict[Path, _FileHashes] = defaultdict(_FileHashes)
 
     def find(self, model_id: str) -> PublishedModel:
         """The model and its packages.

@@ -7,7 +7,7 @@ import os
 import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from inference_models.cache.stamps import Stamps
     from inference_models.entities import ArtefactSpecs
 
+FORMAT: Final = 3
 MAX_MANIFEST_BYTES = 4 << 20
 
 
@@ -46,7 +47,7 @@ class Manifest:
     It carries a checksum, so that damage to a hash in here is not taken for damage to the file it belongs to.
     """
 
-    format: Literal[3] = 3
+    format: Literal[3] = FORMAT
     provider: str
     model_id: str
     package_id: str

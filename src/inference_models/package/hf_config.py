@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from inference_models.errors import CorruptedModelPackageError, ModelImplementationNotFoundError
-from inference_models.package.class_names import parse_class_names
+from inference_models.package.class_names import check_class_names
 from inference_models.package.preprocess_spec import MAX_SIDE
 from inference_models.package.text_files import convert, parse_json_object
 
@@ -250,14 +250,8 @@ def _class_names(labels: dict[str, str] | None, where: str) -> tuple[str, ...] |
             needs=f"every number from 0 to {len(labels) - 1}",
             found=", ".join(ascii(key[:20]) for key in sorted(labels)[:8]),
         )
-    names = tuple(labels[str(index)].strip() for index in range(len(labels)))
-    # A blank name would be dropped and one with a line feed be two: either shifts every class after it.
-    for index, name in enumerate(names):
-        if not name or "\n" in name:
-            raise CorruptedModelPackageError(
-                f"{where}: id2label[{index}] is no class name.", needs="one line of text", found=ascii(name[:40])
-            )
-    return parse_class_names("\n".join(names), where=f"{where}: id2label")
+    names = [labels[str(index)] for index in range(len(labels))]
+    return check_class_names(names, f"{where}: id2label")
 
 
 def _by(size: _Sides) -> str:

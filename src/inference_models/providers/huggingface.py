@@ -169,7 +169,7 @@ class HuggingFaceProvider(StreamingProvider):
     def _package(self, found: HubPackage, config: HubConfig, repository: Repository) -> ModelPackageMetadata:
         texts = {}
         if config.class_names is not None:
-            texts[class_names.FILE_NAME] = "\n".join(config.class_names) + "\n"
+            texts[class_names.FILE_NAME] = class_names.format_class_names(config.class_names)
         if found.backend is not BackendType.ONNX:
             originals = [path for path in (CONFIG, PREPROCESSOR_CONFIG) if path in repository.files]
             texts |= {path: self._text(repository, path) for path in originals}

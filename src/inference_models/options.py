@@ -29,7 +29,7 @@ NO_EFFECT = {
 
 
 MOST_THREADS = max(64, 4 * (os.cpu_count() or 1))
-"""Runtimes start as many threads as they are told to; many more than there are processors would only hang the load."""
+"""Upper limit of `threads`: runtimes start as many as given, and far more than there are processors hang the load."""
 
 
 SWITCHES = (

@@ -1,4 +1,4 @@
-"""What measuring found: one frozen object that the command line prints and `--json` writes."""
+"""The report of a measurement, which the command line prints and `--json` writes."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def fastest(contenders: Sequence[Contender]) -> Contender:
 
 
 def leaving(alive: Sequence[Contender], *, busy: bool) -> list[Contender]:
-    """Who is clearly slower than the fastest, so that the time goes to those that are close.
+    """Contenders that are clearly slower than the fastest, so that the time goes to close ones.
 
     Args:
         alive: Those that took part in the last round.

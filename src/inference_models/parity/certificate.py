@@ -144,7 +144,7 @@ class CertificateStore:
         return _digest({**hashes, **{handle: _hash(path, handle) for handle, path in package.files.items()}})
 
     def save(self, certificate: Certificate, package: PackageFolder) -> Path:
-        """Put a certificate in its place; says where.
+        """Write a certificate; returns its path.
 
         Raises:
             OSError: the cache folder cannot be written to.

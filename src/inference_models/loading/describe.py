@@ -40,7 +40,7 @@ class RememberedProvider:
         self._model = model
 
     def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:  # noqa: ARG002
-        """What was remembered."""
+        """The remembered description."""
         return self._model
 
     def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
@@ -57,7 +57,7 @@ class RememberedProvider:
         )
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Does nothing."""
 
 
 @dataclass(frozen=True)

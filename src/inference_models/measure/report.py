@@ -53,7 +53,7 @@ class TuneRow:
     """One candidate with one setting, and what became of it."""
 
     candidate: str
-    """For people: `7c20 onnx fp32 through openvino`."""
+    """For example `7c20 onnx fp32 through openvino`."""
     package_id: str
     package_format: str
     quantization: str

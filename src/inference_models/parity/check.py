@@ -137,7 +137,7 @@ class Reference:
 
     candidate: Candidate
     reason: str
-    """Why it is this one."""
+    """Why this package is the reference."""
     on_cpu: bool = False
     """Opened on the CPU, whatever device the others are opened on."""
     named: bool = False

@@ -143,7 +143,7 @@ class ModelDependency:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryProfile:
-    """Peak device memory by batch size, as measured by whoever built the package."""
+    """Peak device memory by batch size, as measured by the author of the package."""
 
     peak_vram_mb: dict[int, int] = field(default_factory=dict)
 

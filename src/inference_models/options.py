@@ -168,7 +168,7 @@ def merge_options(options: LoadOptions | None, given: Mapping[str, Any]) -> tupl
 
 
 def refuse_unknown_load_options(rest: Mapping[str, Any]) -> None:
-    """Raise for an option nobody knows; only a package with code of its own takes options we do not know.
+    """Raise for an unknown option; only a package with code of its own takes further options.
 
     Raises:
         UnknownOptionError: names the nearest option.

@@ -58,7 +58,7 @@ class Runtime:
     install: str | None = None
     """The command that installs it."""
     devices: tuple[str, ...] | None = None
-    """Kinds of device it computes on, the usual one first; None: nobody can say."""
+    """Kinds of device it computes on, the usual one first; None: unknown."""
     systems: tuple[str, ...] = ()
     """How `Environment.system` begins where it exists; empty: it exists everywhere."""
     systems_text: str = ""

@@ -230,7 +230,7 @@ def _untrusted(model: ModelMetadata) -> ModelMetadata:
 
 
 def _write_archive(path: Path, texts: dict[str, str], blobs: dict[str, Path]) -> None:
-    """In one step: whoever looks sees the old file or the whole new one, also after a crash."""
+    """Replaces the file in one step: readers see the old file or the whole new one, also after a crash."""
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as stream:

@@ -72,7 +72,7 @@ class Source:
 
     @property
     def is_remembered(self) -> bool:
-        """Whether the description comes from an earlier load, and nobody was asked."""
+        """Whether the description comes from an earlier load, without asking the provider."""
         return isinstance(self.provider, RememberedProvider)
 
 

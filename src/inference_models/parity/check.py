@@ -238,7 +238,7 @@ class Bench:
         return _as_row(reference.candidate, unproven, (f"no certificate is written for it: {doubt}",))
 
     def _doubt_about(self, reference: Reference, opened: _PackageRun) -> str | None:
-        """Why a reference is not vouched for by being one; None: it is."""
+        """Why the reference gets no certificate of its own; None: it gets one."""
         if reference.named:
             return "it was named, and nothing but its own answers vouches for it"
         subject = opened.subject

@@ -29,7 +29,7 @@ from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
 from inference_models.transport.client import HttpClient
 from inference_models.transport.stream import FileStream, RangeSource
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tools"))
+sys.path.extend(str(Path(__file__).resolve().parent.parent / folder) for folder in ("tools", "tests"))
 from faults.source import UrlSource
 
 BIG = 500_000_000

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import inference_models
 from inference_models.text import (
     MAX_DEPTH,
+    InvalidValue,
     JsonRefusedError,
-    Misfit,
     strict_object,
     tolerant_object,
     too_deep,
@@ -73,7 +73,7 @@ def test_one_wrong_value_stops_the_strict_reader_only(inner: str, found: str) ->
     assert str(caught.value) == found
     value = tolerant_object(text)
     assert value["good"] == 1
-    assert isinstance(value["bad"][0], Misfit)
+    assert isinstance(value["bad"][0], InvalidValue)
     assert repr(value["bad"][0]) == found
 
 

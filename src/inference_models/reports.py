@@ -98,4 +98,4 @@ def _held(model: ModelMetadata, package: ModelPackageMetadata, source: Source, s
         key = PackageKey(source.name, model_id, package.package_id)
     except BaseInferenceModelsError:  # an id that cannot be part of a folder name: nothing is stored under it
         return frozenset()
-    return store.held(key, package.package_artefacts)
+    return store.cached_handles(key, package.package_artefacts)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 MAX_VALUES = 300_000
 """Values of one text. The largest real ones have some ten thousands; each costs about 200 bytes of memory."""
 MAX_DEPTH = 32
-"""Levels. Real descriptions have eight; deeper ones are made to exhaust whoever walks them."""
+"""Levels of nesting. Real descriptions have eight; deeper ones could exhaust the stack."""
 
 HIDDEN = "[hidden]"
 _LONG = 4
@@ -26,15 +26,15 @@ _ENCODED_URL = re.compile(r"https?(?:%(?:25)*3A|:)(?:%(?:25)*2F){2}[^\s\"'<>\\]*
 _QUERY = re.compile(r"\?[^\s\"'<>\\?=]*=[^\s\"'<>\\]*")
 _MAX_PATH = 200
 _SHOWN_PARAMETERS = frozenset({"modelid", "includecoremlpackages"})
-"""What the user asked for himself; an error text without it would not help."""
+"""Query parameters that are shown in error texts: the caller chose them, and they are no secrets."""
 
 
 class JsonRefusedError(ValueError):
-    """Why a text is not taken, in words. Never leaves this library."""
+    """Why a JSON text is refused, in words. Caught in this library."""
 
 
-class Misfit:
-    """Stands where a value is none that JSON has, so that only what needs this value fails."""
+class InvalidValue:
+    """Placeholder for an invalid value in JSON: only a reader that needs the value fails."""
 
     def __init__(self, found: str) -> None:
         self._found = found
@@ -44,21 +44,21 @@ class Misfit:
 
 
 def strict_object(text: str) -> dict[str, object]:
-    """The JSON object in `text`, in which everything is as it must be.
+    """The JSON object in `text`, which must be valid throughout.
 
     Raises:
         JsonRefusedError: `text` is something else, or has a key twice, NaN, an infinity, or too many levels.
     """
-    value, misfits = _parsed(text)
-    if misfits:
-        raise JsonRefusedError(repr(misfits[0]))
+    value, invalid = _parsed(text)
+    if invalid:
+        raise JsonRefusedError(repr(invalid[0]))
     if too_deep(value):
         raise JsonRefusedError("values nested too deeply")
     return _object(value)
 
 
 def tolerant_object(text: str) -> dict[str, object]:
-    """The JSON object in `text`, with a `Misfit` where an object has a key twice and where a number is none.
+    """The JSON object in `text`, with a `InvalidValue` where an object has a key twice and where a number is none.
 
     How deep a part is nested is for the caller to ask: one part is no reason to refuse the others.
 
@@ -86,29 +86,29 @@ def too_deep(value: object) -> bool:
 
 def shown(value: object) -> str:
     """`value` as it is shown in an error: one line, at most 80 characters."""
-    text = repr(value) if isinstance(value, Misfit) else json.dumps(value, ensure_ascii=True, default=repr)
+    text = repr(value) if isinstance(value, InvalidValue) else json.dumps(value, ensure_ascii=True, default=repr)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _parsed(text: str) -> tuple[object, list[Misfit]]:
+def _parsed(text: str) -> tuple[object, list[InvalidValue]]:
     if sum(text.count(mark) for mark in ",[{") > MAX_VALUES:
         raise JsonRefusedError(f"more than {MAX_VALUES} values")
-    misfits: list[Misfit] = []
+    invalid: list[InvalidValue] = []
 
-    def misfit(found: str) -> Misfit:
-        misfits.append(Misfit(found))
-        return misfits[-1]
+    def mark(found: str) -> InvalidValue:
+        invalid.append(InvalidValue(found))
+        return invalid[-1]
 
     def read_object(pairs: list[tuple[str, object]]) -> object:
         result = dict(pairs)
-        return result if len(result) == len(pairs) else misfit(f"the key {shown(_twice(pairs))} twice")
+        return result if len(result) == len(pairs) else mark(f"the key {shown(_twice(pairs))} twice")
 
     def read_float(digits: str) -> object:
         number = float(digits)
-        return number if math.isfinite(number) else misfit(f"{digits[:40]}, which is too large a number")
+        return number if math.isfinite(number) else mark(f"{digits[:40]}, which is too large a number")
 
     def read_constant(name: str) -> object:
-        return misfit(f"{name}, which is not JSON")
+        return mark(f"{name}, which is not JSON")
 
     try:
         value = json.loads(text, object_pairs_hook=read_object, parse_float=read_float, parse_constant=read_constant)
@@ -118,7 +118,7 @@ def _parsed(text: str) -> tuple[object, list[Misfit]]:
         raise JsonRefusedError("values nested too deeply") from None
     except ValueError:
         raise JsonRefusedError("a number of too many digits") from None
-    return value, misfits
+    return value, invalid
 
 
 def _object(value: object) -> dict[str, object]:
@@ -137,20 +137,20 @@ def _twice(pairs: list[tuple[str, object]]) -> str:
 
 
 def printable(text: str) -> str:
-    """`text` with characters that could steer a terminal written out; line feeds stay."""
+    """`text` with control characters escaped, line feeds excepted."""
     return "".join(
         character if character == "\n" or character.isprintable() else ascii(character)[1:-1] for character in text
     )
 
 
 def json_text(value: object) -> str:
-    """`value` as JSON in one line, letters as they are and characters that could steer a terminal escaped."""
+    """`value` as JSON in one line: control characters are escaped, other letters stay as they are."""
     text = json.dumps(value, ensure_ascii=False)
     return "".join(letter if letter.isprintable() else json.dumps(letter)[1:-1] for letter in text)
 
 
 def one_line(text: object) -> str:
-    """`text` on one line, with nothing in it that could steer a terminal."""
+    """`text` on one line, with control characters escaped."""
     return printable(" ".join(str(text).split()))
 
 
@@ -172,7 +172,7 @@ def without_query(model_id: str) -> str:
 
 
 def plain(text: object) -> Text:
-    """`text` as a line or table cell: no markup is read in it, and nothing in it steers the terminal."""
+    """`text` as a line or table cell for rich: no markup is parsed, control characters are escaped."""
     from rich.text import Text  # noqa: PLC0415 - only needed to print
 
     return Text(printable("" if text is None else str(text)))

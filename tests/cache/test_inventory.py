@@ -7,7 +7,7 @@ import pytest
 
 from cache.slow_writer import CONTENT, specs
 from cache.test_store import SHA256, Source, no_source
-from inference_models.cache.locks import claimed
+from inference_models.cache.locks import hold_locks
 from inference_models.cache.partial import new_partial
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.cache.workspace import own_name, private_folder
@@ -130,7 +130,7 @@ def test_what_others_work_on_is_not_collected(store):
     half = store.folder_of(key(7))
     half.mkdir(parents=True)
     working = new_partial(store.root / "partials" / SHA256 / own_name())
-    with private_folder(store.root / "tmp") as desk, claimed([store.root / "locks" / "x.lock"], lambda path: None):
+    with private_folder(store.root / "tmp") as desk, hold_locks([store.root / "locks" / "x.lock"], lambda path: None):
         (desk / "package").write_text(half.relative_to(store.root).as_posix())
         store.gc()
         assert half.is_dir()

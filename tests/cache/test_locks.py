@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from inference_models.cache import locks
-from inference_models.cache.locks import claimed, is_held
+from inference_models.cache.locks import hold_locks, is_held
 
 HOLDER = """
 import sys, time
 from pathlib import Path
 from inference_models.cache import locks
 locks.HEARTBEAT_S = float(sys.argv[2])
-with locks.claimed([Path(sys.argv[1])], lambda path: None):
+with locks.hold_locks([Path(sys.argv[1])], lambda path: None):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -52,7 +52,7 @@ def nothing(path):
 
 
 def test_a_lock_is_held_for_the_block(lock):
-    with claimed([lock], nothing):
+    with hold_locks([lock], nothing):
         assert is_held(lock)
     assert not is_held(lock)
 
@@ -61,7 +61,7 @@ def test_threads_exclude_each_other(lock):
     inside, most = [], []
 
     def work():
-        with claimed([lock], nothing):
+        with hold_locks([lock], nothing):
             inside.append(1)
             most.append(len(inside))
             time.sleep(0.02)
@@ -81,7 +81,7 @@ def test_two_that_want_the_same_two_do_not_wait_for_each_other(tmp_path):
 
     def work(paths):
         for _ in range(5):
-            with claimed(paths, nothing):
+            with hold_locks(paths, nothing):
                 done.append(1)
 
     threads = [threading.Thread(target=work, args=(paths,)) for paths in ([first, second], [second, first])]
@@ -97,7 +97,7 @@ def test_the_lock_of_a_dead_process_is_free_at_once(lock, holder):
     assert is_held(lock)
     process.kill()
     process.wait()
-    with claimed([lock], lambda path: pytest.fail("waited for a dead process")):
+    with hold_locks([lock], lambda path: pytest.fail("waited for a dead process")):
         assert is_held(lock)
 
 
@@ -105,7 +105,7 @@ def test_who_waits_for_a_holder_that_shows_nothing_goes_on(lock, holder, monkeyp
     monkeypatch.setattr(locks, "PROGRESS_INTERVAL_S", 0.3)
     process = holder(1000)
     waits = []
-    with claimed([lock], waits.append):
+    with hold_locks([lock], waits.append):
         assert process.poll() is None
     assert set(waits) == {lock}
 
@@ -119,17 +119,17 @@ def test_who_waits_for_a_holder_that_lives_keeps_waiting(lock, holder, monkeypat
         if len(beats) == 30:  # it has shown its heartbeat for longer than one that is silent is waited for
             process.kill()
 
-    with claimed([lock], waiting):
+    with hold_locks([lock], waiting):
         assert len(beats) >= 30
 
 
 def test_an_exception_frees_the_lock(lock):
-    with pytest.raises(KeyError), claimed([lock], nothing):
+    with pytest.raises(KeyError), hold_locks([lock], nothing):
         raise KeyError
     assert not is_held(lock)
 
 
 def test_a_folder_where_the_lock_should_be_is_no_obstacle(lock):
     lock.mkdir(parents=True)
-    with claimed([lock], nothing):
+    with hold_locks([lock], nothing):
         assert not lock.is_dir()

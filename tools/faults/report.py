@@ -1,6 +1,6 @@
 """Writes the results of a full campaign into docs/reliability.md.
 
-python -m faults.report --seed N --date YYYY-MM-DD RESULTS.jsonl...   (in the folder `tests`)
+python -m faults.report --seed N --date YYYY-MM-DD RESULTS.jsonl...   (with `src`, `tools` and `tests` on PYTHONPATH)
 """
 
 from __future__ import annotations

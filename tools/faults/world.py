@@ -6,6 +6,7 @@ Every load runs in a child of this process, forked before any runtime has thread
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import logging
 import os
@@ -223,10 +224,12 @@ class World:
         self.models[name] = ModelMetadata(name, "resnet", [package], task_type="classification")
         self.graphs[name] = graph
         clean = self.base / "reference" / name
-        outcome = run(lambda: self.load(name, root=clean))
+        outcome = run(lambda: [self.load(name, root=clean), library_modules()])
         if not outcome.ok:
             raise RuntimeError(f"the model cannot be loaded at all: {outcome}")
-        self.reference[name] = outcome.result
+        self.reference[name], modules = outcome.result
+        for module in modules:  # or every child would spend most of its time on imports
+            importlib.import_module(module)
         shutil.rmtree(clean)
         return self.models[name]
 
@@ -301,6 +304,11 @@ class World:
     def close(self) -> None:
         self.server.close()
         shutil.rmtree(self.base, ignore_errors=True)
+
+
+def library_modules() -> list[str]:
+    """The modules of this library that are imported here."""
+    return sorted(name for name in sys.modules if name.partition(".")[0] == "inference_models")
 
 
 def is_documented(error: dict | None) -> bool:

@@ -35,8 +35,8 @@ class CollectionReport:
 
 
 @dataclass
-class _Bin:
-    """Counts while it removes."""
+class _Remover:
+    """Removes files and folders, and counts them."""
 
     freed: int = 0
     removed: dict[str, int] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class _Bin:
 
 def collect(inventory: Inventory, quota: int | None) -> CollectionReport:
     """Remove broken downloads, quarantine, orphans and hints that lead nowhere; then packages beyond `quota` bytes."""
-    found, root = _Bin(), inventory.root
+    found, root = _Remover(), inventory.root
     for place in _entries(root / "quarantine"):
         found.take(place, "quarantined")
     busy = _folders_in_work(root)
@@ -81,7 +81,7 @@ def _folders_in_work(root: Path) -> set[Path]:
     return busy
 
 
-def _collect_orphans(folder: Path, found: _Bin) -> None:
+def _collect_orphans(folder: Path, found: _Remover) -> None:
     manifest = read_manifest(folder)
     if isinstance(manifest, Damage):
         found.take(folder, "orphans")
@@ -92,7 +92,7 @@ def _collect_orphans(folder: Path, found: _Bin) -> None:
         found.take(folder / handle, "orphans")
 
 
-def _collect_partials(blob: Path, found: _Bin) -> None:
+def _collect_partials(blob: Path, found: _Remover) -> None:
     # Whether the lock is held does not matter: locks may do nothing here.
     for place in free_partials(blob):
         found.take(place, "partials")
@@ -100,7 +100,7 @@ def _collect_partials(blob: Path, found: _Bin) -> None:
         blob.rmdir()
 
 
-def _make_room(inventory: Inventory, quota: int, busy: set[Path], found: _Bin) -> int:
+def _make_room(inventory: Inventory, quota: int, busy: set[Path], found: _Remover) -> int:
     stored = inventory.packages()
     total, removed = sum(package.size for package in stored), 0
     for package in reversed(stored):

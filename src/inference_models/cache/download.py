@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from inference_models.cache.pace import WORTH_COUNTING, Clock, Limits
 from inference_models.cache.partial import Partial, PartialClosedError, Plan, continued_partial, new_partial
 from inference_models.cache.progress import Progress
-from inference_models.cache.source import next_chunk, opened
+from inference_models.cache.source import next_chunk, open_stream
 from inference_models.cache.workspace import own_name
 from inference_models.errors import FileHashSumMissmatch, RetryError
 from inference_models.files.digest import CHUNK, RunningDigest
@@ -37,7 +37,7 @@ _HASH_AT_ONCE = 16 * CHUNK
 
 @dataclass(frozen=True)
 class DownloadRequest:
-    """A file, who has it, and who wants to know how far it is."""
+    """A file to download, its source, and the callback that is told the progress."""
 
     file: FileDownloadSpecs
     source: RangeSource
@@ -47,15 +47,15 @@ class DownloadRequest:
 
 
 class _RestartError(Exception):
-    """What is stored cannot be continued."""
+    """The part of the file that is stored cannot be continued: the download starts again."""
 
     def __init__(self, why: str, *, connections: int | None = None) -> None:
         super().__init__(why)
         self.connections = connections
 
 
-class _EndedError(Exception):
-    """The source says twice that the file ends where it does not."""
+class _TruncatedError(Exception):
+    """The source ended the file too early, twice."""
 
 
 def download(wanted: DownloadRequest, parent: Path, limits: Limits | None = None) -> tuple[Partial, RunningDigest]:
@@ -158,7 +158,7 @@ class _Download:
                 self._start(self._fetch, part)
             self._start(self._sync)
             self._watch()
-        except _EndedError as exc:
+        except _TruncatedError as exc:
             raise other_file(self._wanted.file, f"{self._partial.plan.size} bytes", f"{exc} bytes") from None
         finally:
             self._end()
@@ -260,13 +260,13 @@ class _Download:
 
         Raises:
             RetryError: once: it may have been cut off.
-            _EndedError: at the same byte as the answer before: that is all there is.
+            _TruncatedError: at the same byte as the answer before: that is all there is.
         """
         if self._partial.is_complete(part) or self._stop.is_set():
             return
         end = self._partial.plan.starts[part] + self._partial.done[part]
         if self._ends.get(part) == end:
-            raise _EndedError(end)
+            raise _TruncatedError(end)
         self._ends[part] = end
         needs = f"{self._partial.plan.stop(part)} bytes"
         raise RetryError(f"{self._wanted.file.file_handle}: the answer ended early.", needs=needs, found=f"{end} bytes")
@@ -277,7 +277,7 @@ class _Download:
 
     def _stream(self, part: int) -> None:
         start = self._partial.plan.starts[part] + self._partial.done[part]
-        with opened(self._wanted.source, self._wanted.file, start, self._stop_for(part)) as stream:
+        with open_stream(self._wanted.source, self._wanted.file, start, self._stop_for(part)) as stream:
             skip = self._agree(stream, start)
             while not self._stop.is_set():
                 chunk = next_chunk(stream, self._wanted.file)

@@ -42,7 +42,7 @@ class Facts(Generic[Record]):
         return self.folder / f"{name}.json"
 
     def read(self, name: str) -> Record | None:
-        """What is remembered; None when there is nothing that can be believed."""
+        """The remembered values; None when the file is absent, damaged or of another format."""
         path = self.path_of(name)
         try:
             return msgspec.convert(checked_content(read_regular_file(path)), self._record)
@@ -56,7 +56,7 @@ class Facts(Generic[Record]):
         return None
 
     def write(self, name: str, record: Record) -> Path:
-        """Remember; says where.
+        """Write the values to their file; returns its path.
 
         Raises:
             OSError: the folder is full or cannot be written to.
@@ -68,7 +68,7 @@ class Facts(Generic[Record]):
         return path
 
     def remove(self, name: str) -> bool:
-        """Forget one; says whether it is gone."""
+        """Remove one file; returns whether it is gone."""
         path = self.path_of(name)
         try:
             put_aside_folder(path)
@@ -79,7 +79,7 @@ class Facts(Generic[Record]):
         return True
 
     def clear(self) -> int:
-        """Forget all of this folder; says how many there were."""
+        """Remove all files of this folder; returns how many there were."""
         return sum(self.remove(path.stem) for path in self.folder.glob("*.json"))
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from inference_models.cache.download import DownloadRequest, download
 from inference_models.cache.inventory import stamps_path, stored_files
-from inference_models.cache.locks import claimed
+from inference_models.cache.locks import hold_locks
 from inference_models.cache.manifest import (
     Damage,
     Manifest,
@@ -53,8 +53,8 @@ class _StagedFile:
     data: Path
 
 
-class _StoredByOthersError(Exception):
-    """The package is there: nobody need wait for a lock any more. Never leaves this module."""
+class _AlreadyStoredError(Exception):
+    """Another process stored the package while this one waited for a lock. Caught in this module."""
 
 
 @dataclass(frozen=True)
@@ -82,10 +82,10 @@ class Installation:
         sweep(self.root / "tmp")
         shown = shown_progress() if progress is None else nullcontext(progress)
         with (
-            suppress(_StoredByOthersError),
+            suppress(_AlreadyStoredError),
             _ended_by_exception(),
             shown as report,
-            self._claimed(report),
+            self._hold_locks(report),
             private_folder(self.root / "tmp") as desk,
         ):
             # Says to `gc` in other processes that the folder is not an orphan.
@@ -100,16 +100,16 @@ class Installation:
                     self._clear()
 
     @contextmanager
-    def _claimed(self, report: ProgressCallback) -> Iterator[None]:
+    def _hold_locks(self, report: ProgressCallback) -> Iterator[None]:
         lots = {self._lock(item): item for item in self._downloads()}
 
         def waiting(path: Path) -> None:
             if self._is_known_to_be_done():
-                raise _StoredByOthersError
+                raise _AlreadyStoredError
             item = lots[path]
             report(Progress(item.file_handle, stored_bytes(self._partials(item)), item.size))
 
-        with claimed(list(lots), waiting):
+        with hold_locks(list(lots), waiting):
             yield
 
     def _is_known_to_be_done(self) -> bool:

@@ -1,4 +1,4 @@
-"""One download per content: whoever comes second waits, follows the progress, and takes over when the first is dead.
+"""Locks so that one process downloads a file while others wait; they take over when the holder has died.
 
 Locks save work and nothing else: everything is correct where they do nothing.
 """
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from filelock import BaseFileLock
 
 HEARTBEAT_S = 1.0
-"""How often a process that holds a lock shows that it lives."""
+"""Seconds between two updates of a held lock file, which show that its process is alive."""
 PROGRESS_INTERVAL_S = 5.0
 """A holder that shows nothing for twice as long is stopped, or its machine is gone: waiters go on by themselves."""
 _POLL_S = 0.05
 
 
 @contextmanager
-def claimed(paths: Sequence[Path], waiting: Callable[[Path], None]) -> Iterator[None]:
+def hold_locks(paths: Sequence[Path], waiting: Callable[[Path], None]) -> Iterator[None]:
     """Hold the locks at `paths` for the block, except those whose holder does not live; `waiting` is called meanwhile.
 
     The paths are taken in sorted order, so that two processes never wait for each other.

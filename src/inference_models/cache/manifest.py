@@ -28,7 +28,7 @@ MAX_MANIFEST_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class PackageKey:
-    """What tells any two packages apart."""
+    """The identity of a stored package: provider, model id and package id."""
 
     provider: str
     model_id: str

@@ -45,7 +45,7 @@ class Plan:
 
 
 class PartialClosedError(Exception):
-    """Somebody wants to write to a download that has ended."""
+    """Write to a download that was closed."""
 
 
 class Partial:

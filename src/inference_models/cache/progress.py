@@ -72,4 +72,4 @@ def _bars() -> Iterator[ProgressCallback]:
 
 
 def _nothing(progress: Progress) -> None:
-    """Shows nothing."""
+    """A progress callback without effect."""

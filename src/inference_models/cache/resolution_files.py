@@ -41,7 +41,7 @@ class AutoResolutionCacheEntry(msgspec.Struct, frozen=True, kw_only=True):
     """`metadata_to_json` of the model, without what signs its URLs."""
 
     def model_dump_json(self) -> str:
-        """The entry as JSON: what caches of others keep."""
+        """The entry as JSON, for caches that store text."""
         return msgspec.json.encode(self).decode()
 
 
@@ -62,7 +62,7 @@ class FileResolutionCache:
             _log.info("the decision for %r was not remembered: %s", cache_entry.model_id, exc)
 
     def retrieve(self, auto_negotiation_hash: str) -> AutoResolutionCacheEntry | None:
-        """The entry; None when there is none or when it is damaged, which is said on the log."""
+        """The entry; None when there is none, or when it is damaged, which is logged."""
         return self._entries.read(_name(auto_negotiation_hash))
 
     def invalidate(self, auto_negotiation_hash: str) -> None:
@@ -91,7 +91,7 @@ class FileResolutionCache:
             return None
 
     def clear(self, *, damaged_only: bool = False) -> int:
-        """Remove the entries, or only those nobody can read; says how many.
+        """Remove all entries, or only unreadable ones; returns how many.
 
         Those past their lifetime stay: without a network they are all there is.
         """

@@ -41,7 +41,7 @@ class _WholeFiles:
 
 
 @contextmanager
-def opened(source: RangeSource, file: FileDownloadSpecs, start: int, stop: int | None) -> Iterator[FileStream]:
+def open_stream(source: RangeSource, file: FileDownloadSpecs, start: int, stop: int | None) -> Iterator[FileStream]:
     """`source.open`, closed at the end of the block.
 
     Raises:
@@ -71,7 +71,7 @@ def next_chunk(stream: FileStream, file: FileDownloadSpecs) -> bytes | None:
 
 @contextmanager
 def network_errors_named(file: FileDownloadSpecs) -> Iterator[None]:
-    """Translate what a source lets through.
+    """Translate network errors of a source into errors of this library.
 
     Raises:
         RetryError: instead of a broken or silent connection.

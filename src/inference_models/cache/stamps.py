@@ -59,7 +59,7 @@ def boot_id() -> str:
 
 
 def _stamp(status: os.stat_result, sha256: str) -> list[int | str]:
-    """What changes when anybody writes to a file; a program cannot set the change time back."""
+    """Inode, size and times of a file, which change when it is written to."""
     return [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, sha256]
 
 

@@ -1,4 +1,4 @@
-"""Package folders on disk: there completely and verified, or not there."""
+"""Package folders on disk: a package is either complete and verified, or absent."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class PackageStore(Inventory):
             fix="set INFERENCE_HOME to a folder on another disk",
         )
 
-    def held(self, key: PackageKey, files: Sequence[ArtefactSpecs]) -> frozenset[str]:
+    def cached_handles(self, key: PackageKey, files: Sequence[ArtefactSpecs]) -> frozenset[str]:
         """Handles of the announced files that need not be fetched: this package or another seems to hold them.
 
         Looks at names and sizes only: nothing is written, and no file of a package is opened.
@@ -172,7 +172,7 @@ class PackageStore(Inventory):
                 self._quarantine(place, seen)
             except OSError as exc:
                 raise _not_writable(key, item, exc) from exc
-            _log.warning("%s", _told(folder, item, place, points_to))
+            _log.warning("%s", _quarantine_message(folder, item, place, points_to))
             moved.append(item)
         return moved
 
@@ -210,8 +210,8 @@ def _place(folder: Path, damage: Damage) -> Path:
     return next((way for way in ways if way.is_symlink() or not way.is_dir()), ways[-1])
 
 
-def _told(folder: Path, damage: Damage, place: Path, points_to: Path | None) -> str:
-    """What was put aside, and why."""
+def _quarantine_message(folder: Path, damage: Damage, place: Path, points_to: Path | None) -> str:
+    """The warning for a file or link that was moved to the quarantine."""
     if damage.handle != ".":
         return f"{folder}: {damage.handle} {damage.reason}; moved to quarantine and fetched again."
     if points_to is None:
@@ -223,7 +223,7 @@ def _told(folder: Path, damage: Damage, place: Path, points_to: Path | None) -> 
     )
 
 
-def _called(damage: Damage) -> str:
+def _damage_subject(damage: Damage) -> str:
     return "the folder" if damage.handle == "." else damage.handle
 
 
@@ -262,7 +262,7 @@ def _refuse_unverifiable(item: ArtefactSpecs) -> None:
 
 def _not_writable(key: PackageKey, damage: Damage, cause: OSError) -> CorruptedModelPackageError:
     return CorruptedModelPackageError(
-        f"{_called(damage)} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
+        f"{_damage_subject(damage)} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
         needs="a cache folder this process may write to, to fetch it again",
         found=cause.strerror or type(cause).__name__,
         fix="make the cache folder writable, or set INFERENCE_HOME to another folder",
@@ -274,7 +274,7 @@ def _not_repaired(
 ) -> CorruptedModelPackageError:
     found = cause.summary if cause.found is None else f"{cause.summary} ({cause.found})"
     return CorruptedModelPackageError(
-        f"{_called(damage)} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
+        f"{_damage_subject(damage)} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
         needs="its source, to fetch it again",
         found=found,
         fix="run again when the source can be reached",

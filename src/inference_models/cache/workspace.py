@@ -1,4 +1,4 @@
-"""Private folders for packages that are being written, and the sweeping of those whose writer died."""
+"""Private folders for packages that are being written, and removal of those whose process has died."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hashes of bytes on their way, and of files at rest."""
+"""Hashes of byte streams and of files."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 CHUNK = 1 << 20
 _QUIETLY = getattr(os, "O_NOATIME", 0)
-"""Hashing is not a use: it leaves the time of the last use as it is, where the system allows that."""
+"""Open flag that keeps the access time, which counts as the last use of a package, where the system has it."""
 _PLAIN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
 MAX_BYTES = 16 << 20
 _TRIES = 1000
-"""Times that another process may remove a folder under our hands."""
+"""Attempts when another process removes the folder at the same time."""
 _OTHER_FOLDER = "set INFERENCE_HOME to a folder with room that you may write to"
 
 

@@ -1,4 +1,4 @@
-"""Who may have what: API keys for questions, signatures with an end for files."""
+"""Access control: API keys for model queries, expiring signatures for files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _MAX_FIELDS = 8
 
 @dataclass(frozen=True)
 class Access:
-    """Rules of one server. Without keys everybody may have everything."""
+    """Access rules of one server. Without keys everything is public."""
 
     keys: tuple[str, ...] = field(default=(), repr=False)
     lifetime: int = LIFETIME

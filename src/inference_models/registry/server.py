@@ -65,7 +65,7 @@ class RegistryServer:
         self.answers = RegistryAnswers(library, access or Access(), public_url, self.url)
         settings = uvicorn.Config(
             self.answers,
-            http=_PatientProtocol,
+            http=_ClientTimeoutProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -98,8 +98,8 @@ class RegistryServer:
         self._server.should_exit = True
 
 
-class _PatientProtocol(H11Protocol):
-    """Hangs up on a client that keeps a connection waiting: with half a request, or with an answer it does not take."""
+class _ClientTimeoutProtocol(H11Protocol):
+    """Closes the connection of a client that sends half a request, or does not read its answer."""
 
     _timer: asyncio.TimerHandle | None = None
 

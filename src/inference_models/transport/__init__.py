@@ -1,1 +1,1 @@
-"""How this library talks HTTP: one client, one set of rules, one door that can be shut."""
+"""HTTP: the client with its time limits, retries and redirects, its errors, and files as streams."""

@@ -80,7 +80,7 @@ class HttpAnswer:
     headers: Mapping[str, str] = field(repr=False)
     """Found by names in lower case."""
     body: bytes = field(repr=False)
-    asked: tuple[str, ...] = field(repr=False)
+    urls: tuple[str, ...] = field(repr=False)
     """The address of the request, then those it was redirected to."""
 
 
@@ -88,8 +88,8 @@ def error_for(
     answer: HttpAnswer, *, retried: frozenset[int], secrets: tuple[str, ...] = ()
 ) -> BaseInferenceModelsError:
     """The error that a status of 300 or more stands for."""
-    where = shown_url(answer.asked[0])
-    said = _said(answer, secrets)
+    where = shown_url(answer.urls[0])
+    said = _status_and_message(answer, secrets)
     if answer.status in _FINAL:
         kind, words, fix = _FINAL[answer.status]
         error = kind(f"{where} {words}.", needs="an answer with status 200", found=said, fix=fix)
@@ -108,8 +108,8 @@ def error_for(
     return other
 
 
-def _said(answer: HttpAnswer, secrets: tuple[str, ...]) -> str:
-    words = " ".join(scrub(_message(answer.body), secrets, urls=answer.asked).split())
+def _status_and_message(answer: HttpAnswer, secrets: tuple[str, ...]) -> str:
+    words = " ".join(scrub(_message(answer.body), secrets, urls=answer.urls).split())
     words = "".join(character if character.isprintable() else "?" for character in words)
     short = words if len(words) <= _SHOWN else words[: _SHOWN - 3] + "..."
     return f"{answer.status}: {short}" if short else str(answer.status)
@@ -294,8 +294,8 @@ def _refuse_bomb(taken: int, given: int, where: str) -> None:
         )
 
 
-class _SilentInBlocks(logging.Filter):
-    """Drops the records of threads that ask for us; those of everybody else stay."""
+class _ThreadLogFilter(logging.Filter):
+    """Drops log records of threads that are inside `silent_libraries`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -305,7 +305,7 @@ class _SilentInBlocks(logging.Filter):
         return not getattr(self.here, "depth", 0)
 
 
-_FILTER = _SilentInBlocks()
+_FILTER = _ThreadLogFilter()
 
 
 def install_log_filter() -> None:

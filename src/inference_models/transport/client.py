@@ -73,10 +73,10 @@ class HttpLimits:
 
 @dataclass(frozen=True)
 class _Exchange:
-    """An answer, and the way to it."""
+    """A response, and the addresses that led to it."""
 
     response: httpx.Response
-    asked: tuple[str, ...]
+    urls: tuple[str, ...]
     """The address the caller named, then those it was redirected to."""
     secrets: tuple[str, ...]
     """Values of the headers of the caller, each of which may be a key."""
@@ -84,7 +84,7 @@ class _Exchange:
     @property
     def where(self) -> str:
         """What the caller asked, as it may be shown."""
-        return shown_url(self.asked[0])
+        return shown_url(self.urls[0])
 
     @property
     def encoded(self) -> bool:
@@ -97,7 +97,7 @@ class _Exchange:
         tag: str = headers.get("etag", "").strip()
         if not tag or tag.startswith("W/"):
             tag = headers.get("last-modified", "").strip() or tag
-        return tag if tag and scrub(tag, self.secrets, urls=self.asked) == tag else None
+        return tag if tag and scrub(tag, self.secrets, urls=self.urls) == tag else None
 
 
 class HttpClient:
@@ -244,22 +244,22 @@ class HttpClient:
 
 def _follow(client: httpx.Client, url: str, headers: dict[str, str]) -> _Exchange:
     secrets = tuple(value for name, value in headers.items() if name.lower() not in _OWN_HEADERS)
-    asked: list[str] = []
+    urls: list[str] = []
     for _ in range(redirects.MAX_REDIRECTS + 1):
-        asked.append(url)
+        urls.append(url)
         response = client.send(client.build_request("GET", url, headers=headers), stream=True)
         if _log.isEnabledFor(logging.DEBUG):
             # Where we were sent to may repeat what we sent.
-            _log.debug("GET %s: %d", scrub(shown_url(url), secrets, urls=asked), response.status_code)
+            _log.debug("GET %s: %d", scrub(shown_url(url), secrets, urls=urls), response.status_code)
         location = response.headers.get("location")
         if response.status_code not in redirects.STATUSES or location is None:
-            return _Exchange(response, tuple(asked), secrets)
+            return _Exchange(response, tuple(urls), secrets)
         response.close()
-        target = redirects.next_url(url, location, where=shown_url(asked[0]), secrets=secrets)
+        target = redirects.next_url(url, location, where=shown_url(urls[0]), secrets=secrets)
         if not redirects.keeps_headers(url, target):
             headers = {name: value for name, value in headers.items() if name.lower() in _OWN_HEADERS}
         url = target
-    raise redirects.too_many(asked[0])
+    raise redirects.too_many(urls[0])
 
 
 def _read_answer(exchange: _Exchange, max_bytes: int) -> HttpAnswer:
@@ -278,7 +278,7 @@ def _read_answer(exchange: _Exchange, max_bytes: int) -> HttpAnswer:
             needs=f"at most {limit} bytes",
             found=f"more than {limit} bytes",
         )
-    return HttpAnswer(status, exchange.response.headers, bytes(collected[:limit]), exchange.asked)
+    return HttpAnswer(status, exchange.response.headers, bytes(collected[:limit]), exchange.urls)
 
 
 def _part(exchange: _Exchange, wanted: ByteRange | None) -> Part:
@@ -304,7 +304,7 @@ def _refusal(exchange: _Exchange, wanted: ByteRange | None) -> Exception:
     if status >= 300:
         answer = _read_answer(exchange, MAX_ERROR_BODY)
     else:
-        answer = HttpAnswer(status, exchange.response.headers, b"", exchange.asked)
+        answer = HttpAnswer(status, exchange.response.headers, b"", exchange.urls)
     return error_for(answer, retried=_TRANSIENT_FILE_STATUSES, secrets=exchange.secrets)
 
 

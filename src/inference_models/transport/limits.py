@@ -1,4 +1,4 @@
-"""Time: how long one call may take, how often it is tried again, and how long a server asks to wait."""
+"""Time limits of calls, retries, and the waiting time a server asks for."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NO_DURATION = 10**9
 
 
 class DeadlineExceededError(Exception):
-    """The time is over. Never leaves this package."""
+    """The time limit is exceeded. Caught in this package."""
 
 
 def run_within(seconds: float, work: Callable[[], T], *, late: Callable[[T], None]) -> T:

@@ -1,4 +1,4 @@
-"""Where an answer may send us, and what goes along."""
+"""Which redirects are followed, and whether headers are sent to their target."""
 
 from __future__ import annotations
 

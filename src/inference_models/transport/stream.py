@@ -33,7 +33,7 @@ class FileStream:
 
 @runtime_checkable
 class RangeSource(Protocol):
-    """Whoever can open a file at a position."""
+    """A source that can open a file at a position."""
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
         """The bytes of `file` from `start` to `stop` (exclusive; None: the end).
@@ -52,7 +52,7 @@ class ByteRange:
     stop: int | None
 
     def __post_init__(self) -> None:
-        """Refuse what no file has."""
+        """Refuse negative and empty ranges."""
         if self.start < 0 or (self.stop is not None and self.stop <= self.start):
             raise ValueError(f"no file has bytes {self.start} to {self.stop}")
 
@@ -66,7 +66,7 @@ class ByteRange:
 
 @dataclass(frozen=True)
 class Part:
-    """What an answer holds."""
+    """The part of a file that an answer holds."""
 
     start: int
     length: int | None

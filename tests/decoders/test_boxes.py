@@ -9,7 +9,9 @@ from inference_models.decoders.boxes import (
     ANCHOR_FREE,
     BOXES_AND_SCORES,
     FINAL,
+    FINAL_OR_RAW,
     FINAL_STRICT,
+    FINAL_STRICT_OR_RAW,
     OBJECTNESS_LOGITS,
 )
 from inference_models.decoders.types import BoxLimits
@@ -251,3 +253,15 @@ def test_outputs_of_another_architecture_are_refused(decoder, shapes, needs, fou
         f"needs {needs}; found: {found}\n"
         "name the architecture this file was exported from, or export it again."
     )
+
+
+@pytest.mark.parametrize("decoder", [FINAL_OR_RAW, FINAL_STRICT_OR_RAW])
+def test_the_shape_tells_final_rows_from_raw_columns(decoder):
+    raw = np.zeros((1, 6, 84), np.float32)
+    raw[0, :, 5], raw[0, :, 6] = [20, 20, 20, 20, 0, 0.9], [21, 20, 20, 20, 0, 0.8]
+    final = np.zeros((1, 300, 6), np.float32)
+    final[0, 7] = [10, 10, 30, 30, 0.9, 1]
+    for output, classes in ((raw, 2), (final, None)):
+        (boxes,) = decoder.decode([output], FRAME, LIMITS)
+        assert (boxes.xyxy.tolist(), boxes.class_id.tolist()) == ([[10, 10, 30, 30]], [1])
+        assert decoder.count_classes([output.shape]) == classes

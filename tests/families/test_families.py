@@ -11,10 +11,11 @@ import pytest
 from inference_models import families
 from inference_models.decoders.boxes import (
     ANCHOR_BASED,
-    ANCHOR_FREE,
     BOXES_AND_SCORES,
     FINAL,
+    FINAL_OR_RAW,
     FINAL_STRICT,
+    FINAL_STRICT_OR_RAW,
     OBJECTNESS_LOGITS,
 )
 from inference_models.decoders.classes import FUSED, SIGMOID, SOFTMAX
@@ -34,15 +35,15 @@ LETTERBOX = PreprocessSpec(size=None, color="rgb", resize=ResizeMode.LETTERBOX, 
 DETECTORS = {
     "centerface": (HEATMAP, None, 0.5, 0.3),
     "picodet": (DISTRIBUTION, None, 0.4, 0.3),
-    "yolo26": (FINAL, FINAL, 0.25, 0.3),
+    "yolo26": (FINAL_OR_RAW, FINAL, 0.25, 0.3),
     "yololite": (OBJECTNESS_LOGITS, FINAL, 0.25, 0.3),
     "yolonas": (BOXES_AND_SCORES, None, 0.4, 0.3),
-    "yolov10": (FINAL_STRICT, FINAL_STRICT, 0.4, 0.3),
-    "yolov11": (ANCHOR_FREE, FINAL, 0.4, 0.3),
-    "yolov12": (ANCHOR_FREE, FINAL, 0.4, 0.3),
+    "yolov10": (FINAL_STRICT_OR_RAW, FINAL_STRICT, 0.4, 0.3),
+    "yolov11": (FINAL_OR_RAW, FINAL, 0.4, 0.3),
+    "yolov12": (FINAL_OR_RAW, FINAL, 0.4, 0.3),
     "yolov5": (ANCHOR_BASED, None, 0.4, 0.3),
-    "yolov8": (ANCHOR_FREE, FINAL, 0.4, 0.3),
-    "yolov9": (ANCHOR_FREE, FINAL, 0.4, 0.3),
+    "yolov8": (FINAL_OR_RAW, FINAL, 0.4, 0.3),
+    "yolov9": (FINAL_OR_RAW, FINAL, 0.4, 0.3),
     "yolox": (YOLOX, None, 0.4, 0.3),
 }
 
@@ -50,7 +51,7 @@ CLASSIFIERS = {
     **dict.fromkeys([("classifier", "classification"), ("mobilenetv2", "classification")], SOFTMAX),
     **dict.fromkeys([("resnet", "classification"), ("vit", "classification"), ("yolov8", "classification")], SOFTMAX),
     ("pplcnet", "classification"): FUSED,
-    ("yolov11", "classification"): SOFTMAX,
+    **dict.fromkeys([(name, "classification") for name in ("yolo26", "yolov11", "yolov12")], SOFTMAX),
     **{(name, "multi-label-classification"): SIGMOID for name in ("classifier", "mobilenetv2", "resnet", "vit")},
 }
 

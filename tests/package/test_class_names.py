@@ -3,11 +3,23 @@ from __future__ import annotations
 import pytest
 
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.class_names import coco_class_names, parse_class_names
+from inference_models.package.class_names import format_class_names, parse_class_names, read_labels
 
 
-def test_names_are_stripped_and_blank_lines_dropped():
-    assert parse_class_names(" cat \r\n\n  dog\nété \n") == ("cat", "dog", "été")
+def test_names_are_stripped_and_keep_the_index_of_their_line():
+    assert parse_class_names(" cat \r\n\n  dog\nété \n \n\n") == ("cat", "", "dog", "été")
+    assert parse_class_names("\ncat\ncat\n") == ("", "cat", "cat")
+
+
+@pytest.mark.parametrize(
+    "names", [["a", "b"], ["", "a"], ["a", ""], ["a\nb", "c"], [" a", "a"], ['["a"]'], ["[", "\u3000x"]]
+)
+def test_what_is_written_is_read_again(names):
+    assert parse_class_names(format_class_names(names)) == tuple(names)
+
+
+def test_labels_keep_their_index():
+    assert read_labels(["", " cat ", "cat", " "]) == ("", "cat", "cat", "")
 
 
 def test_only_line_feeds_separate_names():
@@ -29,7 +41,27 @@ def test_characters_that_change_how_a_line_is_shown_are_refused(name):
     )
 
 
-def test_coco_has_its_80_names_in_order(shared_data):
-    names = coco_class_names()
-    assert names == tuple((shared_data / "coco.names").read_text("utf-8").split("\n")[:80])
-    assert (names[0], names[79]) == ("person", "toothbrush")
+@pytest.mark.parametrize(
+    ("data_set", "count", "some"),
+    [
+        (
+            "coco",
+            80,
+            {
+                0: "person",
+                3: "motorcycle",
+                4: "airplane",
+                57: "couch",
+                58: "potted plant",
+                60: "dining table",
+                62: "tv",
+                78: "hair drier",
+            },
+        ),
+        ("voc", 20, {0: "aeroplane", 14: "person", 19: "tvmonitor"}),
+    ],
+)
+def test_a_known_data_set_has_its_own_names_in_order(data_set, count, some):
+    names = read_labels(data_set)
+    assert len(set(names)) == len(names) == count
+    assert {index: names[index] for index in some} == some

@@ -195,8 +195,6 @@ def test_architectures_become_families_and_tasks(architecture, model_type, expec
             {"0": "a", "2": "b"},
             "config.json: id2label does not number the classes.\nneeds every number from 0 to 1; found: '0', '2'",
         ),
-        ({"0": "a", "1": " "}, "config.json: id2label[1] is no class name.\nneeds one line of text; found: ''"),
-        ({"0": "a\nb"}, "config.json: id2label[0] is no class name.\nneeds one line of text; found: 'a\\nb'"),
         (
             {"0": "\u202ea"},
             (
@@ -206,10 +204,18 @@ def test_architectures_become_families_and_tasks(architecture, model_type, expec
         ),
     ],
 )
-def test_class_names_that_would_shift_others_are_refused(labels, text):
+def test_class_names_without_their_number_or_that_cannot_be_shown_are_refused(labels, text):
     with pytest.raises(CorruptedModelPackageError) as caught:
         parse_hub_config(json.dumps({"id2label": labels}))
     assert str(caught.value) == text
+
+
+def test_blank_and_two_line_class_names_keep_their_number():
+    assert parse_hub_config(json.dumps({"id2label": {"1": " ", "0": "a\nb", "2": "c"}})).class_names == (
+        "a\nb",
+        " ",
+        "c",
+    )
 
 
 def test_class_names_are_in_the_order_of_their_numbers():

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,11 @@ def test_a_full_export_says_everything():
         ("Ultralytics YOLO26n model", "yolo26"),
         ("Ultralytics YOLOv5nu model", "yolov8"),
         ("Ultralytics YOLOv5n model", "yolov8"),
+        ("Ultralytics YOLOv13n model trained on coco.yaml", "yolov8"),
+        ("Ultralytics YOLOE-v8s model trained on /data/yolov10/d.yaml", "yolov8"),
+        ("Ultralytics best model trained on /data/yolo26/a.v2i.yolov9/data.yaml", "yolov8"),
+        ("Ultralytics model trained on /data/yolov10/data.yaml", "yolov8"),
+        ("a yolo26 of mine", "yolov8"),
         ("Ultralytics best model trained on a.yaml", "yolov8"),
     ],
 )
@@ -57,9 +63,27 @@ def test_the_description_names_the_version(description, architecture):
         ([1, 6, 8400], {"task": "detect"}, "yolov8", False),
         ([1, 25200, 7], {"task": "detect"}, "yolov5", False),
         ([1, 300, 6], {"task": "detect"}, None, True),
-        ([1, 300, 7], {"task": "detect", "args": "{'nms': True}"}, "yolov5", True),
+        ([1, 300, 6], {"task": "detect", "end2end": "True"}, "yolov8", True),
+        ([1, 300, 6], {"task": "detect", "end2end": "True", "head": "RTDETRDecoder"}, None, True),
+        (
+            [1, 6, 84],
+            {"task": "detect", "end2end": "True", "description": "Ultralytics YOLO26n model"},
+            "yolo26",
+            False,
+        ),
+        ([1, 25200, 7], {"task": "detect", "description": "Ultralytics YOLOv8n model"}, "yolov5", False),
+        (
+            ["batch", "rows", "columns"],
+            {"task": "detect", "description": "Ultralytics YOLOv10n", "args": "{'nms': true}"},
+            "yolov10",
+            True,
+        ),
         ([1, 10, 99], {"task": "detect"}, None, False),
         ([1, 2], {"task": "classify"}, "yolov8", True),
+        ([1, 2], {"task": "classify", "description": "Ultralytics YOLO26s-cls model"}, "yolo26", True),
+        ([1, 2], {"task": "classify", "description": "Ultralytics YOLOv9c-cls model"}, "yolov8", True),
+        ([1, 252, 7], {"stride": "32"}, "yolov5", False),
+        ([1, 6, 84], {"stride": "32"}, "yolov8", False),
     ],
 )
 def test_the_layout_decides_where_no_version_is_named(shape, metadata, architecture, fused):
@@ -67,10 +91,14 @@ def test_the_layout_decides_where_no_version_is_named(shape, metadata, architect
     assert (found.architecture, found.fused) == (architecture, fused)
 
 
-@pytest.mark.parametrize("metadata", [{}, {"names": TWO}, {"task": "detect"}, {"author": "somebody else"}])
+@pytest.mark.parametrize("metadata", [{}, {"task": "detect"}, {"author": "somebody else"}])
 @pytest.mark.parametrize("shape", [[1, 84, 8400], [1, 25200, 85], [1, 3549, 85], [1, 300, 6]])
 def test_a_graph_of_somebody_else_is_not_guessed_at(shape, metadata):
     assert hints(shape, metadata) == GraphHints()
+
+
+def test_names_without_a_task_are_used_and_nothing_else_is_concluded():
+    assert hints([1, 300, 6], {"names": TWO}) == GraphHints(class_names=("cat", "dog's"))
 
 
 @pytest.mark.parametrize(
@@ -91,5 +119,25 @@ def test_names_that_are_no_plain_table_are_not_used(names):
     assert hints([1, 84, 8400], {"names": names, "task": "detect"}).class_names is None
 
 
-def test_names_may_be_a_list():
-    assert hints([1, 6, 8400], {"names": "['a', 'b']", "task": "detect"}).class_names == ("a", "b")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{1: 'b', 0: 'a'}",
+        "{0:'a',1:'b',}\n",
+        "['a', 'b']",
+        '["a", "b"]',
+        "('a', 'b')",
+        '{"0": "a", "1": "b"}',
+        "{'0': 'a', '1': 'b'}",
+    ],
+)
+def test_names_may_have_any_form_that_exporters_write(text):
+    assert hints([1, 6, 8400], {"names": text, "task": "detect"}).class_names == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "name", ["-" * 20, "[[[[[[[[[ x", "it's", 'say "x"', "a\\b", "\xa0x ", "", "a\tb", "a\nb", "#", "None"]
+)
+@pytest.mark.parametrize("write", [str, json.dumps])
+def test_a_name_may_be_any_text(write, name):
+    assert hints([1, 6, 8400], {"names": write([name, "b"]), "task": "detect"}).class_names == (name, "b")

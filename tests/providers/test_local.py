@@ -12,7 +12,7 @@ from inference_models.errors import (
     ModelNotFoundError,
 )
 from inference_models.measure.store import package_digest
-from inference_models.package.class_names import coco_class_names
+from inference_models.package.class_names import known_class_names
 from inference_models.package.folder import read_package
 from inference_models.providers import DescribeOptions
 from inference_models.providers.local import LocalProvider
@@ -165,7 +165,7 @@ def labels_of(provider, path, labels):
 
 def test_what_the_caller_says_wins(provider, bare, tmp_path):
     assert labels_of(provider, bare, ["x", "y"]) == ["x", "y"]
-    assert tuple(labels_of(provider, bare, "coco")) == coco_class_names()
+    assert tuple(labels_of(provider, bare, "coco")) == known_class_names("coco")
     (tmp_path / "l.txt").write_text("one\ntwo\n")
     assert labels_of(provider, bare, tmp_path / "l.txt") == ["one", "two"]
     assert labels_of(provider, bare, str(tmp_path / "l.txt")) == ["one", "two"]
@@ -185,7 +185,7 @@ def test_what_is_missing_is_named_with_what_to_pass(provider, silent):
 )
 def test_labels_that_cannot_be_used_are_refused(provider, bare, labels, found):
     assert refused(InvalidParameterError, bare, labels=labels) == (
-        f'labels cannot be used.\nneeds "coco", a list of names, or a text file; found: {found}'
+        f'labels cannot be used.\nneeds "coco", "voc", a list of names, or a text file; found: {found}'
     )
 
 

@@ -8,9 +8,11 @@
 | `OBJECTNESS_LOGITS` | (B, N, 4) x1 y1 x2 y2; (B, N, 1); (B, N, C)   | sigmoid(obj) sigmoid(class)| > threshold  |
 | `FINAL`             | (B, M, 6) x1 y1 x2 y2, score, class           | as given                   | >= threshold |
 | `FINAL_STRICT`      | the same                                      | as given                   | > threshold  |
+| `FINAL_OR_RAW`      | that of `FINAL`, else that of `ANCHOR_FREE`   |                            |              |
+| `..._STRICT_OR_RAW` | that of `FINAL_STRICT`, else of `ANCHOR_FREE` |                            |              |
 
-Steps of all but the last two: 1. best class of every anchor; 2. anchors above the lowest threshold; 3. boxes of those
-to x1 y1 x2 y2; 4. threshold of the anchor's class; 5. non-maximum suppression. The last two hold step 5 in the graph.
+Steps: 1. best class of every anchor; 2. anchors above the lowest threshold; 3. boxes of those to x1 y1 x2 y2;
+4. threshold of the anchor's class; 5. non-maximum suppression. Rows of `FINAL` hold step 5 in the graph.
 """
 
 from __future__ import annotations
@@ -34,10 +36,10 @@ from inference_models.decoders.layout import Layout
 from inference_models.decoders.types import BoxDecoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from inference_models.arrays import Array
-    from inference_models.decoders.types import Boxes, BoxLimits, Frame, Outputs
+    from inference_models.decoders.types import Boxes, BoxLimits, Frame, Outputs, Shapes
 
     ToCorners = Callable[[Array, Array], Array]
 
@@ -114,8 +116,8 @@ def _final_rows(rows: Array, limits: BoxLimits, passes: Callable[[Array, Array],
 
 
 @dataclass(frozen=True)
-class _Suppressed:
-    """A layout whose boxes still overlap."""
+class _NmsLayout:
+    """A layout of overlapping boxes, which non-maximum suppression reduces."""
 
     layout: Layout
     read: Callable[[tuple[Array, ...], BoxLimits], Candidates]
@@ -126,8 +128,8 @@ class _Suppressed:
 
 
 @dataclass(frozen=True)
-class _Final:
-    """A layout whose rows are detections already."""
+class _FusedLayout:
+    """A layout whose rows are detections: the graph holds the suppression, or needs none."""
 
     passes: Callable[[Array, Array], Array]
     layout: Layout
@@ -137,31 +139,31 @@ class _Final:
         return [best_rows(_final_rows(rows, limits, self.passes), limits) for rows in output]
 
 
-def _decoder(kind: _Suppressed | _Final) -> BoxDecoder:
+def _decoder(kind: _NmsLayout | _FusedLayout) -> BoxDecoder:
     return BoxDecoder(decode=kind.decode, count_classes=kind.layout.count_classes)
 
 
 _ANY = (None, None, None)
 
 ANCHOR_FREE = _decoder(
-    _Suppressed(Layout("one output (B, 4 + C, N)", (_ANY,), class_axis=(0, 1), before_classes=4), _anchor_free)
+    _NmsLayout(Layout("one output (B, 4 + C, N)", (_ANY,), class_axis=(0, 1), before_classes=4), _anchor_free)
 )
 """Ultralytics YOLOv8 export without suppression."""
 
 ANCHOR_BASED = _decoder(
-    _Suppressed(Layout("one output (B, N, 5 + C)", (_ANY,), class_axis=(0, 2), before_classes=5), _anchor_based)
+    _NmsLayout(Layout("one output (B, N, 5 + C)", (_ANY,), class_axis=(0, 2), before_classes=5), _anchor_based)
 )
 """YOLOv5 export; boxes are already in network pixels."""
 
 BOXES_AND_SCORES = _decoder(
-    _Suppressed(
+    _NmsLayout(
         Layout("two outputs (B, N, 4), (B, N, C)", ((None, None, 4), _ANY), class_axis=(1, 2)), _boxes_and_scores
     )
 )
 """YOLO-NAS export."""
 
 OBJECTNESS_LOGITS = _decoder(
-    _Suppressed(
+    _NmsLayout(
         Layout(
             "three outputs (B, N, 4), (B, N, 1), (B, N, C)", ((None, None, 4), (None, None, 1), _ANY), class_axis=(2, 2)
         ),
@@ -172,8 +174,31 @@ OBJECTNESS_LOGITS = _decoder(
 
 _FINAL_LAYOUT = Layout("one output (B, M, 6)", ((None, None, 6),))
 
-FINAL = _decoder(_Final(operator.ge, _FINAL_LAYOUT))
+FINAL = _decoder(_FusedLayout(operator.ge, _FINAL_LAYOUT))
 """Exports that hold the suppression, and YOLO26, which needs none."""
 
-FINAL_STRICT = _decoder(_Final(operator.gt, _FINAL_LAYOUT))
+FINAL_STRICT = _decoder(_FusedLayout(operator.gt, _FINAL_LAYOUT))
 """YOLOv10, which needs no suppression."""
+
+
+def _final_or_raw(final: BoxDecoder) -> BoxDecoder:
+    """What the shapes show: `final` for (B, M, 6), else `ANCHOR_FREE`; no input gives that one 6 anchors."""
+
+    def is_final(shape: Sequence[int | None]) -> bool:
+        return len(shape) == 3 and shape[2] == 6
+
+    def decode(outputs: Outputs, frame: Frame, limits: BoxLimits) -> list[Boxes]:
+        chosen = final if outputs and is_final(outputs[0].shape) else ANCHOR_FREE
+        return chosen.decode(outputs, frame, limits)
+
+    def count_classes(shapes: Shapes) -> int | None:
+        return None if shapes and is_final(shapes[0]) else ANCHOR_FREE.count_classes(shapes)
+
+    return BoxDecoder(decode, count_classes)
+
+
+FINAL_OR_RAW = _final_or_raw(FINAL)
+"""YOLOv8 and its successors, by any exporter's choice of head: (B, M, 6) as `FINAL`, else as `ANCHOR_FREE`."""
+
+FINAL_STRICT_OR_RAW = _final_or_raw(FINAL_STRICT)
+"""YOLOv10, by either head."""

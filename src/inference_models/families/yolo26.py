@@ -1,20 +1,22 @@
-"""YOLO26: object detection without suppression.
+"""YOLO26: object detection, classification.
 
 Source: ultralytics/ultralytics, project and weights AGPL-3.0 (no code of it is here); no paper.
-Export: (B, M, 6) x1 y1 x2 y2, score, class; the graph holds the one-to-one head, so a fused export is the same.
+Export: (B, M, 6) x1 y1 x2 y2, score, class, from the one-to-one head, so a fused export is the same; with
+`end2end=False` the layout of YOLOv8, which needs suppression.
 """
 
 from __future__ import annotations
 
 from inference_models.decoders import boxes
 from inference_models.families import DetectionGraph, Family
-from inference_models.families.yolov8 import LETTERBOX
+from inference_models.families.yolov8 import CLASSIFICATION, LETTERBOX
 
 FAMILY = Family(
     architecture="yolo26",
     tasks={
+        "classification": CLASSIFICATION,
         "object-detection": DetectionGraph(
-            decoder=boxes.FINAL, fused=boxes.FINAL, confidence=0.25, preprocess=LETTERBOX
-        )
+            decoder=boxes.FINAL_OR_RAW, fused=boxes.FINAL, confidence=0.25, preprocess=LETTERBOX
+        ),
     },
 )

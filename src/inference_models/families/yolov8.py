@@ -14,7 +14,7 @@ from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 LETTERBOX = PreprocessSpec(size=None, resize=ResizeMode.LETTERBOX, pad_value=114, scaling_factor=255)
 """Also of other architectures trained with this recipe."""
 
-DETECTION = DetectionGraph(decoder=boxes.ANCHOR_FREE, fused=boxes.FINAL, preprocess=LETTERBOX)
+DETECTION = DetectionGraph(decoder=boxes.FINAL_OR_RAW, fused=boxes.FINAL, preprocess=LETTERBOX)
 
 CLASSIFICATION = ClassificationGraph(
     decoder=classes.SOFTMAX,

@@ -1,30 +1,54 @@
-"""`class_names.txt`: one name per line, the line index is the class id."""
+"""`class_names.txt`: one name per line, or a JSON list of names; the index is the class id."""
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.package.text_files import read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 FILE_NAME = "class_names.txt"
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTIONS = frozenset(["LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"])
 """Marks that turn the direction of writing: what is shown is not what is there."""
-_LABELS = '"coco", a list of names, or a text file'
+DATA_SETS = ("coco", "voc")
+"""Names of data sets that `labels=` knows."""
+_LABELS = '"coco", "voc", a list of names, or a text file'
 
 
 def parse_class_names(text: str, *, where: str = FILE_NAME) -> tuple[str, ...]:
-    """The names in `text`, stripped, blank lines left out.
+    """The names in `text`: stripped lines, of which blank ones before the last name count; or a JSON list of names.
 
     Raises:
         CorruptedModelPackageError: there is no name, or one holds a control character.
     """
+    listed = _json_list(text)
     # Only line feeds separate names: str.splitlines would also split at U+2028 and friends.
-    names = tuple(name for line in text.replace("\r\n", "\n").split("\n") if (name := line.strip()))
-    if not names:
+    return check_class_names([line.strip() for line in text.rstrip().split("\n")] if listed is None else listed, where)
+
+
+def format_class_names(names: Sequence[str]) -> str:
+    """The text that `parse_class_names` reads as `names`: lines, or a JSON list where lines would not keep them."""
+    lines = [name.strip() for name in names]
+    fits = lines == list(names) and any(lines[-1:]) and not any("\n" in name for name in lines)
+    text = "\n".join(names) + "\n"
+    return text if fits and _json_list(text) is None else json.dumps(list(names)) + "\n"
+
+
+def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
+    """`names` as they are, each at its index.
+
+    Raises:
+        CorruptedModelPackageError: there is no name, or one holds a control character.
+    """
+    if not any(map(str.strip, names)):
         raise CorruptedModelPackageError(
             f"{where} lists no class.", needs="one name per line", found="only blank lines"
         )
@@ -33,33 +57,45 @@ def parse_class_names(text: str, *, where: str = FILE_NAME) -> tuple[str, ...]:
             raise CorruptedModelPackageError(
                 f"{where}: the name of class {index} cannot be shown.", needs="no control characters", found=ascii(name)
             )
-    return names
+    return tuple(names)
 
 
 def read_labels(labels: object) -> tuple[str, ...]:
-    """Class names from what `labels=` may be: "coco", the path of a text file, or a list of names.
+    """Class names from what `labels=` may be: a known data set, the path of a text file, or a list of names.
 
     Raises:
         InvalidParameterError: it is none of them.
         CorruptedModelPackageError: a name cannot be shown, or there is none.
     """
-    if labels == "coco":
-        return coco_class_names()
+    if isinstance(labels, str) and labels in DATA_SETS:
+        return known_class_names(labels)
     if isinstance(labels, str | PathLike):
         path = Path(labels).expanduser()
         if path.is_file():
             return parse_class_names(read_text(path, where=path.name), where=path.name)
         raise InvalidParameterError("labels cannot be used.", needs=_LABELS, found=f"no file '{path}'")
     if isinstance(labels, list | tuple) and labels and all(isinstance(name, str) for name in labels):
-        return parse_class_names("\n".join(name.replace("\n", "\0") for name in labels), where="labels")
+        return check_class_names([name.strip() for name in labels], "labels")
     raise InvalidParameterError("labels cannot be used.", needs=_LABELS, found=ascii(labels)[:80])
 
 
-def coco_class_names() -> tuple[str, ...]:
-    """The 80 names of the COCO detection classes, in the order every YOLO export uses."""
-    return parse_class_names(Path(__file__).with_name("coco_names.txt").read_text("utf-8"), where="coco_names.txt")
+def known_class_names(data_set: str) -> tuple[str, ...]:
+    """The names of a data set of `DATA_SETS`, in the order that exported models use."""
+    return parse_class_names(Path(__file__).with_name(f"{data_set}_names.txt").read_text("utf-8"))
+
+
+def _json_list(text: str) -> list[str] | None:
+    if not text.lstrip().startswith("["):
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) and all(isinstance(name, str) for name in value) else None
 
 
 def _hides_text(character: str) -> bool:
     # Format characters in general stay allowed: several scripts need the joiners among them.
+    if character in "\t\n":
+        return False
     return unicodedata.category(character) in _CONTROLS or unicodedata.bidirectional(character) in _DIRECTIONS

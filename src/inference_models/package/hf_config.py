@@ -1,4 +1,4 @@
-"""`config.json` and `preprocessor_config.json` of the Hugging Face Hub, as what a package of ours says.
+"""Reads `config.json` and `preprocessor_config.json` of the Hugging Face Hub into the terms of our packages.
 
 Image processors read as in transformers 5.23. What they do beyond our pre-processing is refused, never approximated,
 with one exception: Pillow, which they resize with, smooths while it makes an image smaller, and we do not.
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from msgspec import Meta, Struct
 
 from inference_models.errors import CorruptedModelPackageError, ModelImplementationNotFoundError
-from inference_models.package.class_names import parse_class_names
+from inference_models.package.class_names import check_class_names
 from inference_models.package.preprocess_spec import MAX_SIDE
 from inference_models.package.text_files import convert, parse_json_object
 
@@ -174,7 +174,7 @@ class _Processor:
         if wire.do_resize is False:
             raise self._refuse("do_resize true", "do_resize false")
         network = self._geometry(kind)
-        filter_number = self._stated("resample")
+        filter_number = self._required("resample")
         if filter_number not in _INTERPOLATION:
             raise self._refuse(f"resample of {', '.join(map(str, _INTERPOLATION))}", str(filter_number))
         network["interpolation"] = _INTERPOLATION[filter_number]
@@ -184,7 +184,7 @@ class _Processor:
         if wire.do_rescale is not False:
             network["scaling_factor"] = round(1 / wire.rescale_factor, 9)
         if kind.normalize if wire.do_normalize is None else wire.do_normalize:
-            network["normalization"] = [self._stated("image_mean"), self._stated("image_std")]
+            network["normalization"] = [self._required("image_mean"), self._required("image_std")]
         return network
 
     def _geometry(self, kind: _Kind) -> dict[str, Any]:
@@ -198,7 +198,7 @@ class _Processor:
         elif kind.center_crop if self.wire.do_center_crop is None else self.wire.do_center_crop:
             crop = self._sides("crop_size", square=True)
         elif kind.center_crop is None:
-            self._stated("do_center_crop")
+            self._required("do_center_crop")
         if isinstance(sides, tuple):
             if crop is not None and crop != sides:
                 raise self._refuse("a size that is kept", f"size {_by(sides)}, of which {_by(crop)} is cut out")
@@ -209,7 +209,7 @@ class _Processor:
         return {"resize_mode": "shorter-edge-crop", "shorter_edge": sides, "training_input_size": size}
 
     def _sides(self, name: str, *, square: bool) -> _Sides:
-        value = self._stated(name)
+        value = self._required(name)
         if isinstance(value, int):
             return (value, value) if square else value
         if value.height and value.width:
@@ -219,8 +219,8 @@ class _Processor:
         stated = ", ".join(sorted(side for side in value.__struct_fields__ if getattr(value, side))) or "nothing"
         raise self._refuse(f"height and width, or shortest_edge, in {name}", stated)
 
-    def _stated(self, name: str) -> Any:
-        """What the file says under `name`, where releases of transformers fill in different values."""
+    def _required(self, name: str) -> Any:
+        """The value of key `name`, which must be present: releases of transformers have different defaults."""
         value = getattr(self.wire, name)
         if value is None:
             raise CorruptedModelPackageError(
@@ -250,14 +250,8 @@ def _class_names(labels: dict[str, str] | None, where: str) -> tuple[str, ...] |
             needs=f"every number from 0 to {len(labels) - 1}",
             found=", ".join(ascii(key[:20]) for key in sorted(labels)[:8]),
         )
-    names = tuple(labels[str(index)].strip() for index in range(len(labels)))
-    # A blank name would be dropped and one with a line feed be two: either shifts every class after it.
-    for index, name in enumerate(names):
-        if not name or "\n" in name:
-            raise CorruptedModelPackageError(
-                f"{where}: id2label[{index}] is no class name.", needs="one line of text", found=ascii(name[:40])
-            )
-    return parse_class_names("\n".join(names), where=f"{where}: id2label")
+    names = [labels[str(index)] for index in range(len(labels))]
+    return check_class_names(names, f"{where}: id2label")
 
 
 def _by(size: _Sides) -> str:

@@ -1,4 +1,4 @@
-"""What a provider said about a model, as plain JSON values and back without loss."""
+"""The description of a model as JSON values, and back without loss."""
 
 from __future__ import annotations
 

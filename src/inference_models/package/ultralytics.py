@@ -1,13 +1,16 @@
-"""What an Ultralytics export says about itself, in its metadata and in the shapes of its outputs."""
+"""Reads architecture, task, class names and input size of an Ultralytics export from metadata and output shapes."""
 
 from __future__ import annotations
 
 import ast
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from inference_models.arrays import Shape
     from inference_models.package.onnx_file import OnnxFile
     from inference_models.package.preprocess_spec import Size
@@ -22,13 +25,18 @@ TASKS = {
     "segment": "instance-segmentation",
 }
 """Their word to ours, sorted."""
-_VERSION = re.compile(r"\bYOLO(?P<v>v?)(?P<number>\d{1,2})(?P<size>[a-z]+)?\b", re.IGNORECASE)
-_ANCHOR_FREE_SINCE = 8
+_VERSION = re.compile(r"YOLOv?(?P<number>\d{1,2})(?P<size>[a-z0-9]*)(-\w+)*", re.IGNORECASE)
+"""All of what the exporter calls the model, so that nothing a user named is taken for a version."""
+_NAMED = {8: "yolov8", 9: "yolov9", 10: "yolov10", 11: "yolov11", 12: "yolov12", 26: "yolo26"}
+_CLASSIFIERS = frozenset({"yolov8", "yolov11", "yolov12", "yolo26"})
+_FINAL, _ROW = "final", 6
+"""Rows of x1 y1 x2 y2, score, class: the graph holds the suppression, or needs none."""
+_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
 class GraphHints:
-    """Everything a bare file tells; None where it does not."""
+    """What a bare file says about the model; None where it says nothing."""
 
     architecture: str | None = None
     task_type: str | None = None
@@ -38,79 +46,93 @@ class GraphHints:
     stride: int | None = None
     fused: bool = False
     """Whether the graph already does what a decoder would: suppression, or the activation."""
+    seen: str = field(default="", compare=False)
+    """Task and output shapes, for the refusal of a graph that fits no family."""
 
 
 def read_ultralytics(model: OnnxFile) -> GraphHints:
-    """What the metadata of `model` says, and where it names no version, what the output shapes allow to conclude.
+    """What the metadata of `model` says, and what the output shapes allow to conclude.
 
-    A graph without this exporter's names and task is not guessed at: many layouts share one shape.
+    A graph without this exporter's fields is not guessed at: many layouts share one shape. The export script of YOLOv5
+    leaves no task; its stride and names tell the layout.
     """
     metadata = model.metadata
-    task = TASKS.get(metadata.get("task", "").strip().lower())
-    names = None if task is None else _class_names(metadata.get("names"))
-    if names is None or task is None:
-        return GraphHints()
+    names = _class_names(metadata.get("names"))
+    stated = metadata.get("task", "").strip().lower()
     shapes = [spec.shape for spec in model.outputs]
-    by_layout = _architecture_of(shapes, len(names))
-    # A plain classification export ends in softmax.
-    fused = task == "classification" or _is_fused(model, shapes)
+    layout = _layout(shapes, len(names)) if names else None
+    by_script = not stated and "stride" in metadata and layout in {"yolov5", "yolov8"}
+    task = "object-detection" if by_script else TASKS.get(stated)
+    seen = f"task {stated!r}, outputs {', '.join(map(str, shapes))}"
+    if names is None or task is None:
+        return GraphHints(class_names=names, seen=seen)
     return GraphHints(
-        architecture=_architecture_named(metadata.get("description", ""), by_layout) or by_layout,
+        architecture=_architecture(metadata, task, layout, len(names)),
         task_type=task,
         class_names=names,
+        seen=seen,
         input_size=_input_size(metadata.get("imgsz"), model),
         stride=_whole_number(metadata.get("stride")),
-        fused=fused,
+        # A plain classification export ends in softmax.
+        fused=task == "classification" or layout == _FINAL or (layout is None and _says_fused(metadata)),
     )
 
 
-def _architecture_named(description: str, by_layout: str | None) -> str | None:
-    match = _VERSION.search(description)
-    if match is None:
+def _architecture(metadata: Mapping[str, str], task: str, layout: str | None, classes: int) -> str | None:
+    number, size = _version(metadata.get("description", ""))
+    named = _NAMED.get(number)
+    if "rtdetr" in metadata.get("head", "").lower():
         return None
-    number = int(match["number"])
-    if number < _ANCHOR_FREE_SINCE:
-        # The re-trained "u" variants of older versions have the head of version 8.
-        has_new_head = (match["size"] or "").lower().endswith("u") or by_layout == "yolov8"
-        return "yolov8" if has_new_head else f"yolov{number}"
-    return f"yolo{number}" if number >= 26 else f"yolov{number}"
-
-
-def _architecture_of(shapes: list[Shape], classes: int) -> str | None:
-    """`yolov8` for (B, 4+C, N) and for (B, C), `yolov5` for (B, N, 5+C)."""
-    if len(shapes) != 1:
-        return None
-    if len(shapes[0]) == 2:
+    if task == "classification":
+        return named if named in _CLASSIFIERS else "yolov8"
+    if layout == "yolov5" or named is not None:
+        return layout if layout == "yolov5" else named
+    # RT-DETR gives (B, N, 4 + C) too, so that rows of 6 say nothing where there are two classes.
+    if layout == "yolov8" or (layout == _FINAL and (classes != 2 or _says_fused(metadata))) or size.endswith("u"):
         return "yolov8"
-    if len(shapes[0]) != 3:
+    return f"yolov{number}" if number and layout is None else None
+
+
+def _version(description: str) -> tuple[int, str]:
+    """Number and size of the model, from what stands before the data set it was trained on; 0 where there is none."""
+    name = description.strip().removeprefix("Ultralytics ").partition(" model")[0].strip()
+    match = _VERSION.fullmatch(name)
+    return (int(match["number"]), match["size"].lower()) if match else (0, "")
+
+
+def _layout(shapes: list[Shape], classes: int) -> str | None:
+    """`yolov8` for (B, 4 + C, N), `yolov5` for (B, N, 5 + C), `final` for (B, M, 6); None where they do not say."""
+    if len(shapes) != 1 or len(shapes[0]) != 3:
         return None
     _, rows, columns = shapes[0]
+    if columns == _ROW:
+        # No input size gives 6 anchors.
+        return _FINAL
     if rows == 4 + classes and columns != 5 + classes:
         return "yolov8"
     return "yolov5" if columns == 5 + classes and rows != 4 + classes else None
 
 
-def _is_fused(model: OnnxFile, shapes: list[Shape]) -> bool:
-    metadata = model.metadata
+def _says_fused(metadata: Mapping[str, str]) -> bool:
     arguments = _literal(metadata.get("args"))
     if isinstance(arguments, dict) and arguments.get("nms") is True:
         return True
-    if metadata.get("end2end", "").strip().lower() == "true" or metadata.get("nms", "").strip().lower() == "true":
-        return True
-    first = shapes[0] if shapes else ()
-    # A class count of one or two makes (B, 4+C, N) look alike only when N is 6, which no input size gives.
-    return len(shapes) == 1 and len(first) == 3 and first[2] == 6
+    return any(metadata.get(field, "").strip().lower() == "true" for field in ("end2end", "nms"))
 
 
 def _class_names(text: str | None) -> tuple[str, ...] | None:
-    """The names by class id; None when the text is no complete table from 0 on."""
+    """The names by class id, as they are; None when the text is no complete table from 0 on."""
     table = _literal(text)
-    if isinstance(table, list):
+    if isinstance(table, list | tuple):
         table = dict(enumerate(table))
-    if not isinstance(table, dict) or not table or set(table) != set(range(len(table))):
+    if not isinstance(table, dict) or not table:
         return None
-    names = tuple(table[index] for index in range(len(table)))
-    return tuple(str(name).strip() for name in names) if all(isinstance(name, str) for name in names) else None
+    # JSON has no keys but text.
+    numbered = {
+        int(key) if isinstance(key, str) and key.isascii() and key.isdecimal() else key: table[key] for key in table
+    }
+    names = [numbered.get(index) for index in range(len(table))]
+    return tuple(str(name) for name in names) if all(isinstance(name, str) for name in names) else None
 
 
 def _input_size(text: str | None, model: OnnxFile) -> Size | None:
@@ -131,9 +153,13 @@ def _whole_number(text: str | None) -> int | None:
 
 
 def _literal(text: str | None) -> object:
-    """The Python literal in `text`, without running anything; None when it is none, or too large."""
-    if text is None or len(text) > MAX_LITERAL or _nesting(text) > _MAX_NESTING:
+    """The JSON value or Python literal in `text`, without running anything; None when it is none, or too large."""
+    if text is None or len(text) > MAX_LITERAL or _nesting(_STRING.sub("", text)) > _MAX_NESTING:
         return None
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
     try:
         value: object = ast.literal_eval(text.strip())
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

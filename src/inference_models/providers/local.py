@@ -26,7 +26,7 @@ from inference_models.errors import (
     nearest_hint,
 )
 from inference_models.package import class_names, inference_config, model_config
-from inference_models.package.class_names import parse_class_names, read_labels
+from inference_models.package.class_names import check_class_names, format_class_names, read_labels
 from inference_models.package.folder import PackageFolder, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files
 from inference_models.package.model_config import ModelConfig
@@ -91,7 +91,7 @@ class LocalProvider:
         return _described(model_id, folder, source=f"{'file' if kind else 'folder'} {path}")
 
     def folder(self, model_id: str) -> PackageFolder | None:
-        """The package that `describe` read for a model, so that nobody reads it twice; None before that."""
+        """The package that `describe` read for a model, so that it is read once; None before that."""
         return self._folders.get(model_id)
 
     def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
@@ -161,7 +161,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
         ),
         class_names=names,
         texts={
-            class_names.FILE_NAME: "\n".join(names) + "\n",
+            class_names.FILE_NAME: format_class_names(names),
             model_config.FILE_NAME: json.dumps(config, indent=2) + "\n",
             HINTS: json.dumps({"input_size": hints.input_size, "stride": hints.stride}),
         },
@@ -224,15 +224,16 @@ def _completed(path: Path, hints: GraphHints, options: DescribeOptions) -> tuple
     if options.labels is not None:
         names: tuple[str, ...] | None = read_labels(options.labels)
     else:
-        names = hints.class_names and parse_class_names("\n".join(hints.class_names), where=path.name)
+        names = hints.class_names and check_class_names(hints.class_names, path.name)
     if architecture and names:
         return architecture, options.task_type or hints.task_type, names
     said = {"labels": names, "model_type": architecture}
     missing = [name for name, value in said.items() if not value]
+    known = " and ".join(name for name in said if name not in missing) or "nothing in its metadata"
     raise MissingModelInitParameterError(
         f"'{path.name}' does not say everything about itself.",
         needs=" and ".join(missing),
-        found=" and ".join(name for name in said if name not in missing) or "nothing in its metadata",
+        found=f"{known}; {hints.seen}" if hints.class_names and not architecture else known,
         fix=f"pass {' and '.join(_EXAMPLES[name] for name in missing)}",
     )
 

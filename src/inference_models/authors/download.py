@@ -1,4 +1,4 @@
-"""Files from URLs into a folder of the caller, through the same downloads the cache is filled with."""
+"""Downloads files from URLs into a folder of the caller, with the downloader of the cache."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARTIALS = ".partials"
 
 
 class ArtifactCache(Protocol):
-    """Somewhere else that may have a file already, by its MD5."""
+    """Another store of files by their MD5, asked before a download."""
 
     def restore(self, content_hash: str, target_path: str) -> bool:
         """Put the content at `target_path`; False when it is not there."""
@@ -190,7 +190,7 @@ def _target(folder: Path, file: FileDownloadSpecs, name_after: str) -> Path:
 
 
 def _is_there(target: Path, file: FileDownloadSpecs) -> bool:
-    """A file that cannot be verified was taken as it came, so it also stays as it is."""
+    """Whether the file exists with the announced hash; one without a hash only has to exist."""
     if target.is_symlink() or not target.is_file():
         return False
     return file.md5_hash is None or file_digest(target, with_md5=True).md5 == file.md5_hash.lower()

@@ -1,4 +1,4 @@
-"""What a process can see of its machine, under the names authors of packages know."""
+"""Facts about the machine under the names of the public library."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RuntimeXRayResult:
-    """Facts about this machine and its runtimes; None: not there, or nobody could say."""
+    """Facts about this machine and its runtimes; None: absent or unknown."""
 
     gpu_available: bool
     gpu_devices: list[str] = field(default_factory=list)

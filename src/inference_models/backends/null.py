@@ -20,6 +20,7 @@ from inference_models.backends.runtime import Runtime
 from inference_models.backends.session import BaseSession, use_cpu_instead
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.files.prepared import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,7 @@ def open_session(request: SessionRequest) -> NullSession:
     if request.device not in {None, "cpu"}:
         use_cpu_instead(request, RUNTIME, ["cpu"], needs="device 'cpu'")
     try:
-        graph = msgspec.json.decode(request.files[GRAPH].read_bytes(), type=_Graph)
+        graph = msgspec.json.decode(request.files[GRAPH].read_bytes(), type=prepared(_Graph))
     except msgspec.DecodeError as exc:
         raise CorruptedModelPackageError(f"{GRAPH}: {exc}.") from exc
     return NullSession(graph, tuple(item.spec() for item in graph.inputs), tuple(item.spec() for item in graph.outputs))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import msgspec
 
 from inference_models.files.durable import make_private_folder, put_aside_folder, read_regular_file, write_atomic
+from inference_models.files.prepared import prepared
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,7 @@ class Facts(Generic[Record]):
         """The remembered values; None when the file is absent, damaged or of another format."""
         path = self.path_of(name)
         try:
-            return msgspec.convert(checked_content(read_regular_file(path)), self._record)
+            return msgspec.convert(checked_content(read_regular_file(path)), prepared(self._record))
         except FileNotFoundError:
             return None
         except msgspec.ValidationError:

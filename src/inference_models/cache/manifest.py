@@ -15,6 +15,7 @@ from inference_models.cache.facts import as_checked, checked_content
 from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs
 from inference_models.files.digest import file_digest, text_sha256
 from inference_models.files.names import MANIFEST_NAME, check_model_id, check_package_id, is_portable_handle
+from inference_models.files.prepared import prepared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,7 +77,7 @@ def read_manifest(directory: Path) -> Manifest | Damage:
         return status
     try:
         with (directory / MANIFEST_NAME).open("rb") as stream:
-            return msgspec.convert(checked_content(stream.read(MAX_MANIFEST_BYTES)), Manifest)
+            return msgspec.convert(checked_content(stream.read(MAX_MANIFEST_BYTES)), prepared(Manifest))
     except OSError as exc:
         return Damage(MANIFEST_NAME, exc.strerror or type(exc).__name__)
     except msgspec.ValidationError:

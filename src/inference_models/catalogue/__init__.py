@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from inference_models.entities import BackendType, FileFacts, Quantization
 from inference_models.errors import ModelNotFoundError, nearest_hint
+from inference_models.files.prepared import prepared
 
 Text = Annotated[str, Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=1)]
@@ -94,4 +95,4 @@ class Catalogue(_Entry, frozen=True, kw_only=True):
 @cache
 def open_catalogue() -> Catalogue:
     """The catalogue this library ships."""
-    return msgspec.json.decode(Path(__file__).with_name("open_catalogue.json").read_bytes(), type=Catalogue)
+    return msgspec.json.decode(Path(__file__).with_name("open_catalogue.json").read_bytes(), type=prepared(Catalogue))

@@ -116,8 +116,8 @@ def _final_rows(rows: Array, limits: BoxLimits, passes: Callable[[Array, Array],
 
 
 @dataclass(frozen=True)
-class _Suppressed:
-    """A layout whose boxes still overlap."""
+class _NmsLayout:
+    """A layout of overlapping boxes, which non-maximum suppression reduces."""
 
     layout: Layout
     read: Callable[[tuple[Array, ...], BoxLimits], Candidates]
@@ -128,8 +128,8 @@ class _Suppressed:
 
 
 @dataclass(frozen=True)
-class _Final:
-    """A layout whose rows are detections already."""
+class _FusedLayout:
+    """A layout whose rows are detections: the graph holds the suppression, or needs none."""
 
     passes: Callable[[Array, Array], Array]
     layout: Layout
@@ -139,7 +139,7 @@ class _Final:
         return [best_rows(_final_rows(rows, limits, self.passes), limits) for rows in output]
 
 
-def _decoder(kind: _Suppressed | _Final) -> BoxDecoder:
+def _decoder(kind: _NmsLayout | _FusedLayout) -> BoxDecoder:
     def named(names: Sequence[str]) -> BoxDecoder:
         return _decoder(replace(kind, layout=kind.layout.named(names)))
 
@@ -151,17 +151,17 @@ _BOXES, _SCORES = ("box",), ("score", "class", "cls", "prob", "conf", "logit", "
 """What the names of outputs hold, in case their shapes do not differ."""
 
 ANCHOR_FREE = _decoder(
-    _Suppressed(Layout("one output (B, 4 + C, N)", (_ANY,), class_axis=(0, 1), before_classes=4), _anchor_free)
+    _NmsLayout(Layout("one output (B, 4 + C, N)", (_ANY,), class_axis=(0, 1), before_classes=4), _anchor_free)
 )
 """Ultralytics YOLOv8 export without suppression."""
 
 ANCHOR_BASED = _decoder(
-    _Suppressed(Layout("one output (B, N, 5 + C)", (_ANY,), class_axis=(0, 2), before_classes=5), _anchor_based)
+    _NmsLayout(Layout("one output (B, N, 5 + C)", (_ANY,), class_axis=(0, 2), before_classes=5), _anchor_based)
 )
 """YOLOv5 export; boxes are already in network pixels."""
 
 BOXES_AND_SCORES = _decoder(
-    _Suppressed(
+    _NmsLayout(
         Layout(
             "two outputs (B, N, 4), (B, N, C)",
             ((None, None, 4), _ANY),
@@ -174,7 +174,7 @@ BOXES_AND_SCORES = _decoder(
 """YOLO-NAS export."""
 
 OBJECTNESS_LOGITS = _decoder(
-    _Suppressed(
+    _NmsLayout(
         Layout(
             "three outputs (B, N, 4), (B, N, 1), (B, N, C)",
             ((None, None, 4), (None, None, 1), _ANY),
@@ -188,10 +188,10 @@ OBJECTNESS_LOGITS = _decoder(
 
 _FINAL_LAYOUT = Layout("one output (B, M, 6)", ((None, None, 6),))
 
-FINAL = _decoder(_Final(operator.ge, _FINAL_LAYOUT))
+FINAL = _decoder(_FusedLayout(operator.ge, _FINAL_LAYOUT))
 """Exports that hold the suppression, and YOLO26, which needs none."""
 
-FINAL_STRICT = _decoder(_Final(operator.gt, _FINAL_LAYOUT))
+FINAL_STRICT = _decoder(_FusedLayout(operator.gt, _FINAL_LAYOUT))
 """YOLOv10, which needs no suppression."""
 
 

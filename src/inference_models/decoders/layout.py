@@ -1,4 +1,4 @@
-"""The shapes an output layout must have, and the errors when a graph does not keep to them."""
+"""Expected shapes of outputs, and the errors when a graph has others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What decoders take and give."""
+"""Types of the inputs and results of decoders."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Shapes: TypeAlias = Sequence[tuple[int | None, ...]]
 
 @dataclass(frozen=True)
 class BoxLimits:
-    """What a caller asks of a box decoder."""
+    """Thresholds and limits of one call, for a box decoder."""
 
     confidence: float | Array
     """Least score: one number, or (C,) one per class. Strictly greater passes un-fused graphs, greater or equal fused ones."""  # noqa: E501

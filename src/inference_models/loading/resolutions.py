@@ -21,6 +21,7 @@ import msgspec
 from inference_models import config
 from inference_models.cache.resolution_files import FORMAT, AutoResolutionCacheEntry, FileResolutionCache, is_fresh
 from inference_models.entities import LocalFileArtefactSpecs, without_signatures
+from inference_models.files.prepared import prepared
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.providers import NO_OPTIONS, can_be_remembered, find_record
 from inference_models.text import without_query
@@ -153,7 +154,7 @@ class Resolutions:
         if found is None:
             return None
         try:
-            entry = msgspec.convert(found, AutoResolutionCacheEntry, strict=False, from_attributes=True)
+            entry = msgspec.convert(found, prepared(AutoResolutionCacheEntry), strict=False, from_attributes=True)
         except msgspec.ValidationError:
             return None
         asked = question.provider, without_query(question.model_id)

@@ -17,6 +17,7 @@ import msgspec
 
 from inference_models import config
 from inference_models.errors import BaseInferenceModelsError, InvalidParameterError
+from inference_models.files.prepared import prepared
 from inference_models.machine.child import FAILED, HUNG, Child, ChildFailedError
 from inference_models.machine.usage import OtherPrograms, available_memory
 from inference_models.measure.answers import Judgement, has_gate, judge_answers, read_answers
@@ -227,7 +228,7 @@ class Contest:
         if not judgement.found_nothing or gate is None or self._outputs is None:
             return judgement
         found = self._ask(contender, "asked for outputs", op="compare_outputs", path=self._outputs)
-        outputs = msgspec.convert(found, RawDeviation)
+        outputs = msgspec.convert(found, prepared(RawDeviation))
         if outputs.note is not None:
             return Judgement(unjudged=f"{judgement.unjudged}, and {outputs.note}")
         return Judgement((*outputs.not_finite(), *outputs.beyond(gate)))

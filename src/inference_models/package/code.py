@@ -1,4 +1,4 @@
-"""Code that a package brings: it runs only after a yes that is bound to its content."""
+"""Code in packages: it runs only with consent that names the hash of its content."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def load_model_class(directory: str | Path, config: ModelConfig, consent: str | 
         raise ForbiddenLocalCodePackageAccessError(
             f"package folder '{directory}' brings Python code, which was not run.",
             needs="consent to exactly this code, after you have read it",
-            found=_stated(consent),
+            found=_consent_text(consent),
             fix=f'AutoModel.from_pretrained("{directory}", allow_local_code_packages="{digest}")',
         )
     module = _import(path, f"_inference_models_code_{digest.removeprefix('sha256:')[:32]}", config)
@@ -96,7 +96,7 @@ def check_archive_consent(paths: Sequence[Path], consent: str | bool | None) -> 
         raise ForbiddenLocalCodePackageAccessError(
             f"{names} {what} not run.",
             needs=f"consent to exactly {'this file' if len(paths) == 1 else 'these files'}, from somebody you trust",
-            found=_stated(consent),
+            found=_consent_text(consent),
             fix=f'pass allow_local_code_packages="sha256:{digest}" (on the command line --allow-code sha256:{digest})',
         )
 
@@ -177,7 +177,7 @@ def _is_consent_to(digest: str, consent: str | bool | None) -> bool:
     return isinstance(consent, str) and consent.removeprefix("sha256:") == digest.removeprefix("sha256:")
 
 
-def _stated(consent: str | bool | None) -> str:
+def _consent_text(consent: str | bool | None) -> str:
     if consent is None or consent is False:
         return "no consent"
     return "a consent to any code" if consent is True else f"consent to other code ({consent[:80]})"

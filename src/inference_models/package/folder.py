@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from inference_models.package.onnx_file import OnnxFile
 
 MAX_FILES = 10_000
-"""A folder with more files is not a package; somebody named the wrong folder."""
+"""A folder with more files is no package, but a wrong path."""
 
 
 @dataclass(frozen=True)

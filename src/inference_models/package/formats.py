@@ -1,4 +1,4 @@
-"""Formats of packages: which file holds the weights, what a bare file of that kind is called, and who does what."""
+"""Formats of packages: the files with weights, the suffix of bare files, and which files have which role."""
 
 from __future__ import annotations
 

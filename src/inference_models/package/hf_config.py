@@ -1,4 +1,4 @@
-"""`config.json` and `preprocessor_config.json` of the Hugging Face Hub, as what a package of ours says.
+"""Reads `config.json` and `preprocessor_config.json` of the Hugging Face Hub into the terms of our packages.
 
 Image processors read as in transformers 5.23. What they do beyond our pre-processing is refused, never approximated,
 with one exception: Pillow, which they resize with, smooths while it makes an image smaller, and we do not.
@@ -174,7 +174,7 @@ class _Processor:
         if wire.do_resize is False:
             raise self._refuse("do_resize true", "do_resize false")
         network = self._geometry(kind)
-        filter_number = self._stated("resample")
+        filter_number = self._required("resample")
         if filter_number not in _INTERPOLATION:
             raise self._refuse(f"resample of {', '.join(map(str, _INTERPOLATION))}", str(filter_number))
         network["interpolation"] = _INTERPOLATION[filter_number]
@@ -184,7 +184,7 @@ class _Processor:
         if wire.do_rescale is not False:
             network["scaling_factor"] = round(1 / wire.rescale_factor, 9)
         if kind.normalize if wire.do_normalize is None else wire.do_normalize:
-            network["normalization"] = [self._stated("image_mean"), self._stated("image_std")]
+            network["normalization"] = [self._required("image_mean"), self._required("image_std")]
         return network
 
     def _geometry(self, kind: _Kind) -> dict[str, Any]:
@@ -198,7 +198,7 @@ class _Processor:
         elif kind.center_crop if self.wire.do_center_crop is None else self.wire.do_center_crop:
             crop = self._sides("crop_size", square=True)
         elif kind.center_crop is None:
-            self._stated("do_center_crop")
+            self._required("do_center_crop")
         if isinstance(sides, tuple):
             if crop is not None and crop != sides:
                 raise self._refuse("a size that is kept", f"size {_by(sides)}, of which {_by(crop)} is cut out")
@@ -209,7 +209,7 @@ class _Processor:
         return {"resize_mode": "shorter-edge-crop", "shorter_edge": sides, "training_input_size": size}
 
     def _sides(self, name: str, *, square: bool) -> _Sides:
-        value = self._stated(name)
+        value = self._required(name)
         if isinstance(value, int):
             return (value, value) if square else value
         if value.height and value.width:
@@ -219,8 +219,8 @@ class _Processor:
         stated = ", ".join(sorted(side for side in value.__struct_fields__ if getattr(value, side))) or "nothing"
         raise self._refuse(f"height and width, or shortest_edge, in {name}", stated)
 
-    def _stated(self, name: str) -> Any:
-        """What the file says under `name`, where releases of transformers fill in different values."""
+    def _required(self, name: str) -> Any:
+        """The value of key `name`, which must be present: releases of transformers have different defaults."""
         value = getattr(self.wire, name)
         if value is None:
             raise CorruptedModelPackageError(

@@ -1,4 +1,4 @@
-"""What a provider said about a model, as plain JSON values and back without loss."""
+"""The description of a model as JSON values, and back without loss."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from inference_models.entities import (
     ModelPackageMetadata,
     ServerEnvironmentRequirements,
 )
+from inference_models.files.prepared import prepared
 
 Read = TypeVar("Read")
 _ARTEFACTS: dict[str, type[Any]] = {
@@ -73,7 +74,7 @@ def _artefact(value: Any) -> Any:
 
 
 def _convert(value: object, kind: type[Read]) -> Read:
-    return msgspec.convert(value, kind, str_keys=True, dec_hook=_parsed)
+    return msgspec.convert(value, prepared(kind), str_keys=True, dec_hook=_parsed)
 
 
 def _text(value: object) -> str:

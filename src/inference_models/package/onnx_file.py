@@ -1,4 +1,4 @@
-"""What an ONNX file says about itself, read in one walk without a runtime: metadata, inputs, outputs, external data."""
+"""Reads an ONNX file once, without a runtime: metadata, inputs, outputs, operator set, external data."""
 
 from __future__ import annotations
 
@@ -344,7 +344,7 @@ def _refuse(model: OnnxFile, tensor: ExternalTensor, needs: str, found: str) -> 
 
 
 def no_graph(name: str, found: str) -> CorruptedModelPackageError:
-    """What to say of a file that is none."""
+    """The error for a file that is no ONNX graph."""
     return CorruptedModelPackageError(
         f"{name} is not an ONNX graph.",
         needs="a complete ONNX file",

@@ -61,7 +61,7 @@ def decode_text(data: bytes, *, where: str) -> str:
 
 
 def removed(where: str) -> CorruptedModelPackageError:
-    """What to say of a file that was there a moment ago: another process may empty the cache at any time."""
+    """The error for a file that was removed meanwhile: another process may empty the cache at any time."""
     return CorruptedModelPackageError(
         f"{where} was removed while it was opened.",
         needs="the file where it was found",
@@ -96,8 +96,10 @@ def convert(model: type[_Model], value: object, *, where: str, strict: bool = Fa
     """
     import msgspec  # noqa: PLC0415 - not every text is JSON
 
+    from inference_models.files.prepared import prepared  # noqa: PLC0415
+
     try:
-        return msgspec.convert(value, model, strict=strict, dec_hook=_by_pydantic)
+        return msgspec.convert(value, prepared(model), strict=strict, dec_hook=_by_pydantic)
     except msgspec.ValidationError as exc:
         raise _unfit(str(exc), model, value, where) from exc
 
@@ -115,7 +117,7 @@ def _by_pydantic(model: Any, value: object) -> Any:
 
 
 def wrong_value(where: str, path: str, needs: str, found: object) -> CorruptedModelPackageError:
-    """What to say of a value in the file `where` that cannot be used."""
+    """The error for an invalid value in the file `where`."""
     return CorruptedModelPackageError(f"{where}: {path} has a wrong value.", needs=needs, found=shown(found))
 
 

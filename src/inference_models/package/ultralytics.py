@@ -1,4 +1,4 @@
-"""What an Ultralytics export says about itself, in its metadata and in the shapes of its outputs."""
+"""Reads architecture, task, class names and input size of an Ultralytics export from metadata and output shapes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class GraphHints:
-    """Everything a bare file tells; None where it does not."""
+    """What a bare file says about the model; None where it says nothing."""
 
     architecture: str | None = None
     task_type: str | None = None

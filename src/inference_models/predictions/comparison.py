@@ -36,7 +36,7 @@ class Comparison:
     """Of the answer that is compared, from 0."""
 
     def add(self, reference: Prediction, other: Prediction) -> None:
-        """Compare two predictions of one image, on the host, if they are of one kind."""
+        """Compare two predictions of one image, on the host; those of different classes count as incomparable."""
         self.number += 1
         first, second = reference.numpy(), other.numpy()
         if type(first) is not type(second):

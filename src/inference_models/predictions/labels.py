@@ -1,4 +1,4 @@
-"""Words for class ids, for people."""
+"""Class names and coordinates as text."""
 
 from __future__ import annotations
 

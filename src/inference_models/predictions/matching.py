@@ -50,7 +50,7 @@ class Matches:
 
 
 def match_objects(reference: Objects, other: Objects, box_px: float) -> Matches:
-    """Who is who; each object is in at most one pair, and those of the reference choose by score, best first.
+    """Pairs of the same object in both answers, matched greedily by the score of the reference; one pair each.
 
     Args:
         reference: Those that choose: by overlap, and by score among those that overlap alike.

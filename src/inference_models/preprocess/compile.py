@@ -28,7 +28,7 @@ _NOTHING_DISABLED = PreProcessingOverrides()
 
 
 @dataclass(frozen=True, eq=False)
-class Prepared:
+class PreparedImages:
     """Network inputs for some images, and the way back to each of them.
 
     The arrays belong to the caller, for as long as it likes. Whoever is done with them may call `release` (or
@@ -53,7 +53,7 @@ class Prepared:
         while self.batches:
             self._pool.give(self.batches.pop())
 
-    def __enter__(self) -> Prepared:
+    def __enter__(self) -> PreparedImages:
         return self
 
     def __exit__(
@@ -77,7 +77,7 @@ class Preprocessor:
         *,
         image_size: int | tuple[int, int] | None = None,
         overrides: PreProcessingOverrides | None = None,
-    ) -> Prepared:
+    ) -> PreparedImages:
         """The network inputs for `images`.
 
         Args:
@@ -105,7 +105,7 @@ class Preprocessor:
                 self._fill(images[position], plans[position], overrides, out=batch[row])
                 position += 1
             batches.append(batch)
-        return Prepared(batches, [plan.transform for plan in plans], self._pool)
+        return PreparedImages(batches, [plan.transform for plan in plans], self._pool)
 
     def _fill(self, image: SourceImage, plan: Plan, overrides: PreProcessingOverrides, *, out: NumpyArray) -> None:
         left, top, right, bottom = plan.window or (None,) * 4

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from inference_models.arrays import NumpyArray
-    from inference_models.preprocess.pixels import PixelMeaning
+    from inference_models.preprocess.pixels import ArrayFormat
 
 MAX_PIXELS = 178_956_970
 """Width x height of an image file at most: where `PIL.Image.open` refuses too (537 MB of pixels)."""
@@ -38,16 +38,16 @@ _TILE_SIDES = (0x0142, 0x0143)
 _RESAVE = "copy or download the file again, or save it as PNG or JPEG in an image viewer"
 
 
-def read_image(path: str | PathLike[str], meaning: PixelMeaning, *, label: str) -> SourceImage:
+def read_image(path: str | PathLike[str], array_format: ArrayFormat, *, label: str) -> SourceImage:
     """The picture in the file `path`, as `from_pil` gives it.
 
     Raises:
         ModelInputError: there is no such file, or `decode_image` refuses it; the text starts with `label`.
     """
-    return decode_image(_read_bytes(Path(path), label), meaning, label=label)
+    return decode_image(_read_bytes(Path(path), label), array_format, label=label)
 
 
-def decode_image(data: bytes | bytearray | memoryview, meaning: PixelMeaning, *, label: str) -> SourceImage:
+def decode_image(data: bytes | bytearray | memoryview, array_format: ArrayFormat, *, label: str) -> SourceImage:
     """The picture in the bytes of an image file, as `from_pil` gives it; of several frames the first.
 
     Raises:
@@ -75,7 +75,7 @@ def decode_image(data: bytes | bytearray | memoryview, meaning: PixelMeaning, *,
             found=str(pixels),
             fix="scale the image down, or cut it into tiles, before it is passed",
         )
-    return from_pil(image, meaning, label=label)
+    return from_pil(image, array_format, label=label)
 
 
 def is_pil(value: object) -> bool:
@@ -84,11 +84,11 @@ def is_pil(value: object) -> bool:
     return module is not None and isinstance(value, module.Image)
 
 
-def from_pil(image: Any, meaning: PixelMeaning, *, label: str) -> SourceImage:
+def from_pil(image: Any, array_format: ArrayFormat, *, label: str) -> SourceImage:
     """`image` of any mode as red, green and blue, upright as its EXIF or XMP data says.
 
     Palettes and inks become colours, alpha is dropped, 16-bit grey becomes its upper 8 bits; mode F needs the range
-    in `meaning`, as float arrays do.
+    in `array_format`, as float arrays do.
 
     Raises:
         ModelInputError: the file behind it is damaged, or its values cannot be used; the text starts with `label`.
@@ -106,7 +106,7 @@ def from_pil(image: Any, meaning: PixelMeaning, *, label: str) -> SourceImage:
         raise _unreadable(label, "image", f"{_reason(exc)}, mode {image.mode}") from exc
     if pixels.dtype.kind in "iu" and pixels.dtype.itemsize > 1:
         pixels = _upper_bits(pixels, label)
-    return checked_source(pixels, "rgb", meaning.value_range, label)
+    return checked_source(pixels, "rgb", array_format.value_range, label)
 
 
 def _read_bytes(path: Path, label: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Whatever a caller calls an image, or images, to a list of `SourceImage`."""
+"""Turns the images of a call (paths, bytes, arrays, tensors, PIL images, or lists of them) into `SourceImage`s."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from inference_models.entities import ColorFormat
 from inference_models.errors import InvalidParameterError, ModelInputError
 from inference_models.preprocess.decode import decode_image, from_pil, is_pil, read_image
 from inference_models.preprocess.pixels import (
+    ArrayFormat,
     InputRange,
-    PixelMeaning,
     SourceImage,
     from_numpy,
     from_torch,
@@ -35,7 +35,7 @@ class ImageList:
 
     items: Sequence[Any]
     """One element per image; a batch array is its own sequence."""
-    meaning: PixelMeaning
+    array_format: ArrayFormat
     counted: bool
     """Errors say `image 3 of 8`; False for one image that was not in a list."""
 
@@ -54,7 +54,7 @@ class ImageList:
     def _load(self, index: int) -> SourceImage:
         label = f"image {index + 1} of {len(self)}" if self.counted else "image"
         try:
-            return _load_one(self.items[index], self.meaning, label)
+            return _load_one(self.items[index], self.array_format, label)
         except ModelInputError as exc:
             exc.index = index
             raise
@@ -91,10 +91,10 @@ def list_images(
     """
     _refuse_unknown("input_color_format", input_color_format, get_args(ColorFormat))
     _refuse_unknown("input_range", input_range, get_args(InputRange))
-    meaning = PixelMeaning(input_color_format, input_range)
+    array_format = ArrayFormat(input_color_format, input_range)
     is_batch = (isinstance(images, np.ndarray) or is_torch(images)) and getattr(images, "ndim", 0) == 4
     if not is_batch and not isinstance(images, list | tuple):
-        return ImageList((images,), meaning, counted=False)
+        return ImageList((images,), array_format, counted=False)
     items: Any = images
     if len(items) == 0:
         raise ModelInputError(
@@ -103,20 +103,20 @@ def list_images(
             found=f"a batch of shape {tuple(items.shape)}" if is_batch else f"an empty {type(images).__name__}",
             fix="skip the call when there is nothing to do",
         )
-    return ImageList(items, meaning, counted=True)
+    return ImageList(items, array_format, counted=True)
 
 
-def _load_one(item: object, meaning: PixelMeaning, label: str) -> SourceImage:
+def _load_one(item: object, array_format: ArrayFormat, label: str) -> SourceImage:
     if isinstance(item, np.ndarray):
-        return from_numpy(item, meaning, label=label)
+        return from_numpy(item, array_format, label=label)
     if is_torch(item):
-        return from_torch(item, meaning, label=label)
+        return from_torch(item, array_format, label=label)
     if isinstance(item, bytes | bytearray | memoryview):
-        return decode_image(item, meaning, label=label)
+        return decode_image(item, array_format, label=label)
     if isinstance(item, str | os.PathLike):
-        return _load_file(item, meaning, label)
+        return _load_file(item, array_format, label)
     if is_pil(item):
-        return from_pil(item, meaning, label=label)
+        return from_pil(item, array_format, label=label)
     raise ModelInputError(
         f"{label}: {_describe(item)} is not an image.",
         needs="a NumPy array, torch tensor, PIL image, path, or the bytes of an image file",
@@ -125,7 +125,7 @@ def _load_one(item: object, meaning: PixelMeaning, label: str) -> SourceImage:
     )
 
 
-def _load_file(path: str | os.PathLike[str], meaning: PixelMeaning, label: str) -> SourceImage:
+def _load_file(path: str | os.PathLike[str], array_format: ArrayFormat, label: str) -> SourceImage:
     text = os.fsdecode(path)
     url = _URL.match(text) if isinstance(path, str) else None
     if url is not None:
@@ -136,7 +136,7 @@ def _load_file(path: str | os.PathLike[str], meaning: PixelMeaning, label: str) 
             fix="fetch it yourself, then pass its bytes or the path of the file",
         )
     shown = text if len(text) <= 200 else f"{text[:80]}...{text[-40:]}"
-    return read_image(text, meaning, label=f"{label} ({shown!r})")
+    return read_image(text, array_format, label=f"{label} ({shown!r})")
 
 
 def _describe(item: object) -> str:

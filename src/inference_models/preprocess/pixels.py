@@ -42,8 +42,8 @@ class SourceImage:
 
 
 @dataclass(frozen=True)
-class PixelMeaning:
-    """What a caller says about arrays, which cannot say it themselves."""
+class ArrayFormat:
+    """Channel order and value range of the arrays in a call."""
 
     color: ColorFormat | None = None
     """Order of the channels; None: blue first for NumPy, red first for torch."""
@@ -51,19 +51,19 @@ class PixelMeaning:
     """Range of float values; uint8 needs none."""
 
 
-def from_numpy(image: NumpyArray, meaning: PixelMeaning, *, label: str) -> SourceImage:
-    """`image` (H, W, C) with C = 3, 1 (grey) or 4 (the last is dropped), blue first unless `meaning` says else.
+def from_numpy(image: NumpyArray, array_format: ArrayFormat, *, label: str) -> SourceImage:
+    """`image` (H, W, C) with C = 3, 1 (grey) or 4 (the last is dropped), blue first unless `array_format` says else.
 
     Raises:
         ModelInputError: the shape, dtype or values cannot be used; the text starts with `label`.
     """
     if image.ndim != 3 or image.shape[2] not in _CHANNELS:
         raise ModelInputError(f"{label}: shape {image.shape}; expected (H, W, 3).", fix=_numpy_shape_fix(image.shape))
-    return checked_source(image, meaning.color or "bgr", meaning.value_range, label)
+    return checked_source(image, array_format.color or "bgr", array_format.value_range, label)
 
 
-def from_torch(image: Array, meaning: PixelMeaning, *, label: str) -> SourceImage:
-    """`image` (C, H, W), or (H, W, C) where only that makes sense; red first unless `meaning` says else.
+def from_torch(image: Array, array_format: ArrayFormat, *, label: str) -> SourceImage:
+    """`image` (C, H, W), or (H, W, C) where only that makes sense; red first unless `array_format` says else.
 
     Raises:
         ModelInputError: the shape, dtype or values cannot be used; the text starts with `label`.
@@ -78,7 +78,7 @@ def from_torch(image: Array, meaning: PixelMeaning, *, label: str) -> SourceImag
         host = host.float()
     pixels = np.asarray(host.numpy())
     pixels = pixels if channels_last else pixels.transpose(1, 2, 0)
-    return checked_source(pixels, meaning.color or "rgb", meaning.value_range, label)
+    return checked_source(pixels, array_format.color or "rgb", array_format.value_range, label)
 
 
 def checked_source(pixels: NumpyArray, color: ColorFormat, value_range: InputRange | None, label: str) -> SourceImage:

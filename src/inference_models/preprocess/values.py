@@ -28,7 +28,7 @@ class BufferPool:
     def __init__(self) -> None:
         self._idle: deque[NumpyArray] = deque()
         self.idle_bytes = 0
-        """Bytes in arrays that nobody holds."""
+        """Bytes in arrays that are not in use."""
         self._lock = threading.Lock()
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NumpyArray:

@@ -125,7 +125,7 @@ class _References(BaseModel):
 
 
 class Hub:
-    """The Hub as one account sees it."""
+    """Client of the Hub API for one account."""
 
     def __init__(self, client: HttpClient, api_key: str | None = None) -> None:
         self._client = client
@@ -160,7 +160,7 @@ class Hub:
         return found.model_copy(update={"name": name})
 
     def explain_refusal(self, repository: str) -> ForbiddenModelAccessError:
-        """Why files of a repository that exists are not handed over."""
+        """The error for a repository that exists and whose files are refused."""
         return ForbiddenModelAccessError(
             f"'{repository}' is gated: its owner decides who gets the files.",
             needs="the token of an account that was given access",

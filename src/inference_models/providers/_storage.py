@@ -1,4 +1,4 @@
-"""Ways to the bytes behind a URL: HTTP, files of this machine, and whatever `fsspec` knows (S3, GCS, Azure, ...)."""
+"""Readers of URLs: HTTP, files of this machine, and the schemes of `fsspec` (S3, GCS, Azure, ...)."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ _FOREIGN = {
 
 
 class Storage(ABC):
-    """One way to bytes."""
+    """A reader of URLs."""
 
     @abstractmethod
     def open(self, url: str, *, start: int, stop: int | None) -> FileStream:
@@ -149,7 +149,7 @@ class FsspecStorage(Storage):
     def open(self, url: str, *, start: int, stop: int | None) -> FileStream:
         """The bytes from `start` to `stop`, asked for block by block."""
         filesystem = self._filesystem(url)
-        facts = _asked(lambda: filesystem.info(url), url)
+        facts = _call_client(lambda: filesystem.info(url), url)
         size = facts.get("size")
         if facts.get("type", "file") != "file" or not isinstance(size, int):
             raise ModelRetrievalError(
@@ -167,7 +167,7 @@ class FsspecStorage(Storage):
         refuse_when_offline(f"{url} is asked for")
         place = "/".join(url.split("/")[:3])
         if place not in self._opened:
-            self._opened[place] = _asked(partial(_new_filesystem, url), url)
+            self._opened[place] = _call_client(partial(_new_filesystem, url), url)
         return self._opened[place]
 
 
@@ -207,7 +207,7 @@ def _new_filesystem(url: str) -> Any:
 def _blocks(filesystem: Any, url: str, start: int, end: int) -> Iterator[bytes]:
     while start < end:
         upto = min(start + BLOCK, end)
-        block: bytes = _asked(partial(filesystem.cat_file, url, start=start, end=upto), url)
+        block: bytes = _call_client(partial(filesystem.cat_file, url, start=start, end=upto), url)
         if len(block) != upto - start:
             raise RetryError(
                 f"{url} ended early.", needs=f"{upto - start} bytes from {start}", found=f"{len(block)} bytes"
@@ -236,8 +236,8 @@ def _local_path(url: str) -> Path:
     return Path(url2pathname(parts.path))
 
 
-def _asked(call: Callable[[], T], url: str) -> T:
-    """What `call` gives, with the errors of every client as ours."""
+def _call_client(call: Callable[[], T], url: str) -> T:
+    """The result of `call`; errors of the client become errors of this library."""
     try:
         return call()
     except _errors() as exc:
@@ -245,7 +245,7 @@ def _asked(call: Callable[[], T], url: str) -> T:
 
 
 def _errors() -> tuple[type[Exception], ...]:
-    """What a client may raise; one that is not imported has raised nothing."""
+    """Exception classes of the clients that are imported."""
     loaded = ((sys.modules.get(module), names) for module, names in _FOREIGN.items())
     foreign = (getattr(module, name) for module, names in loaded if module is not None for name in names)
     return OSError, *foreign

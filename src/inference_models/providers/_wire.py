@@ -84,8 +84,8 @@ class Manifest(_Wire):
         return {"quantization": Quantization.UNKNOWN}
 
 
-def _picked(kind: Callable[..., T], *stated: BaseModel) -> T:
-    """A `kind` of the fields that `stated` have under the names of its own."""
+def _from_fields(kind: Callable[..., T], *stated: BaseModel) -> T:
+    """A `kind`, filled from the fields of the same names in `stated`."""
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
     return kind(**{name: value for model in stated for name, value in model if name in known})
 
@@ -97,7 +97,7 @@ class _Transformers(Manifest):
         return {"quantization": self.quantization}
 
 
-class _Batched(Manifest):
+class _BatchManifest(Manifest):
     """A manifest that says which batches the package takes."""
 
     dynamic_batch_size: bool = False
@@ -105,7 +105,7 @@ class _Batched(Manifest):
     quantization: Quantization
 
     @model_validator(mode="after")
-    def _one_mode(self) -> _Batched:
+    def _one_mode(self) -> _BatchManifest:
         if self.dynamic_batch_size and self.static_batch_size is not None:
             raise ValueError("staticBatchSize is stated although dynamicBatchSize is true")
         if not self.dynamic_batch_size and self.static_batch_size is None:
@@ -120,21 +120,21 @@ class _Batched(Manifest):
         }
 
 
-class _Onnx(_Batched):
+class _Onnx(_BatchManifest):
     opset: Annotated[int, Field(gt=0, lt=10_000)]
     incompatible_providers: list[_Text] | None = None
 
     def facts(self) -> dict[str, Any]:
-        return {**super().facts(), "onnx_package_details": _picked(ONNXPackageDetails, self)}
+        return {**super().facts(), "onnx_package_details": _from_fields(ONNXPackageDetails, self)}
 
 
-class _TorchScript(_Batched):
+class _TorchScript(_BatchManifest):
     supported_device_types: set[_Text]
     torch_version: _WireVersion
     torch_vision_version: _WireVersion | None = None
 
     def facts(self) -> dict[str, Any]:
-        return {**super().facts(), "torch_script_package_details": _picked(TorchScriptPackageDetails, self)}
+        return {**super().facts(), "torch_script_package_details": _from_fields(TorchScriptPackageDetails, self)}
 
 
 class _ServerSpecs(_Wire):
@@ -153,7 +153,7 @@ class _JetsonSpecs(_Wire):
 _MACHINES: dict[str, type[_Wire]] = {"gpu-server": _ServerSpecs, "jetson": _JetsonSpecs}
 
 
-class _TensorRt(_Batched):
+class _TensorRt(_BatchManifest):
     """An engine, and the machine it was built on."""
 
     min_dynamic_batch_size: _Count | None = Field(default=None, alias="minBatchSize")
@@ -184,19 +184,19 @@ class _TensorRt(_Batched):
         kind = JetsonEnvironmentRequirements if isinstance(specs, _JetsonSpecs) else ServerEnvironmentRequirements
         return {
             **super().facts(),
-            "trt_package_details": _picked(TRTPackageDetails, self),
-            "environment_requirements": _picked(kind, self, specs),
+            "trt_package_details": _from_fields(TRTPackageDetails, self),
+            "environment_requirements": _from_fields(kind, self, specs),
         }
 
 
 MANIFESTS: dict[str, tuple[BackendType, type[Manifest]]] = {
-    "coreml-model-package-v1": (BackendType.COREML, _Batched),
+    "coreml-model-package-v1": (BackendType.COREML, _BatchManifest),
     "hf-model-package-v1": (BackendType.HF, _Transformers),
     # The next one and `openvino` are types of ours, which other clients of the API leave out.
-    "litert-model-package-v1": (BackendType.LITERT, _Batched),
+    "litert-model-package-v1": (BackendType.LITERT, _BatchManifest),
     "onnx-model-package-v1": (BackendType.ONNX, _Onnx),
-    "openvino-model-package-v1": (BackendType.OPENVINO, _Batched),
-    "torch-model-package-v1": (BackendType.TORCH, _Batched),
+    "openvino-model-package-v1": (BackendType.OPENVINO, _BatchManifest),
+    "torch-model-package-v1": (BackendType.TORCH, _BatchManifest),
     "torch-script-model-package-v1": (BackendType.TORCH_SCRIPT, _TorchScript),
     "trt-model-package-v1": (BackendType.TRT, _TensorRt),
     "ultralytics-model-package-v1": (BackendType.ULTRALYTICS, Manifest),

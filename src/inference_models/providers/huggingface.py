@@ -99,7 +99,7 @@ class HuggingFaceProvider(StreamingProvider):
         """Small files of this load, by URL."""
 
     def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:
-        """What a repository holds that can be run, and what it holds besides, with the reason it is left out.
+        """The packages in a repository that can be run, and its other weights, each with the reason it is left out.
 
         Raises:
             ModelNotFoundError: no such repository or revision; names the nearest.
@@ -113,7 +113,7 @@ class HuggingFaceProvider(StreamingProvider):
         name, revision = parse_hub_id(model_id)
         check_model_id(model_id)
         refuse_when_offline(f"'{name}' is asked for on the Hugging Face Hub")
-        repository = self._opened(options.api_key).repository(name, revision)
+        repository = self._open_hub(options.api_key).repository(name, revision)
         if repository.gated:
             self._gated.add(repository.name)
         return self._described(model_id, repository)
@@ -126,7 +126,7 @@ class HuggingFaceProvider(StreamingProvider):
         """Close the connections."""
         self._client.close()
 
-    def _opened(self, api_key: str | None = None) -> Hub:
+    def _open_hub(self, api_key: str | None = None) -> Hub:
         from inference_models.providers._hub import Hub  # noqa: PLC0415 - loads the HTTP library
 
         if self._hub is None or (api_key is not None and api_key != self._hub.token):
@@ -201,7 +201,7 @@ class HuggingFaceProvider(StreamingProvider):
 
     def _download(self, handle: str, file: HubFile, repository: Repository) -> FileDownloadSpecs:
         digest = file.sha256 or hashlib.sha256(self._small_file(repository, file)).hexdigest()
-        url = self._opened().file_url(repository, file.path)
+        url = self._open_hub().file_url(repository, file.path)
         return FileDownloadSpecs(url, handle, sha256_hash=digest, size=file.size)
 
     def _text(self, repository: Repository, path: str) -> str:
@@ -215,7 +215,7 @@ class HuggingFaceProvider(StreamingProvider):
                 needs=f"a sha256 in the answer of the Hub, or at most {MAX_SMALL_FILE} bytes",
                 found=f"{file.size} bytes without one",
             )
-        url = self._opened().file_url(repository, file.path)
+        url = self._open_hub().file_url(repository, file.path)
         if url not in self._contents:
             get = partial(self._client.get, max_bytes=file.size)
             answer = call_with_retries(lambda: self._ask(url, get))
@@ -224,7 +224,7 @@ class HuggingFaceProvider(StreamingProvider):
 
     def _ask(self, url: str, ask: Callable[[str, dict[str, str]], T]) -> T:
         """What `ask(url, headers)` gives, with our token, and with words for a refusal."""
-        hub = self._opened()
+        hub = self._open_hub()
         if not url.startswith(f"{hub.endpoint}/"):
             raise ModelRetrievalError(
                 "the file is not on the Hub that is configured.",
@@ -244,7 +244,7 @@ class HuggingFaceProvider(StreamingProvider):
         """Return when we are given the files of a repository, which one byte of one of them tells."""
         if not repository.gated:
             return
-        hub = self._opened()
+        hub = self._open_hub()
         # A model card may be shown to everybody.
         path = min(repository.files, key=lambda path: (path in _CARDS, path), default=None)
         if hub.token is None or path is None:

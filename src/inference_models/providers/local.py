@@ -91,7 +91,7 @@ class LocalProvider:
         return _described(model_id, folder, source=f"{'file' if kind else 'folder'} {path}")
 
     def folder(self, model_id: str) -> PackageFolder | None:
-        """The package that `describe` read for a model, so that nobody reads it twice; None before that."""
+        """The package that `describe` read for a model, so that it is read once; None before that."""
         return self._folders.get(model_id)
 
     def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:

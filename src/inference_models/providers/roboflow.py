@@ -43,7 +43,7 @@ _log = logging.getLogger("inference-models")
 
 @dataclass(frozen=True)
 class _Origin:
-    """Where an address was announced, to ask for a new one when it has expired."""
+    """The package and file a URL was announced for, to ask for a new URL when it has expired."""
 
     model_id: str
     options: DescribeOptions

@@ -57,7 +57,7 @@ class WheelProvider:
         self._remove_folder: weakref.finalize[..., WheelProvider] | None = None
 
     def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:  # noqa: ARG002 - no option applies
-        """The catalogue entry; asks nobody.
+        """The catalogue entry, without network access.
 
         Raises:
             ModelNotFoundError: the catalogue has no such id; names the nearest.

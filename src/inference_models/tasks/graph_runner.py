@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from inference_models.decoders.types import Frame, Outputs, Shapes
     from inference_models.entities import RecommendedParameters
     from inference_models.package.preprocess_spec import PreprocessSpec
-    from inference_models.preprocess.compile import Prepared
+    from inference_models.preprocess.compile import PreparedImages
     from inference_models.preprocess.geometry import ImageTransform
     from inference_models.preprocess.inputs import ImageList
     from inference_models.tasks.graph_options import ImageRequest
@@ -80,7 +80,7 @@ class GraphRunner:
         self._limits = BatchLimits.of(graph.session, largest_dynamic=graph.max_dynamic_batch)
         self._preprocess = compile_spec(graph.preprocess, dtype=graph.session.inputs[0].dtype)
 
-    def prepared(self, images: object, request: ImageRequest) -> Iterator[Prepared]:
+    def prepared(self, images: object, request: ImageRequest) -> Iterator[PreparedImages]:
         """Network inputs for `images`, a bounded number at a time.
 
         Raises:
@@ -91,7 +91,7 @@ class GraphRunner:
         for start in range(0, len(listed), size):
             yield self._prepare(listed, request, start, start + size)
 
-    def prepare(self, images: object, request: ImageRequest) -> Prepared:
+    def prepare(self, images: object, request: ImageRequest) -> PreparedImages:
         """Network inputs for all `images` at once.
 
         Raises:
@@ -130,7 +130,7 @@ class GraphRunner:
 
         return list_images(images, input_color_format=request.input_color_format, input_range=request.input_range)
 
-    def _prepare(self, listed: ImageList, request: ImageRequest, start: int, stop: int) -> Prepared:
+    def _prepare(self, listed: ImageList, request: ImageRequest, start: int, stop: int) -> PreparedImages:
         sources = listed.load(start, stop)
         return self._preprocess(sources, image_size=request.image_size, overrides=request.overrides)
 

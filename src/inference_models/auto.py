@@ -95,7 +95,7 @@ class AutoModel:
         options: LoadOptions | None = None,
         **kwargs: Any,
     ) -> Any:
-        """Exactly the model that a lock file pins; nobody is asked when its files are in the cache.
+        """Exactly the model that a lock file pins; uses no network when its files are in the cache.
 
         Args:
             path: What `inference-models lock` wrote.

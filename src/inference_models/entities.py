@@ -82,7 +82,7 @@ class PreProcessingOverrides:
 
 @dataclass(frozen=True)
 class ResolvedModelMetadata:
-    """What is running: set as `model.resolved_model` by every load through `AutoModel`."""
+    """The loaded package, its backend and device: set as `model.resolved_model` by every load through `AutoModel`."""
 
     model_id: str
     model_package_id: str
@@ -143,7 +143,7 @@ class ModelDependency:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryProfile:
-    """Peak device memory by batch size, as measured by whoever built the package."""
+    """Peak device memory by batch size, as measured by the author of the package."""
 
     peak_vram_mb: dict[int, int] = field(default_factory=dict)
 
@@ -334,7 +334,7 @@ class ModelPackageMetadata:
 
 @dataclass(frozen=True)
 class SkippedPackage:
-    """A package that the provider announces and that this release cannot make sense of."""
+    """A package that the provider announces and this release cannot read."""
 
     package_id: str
     reason: str

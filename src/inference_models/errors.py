@@ -218,11 +218,17 @@ class UsagePausedModelAccessError(ModelRetrievalError):
 
 
 class ModelMetadataConsistencyError(ModelRetrievalError, ValueError):
-    """The description of a package contradicts itself."""
+    """The description of a package contradicts itself.
+
+    Never raised by this release; exists so that code which catches it can still be imported.
+    """
 
 
 class ModelMetadataHandlerNotImplementedError(ModelRetrievalError):
-    """The description of a package is of a kind this release does not know."""
+    """The description of a package is of a kind this release does not know.
+
+    Never raised by this release; exists so that code which catches it can still be imported.
+    """
 
 
 class FileHashSumMissmatch(ModelRetrievalError, ValueError):  # noqa: N818 - the public name
@@ -250,11 +256,11 @@ class AmbiguousModelPackageResolutionError(ModelPackageNegotiationError):
 
 
 class RuntimeIntrospectionError(ModelPackageNegotiationError, RuntimeError):
-    """What this machine is could not be found out."""
+    """A fact about this machine could not be read. Raised as `JetsonTypeResolutionError`."""
 
 
 class JetsonTypeResolutionError(RuntimeIntrospectionError):
-    """This Jetson is of a kind nobody here knows."""
+    """`JETSON_MODULE` names no known Jetson module."""
 
 
 class NoModelPackagesAvailableError(ModelPackageNegotiationError):
@@ -301,19 +307,28 @@ class ModelPackageAlternativesExhaustedError(ModelLoadingError):
 
 
 class ModelPackageRestrictedError(ModelLoadingError):
-    """The package asks for more than a limit of the caller allows, for example a larger network input."""
+    """The package asks for more than a limit of the caller allows, for example a larger network input.
+
+    Never raised by this release; exists so that code which catches it can still be imported.
+    """
 
 
 class MissingModelInitParameterError(ModelLoadingError, TypeError):
-    """A bare file was given and something it does not say about itself was not said either."""
+    """A bare file lacks its architecture, task or class names, and the caller gave none."""
 
 
 class InvalidModelInitParameterError(ModelLoadingError, ValueError):
-    """A parameter of a model class has a value it cannot use."""
+    """A parameter of a model class has a value it cannot use.
+
+    Never raised by this release; exists so that code which catches it can still be imported.
+    """
 
 
 class InsecureModelIdentifierError(ModelLoadingError, ValueError):
-    """An id holds characters that could lead out of the cache folder."""
+    """An id holds characters that could lead out of the cache folder.
+
+    Never raised by this release; exists so that code which catches it can still be imported.
+    """
 
 
 class DependencyModelParametersValidationError(ModelLoadingError, ValueError):

@@ -29,7 +29,7 @@ NO_EFFECT = {
 
 
 MOST_THREADS = max(64, 4 * (os.cpu_count() or 1))
-"""Runtimes start as many threads as they are told to; many more than there are processors would only hang the load."""
+"""Upper limit of `threads`: runtimes start as many as given, and far more than there are processors hang the load."""
 
 
 SWITCHES = (
@@ -168,7 +168,7 @@ def merge_options(options: LoadOptions | None, given: Mapping[str, Any]) -> tupl
 
 
 def refuse_unknown_load_options(rest: Mapping[str, Any]) -> None:
-    """Raise for an option nobody knows; only a package with code of its own takes options we do not know.
+    """Raise for an unknown option; only a package with code of its own takes further options.
 
     Raises:
         UnknownOptionError: names the nearest option.

@@ -24,7 +24,7 @@ from inference_models.errors import (
     ModelRetrievalError,
     NoCompatiblePackageError,
 )
-from inference_models.freeze.from_lock import fetch_locked, mirror_of_needed
+from inference_models.freeze.from_lock import dependency_mirror, fetch_locked
 from inference_models.freeze.lockfile import Lock, lock_text, make_lock, parse_lock, read_lock, write_lock
 from inference_models.freeze.pull import pull_model
 from inference_models.negotiate.request import PackageRequest
@@ -337,11 +337,11 @@ class TestNeededModels:
     @pytest.mark.parametrize(("package", "index"), [("p1", 0), ("p2", 1), (None, 1)])
     def test_the_package_that_is_needed_is_found(self, both: Lock, package: str | None, index: int) -> None:
         needed = ModelDependency(name="inner", model_id="team/cats/1", model_package_id=package)
-        assert both.find_needed(both.models[0], needed) is both.models[index]
+        assert both.find_dependency(both.models[0], needed) is both.models[index]
 
     def test_what_is_not_pinned_is_said(self, both: Lock) -> None:
         with pytest.raises(CorruptedModelPackageError) as caught:
-            both.find_needed(both.models[0], ModelDependency(name="x", model_id="cats", model_package_id="p3"))
+            both.find_dependency(both.models[0], ModelDependency(name="x", model_id="cats", model_package_id="p3"))
         assert str(caught.value) == (
             "the lock of 'team/cats/1' does not pin the models it needs.\n"
             "needs cats, package p3; found: team/cats/1, package p1, team/cats/1, package p2\n"
@@ -358,7 +358,7 @@ class TestNeededModels:
     )
     def test_it_is_looked_for_at_the_mirror(self, lock: Lock, mirror: str, asked_for: str, expected: str) -> None:
         needed = lock.models[0].model_copy(update={"asked_for": asked_for})
-        assert mirror_of_needed(mirror, needed) == expected
+        assert dependency_mirror(mirror, needed) == expected
 
 
 def test_the_class_of_a_task_loads_an_id_and_a_lock_file(lock: Lock, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 from inference_models.entities import BackendType, ModelPackageMetadata, Quantization
 from inference_models.machine.child import CRASHED, FAILED, HUNG, TOO_MUCH_MEMORY, ChildFailedError
 from inference_models.measure import contest as rules
-from inference_models.measure.contest import Arena, Contest
-from inference_models.measure.job import CannotBeHandedOnError
+from inference_models.measure.contest import Contest, ContestSetup
+from inference_models.measure.job import NotSerializableError
 from inference_models.measure.report import notes_on, rows_of
 from inference_models.measure.rounds import Contender
 from inference_models.negotiate.case import Candidate
@@ -78,7 +78,7 @@ class World:
         ]
         held = [Contender(number, Plan(Candidate(each, each.backend))) for number, each in enumerate(packages)]
         jobs = {number: SimpleNamespace(to_json=lambda number=number: self.job(number)) for number in range(len(held))}
-        arena = Arena(self.folder, ["a.npy", "b.npy"], 1, budget, lambda text, share: None, asked_for)
+        arena = ContestSetup(self.folder, ["a.npy", "b.npy"], 1, budget, lambda text, share: None, asked_for)
         contest = Contest(held, jobs, arena)
         contest.run(range(len(held)))
         assert self.living == 0
@@ -182,7 +182,7 @@ def test_what_is_hopeless_at_the_first_look_has_no_rounds(world: World) -> None:
             "RuntimeError: no such op",
         ),
         (Script(opens=20.0), "hung", "no answer within 9.0 s while it was opened"),
-        (Script(job=CannotBeHandedOnError("it needs other models")), "failed", "it needs other models"),
+        (Script(job=NotSerializableError("it needs other models")), "failed", "it needs other models"),
         (
             Script(answers=classes(0.8, 0.2)),
             "disagrees",

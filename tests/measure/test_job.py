@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inference_models.entities import FileDownloadSpecs, ModelDependency
-from inference_models.measure.job import CannotBeHandedOnError, Job, load_job
+from inference_models.measure.job import Job, NotSerializableError, load_job
 from inference_models.negotiate.plan import Plan
 from inference_models.options import LoadOptions
 from inference_models.package.folder import read_package_folder
@@ -58,12 +58,12 @@ def test_execution_providers_keep_their_options(tmp_path: Path) -> None:
 
 def test_objects_stay_in_this_process(tmp_path: Path) -> None:
     job = job_of(tmp_path / "a", code(tmp_path / "a"), extra={"cache": object()})
-    with pytest.raises(CannotBeHandedOnError, match=r"^an option cannot be handed to another process \(Object of type"):
+    with pytest.raises(NotSerializableError, match=r"^an option cannot be handed to another process \(Object of type"):
         job.to_json()
 
 
 def test_models_it_depends_on_stay_in_this_process(tmp_path: Path) -> None:
     job = job_of(tmp_path / "a", code(tmp_path / "a"))
     needing = replace(job, model=replace(job.model, model_dependencies=[ModelDependency(name="d", model_id="d")]))
-    with pytest.raises(CannotBeHandedOnError, match=r"^it needs other models, which only this process has loaded$"):
+    with pytest.raises(NotSerializableError, match=r"^it needs other models, which only this process has loaded$"):
         needing.to_json()

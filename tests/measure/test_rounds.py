@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from inference_models.entities import BackendType, ModelPackageMetadata, Quantization
-from inference_models.measure.contest import Arena, Contest
+from inference_models.measure.contest import Contest, ContestSetup
 from inference_models.measure.report import notes_on
 from inference_models.measure.rounds import SLOWER, Contender, count_quiet_rounds, decide, is_settled, leaving
 from inference_models.negotiate.case import Candidate
@@ -176,5 +176,5 @@ def test_a_number_format_that_promises_nothing_is_not_looked_at_first(tmp_path: 
     for contender, kind in zip(held, (Quantization.INT8, Quantization.FP32, Quantization.BF16), strict=True):
         package = replace(contender.plan.candidate.package, quantization=kind)
         contender.plan = Plan(Candidate(package, package.backend))
-    contest = Contest(held, {}, Arena(tmp_path, ["image"], 1, 60, lambda text, share: None))
+    contest = Contest(held, {}, ContestSetup(tmp_path, ["image"], 1, 60, lambda text, share: None))
     assert [each.position for each in contest._in_turn([0, 1, 2])] == [1, 0, 2]

@@ -110,7 +110,7 @@ class _Tensor:
     zero_point: int = 0
 
     def as_stated(self, values: NumpyArray) -> NumpyArray:
-        """What `values` stand for."""
+        """`values` dequantized with scale and zero point, where the tensor has them."""
         if self.scale is None:
             return values
         stated: NumpyArray = (values.astype(np.float32) - np.float32(self.zero_point)) * np.float32(self.scale)

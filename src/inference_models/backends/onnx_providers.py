@@ -38,7 +38,7 @@ ON_NVIDIA = frozenset({CUDA, TENSORRT})
 NUMBERED = frozenset({*ON_NVIDIA, DIRECTML})
 """Providers that take the number of a device as their option `device_id`."""
 NOT_LOCAL = frozenset({"AzureExecutionProvider"})
-"""Providers that send the images to somebody else's computer."""
+"""Providers that send the images to a remote service."""
 _NAMES = """
     ACL ArmNN Azure CPU CUDA CANN CoreML Dml Dnnl MIGraphX NvTensorRTRTX Nnapi OpenVINO QNN ROCM Rknpu Tensorrt Tvm
     VSINPU VitisAI WebGpu Xnnpack

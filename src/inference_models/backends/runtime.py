@@ -1,4 +1,4 @@
-"""What is known of a runtime without importing it: one record per backend, which everything else reads.
+"""The record of a runtime: what is known of it without importing it, one per backend.
 
 And the import itself, with the words for when that fails.
 """
@@ -58,7 +58,7 @@ class Runtime:
     install: str | None = None
     """The command that installs it."""
     devices: tuple[str, ...] | None = None
-    """Kinds of device it computes on, the usual one first; None: nobody can say."""
+    """Kinds of device it computes on, the usual one first; None: unknown."""
     systems: tuple[str, ...] = ()
     """How `Environment.system` begins where it exists; empty: it exists everywhere."""
     systems_text: str = ""
@@ -125,7 +125,7 @@ def import_runtime(runtime: Runtime) -> Any:
 
 
 def _words(exc: Exception) -> str:
-    """What an import says; errors of other kinds are hard to read without their type."""
+    """The text of an import error; other exceptions with their type."""
     if isinstance(exc, (ImportError, OSError)) or not error_text(exc):
         return first_line(exc)
     return f"{type(exc).__name__}: {first_line(exc)}"

@@ -1,4 +1,4 @@
-"""What every runtime offers: named arrays in, named arrays out; and what all sessions do alike."""
+"""The session of a backend, named arrays in and named arrays out, and the base class with its common checks."""
 
 from __future__ import annotations
 

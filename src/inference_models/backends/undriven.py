@@ -1,4 +1,4 @@
-"""Runtimes that packages are made for and that nothing here drives yet: what negotiation says about them.
+"""Records of runtimes that packages exist for and that no backend here opens: used by negotiation.
 
 A backend module for one of them, here or in a plug-in, brings a record of its own, which then counts instead.
 """

@@ -122,7 +122,7 @@ def package_folders(root: Path) -> Iterator[Path]:
 
 
 def stored_files(root: Path) -> list[tuple[FileFacts, Path]]:
-    """Every file of every package, as its manifest says. Whoever takes one hashes it."""
+    """Every file of every package, as its manifest says. Callers that use a file verify its hash."""
     found = []
     for folder in package_folders(root):
         manifest = read_manifest(folder)

@@ -62,7 +62,7 @@ class Damage:
     handle: str
     reason: str
     is_news: bool = False
-    """Nothing is broken: the provider announces something else now."""
+    """The package is intact, but the provider announces other files now."""
 
 
 def manifest_text(manifest: Manifest) -> str:

@@ -50,9 +50,9 @@ class Clock:
     file: FileDownloadSpecs
     started: float = field(default_factory=time.monotonic)
     moved: float = field(default_factory=time.monotonic)
-    """When bytes worth counting had come that were not there yet: what the budget counts from."""
+    """When enough new bytes had arrived: the budget counts from here."""
     heard: float = field(default_factory=time.monotonic)
-    """When the last byte came at all: what tells a dead connection."""
+    """When the last byte arrived, also one that was there: tells a dead connection."""
     _gained: int = 0
     _pausing: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -40,7 +40,7 @@ class Plan:
     starts: tuple[int, ...] = (0,)
 
     def stop(self, part: int) -> int | None:
-        """Where a part ends; None when nobody knows."""
+        """Where a part ends; None when unknown."""
         return self.starts[part + 1] if part + 1 < len(self.starts) else self.size
 
 
@@ -135,7 +135,7 @@ class Partial:
                 self._data = None
 
     def release(self) -> None:
-        """Close it and leave it to whoever continues."""
+        """Close it and leave its files for another process to continue."""
         self.close()
         with suppress(OSError):
             self.folder.rename(self.folder.with_name(f"{_RELEASED}{uuid.uuid4().hex}"))
@@ -188,7 +188,7 @@ def continued_partial(mine: Path) -> Partial:
 
 
 def stored_bytes(parent: Path) -> int:
-    """What the download below `parent` that got furthest has, to be shown by whoever waits for it."""
+    """Bytes of the download below `parent` that got furthest, for the progress bar of a waiting process."""
     return max((stored for stored, _ in _candidates(parent)), default=0)
 
 

@@ -26,7 +26,7 @@ class Progress:
     done: int
     """Bytes on this machine."""
     size: int | None
-    """Bytes of the whole file; None: nobody knows."""
+    """Bytes of the whole file; None: unknown."""
 
 
 ProgressCallback: TypeAlias = Callable[[Progress], None]

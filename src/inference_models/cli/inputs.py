@@ -1,4 +1,4 @@
-"""From what was typed to the image files that are meant."""
+"""Image files from the arguments of a command: files, folders and patterns."""
 
 from __future__ import annotations
 

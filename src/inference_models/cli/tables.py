@@ -23,7 +23,7 @@ NARROWEST = 64
 
 @dataclass(frozen=True)
 class Listing:
-    """What is listed of a prediction: a header and rows of text, the first column being a name."""
+    """A table of a prediction: a header and rows of text, the first column being a name."""
 
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]

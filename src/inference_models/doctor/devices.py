@@ -43,7 +43,7 @@ _MOST = 1 << 20
 
 
 def examine_driver(environment: Environment) -> Iterable[Finding]:
-    """A device that is there and cannot be used."""
+    """A finding for a device that is present and cannot be used."""
     problem = environment.broken.get(CUDA)
     if problem is not None:
         mend = next((fix for sign, fix in _DRIVER_MENDS.items() if sign in problem), "nvidia-smi")

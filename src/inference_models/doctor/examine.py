@@ -1,4 +1,4 @@
-"""Findings about this machine. Everything is read; nothing is installed, changed or imported that could crash."""
+"""Examines this machine. Reads only; installs and changes nothing, and imports no library that could crash."""
 
 from __future__ import annotations
 

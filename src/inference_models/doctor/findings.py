@@ -1,4 +1,4 @@
-"""What the doctor says about one thing it looked at."""
+"""The result of one examination."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ GOOD, NOTE, BAD = "ok", "note", "problem"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """One examined fact, with its level and the command that mends it."""
 
     level: str
     """`ok`, `note` or `problem`."""

@@ -43,7 +43,7 @@ class RunningDigest:
 
     @property
     def md5(self) -> str | None:
-        """32 lower-case hexadecimal digits; None when nobody asked for it."""
+        """32 lower-case hexadecimal digits; None unless `with_md5` is set."""
         return self._md5.hexdigest() if self.with_md5 else None
 
     def mismatch(self, announced: FileDownloadSpecs) -> tuple[str, str] | None:

@@ -86,7 +86,7 @@ def import_bundle(path: Path, *, sha256: str | None = None, store: PackageStore 
         EnvironmentConfigurationError: the cache is full, or must not be written to.
     """
     store = store or PackageStore()
-    with opened_bundle(path, sha256=sha256) as (archive, lock):
+    with open_bundle(path, sha256=sha256) as (archive, lock):
         for locked in lock.models:
             files = [file.at(f"blobs/{file.sha256}") for file in locked.files]
             store.ensure(locked.key, files, lambda file: _read_member(archive, file, path.name))
@@ -97,7 +97,7 @@ def import_bundle(path: Path, *, sha256: str | None = None, store: PackageStore 
 
 
 @contextmanager
-def opened_bundle(path: Path, *, sha256: str | None = None) -> Iterator[tuple[zipfile.ZipFile, Lock]]:
+def open_bundle(path: Path, *, sha256: str | None = None) -> Iterator[tuple[zipfile.ZipFile, Lock]]:
     """The archive and its lock, of which every rule but the content of the blobs was checked.
 
     Raises:
@@ -230,7 +230,7 @@ def _untrusted(model: ModelMetadata) -> ModelMetadata:
 
 
 def _write_archive(path: Path, texts: dict[str, str], blobs: dict[str, Path]) -> None:
-    """In one step: whoever looks sees the old file or the whole new one, also after a crash."""
+    """Replaces the file in one step: readers see the old file or the whole new one, also after a crash."""
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as stream:

@@ -65,7 +65,7 @@ def load_locked(
         refuse_unknown_load_options(load.extra or {})
     folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key))
     if package.backend is BackendType.CUSTOM and model.model_dependencies:
-        needed = _Needed(lock, locked, load, mirror, api_key)
+        needed = _LockedDependencies(lock, locked, load, mirror, api_key)
         load = replace(load, dependencies=load_dependencies(model, load, needed.load_inner))
     candidate = Candidate(package, package.backend)
     if load.options.require_parity:
@@ -78,7 +78,7 @@ def load_locked(
 def fetch_locked(
     locked: LockedModel, *, mirror: str | None = None, api_key: str | None = None, store: PackageStore | None = None
 ) -> Path:
-    """The folder with exactly the pinned files; nobody is asked when they are in the cache.
+    """The folder with exactly the pinned files; uses no network when they are in the cache.
 
     Args:
         locked: What is pinned.
@@ -107,7 +107,7 @@ def fetch_locked(
         return store.ensure(locked.key, artefacts, _read_here if provider == LOCAL else opened)
 
 
-def mirror_of_needed(mirror: str, needed: LockedModel) -> str:
+def dependency_mirror(mirror: str, needed: LockedModel) -> str:
     """Where a mirror that was named for one model has another one."""
     provider, _ = parse_address(mirror)
     place, _, _ = mirror.partition("#")
@@ -117,7 +117,7 @@ def mirror_of_needed(mirror: str, needed: LockedModel) -> str:
 
 
 @dataclass(frozen=True)
-class _Needed:
+class _LockedDependencies:
     """Loads what a locked model needs, from the same lock."""
 
     lock: Lock
@@ -136,7 +136,7 @@ class _Needed:
         **given: Any,
     ) -> AnyModel:
         wanted = ModelDependency(name="", model_id=model_id_or_path, model_package_id=model_package_id)
-        inner = self.lock.find_needed(self.outer, wanted)
+        inner = self.lock.find_dependency(self.outer, wanted)
         _refuse_choices(given, where=f"dependency_models_params of {self.outer.id!r}")
         outer = self.load.options
         # As with from_pretrained: its own options and device, and the caller's word about what may be trusted.
@@ -148,7 +148,7 @@ class _Needed:
             execution_providers=parse_execution_providers(onnx_execution_providers),
             extra=extra,
         )
-        mirror = None if self.mirror is None else mirror_of_needed(self.mirror, inner)
+        mirror = None if self.mirror is None else dependency_mirror(self.mirror, inner)
         return load_locked(self.lock, inner, load, mirror=mirror, api_key=self.api_key)
 
 

@@ -67,8 +67,8 @@ class LockedModel(_Facts):
     """`metadata_to_json` with this package only and without its files."""
     files: list[LockedFile] = Field(min_length=1)
 
-    def is_called(self, name: str) -> bool:
-        """Whether this is one of the names of the model."""
+    def has_name(self, name: str) -> bool:
+        """Whether `name` is one of the ids of the model."""
         return without_query(name) in {self.id, self.asked_for, f"{self.provider}:{self.id}"}
 
     @property
@@ -114,7 +114,7 @@ class Lock(_Facts):
         if model_id is None and len(direct) == 1:
             return direct[0]
         for model in self.models:
-            if model_id is not None and model.is_called(model_id):
+            if model_id is not None and model.has_name(model_id):
                 return model
         ids = [model.asked_for for model in direct]
         if model_id is None:
@@ -124,7 +124,7 @@ class Lock(_Facts):
         name = without_query(model_id)
         raise InvalidParameterError(f"the lock file pins no model {name!r}; {nearest_hint(name, ids)}.")
 
-    def find_needed(self, outer: LockedModel, dependency: ModelDependency) -> LockedModel:
+    def find_dependency(self, outer: LockedModel, dependency: ModelDependency) -> LockedModel:
         """The package that `outer` needs under this name, which its provider was asked for when the lock was made.
 
         Raises:
@@ -135,7 +135,7 @@ class Lock(_Facts):
             model
             for model in self.models
             if model.provider == outer.provider
-            and model.is_called(dependency.model_id)
+            and model.has_name(dependency.model_id)
             and package in {None, model.package}
         ]
         if found:

@@ -1,4 +1,4 @@
-"""Which provider a model id belongs to. Never a guess: what could be two things is an error that names both."""
+"""Which provider a model id belongs to. An ambiguous id is an error that names both readings."""
 
 from __future__ import annotations
 

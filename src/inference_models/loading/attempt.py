@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("inference-models")
 _OF_THE_MACHINE = (EnvironmentConfigurationError, MissingDependencyError)
-"""What the environment explains, and what therefore leads to the next candidate."""
+"""Errors that the environment explains: the next candidate is tried."""
 _SHARED_WITH_DEPENDENCIES = (
     "allow_untrusted_packages",
     "auto_resolution_cache",

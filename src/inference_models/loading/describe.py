@@ -40,7 +40,7 @@ class RememberedProvider:
         self._model = model
 
     def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:  # noqa: ARG002
-        """What was remembered."""
+        """The remembered description."""
         return self._model
 
     def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
@@ -57,7 +57,7 @@ class RememberedProvider:
         )
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Does nothing."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Source:
 
     @property
     def is_remembered(self) -> bool:
-        """Whether the description comes from an earlier load, and nobody was asked."""
+        """Whether the description comes from an earlier load, without asking the provider."""
         return isinstance(self.provider, RememberedProvider)
 
 

@@ -1,4 +1,4 @@
-"""What earlier loads left: what a provider said about a model, and which of its packages was chosen."""
+"""Remembered descriptions of models, and remembered choices of packages, from earlier loads."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ _log = logging.getLogger("inference-models")
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """Everything an answer depends on."""
+    """The key of a remembered decision: everything it depends on."""
 
     provider: str
     model_id: str

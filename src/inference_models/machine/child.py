@@ -59,7 +59,7 @@ _KEPT_LINES = 20
 _LOOK_S = 0.1
 """Between two looks at the memory and the deadline."""
 _GONE_S = 5.0
-"""A killed process is gone after so long, or hangs in the system and cannot be ended."""
+"""Seconds to wait for a killed process; one that hangs in the kernel cannot be ended."""
 _LAST_WORDS_S = 0.5
 """For what is left in a pipe; a process that got away may hold it open for ever."""
 CRASHED, HUNG, FAILED, TOO_MUCH_MEMORY = "crashed", "hung", "failed", "too much memory"

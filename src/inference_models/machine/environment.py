@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MEMORY_STEP = 1 << 28
 """Bytes: what a kernel keeps for itself, and takes from the memory it states, changes with its releases."""
 _ELSEWHERE = "AzureExecutionProvider"
-"""Runs nothing on this machine, and only the runtime itself tells that it is there."""
+"""An execution provider that computes on another machine; only the runtime lists it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +41,7 @@ class Gpu:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """Facts that the checks of negotiation read. None and empty: not there, or not known."""
+    """Facts that the checks of negotiation read. None and empty: absent or unknown."""
 
     system: str
     """For example `linux x86_64`."""

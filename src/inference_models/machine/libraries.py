@@ -87,9 +87,9 @@ DECIDING = (
 )
 """Variables that decide which files are loaded, which devices are seen, and whether an import survives."""
 CUDA = "cuda"
-"""Where a library is named: the NVIDIA driver."""
+"""The name of the NVIDIA driver among the libraries."""
 SHELL = "it has no {!r}: files of it are missing"
-"""Said of a library that lacks what it is used for."""
+"""The problem of a library that lacks the attribute it is used for."""
 # `importlib.metadata` does the same in ten times the time: it is imported, and then reads and parses every METADATA.
 _METADATA = re.compile(r"(?P<name>.+?)(?:-(?P<version>[^-]+))?(?:-py\d.*)?\.(?:dist|egg)-info", re.IGNORECASE)
 _VERSION = re.compile(r"^Version:\s*(\S+)", re.MULTILINE)

@@ -6,7 +6,7 @@ import os
 import re
 
 DOCTOR = "inference-models doctor"
-"""Where no command is known to help."""
+"""The advice where no command is known to help."""
 _WHEELS = {
     "libcublas": "cublas",
     "libcublasLt": "cublas",

@@ -55,12 +55,12 @@ class Verdict:
     """Seconds since the epoch."""
 
     def holds(self) -> bool:
-        """Whether it needs no other try."""
+        """Whether the verdict is still valid: a success, or a recent failure."""
         return self.problem is None or 0 <= time.time() - self.when < FAILURE_LIFETIME_S
 
 
 class Learned:
-    """What this process has learned."""
+    """Verdicts that this process knows, by key."""
 
     verdicts: ClassVar[dict[str, Verdict]] = {}
     """By key."""
@@ -70,7 +70,7 @@ class Learned:
 
 
 def forget() -> None:
-    """Make this process forget every verdict; those in the cache folder stay."""
+    """Drop the verdicts this process knows; those in the cache folder stay."""
     Learned.verdicts.clear()
     Learned.generation += 1
 
@@ -180,7 +180,7 @@ def _settle(question: _Question, *, run: bool, retry: bool) -> Verdict | None:
 
 
 def _recall(path: Path, key: str) -> Verdict | None:
-    """What this process or an earlier one has learned; None where nothing usable is kept."""
+    """The verdict of this process or an earlier one; None when there is none, or when it is unreadable."""
     if key in Learned.verdicts:
         return Learned.verdicts[key]
     try:

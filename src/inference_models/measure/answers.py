@@ -1,4 +1,4 @@
-"""Answers of one process, judged in another: as the dictionaries of `Prediction.to_dict`."""
+"""Compares answers of two processes, which travel as dictionaries of `Prediction.to_dict`."""
 
 from __future__ import annotations
 

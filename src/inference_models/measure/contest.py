@@ -1,4 +1,4 @@
-"""Candidates against each other, within a budget of time: a first look at each, then rounds among those left.
+"""Times candidates against each other within a budget of seconds: a first look at each, then rounds.
 
 A *first look* opens a candidate in its own process, calls it until it is warm, and compares its answers with those of
 the reference. What crashes, hangs, raises or answers differently is out. The others take turns in *rounds* until the
@@ -21,7 +21,7 @@ from inference_models.files.prepared import prepared
 from inference_models.machine.child import FAILED, HUNG, Child, ChildFailedError
 from inference_models.machine.usage import OtherPrograms, available_memory
 from inference_models.measure.answers import Judgement, has_gate, judge_answers, read_answers
-from inference_models.measure.job import CannotBeHandedOnError
+from inference_models.measure.job import NotSerializableError
 from inference_models.measure.rounds import (
     BUSY,
     HOPELESS,
@@ -73,8 +73,8 @@ _END_S = 0.2
 
 
 @dataclass(frozen=True)
-class Arena:
-    """Where a contest takes place."""
+class ContestSetup:
+    """Folder, pictures, budget and callbacks of a contest."""
 
     folder: Path
     """Private; the pictures are in it."""
@@ -91,7 +91,7 @@ class Arena:
 class Contest:
     """One measurement. `run` once."""
 
-    def __init__(self, contenders: Sequence[Contender], jobs: Mapping[int, Job], arena: Arena) -> None:
+    def __init__(self, contenders: Sequence[Contender], jobs: Mapping[int, Job], arena: ContestSetup) -> None:
         self.contenders = contenders
         self._jobs = jobs
         """By position."""
@@ -300,7 +300,7 @@ class Contest:
         """A candidate that fails is out; the others go on."""
         try:
             yield
-        except CannotBeHandedOnError as exc:
+        except NotSerializableError as exc:
             self._out(contender, FAILED, str(exc))
         except BaseInferenceModelsError as exc:
             self._out(contender, FAILED, exc.summary)

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from inference_models.package.folder import PackageFolder
     from inference_models.tasks.any_model import AnyModel
 
-HANDED_ON = ("allow_fallback", "allow_local_code_packages", "arrays", "force", "threads")
+SERIALIZED_OPTIONS = ("allow_fallback", "allow_local_code_packages", "arrays", "force", "threads")
 """Options that change how a package is opened. What concerns the provider stays here: the files are there already."""
 
 
-class CannotBeHandedOnError(Exception):
-    """A load depends on objects that only this process has."""
+class NotSerializableError(Exception):
+    """The load depends on objects of this process that JSON cannot hold."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Job:
         """The text for the other process.
 
         Raises:
-            CannotBeHandedOnError: an option is an object that cannot be written down.
+            NotSerializableError: an option is an object that cannot be written down.
         """
         load = self.load.with_plan(self.plan)
         package = self.plan.candidate.package
         if package.backend is BackendType.CUSTOM and self.model.model_dependencies:
-            raise CannotBeHandedOnError("it needs other models, which only this process has loaded")
-        options = {name: getattr(load.options, name) for name in HANDED_ON}
+            raise NotSerializableError("it needs other models, which only this process has loaded")
+        options = {name: getattr(load.options, name) for name in SERIALIZED_OPTIONS}
         if load.options.labels is not None:
             options["labels"] = list(read_labels(load.options.labels))
         try:
@@ -66,7 +66,7 @@ class Job:
                 }
             )
         except (TypeError, ValueError) as exc:
-            raise CannotBeHandedOnError(f"an option cannot be handed to another process ({exc})") from exc
+            raise NotSerializableError(f"an option cannot be handed to another process ({exc})") from exc
 
     def _described(self) -> ModelMetadata:
         """The model with this package only, and without the addresses of its files, which may be signed."""

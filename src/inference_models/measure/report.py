@@ -1,4 +1,4 @@
-"""What measuring found: one frozen object that the command line prints and `--json` writes."""
+"""The report of a measurement, which the command line prints and `--json` writes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TuneRow:
     """One candidate with one setting, and what became of it."""
 
     candidate: str
-    """For people: `7c20 onnx fp32 through openvino`."""
+    """For example `7c20 onnx fp32 through openvino`."""
     package_id: str
     package_format: str
     quantization: str

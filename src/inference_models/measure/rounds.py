@@ -1,4 +1,4 @@
-"""Who is fastest, from recorded times, on a machine that other programs use too.
+"""Finds the fastest candidate from recorded times, on a machine that other programs use too.
 
 Candidates take turns: in every round each of them runs a few calls. A round counts with the *median* of its calls,
 which is what a caller gets. Two candidates are compared by the median of the *ratios* of their rounds: a machine that
@@ -127,7 +127,7 @@ def fastest(contenders: Sequence[Contender]) -> Contender:
 
 
 def leaving(alive: Sequence[Contender], *, busy: bool) -> list[Contender]:
-    """Who is clearly slower than the fastest, so that the time goes to those that are close.
+    """Contenders that are clearly slower than the fastest, so that the time goes to close ones.
 
     Args:
         alive: Those that took part in the last round.

@@ -89,12 +89,12 @@ class MeasurementStore:
         self.facts = Facts((root or config.cache_directory()) / FOLDER, Measurement, _CALLED)
 
     def read(self, subject: Subject) -> Measurement | None:
-        """What is remembered; None when there is nothing, or nothing that can be believed, which the log says."""
+        """The remembered measurement; None when there is none, or when it is damaged, which is logged."""
         found = self.facts.read(subject.key)
         return found if found is not None and found.subject == subject else None
 
     def clear(self) -> int:
-        """Forget everything; says how many measurements there were."""
+        """Remove all measurements; returns how many there were."""
         return self.facts.clear()
 
 

@@ -28,7 +28,7 @@ from inference_models.loading.fetch import fetch_package
 from inference_models.loading.open import LoadRequest
 from inference_models.loading.remember import RememberedModels
 from inference_models.machine.child import can_start_children
-from inference_models.measure.contest import Arena, Contest
+from inference_models.measure.contest import Contest, ContestSetup
 from inference_models.measure.job import Job
 from inference_models.measure.report import NOT_FETCHED, TuneReport, notes_on, row_of, rows_of
 from inference_models.measure.rounds import NOT_REACHED, Contender
@@ -107,7 +107,7 @@ def tune(asking: LoadToMeasure, options: TuneOptions) -> TuneReport:
     looks = [numbers[position] for position in default_first(plans) if position in numbers]
     asked_for = asking.memory.load.wanted.quantizations or frozenset()
     with _work_folder(options) as (folder, pictures, timed):
-        arena = Arena(folder, pictures, timed, options.budget, options.progress or (lambda *_: None), asked_for)
+        arena = ContestSetup(folder, pictures, timed, options.budget, options.progress or (lambda *_: None), asked_for)
         contest = Contest(contenders, jobs, arena)
         contest.run(looks)
     subject = subject_of(asking.model, asking.source.name, asking.load, asking.memory)

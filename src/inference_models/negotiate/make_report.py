@@ -43,7 +43,7 @@ _DETAILS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Circumstances:
-    """What decides besides the description, the request and the machine."""
+    """Facts besides the description, the request and the machine: cache, consent, remembered choices, parity."""
 
     provider: str | None = None
     stored: Mapping[str, frozenset[str]] = field(default_factory=dict)
@@ -58,7 +58,7 @@ class Circumstances:
     to_be_measured: bool = False
     """Whether a load would measure where that is not known yet."""
     unproven: Callable[[Plan], Rejection | None] = field(default=lambda _: None)
-    """Why a load would not believe what a plan answers; None: it would, or asks for no proof."""
+    """The rejection of a plan that parity does not vouch for; None: it does, or parity is not required."""
 
 
 def make_report(choice: Choice, circumstances: Circumstances | None = None) -> NegotiationReport:

@@ -36,7 +36,7 @@ SHOWN_STEPS = 3
 MANY = 4
 """So many packages with the same reasons are shown as one."""
 NO_STEPS = "it takes another machine, another export of the model or another release of this library"
-"""What is left where no command and no argument helps."""
+"""The text shown where no command and no argument helps."""
 _NAME_COLUMN = 15
 _INDENT = _NAME_COLUMN + 2
 _NOT_WANTED = "backend"

@@ -76,7 +76,7 @@ def load_model_class(directory: str | Path, config: ModelConfig, consent: str | 
 
 
 def check_archive_consent(paths: Sequence[Path], consent: str | bool | None) -> None:
-    """Returns nothing when `consent` is to the TorchScript archives of one package, none of which was run.
+    """Returns when `consent` covers the TorchScript archives of a package; runs none of them.
 
     Args:
         paths: The archives.

@@ -39,7 +39,7 @@ class PackageFolder:
     class_names: tuple[str, ...] | None
     """None: the package has no `class_names.txt`."""
     graph: OnnxFile | None = None
-    """What was read of `weights.onnx` while the package was described; None: nobody has read it yet."""
+    """What was read of `weights.onnx` while the package was described; None: not read yet."""
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Small files that exist only in memory, by handle."""
 

@@ -46,7 +46,7 @@ class ManifestAddress:
 
     @property
     def is_private_way(self) -> bool:
-        """Whether nobody on the way can change what arrives."""
+        """Whether the transport is encrypted or local, so that answers cannot be changed on the way."""
         return self.scheme != "http" or (urlsplit(self.manifest).hostname or "") in LOOPBACK
 
 

@@ -32,7 +32,7 @@ KEPT_BYTES = 256 << 20
 
 @dataclass(frozen=True)
 class Answer:
-    """To one image."""
+    """The answer of a model to one image."""
 
     predictions: tuple[Prediction, ...]
     inputs: NumpyArray | None = None
@@ -52,7 +52,7 @@ class ReferenceAnswers:
     room: int = KEPT_BYTES
 
     def add(self, answer: Answer) -> None:
-        """Hold what the comparison needs."""
+        """Add an answer; keeps what the comparison needs."""
         self.predictions += map(_compact, answer.predictions)
         self.raw.check(answer.outputs)
         if answer.inputs is None:
@@ -65,7 +65,7 @@ class ReferenceAnswers:
 
 
 def ask_reference(model: Any, images: Sequence[Image]) -> ReferenceAnswers:
-    """What the model that the others are compared with says."""
+    """The answers of the reference model."""
     answers = ReferenceAnswers()
     for image in images:
         answers.add(ask(model, image))
@@ -73,7 +73,7 @@ def ask_reference(model: Any, images: Sequence[Image]) -> ReferenceAnswers:
 
 
 def ask_other(model: Any, images: Sequence[Image], reference: ReferenceAnswers) -> tuple[list[Prediction], RawTally]:
-    """What a model says, and how far its raw outputs are from those of the reference for the same network inputs."""
+    """The answers of a model, and the deviation of its raw outputs from the reference for the same network inputs."""
     predictions: list[Prediction] = []
     tally = RawTally()
     for number, image in enumerate(images):
@@ -86,7 +86,7 @@ def ask_other(model: Any, images: Sequence[Image], reference: ReferenceAnswers) 
 
 
 def ask(model: Any, image: Image) -> Answer:
-    """What the model says to one image."""
+    """The answer of a model to one image."""
     options = low_threshold(model)
     if not isinstance(model, OneGraph):
         return Answer(tuple(predictions_in(model(image, **options))))

@@ -63,8 +63,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.package_id} {self.package_format} {self.quantization}{through}"
 
     @property
-    def asked(self) -> tuple[str | None, tuple[str, ...] | None, str]:
-        """Device, execution providers and their options as the caller named them; see `asked_of`."""
+    def requested(self) -> tuple[str | None, tuple[str, ...] | None, str]:
+        """Device, execution providers and their options as the caller named them; see `requested_settings`."""
         return self.asked_device, self.asked_providers, self.asked_options
 
     @property
@@ -143,21 +143,21 @@ class CertificateStore:
         hashes = {handle: text_sha256(text) for handle, text in package.texts.items()}
         return _digest({**hashes, **{handle: _hash(path, handle) for handle, path in package.files.items()}})
 
-    def keep(self, certificate: Certificate, package: PackageFolder) -> Path:
-        """Put a certificate in its place; says where.
+    def save(self, certificate: Certificate, package: PackageFolder) -> Path:
+        """Write a certificate; returns its path.
 
         Raises:
             OSError: the cache folder cannot be written to.
         """
         return self._facts.write(self._name(certificate.subject, package), certificate)
 
-    def withdraw(
-        self, package: PackageFolder, runtime: BackendType, asked: tuple[str | None, tuple[str, ...] | None, str]
+    def remove(
+        self, package: PackageFolder, runtime: BackendType, requested: tuple[str | None, tuple[str, ...] | None, str]
     ) -> None:
-        """Drop the certificate of what turned out not to run; `asked` as `Subject.asked`."""
+        """Remove the certificate of a package that does not run any more; `requested` as `Subject.requested`."""
         for name in self._names(package, self.files_digest(package), runtime):
             certificate = self._facts.read(name)
-            if certificate and certificate.subject.asked == asked:
+            if certificate and certificate.subject.requested == requested:
                 self._facts.remove(name)
 
     def find(self, package: PackageFolder, files: str, runtime: BackendType) -> list[Certificate]:
@@ -194,7 +194,7 @@ class CertificateStore:
         return package.directory.parent.parent == self._root / "packages"
 
 
-def asked_of(load: LoadRequest) -> tuple[str | None, tuple[str, ...] | None, str]:
+def requested_settings(load: LoadRequest) -> tuple[str | None, tuple[str, ...] | None, str]:
     """Device, execution providers and a digest of their options as a load names them.
 
     Runtimes take options as texts: 1 and "1" are the same. The digest is empty where there are none.

@@ -22,7 +22,7 @@ from inference_models.negotiate.choose import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity.answers import ask_other, ask_reference
-from inference_models.parity.certificate import Certificate, CertificateStore, ImageFacts, Subject, asked_of
+from inference_models.parity.certificate import Certificate, CertificateStore, ImageFacts, Subject, requested_settings
 from inference_models.parity.compare import FP32, Deviation, compare_predictions, gate_between
 from inference_models.parity.images import ImageSet, probe_set
 from inference_models.parity.report import ParityReport, ParityRow
@@ -137,7 +137,7 @@ class Reference:
 
     candidate: Candidate
     reason: str
-    """Why it is this one."""
+    """Why this package is the reference."""
     on_cpu: bool = False
     """Opened on the CPU, whatever device the others are opened on."""
     named: bool = False
@@ -145,8 +145,8 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class _Opened:
-    """What is known of a package once it ran."""
+class _PackageRun:
+    """A package that ran, and its answers."""
 
     subject: Subject
     folder: PackageFolder
@@ -189,11 +189,13 @@ class Bench:
             rows=tuple(rows),
         )
 
-    def _open_reference(self, references: Sequence[Reference], failed: list[ParityRow]) -> tuple[Reference, _Opened]:
+    def _open_reference(
+        self, references: Sequence[Reference], failed: list[ParityRow]
+    ) -> tuple[Reference, _PackageRun]:
         for number, reference in enumerate(references):
             settings = self._settings_of(reference)
             try:
-                opened = self._ask(
+                opened = self._run_package(
                     reference.candidate, settings, lambda model: ask_reference(model, self.images.images)
                 )
             except ModelInputError:
@@ -216,17 +218,17 @@ class Bench:
             return True
         return device_kind(self.load, self.environment) == "cpu" and self.load.execution_providers is None
 
-    def _ask(self, candidate: Candidate, load: LoadRequest, ask: Callable[[Any], Any]) -> _Opened:
+    def _run_package(self, candidate: Candidate, load: LoadRequest, ask: Callable[[Any], Any]) -> _PackageRun:
         self.progress(candidate.label)
         folder = fetch_package(self.model, candidate.package, self.source)
         loaded: Any = load_package(self.model, candidate, folder, load)
         try:
-            return _Opened(self._subject(candidate, folder, loaded, load), folder, ask(loaded))
+            return _PackageRun(self._subject(candidate, folder, loaded, load), folder, ask(loaded))
         finally:
             # A class that a package brings need not have it.
             getattr(loaded, "close", lambda: None)()
 
-    def _row_of_reference(self, reference: Reference, opened: _Opened) -> ParityRow:
+    def _row_of_reference(self, reference: Reference, opened: _PackageRun) -> ParityRow:
         raw = opened.answer.raw.deviation()
         certificate = self._certificate(opened.subject, opened.subject, raw)
         doubt = None if certificate.violations else self._doubt_about(reference, opened)
@@ -235,8 +237,8 @@ class Bench:
         unproven = structs.replace(certificate, passed=False)
         return _as_row(reference.candidate, unproven, (f"no certificate is written for it: {doubt}",))
 
-    def _doubt_about(self, reference: Reference, opened: _Opened) -> str | None:
-        """Why a reference is not vouched for by being one; None: it is."""
+    def _doubt_about(self, reference: Reference, opened: _PackageRun) -> str | None:
+        """Why the reference gets no certificate of its own; None: it gets one."""
         if reference.named:
             return "it was named, and nothing but its own answers vouches for it"
         subject = opened.subject
@@ -248,10 +250,12 @@ class Bench:
                 )
         return None
 
-    def _row(self, candidate: Candidate, reference: Candidate, known: _Opened) -> ParityRow:
+    def _row(self, candidate: Candidate, reference: Candidate, known: _PackageRun) -> ParityRow:
         answers: ReferenceAnswers = known.answer
         try:
-            opened = self._ask(candidate, self.load, lambda model: ask_other(model, self.images.images, answers))
+            opened = self._run_package(
+                candidate, self.load, lambda model: ask_other(model, self.images.images, answers)
+            )
         except BaseInferenceModelsError as exc:
             self._withdraw(candidate, self.load)
             return _failure(candidate, exc)
@@ -297,7 +301,7 @@ class Bench:
 
     def _subject(self, candidate: Candidate, folder: PackageFolder, loaded: Any, load: LoadRequest) -> Subject:
         package, resolved = candidate.package, getattr(loaded, "resolved_model", None)
-        device, providers, options = asked_of(load)
+        device, providers, options = requested_settings(load)
         return Subject(
             package_id=package.package_id,
             package_format=package.backend.value,
@@ -313,11 +317,11 @@ class Bench:
         )
 
     def _kept(
-        self, candidate: Candidate, opened: _Opened, certificate: Certificate, notes: tuple[str, ...]
+        self, candidate: Candidate, opened: _PackageRun, certificate: Certificate, notes: tuple[str, ...]
     ) -> ParityRow:
         file = None
         try:
-            file = self.store.keep(certificate, opened.folder)
+            file = self.store.save(certificate, opened.folder)
         except OSError as exc:
             notes = (*notes, f"the certificate was not kept: {exc.strerror or type(exc).__name__}")
         return _as_row(candidate, certificate, notes, file)
@@ -326,7 +330,7 @@ class Bench:
         """An older certificate of what does not run any more."""
         with suppress(BaseInferenceModelsError):
             folder = fetch_package(self.model, candidate.package, self.source)
-            self.store.withdraw(folder, candidate.runtime, asked_of(load))
+            self.store.remove(folder, candidate.runtime, requested_settings(load))
 
     def _image_facts(self) -> ImageFacts:
         return ImageFacts(kind=self.images.kind, count=len(self.images.images), digest=self.images.digest)

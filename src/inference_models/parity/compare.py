@@ -26,7 +26,7 @@ LEAST_SCORE = 0.3
 
 
 class Gate(msgspec.Struct, frozen=True, kw_only=True):
-    """What is still the same answer."""
+    """The largest differences at which answers count as the same."""
 
     matched: float
     """Share of the objects that have a partner of the same class, with IoU >= 0.9 or every edge within `box_px`."""

@@ -67,7 +67,7 @@ class RawTally:
     infinite: dict[str, int] = field(default_factory=dict)
 
     def check(self, outputs: Mapping[str, NumpyArray]) -> None:
-        """Count what is no number."""
+        """Count NaN and infinite numbers."""
         for name, array in outputs.items():
             if array.dtype.kind in "fc":
                 self.infinite[name] = self.infinite.get(name, 0) + int((~np.isfinite(array)).sum())

@@ -38,7 +38,7 @@ class ParityRow:
 
     @property
     def passed(self) -> bool:
-        """Whether it is vouched for: its answers are those of the reference, or it is the default one itself."""
+        """Whether its answers match the reference, or it is the default reference itself."""
         return self.certificate is not None and self.certificate.passed
 
 

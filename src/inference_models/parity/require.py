@@ -10,7 +10,7 @@ from inference_models.backends.environment import probe_environment
 from inference_models.errors import MissingParityCertificateError
 from inference_models.loading.address import LOCAL
 from inference_models.loading.resolutions import machine_fingerprint
-from inference_models.parity.certificate import CertificateStore, asked_of
+from inference_models.parity.certificate import CertificateStore, requested_settings
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def parity_refusal(
     """What `require_certificate` raises. Without a folder: of a package that is not on this machine, which has none."""
     store = CertificateStore()
     files = "" if folder is None else store.files_digest(folder)
-    wanted = _Wanted.of(candidate, files, load, probe_environment())
+    wanted = _Requirement.of(candidate, files, load, probe_environment())
     reasons = []
     for certificate in () if folder is None else store.find(folder, wanted.files, candidate.runtime):
         reason = wanted.reason_against(certificate)
@@ -74,8 +74,8 @@ def name_of(provider: str, model_id: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Wanted:
-    """What a certificate has to be of."""
+class _Requirement:
+    """The package, runtime, device and providers that a certificate must be of."""
 
     files: str
     runtime: str
@@ -85,11 +85,11 @@ class _Wanted:
     """`cpu`, `cuda`, ...; None: the best there is, on a machine with several."""
     providers: tuple[str, ...] | None
     options: str
-    """Of the providers; see `asked_of`."""
+    """Of the providers; see `requested_settings`."""
 
     @classmethod
-    def of(cls, candidate: Candidate, files: str, load: LoadRequest, environment: Environment) -> _Wanted:
-        _, providers, options = asked_of(load)
+    def of(cls, candidate: Candidate, files: str, load: LoadRequest, environment: Environment) -> _Requirement:
+        _, providers, options = requested_settings(load)
         return cls(
             files=files,
             runtime=candidate.runtime.value,

@@ -74,7 +74,7 @@ class InstanceDetections(BoxPrediction):
             found.overlaps += [_mask_iou(self.mask[row], other.mask[column]) for row, column in same.tolist()]
 
     def canvas(self) -> MaskSize:
-        """(height, width) of the original image; of the mask grid where nobody said; (0, 0) where there is no mask."""
+        """(height, width) of the original image; of the mask grid when unknown; (0, 0) where there is no mask."""
         return self.image_size or self.mask_size or (0, 0)
 
     def boxes_on_image(self) -> NumpyArray:

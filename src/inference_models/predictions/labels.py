@@ -21,7 +21,7 @@ def known_name(
 
 
 def name_or_number(class_id: int, class_names: Sequence[str] | None, metadata: Mapping[str, Any] | None = None) -> str:
-    """Name of a class, or `class 7` when nobody said."""
+    """Name of a class, or `class 7` when no name is known."""
     name = known_name(class_id, class_names, metadata)
     return f"class {class_id}" if name is None else name
 

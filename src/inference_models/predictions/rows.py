@@ -29,7 +29,7 @@ RowIndex: TypeAlias = "slice | Sequence[int] | Sequence[bool] | Array"
 """What selects several rows: a slice, whole numbers, or one bool per row."""
 Row = TypeVar("Row")
 CLASS_NAME = "class_name"
-"""In JSON, the name of the class of a row; left out where nobody knows it."""
+"""In JSON, the name of the class of a row; left out when unknown."""
 LISTED_IN_REPR = 3
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from inference_models.entities import ColorFormat
     from inference_models.package.preprocess_spec import PreprocessSpec
 
-UINT8, FLOAT16, FLOAT32 = np.dtype(np.uint8), np.dtype(np.float16), np.dtype(np.float32)
+UINT8, FLOAT16 = np.dtype(np.uint8), np.dtype(np.float16)
 
 MAX_IDLE_BYTES = 64 << 20
 """Idle arrays of one pool at most; the longest unused go first."""

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINT_GROUP = "inference_models.providers"
 RESERVED_NAMES = frozenset({"roboflow", "roboflow-offline-weights"})
-"""Names of the hosted service, which nobody else may answer for."""
+"""Names of the hosted service, which plug-ins and handlers cannot take."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,7 +221,7 @@ def get_model_from_provider(
 
 
 class _HandlerProvider(StreamingProvider):
-    """A function that somebody registered, as a provider."""
+    """A function from `register_model_provider`, as a provider."""
 
     def __init__(self, name: str, handler: Callable[..., ModelMetadata]) -> None:
         self._name = name

@@ -99,7 +99,7 @@ class LocalProvider:
         raise ModelRetrievalError(f"{file.file_handle} is not a local file: {file.download_url!r}.")
 
     def close(self) -> None:
-        """Nothing to free."""
+        """Does nothing."""
 
 
 def _existing(text: str) -> Path:

@@ -43,7 +43,7 @@ CHUNK = 1 << 20
 MAX_RATIO = 1000
 """Deflate reaches about 1030 on constant bytes; weights stay below 10."""
 MAX_RATIO_APPLIES_ABOVE = 1 << 20
-"""Bytes. Small text files may compress well and harm nobody."""
+"""Bytes. Smaller files may compress better: they are harmless."""
 _ENCRYPTED = 0x1
 
 

@@ -176,7 +176,7 @@ class PackageLibrary:
         return self._or_left_out(self.root / described.folder, publish)
 
     def _or_left_out(self, folder: Path, read: Callable[[Path], Read]) -> Read | None:
-        """What `read` makes of a package folder; None, with the reason on the log, where nobody could load it."""
+        """The result of `read`; None when the package cannot be loaded, with the reason on the log."""
         try:
             return read(folder)
         except (BaseInferenceModelsError, OSError) as exc:

@@ -1,4 +1,4 @@
-"""What models have in common: an identity, an end, and the chain of pre-process, forward and post-process."""
+"""Base classes of models: life cycle, class names, drawing, and the pre-process, forward, post-process stages."""
 
 from __future__ import annotations
 

@@ -252,6 +252,16 @@ class TestWhatIsLoaded:
         assert model.class_names == NAMES
         np.testing.assert_allclose(model(PHOTO)[0].xyxy, EXPECTED, atol=1e-3)
 
+    def test_a_package_may_say_that_its_boxes_are_parts_of_the_input_size(self, tmp_path: Path) -> None:
+        config = {"post_processing": {"type": "nms", "fused": False, "boxes": "normalized"}}
+        folder = package_folder(tmp_path, config=config)
+        with pytest.raises(CorruptedModelPackageError, match="the boxes of the graph are not parts of the input size"):
+            AutoModel.from_pretrained(folder)(PHOTO)
+        parts = ROWS.copy()
+        parts[:, :4] /= 64
+        graphs.constant_outputs(folder / "weights.onnx", size=(64, 64), outputs={"output0": parts})
+        np.testing.assert_allclose(AutoModel.from_pretrained(folder)(PHOTO)[0].xyxy, EXPECTED, atol=1e-3)
+
     def test_more_names_than_classes_are_refused_with_both_numbers(self, detector: Path) -> None:
         with pytest.raises(CorruptedModelPackageError) as caught:
             AutoModel.from_pretrained(detector, labels=["a", "b", "c", "d"], model_type="yolov8")

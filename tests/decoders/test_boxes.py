@@ -265,3 +265,45 @@ def test_the_shape_tells_final_rows_from_raw_columns(decoder):
         (boxes,) = decoder.decode([output], FRAME, LIMITS)
         assert (boxes.xyxy.tolist(), boxes.class_id.tolist()) == ([[10, 10, 30, 30]], [1])
         assert decoder.count_classes([output.shape]) == classes
+
+
+def some_boxes(classes):
+    boxes, scores = np.zeros((1, 84, 4), np.float32), np.zeros((1, 84, classes), np.float32)
+    boxes[0, 5], scores[0, 5, 1] = [10, 10, 30, 30], 0.9
+    return boxes, scores
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+@pytest.mark.parametrize(
+    ("classes", "names"), [(80, ("913", "904")), (2, ("a", "b")), (4, ("pred_boxes", "pred_scores"))]
+)
+def test_boxes_and_scores_are_told_by_shapes_or_names(swapped, classes, names):
+    outputs = some_boxes(classes)
+    if swapped:
+        outputs, names = outputs[::-1], names[::-1]
+    decoder = BOXES_AND_SCORES.named(names)
+    assert decoder.count_classes([output.shape for output in outputs]) == classes
+    (boxes,) = decoder.decode(outputs, FRAME, LIMITS)
+    assert (boxes.xyxy.tolist(), boxes.class_id.tolist()) == ([[10, 10, 30, 30]], [1])
+
+
+@pytest.mark.parametrize("names", [("913", "904"), ("boxes", "boxes2"), ("box_scores", "box_scores2")])
+def test_outputs_that_nothing_tells_apart_are_refused(names):
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        BOXES_AND_SCORES.named(names).decode(some_boxes(4), FRAME, LIMITS)
+    assert str(caught.value) == (
+        "neither shapes nor names tell which output of the graph holds the boxes.\n"
+        "needs two outputs (B, N, 4), (B, N, C), with 'box' and 'score' in their names; found: (1, 84, 4), (1, 84, 4)\n"
+        "name the outputs when the graph is exported: output_names=[...]"
+    )
+
+
+@pytest.mark.parametrize("classes", [1, 5])
+def test_objectness_may_come_in_any_place(classes):
+    rng = np.random.default_rng(7)
+    box, objectness = cornered(rng), rng.normal(1, 40, (BATCH, ANCHORS, 1)).astype(np.float32)
+    logits = rng.normal(0, 3, (BATCH, ANCHORS, classes)).astype(np.float32)
+    expected = OBJECTNESS_LOGITS.decode([box, objectness, logits], FRAME, LIMITS)
+    for found, boxes in zip(OBJECTNESS_LOGITS.decode([logits, objectness, box], FRAME, LIMITS), expected, strict=True):
+        np.testing.assert_array_equal(found.xyxy, boxes.xyxy)
+        np.testing.assert_array_equal(found.confidence, boxes.confidence)

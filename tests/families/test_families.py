@@ -81,6 +81,12 @@ def test_a_detector_has_its_layout_and_its_defaults(name):
     assert (graph.confidence, graph.iou, graph.max_detections) == (confidence, iou, 300)
 
 
+def test_only_one_exporter_writes_boxes_as_parts_of_the_input_size_and_for_litert_alone():
+    stated = {name: find_graph(name, "object-detection").normalized_in for name in DETECTORS}
+    recipe = {"yolo26", "yolov10", "yolov11", "yolov12", "yolov5", "yolov8", "yolov9"}
+    assert stated == {name: ("litert",) if name in recipe else () for name in DETECTORS}
+
+
 @pytest.mark.parametrize(("name", "task"), sorted(CLASSIFIERS))
 def test_a_classifier_has_its_activation_and_its_threshold(name, task):
     graph = find_graph(name, task)

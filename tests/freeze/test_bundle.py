@@ -220,6 +220,12 @@ def adding(info: zipfile.ZipInfo, data: bytes = b"x") -> Callable[[dict[zipfile.
 BLOB = "blobs/" + "0" * 64
 
 
+def test_a_bundle_of_an_earlier_version_which_had_an_index_is_imported(bundle: Path) -> None:
+    old = rewritten(bundle, adding(member("bundle.json"), b"{}"))
+    import_bundle(old)
+    assert "weights.onnx" in cached_files()
+
+
 class TestHostileBundles:
     @pytest.mark.parametrize(
         ("change", "found"),

@@ -60,10 +60,11 @@ def test_any_other_consent_is_refused_and_nothing_runs(package, consent, found):
     with pytest.raises(ForbiddenLocalCodePackageAccessError) as caught:
         load_model_class(package, config(), consent)
     assert not ran(package)
+    digest = code_digest(package)
     assert str(caught.value) == (
         f"package folder '{package}' brings Python code, which was not run.\n"
         f"needs consent to exactly this code, after you have read it; found: {found}\n"
-        f'AutoModel.from_pretrained("{package}", allow_local_code_packages="{code_digest(package)}")'
+        f'pass allow_local_code_packages="{digest}" (on the command line --allow-code {digest})'
     )
 
 

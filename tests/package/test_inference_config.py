@@ -131,7 +131,7 @@ NETWORK, CROP = "network_input", "image_pre_processing/static-crop"
 @pytest.mark.parametrize(
     ("path", "value", "where", "needs", "found"),
     [
-        (f"{NETWORK}/input_channels", 4, "", "3", "4"),
+        (f"{NETWORK}/input_channels", 4, "", "1 or 3", "4"),
         (f"{NETWORK}/scaling_factor", 0, "", "float > 0.0", "0"),
         (f"{NETWORK}/scaling_factor", -255, "", "float > 0.0", "-255"),
         (f"{NETWORK}/color_mode", "gbr", "", "'bgr' or 'rgb'", '"gbr"'),
@@ -196,3 +196,11 @@ def test_text_that_is_no_json_object_is_refused(text, found):
     with pytest.raises(CorruptedModelPackageError) as caught:
         parse_inference_config(text)
     assert str(caught.value) == f"inference_config.json cannot be read.\nneeds one JSON object; found: {found}"
+
+
+def test_a_network_may_take_grey_pictures():
+    network = {**MINIMAL["network_input"], "input_channels": 1, "normalization": [[0.5], [0.25]]}
+    assert parse_inference_config(json.dumps({"network_input": network})).preprocess.channels == 1
+    network["normalization"] = [[0.5, 0.5, 0.5], [0.25]]
+    with pytest.raises(CorruptedModelPackageError, match="needs 1 number; found"):
+        parse_inference_config(json.dumps({"network_input": network}))

@@ -74,7 +74,7 @@ def test_the_description_names_the_version(description, architecture):
         ([1, 25200, 7], {"task": "detect", "description": "Ultralytics YOLOv8n model"}, "yolov5", False),
         (
             ["batch", "rows", "columns"],
-            {"task": "detect", "description": "Ultralytics YOLOv10n", "args": "{'nms': true}"},
+            {"task": "detect", "description": "Ultralytics YOLOv10n", "args": '{"nms": true}'},
             "yolov10",
             True,
         ),

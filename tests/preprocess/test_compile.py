@@ -364,3 +364,15 @@ def test_threads_do_not_see_each_others_pixels(mode: ResizeMode) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert all(threads.map(work, range(8)))
+
+
+@pytest.mark.parametrize("layout", ["nchw", "nhwc"])
+@pytest.mark.parametrize(("dtype", "scale"), [("float32", 255), ("float16", 255), ("uint8", None)])
+@pytest.mark.parametrize("as_float", [False, True])
+def test_a_network_of_one_channel_gets_the_luma(layout, dtype, scale, as_float):
+    spec = replace(SPEC, size=BGR.shape[:2], channels=1, layout=layout, scaling_factor=scale)
+    images = load_images(BGR.astype(np.float32), input_range="0-255") if as_float else load_images(BGR)
+    out = compile_spec(spec, dtype=dtype)(images).batches[0][0]
+    luma = BGR.astype(np.float64) @ [0.114, 0.587, 0.299]
+    assert out.shape == ((1, *luma.shape) if layout == "nchw" else (*luma.shape, 1))
+    assert np.abs(out.astype(np.float64).reshape(luma.shape) * (scale or 1) - luma).max() < 1.01

@@ -88,11 +88,34 @@ def test_a_graph_that_takes_something_else_is_refused(shapes: tuple[tuple[int, .
 )
 def test_other_channels_are_refused_at_load(shape: tuple[int, ...], layout: str, needs: str) -> None:
     with pytest.raises(CorruptedModelPackageError) as caught:
-        fit_spec(Graph(preprocess=PreprocessSpec(size=None, layout=layout)), graph(shape), None, InputHints())
+        fit_spec(FAMILY, graph(shape), PreprocessSpec(size=None, layout=layout), InputHints())
     assert str(caught.value) == (
         f"input 'in0' does not take images with 3 channels.\nneeds {needs}; found: {shape}\n"
         'if the channels come last, say "layout": "nhwc" in network_input of inference_config.json'
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "channels", "size"),
+    [
+        ((1, 1, 32, 64), "nchw", 1, (32, 64)),
+        ((1, 32, 64, 3), "nhwc", 3, (32, 64)),
+        ((1, 32, 64, 1), "nhwc", 1, (32, 64)),
+        ((None, None, None, 3), "nhwc", 3, None),
+        ((None, None, None, None), "nchw", 3, None),
+    ],
+)
+def test_the_input_of_a_bare_graph_tells_place_and_number_of_its_channels(
+    shape: tuple[int | None, ...], layout: str, channels: int, size: object
+) -> None:
+    fitted = fit_spec(FAMILY, graph(shape), None, InputHints())
+    assert (fitted.layout, fitted.channels, fitted.size) == (layout, channels, size)
+
+
+def test_values_that_differ_by_channel_do_not_fit_one_channel() -> None:
+    family = Graph(preprocess=replace(SPEC, mean=(0.1, 0.2, 0.3)))
+    with pytest.raises(CorruptedModelPackageError, match="does not take images with 3 channels"):
+        fit_spec(family, graph((1, 1, 32, 32)), None, InputHints())
 
 
 def test_what_a_package_states_is_the_shape_of_its_input() -> None:

@@ -18,7 +18,7 @@ Steps: 1. best class of every anchor; 2. anchors above the lowest threshold; 3. 
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inference_models.arrays import namespace
@@ -140,10 +140,15 @@ class _FusedLayout:
 
 
 def _decoder(kind: _NmsLayout | _FusedLayout) -> BoxDecoder:
-    return BoxDecoder(decode=kind.decode, count_classes=kind.layout.count_classes)
+    def named(names: Sequence[str]) -> BoxDecoder:
+        return _decoder(replace(kind, layout=kind.layout.named(names)))
+
+    return BoxDecoder(kind.decode, kind.layout.count_classes, named if kind.layout.words else None)
 
 
 _ANY = (None, None, None)
+_BOXES, _SCORES = ("box",), ("score", "class", "cls", "prob", "conf", "logit", "label")
+"""What the names of outputs hold, in case their shapes do not differ."""
 
 ANCHOR_FREE = _decoder(
     _NmsLayout(Layout("one output (B, 4 + C, N)", (_ANY,), class_axis=(0, 1), before_classes=4), _anchor_free)
@@ -157,7 +162,13 @@ ANCHOR_BASED = _decoder(
 
 BOXES_AND_SCORES = _decoder(
     _NmsLayout(
-        Layout("two outputs (B, N, 4), (B, N, C)", ((None, None, 4), _ANY), class_axis=(1, 2)), _boxes_and_scores
+        Layout(
+            "two outputs (B, N, 4), (B, N, C)",
+            ((None, None, 4), _ANY),
+            class_axis=(1, 2),
+            words=(_BOXES, _SCORES),
+        ),
+        _boxes_and_scores,
     )
 )
 """YOLO-NAS export."""
@@ -165,7 +176,10 @@ BOXES_AND_SCORES = _decoder(
 OBJECTNESS_LOGITS = _decoder(
     _NmsLayout(
         Layout(
-            "three outputs (B, N, 4), (B, N, 1), (B, N, C)", ((None, None, 4), (None, None, 1), _ANY), class_axis=(2, 2)
+            "three outputs (B, N, 4), (B, N, 1), (B, N, C)",
+            ((None, None, 4), (None, None, 1), _ANY),
+            class_axis=(2, 2),
+            words=(_BOXES, ("obj",), _SCORES),
         ),
         _objectness_logits,
     )

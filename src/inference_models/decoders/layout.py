@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import permutations
 from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError
@@ -28,25 +29,55 @@ class Layout:
     """(output, axis) that holds the classes; None: no axis does."""
     before_classes: int = 0
     """Entries of that axis before the first class."""
+    words: tuple[tuple[str, ...], ...] = ()
+    """Of each output that is read, parts of the names it may have. Empty: the order is fixed."""
+    order: tuple[int, ...] = ()
+    """Places of the outputs that are read, where names told them."""
+
+    def named(self, names: Sequence[str]) -> Layout:
+        """This layout in the order that the names of the outputs tell; as it is where they tell none."""
+        low = [name.lower() for name in names[: len(self.shapes)]]
+        found = [
+            [place for place, name in enumerate(low) if any(map(name.__contains__, words))] for words in self.words
+        ]
+        order = tuple(place for places in found for place in places)
+        unique = all(len(places) == 1 for places in found) and len(set(order)) == len(order)
+        return replace(self, order=order) if unique else self
 
     def count_classes(self, shapes: Shapes) -> int | None:
         """Number of classes of a graph with outputs of these shapes; None when they do not say."""
-        if self.class_axis is None or not self._fits(shapes):
+        if self.class_axis is None:
             return None
         output, axis = self.class_axis
-        length = shapes[output][axis]
+        lengths = {shapes[order[output]][axis] for order in self._orders(shapes)}
+        length = lengths.pop() if len(lengths) == 1 else None
         return None if length is None else length - self.before_classes
 
     def select(self, outputs: Outputs) -> list[Array]:
         """The outputs that are read.
 
         Raises:
-            CorruptedModelPackageError: one is missing or has another shape.
+            CorruptedModelPackageError: one is missing or has another shape, or two could be the boxes.
         """
         shapes = [tuple(output.shape) for output in outputs]
-        if not self._fits(shapes):
+        orders = self._orders(shapes)
+        if not orders:
             raise unexpected_outputs(self.needs, shapes)
-        return list(outputs[: len(self.shapes)])
+        if len({order[0] for order in orders}) > 1:
+            raise CorruptedModelPackageError(
+                "neither shapes nor names tell which output of the graph holds the boxes.",
+                needs=f"{self.needs}, with {' and '.join(repr(words[0]) for words in self.words)} in their names",
+                found=", ".join(map(str, shapes)),
+                fix="name the outputs when the graph is exported: output_names=[...]",
+            )
+        return [outputs[place] for place in orders[0]]
+
+    def _orders(self, shapes: Shapes) -> list[tuple[int, ...]]:
+        """The ways to take the first outputs as those that are read: that of the names, else all that shapes allow."""
+        places = tuple(range(len(self.shapes)))
+        orders = permutations(places) if self.words else [places]
+        fitting = [order for order in orders if len(shapes) >= len(order) and self._fits([shapes[i] for i in order])]
+        return [self.order] if self.order in fitting else fitting
 
     def _fits(self, shapes: Shapes) -> bool:
         if len(shapes) < len(self.shapes) or not all(map(_shape_fits, shapes, self.shapes)):

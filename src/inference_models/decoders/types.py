@@ -54,6 +54,8 @@ class BoxDecoder:
     decode: BoxDecode
     count_classes: Callable[[Shapes], int | None]
     """Number of classes, or None when the shapes do not say."""
+    named: Callable[[Sequence[str]], BoxDecoder] | None = None
+    """The decoder for outputs of these names, where their order may differ."""
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,8 @@ class DetectionGraph(Graph):
     confidence: float = DEFAULT_CONFIDENCE
     iou: float = DEFAULT_IOU_THRESHOLD
     max_detections: int = DEFAULT_MAX_DETECTIONS
+    normalized_in: tuple[str, ...] = ()
+    """Formats of packages in which the exporter of these graphs writes boxes as parts of the input size."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
 
 

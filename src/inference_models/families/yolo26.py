@@ -9,14 +9,18 @@ from __future__ import annotations
 
 from inference_models.decoders import boxes
 from inference_models.families import DetectionGraph, Family
-from inference_models.families.yolov8 import CLASSIFICATION, LETTERBOX
+from inference_models.families.yolov8 import CLASSIFICATION, LETTERBOX, NORMALIZED_IN
 
 FAMILY = Family(
     architecture="yolo26",
     tasks={
         "classification": CLASSIFICATION,
         "object-detection": DetectionGraph(
-            decoder=boxes.FINAL_OR_RAW, fused=boxes.FINAL, confidence=0.25, preprocess=LETTERBOX
+            decoder=boxes.FINAL_OR_RAW,
+            fused=boxes.FINAL,
+            confidence=0.25,
+            preprocess=LETTERBOX,
+            normalized_in=NORMALIZED_IN,
         ),
     },
 )

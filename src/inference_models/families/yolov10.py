@@ -9,13 +9,16 @@ from __future__ import annotations
 
 from inference_models.decoders import boxes
 from inference_models.families import DetectionGraph, Family
-from inference_models.families.yolov8 import LETTERBOX
+from inference_models.families.yolov8 import LETTERBOX, NORMALIZED_IN
 
 FAMILY = Family(
     architecture="yolov10",
     tasks={
         "object-detection": DetectionGraph(
-            decoder=boxes.FINAL_STRICT_OR_RAW, fused=boxes.FINAL_STRICT, preprocess=LETTERBOX
+            decoder=boxes.FINAL_STRICT_OR_RAW,
+            fused=boxes.FINAL_STRICT,
+            preprocess=LETTERBOX,
+            normalized_in=NORMALIZED_IN,
         )
     },
 )

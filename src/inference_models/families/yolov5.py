@@ -9,8 +9,13 @@ from __future__ import annotations
 
 from inference_models.decoders import boxes
 from inference_models.families import DetectionGraph, Family
-from inference_models.families.yolov8 import LETTERBOX
+from inference_models.families.yolov8 import LETTERBOX, NORMALIZED_IN
 
 FAMILY = Family(
-    architecture="yolov5", tasks={"object-detection": DetectionGraph(decoder=boxes.ANCHOR_BASED, preprocess=LETTERBOX)}
+    architecture="yolov5",
+    tasks={
+        "object-detection": DetectionGraph(
+            decoder=boxes.ANCHOR_BASED, preprocess=LETTERBOX, normalized_in=NORMALIZED_IN
+        )
+    },
 )

@@ -14,7 +14,12 @@ from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 LETTERBOX = PreprocessSpec(size=None, resize=ResizeMode.LETTERBOX, pad_value=114, scaling_factor=255)
 """Also of other architectures trained with this recipe."""
 
-DETECTION = DetectionGraph(decoder=boxes.FINAL_OR_RAW, fused=boxes.FINAL, preprocess=LETTERBOX)
+NORMALIZED_IN = ("litert",)
+"""The exporter divides boxes by the input size there, so that their bytes can be quantised."""
+
+DETECTION = DetectionGraph(
+    decoder=boxes.FINAL_OR_RAW, fused=boxes.FINAL, preprocess=LETTERBOX, normalized_in=NORMALIZED_IN
+)
 
 CLASSIFICATION = ClassificationGraph(
     decoder=classes.SOFTMAX,

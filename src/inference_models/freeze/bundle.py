@@ -1,7 +1,8 @@
 """Bundles: models with everything they need in one file, for machines without a network.
 
 A bundle is a zip archive whose members are stored, not compressed: `models.lock`, `LICENSES.txt` and
-`blobs/<sha256>`, one for each distinct file. Nothing in it names a place on the disk, and nothing else may be in it.
+`blobs/<sha256>`, one for each distinct file. Nothing in it names a place on the disk, and nothing else may be in it
+but the `bundle.json` of earlier versions, which repeated the lock and is not read.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from inference_models.freeze.lockfile import Lock
     from inference_models.freeze.pull import PulledPackage
 
-LOCK, LICENSES = "models.lock", "LICENSES.txt"
+LOCK, LICENSES, OLD_INDEX = "models.lock", "LICENSES.txt", "bundle.json"
 MAX_TEXT = 16 << 20
 MAX_MEMBERS = 100_000
 _BLOB = re.compile(r"blobs/[0-9a-f]{64}")
@@ -190,7 +191,7 @@ def _checked_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.
 
 
 def _refusal(info: zipfile.ZipInfo) -> str | None:
-    is_text = info.filename in {LOCK, LICENSES}
+    is_text = info.filename in {LOCK, LICENSES, OLD_INDEX}
     if not is_text and not _BLOB.fullmatch(info.filename):
         return "a name no bundle has"
     if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size:

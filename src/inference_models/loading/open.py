@@ -102,6 +102,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             preprocess=fit_spec(graph, session, config.preprocess if config else None, hints),
             class_names=_class_names(model, folder, request.options) if task.has_classes else (),
             fused=_is_fused(package, config, task),
+            normalized_boxes=_has_normalized_boxes(graph, package, config),
             max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
             recommended=package.recommended_parameters or model.recommended_parameters,
             arrays=request.options.arrays,
@@ -228,6 +229,13 @@ def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptio
         found="neither",
         fix='pass labels="labels.txt" (one name per line), a list of names, or labels="coco"',
     )
+
+
+def _has_normalized_boxes(graph: Graph, package: ModelPackageMetadata, config: InferenceConfig | None) -> bool:
+    stated = config.post_processing if config else None
+    if stated is not None and stated.boxes is not None:
+        return stated.boxes == "normalized"
+    return package.backend.value in getattr(graph, "normalized_in", ())
 
 
 def _is_fused(package: ModelPackageMetadata, config: InferenceConfig | None, task: Task) -> bool:

@@ -147,7 +147,8 @@ class TuneReport:
         else:
             told = "later loads take it" if self.remembered else "it is not remembered"
             first = f"fastest here: {best.candidate}, {best.setting}; {told}"
-        compared = f"answers compared on {self.images} pictures with {self.reference}" if self.reference else ""
+        pictures = "1 picture" if self.images == 1 else f"{self.images} pictures"
+        compared = f"answers compared on {pictures} with {self.reference}" if self.reference else ""
         took = f"measured for {self.seconds:.1f} s of {self.budget:g} s"
         told_errors = [
             f"{row.candidate}, {row.setting}: {printable(line)}" for row in self.rows for line in row.last_lines[-3:]

@@ -62,7 +62,7 @@ def load_model_class(directory: str | Path, config: ModelConfig, consent: str | 
             f"package folder '{directory}' brings Python code, which was not run.",
             needs="consent to exactly this code, after you have read it",
             found=_consent_text(consent),
-            fix=f'AutoModel.from_pretrained("{directory}", allow_local_code_packages="{digest}")',
+            fix=f'pass allow_local_code_packages="{digest}" (on the command line --allow-code {digest})',
         )
     module = _import(path, f"_inference_models_code_{digest.removeprefix('sha256:')[:32]}", config)
     found = getattr(module, config.model_class or "", None)

@@ -58,6 +58,8 @@ class PostProcessing:
     fused: bool
     """Whether the graph does it already."""
     nms_parameters: NmsParameters | None = None
+    boxes: Literal["pixels", "normalized"] | None = None
+    """Unit of the boxes in the outputs: network pixels, or parts of the input size. None: what its exporter writes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +118,7 @@ class _NetworkInput(Struct, kw_only=True):
     color_mode: Literal["rgb", "bgr"]
     resize_mode: ResizeMode
     padding_value: Annotated[int, Meta(ge=0, le=255)] | None = None
-    input_channels: Literal[3]
+    input_channels: Literal[1, 3]
     scaling_factor: _AboveZero | None = None
     normalization: tuple[list[float], list[_AboveZero]] | None = None
     interpolation: Interpolation = "linear"
@@ -168,8 +170,9 @@ def _contradictions(network: _NetworkInput, steps: _ImageSteps) -> Iterator[tupl
         found = [crop.x_min, crop.x_max, crop.y_min, crop.y_max]
         yield "image_pre_processing.static-crop", "x_min < x_max and y_min < y_max", found
     for index, values in enumerate(network.normalization or ()):
-        if len(values) not in {1, 3}:
-            yield f"network_input.normalization[{index}]", "1 or 3 numbers", values
+        if len(values) not in {1, network.input_channels}:
+            needs = "1 or 3 numbers" if network.input_channels == 3 else "1 number"
+            yield f"network_input.normalization[{index}]", needs, values
     if mode and mode.type == "pad-to-be-divisible" and mode.value is None:
         yield "network_input.dynamic_spatial_size_mode.value", "a number of pixels to pad to", None
     any_size = network.dynamic_spatial_size_supported and mode is not None and mode.type == "any-size"
@@ -187,6 +190,7 @@ def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
     return PreprocessSpec(
         size=_size(network.training_input_size),
         color=network.color_mode,
+        channels=network.input_channels,
         resize=network.resize_mode,
         interpolation=network.interpolation,
         pad_value=network.padding_value or 0,

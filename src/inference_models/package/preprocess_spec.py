@@ -69,6 +69,8 @@ class PreprocessSpec:
     """Network size; None: `image_size=` of the call, else the image's own size."""
     color: ColorFormat = "rgb"
     """Channel order of the network."""
+    channels: Literal[1, 3] = 3
+    """1: the network takes grey pictures."""
     resize: ResizeMode = ResizeMode.STRETCH
     interpolation: Interpolation = "linear"
     pad_value: int = 0

@@ -98,7 +98,8 @@ class Preprocessor:
         position = 0
         for count in counts:
             size = plans[position].placement.network
-            shape = (count, 3, *size) if self._spec.layout == "nchw" else (count, *size, 3)
+            channels = self._spec.channels
+            shape = (count, channels, *size) if self._spec.layout == "nchw" else (count, *size, channels)
             batch = self._pool.take(shape, self._dtype)
             for row in range(count):
                 self._fill(images[position], plans[position], overrides, out=batch[row])
@@ -109,7 +110,7 @@ class Preprocessor:
     def _fill(self, image: SourceImage, plan: Plan, overrides: PreProcessingOverrides, *, out: NumpyArray) -> None:
         left, top, right, bottom = plan.window or (None,) * 4
         pixels = image.pixels[top:bottom, left:right]
-        if self._spec.grayscale and not overrides.disable_grayscale:
+        if self._spec.channels == 1 or (self._spec.grayscale and not overrides.disable_grayscale):
             pixels = _to_grayscale(pixels, image.color)
         if self._spec.contrast is not None and not overrides.disable_contrast_enhancement:
             from inference_models.preprocess.contrast import enhance  # noqa: PLC0415 - few packages ask for it

@@ -67,17 +67,27 @@ class PixelWriter:
         self._tables = np.ascontiguousarray(exact.astype(dtype)).view(_as_opencv_takes_it(dtype))
 
     def write(self, frame: NumpyArray, color: ColorFormat, out: NumpyArray) -> None:
-        """`frame` (h, w, 3) uint8 or float32 in order `color`, into `out` (3, h, w) or (h, w, 3)."""
+        """`frame` (h, w, 3) uint8 or float32 in order `color`, into `out` (3 or 1, h, w) or (h, w, 3 or 1)."""
         if self._dtype == UINT8:
             frame = to_uint8(frame)
         order = (0, 1, 2) if color == self._color else (2, 1, 0)
         target = out.view(_as_opencv_takes_it(self._dtype))
-        if frame.dtype != np.uint8:
+        if out.shape[0 if self._planar else 2] == 1:
+            self._write_grey(frame[..., 0], out[0] if self._planar else out[..., 0])
+        elif frame.dtype != np.uint8:
             self._compute(frame, order, out)
         elif self._planar:
             self._look_up_planes(frame, order, target)
         else:
             self._look_up_pixels(frame, order, target)
+
+    def _write_grey(self, grey: NumpyArray, out: NumpyArray) -> None:
+        if self._dtype == UINT8:
+            out[:] = grey
+        elif grey.dtype == np.uint8:
+            out[:] = self._tables[0].view(self._dtype)[grey]
+        else:
+            out[:] = (grey - np.float32(self._mean[0])) / np.float32(self._unit[0])
 
     def _look_up_planes(self, frame: NumpyArray, order: tuple[int, ...], target: NumpyArray) -> None:
         import cv2  # noqa: PLC0415

@@ -53,13 +53,13 @@ def hint_of_input(
     """
     spec = stated or graph.preprocess
     size = spec.size if stated else hints.input_size or spec.size
-    planar = spec.layout == "nchw"
+    planar, channels = spec.layout == "nchw", spec.channels
     if size is None:
-        return InputHint((static_batch, *((3, None, None) if planar else (None, None, 3))))
-    sides = (3, *size) if planar else (*size, 3)
+        return InputHint((static_batch, *((channels, None, None) if planar else (None, None, channels))))
+    sides = (channels, *size) if planar else (*size, channels)
     if stated is not None and stated.dynamic is None:
         return InputHint((static_batch, *sides), sides)
-    return InputHint((static_batch, *((3, None, None) if planar else (None, None, 3))), sides)
+    return InputHint((static_batch, *((channels, None, None) if planar else (None, None, channels))), sides)
 
 
 def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hints: InputHints) -> PreprocessSpec:
@@ -70,8 +70,8 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
     Raises:
         CorruptedModelPackageError: the graph takes something else; the text has both values.
     """
-    spec = stated or graph.preprocess
-    sides = _image_input(session, spec.layout).shape
+    spec = stated or _as_the_graph_takes_it(graph.preprocess, session)
+    sides = _image_input(session, spec).shape
     height, width = sides[2:4] if spec.layout == "nchw" else sides[1:3]
     static = None if height is None or width is None else (height, width)
     if stated is not None:
@@ -81,6 +81,18 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
     # A family that names no edge crops as little as it can.
     edge = spec.shorter_edge or (min(size) if size else None)
     return replace(spec, size=size, dynamic=dynamic, shorter_edge=edge)
+
+
+def _as_the_graph_takes_it(spec: PreprocessSpec, session: Session) -> PreprocessSpec:
+    """`spec` of a family, with the place and number of channels that the input of a bare graph shows."""
+    shape = session.inputs[0].shape if len(session.inputs) == 1 else ()
+    if len(shape) != 4:
+        return spec
+    if shape[1] not in {1, 3} and shape[3] in {1, 3}:
+        spec = replace(spec, layout="nhwc")
+    grey = shape[1 if spec.layout == "nchw" else 3] == 1
+    # Values that differ by channel say nothing about grey.
+    return replace(spec, channels=1) if grey and all(len(set(v or ())) < 2 for v in (spec.mean, spec.std)) else spec
 
 
 def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, instead: ResizeMode) -> PreprocessSpec:
@@ -103,7 +115,7 @@ def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, ins
     return replace(spec, size=static, dynamic=None)
 
 
-def _image_input(session: Session, layout: str) -> TensorSpec:
+def _image_input(session: Session, wanted: PreprocessSpec) -> TensorSpec:
     names = [spec.name for spec in session.inputs]
     if len(names) != 1:
         raise CorruptedModelPackageError(
@@ -112,12 +124,13 @@ def _image_input(session: Session, layout: str) -> TensorSpec:
             found=", ".join(names) or "no input",
         )
     spec = session.inputs[0]
-    channels = spec.shape[1 if layout == "nchw" else 3] if len(spec.shape) == 4 else 0
-    if channels in {None, 3}:
+    planar, needs = wanted.layout == "nchw", wanted.channels
+    channels = spec.shape[1 if planar else 3] if len(spec.shape) == 4 else 0
+    if channels in {None, needs}:
         return spec
     raise CorruptedModelPackageError(
-        f"input {spec.name!r} does not take images with 3 channels.",
-        needs="(batch, 3, height, width)" if layout == "nchw" else "(batch, height, width, 3)",
+        f"input {spec.name!r} does not take images with {needs} channel{'s' if needs > 1 else ''}.",
+        needs=f"(batch, {needs}, height, width)" if planar else f"(batch, height, width, {needs})",
         found=str(spec.shape),
         fix='if the channels come last, say "layout": "nhwc" in network_input of inference_config.json',
     )

@@ -49,6 +49,8 @@ class OpenedPackage:
     """Empty where the task has no classes."""
     fused: bool = False
     """Whether the graph already does what the decoder would: suppression, or the activation."""
+    normalized_boxes: bool = False
+    """Whether boxes in the outputs are parts of the input size instead of pixels."""
     max_dynamic_batch: int | None = None
     recommended: RecommendedParameters | None = None
     arrays: ArrayKind | None = None

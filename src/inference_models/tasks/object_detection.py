@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.decoders.types import BoxLimits
@@ -20,8 +21,11 @@ from inference_models.tasks.stages import (
 )
 
 if TYPE_CHECKING:
-    from inference_models.decoders.types import Boxes
+    from inference_models.decoders.types import Boxes, Frame
     from inference_models.preprocess.geometry import ImageTransform
+
+LARGEST_PART = 4.0
+"""Boxes as parts of the input size reach beyond it a little; pixels reach far beyond."""
 
 
 class ObjectDetectionModel(
@@ -46,8 +50,11 @@ class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTra
             raise CorruptedModelPackageError(
                 f"{graph.label}: post_processing.fused is true, but this architecture has no such export."
             )
+        if decoder.named is not None:
+            decoder = decoder.named([spec.name for spec in graph.session.outputs])
         super().__init__(graph, decoder.count_classes)
         self._decode = decoder.decode
+        self._normalized = graph.normalized_boxes
         self._defaults = BoxLimits(family.confidence, family.iou, family.max_detections)
         self._confidence = ConfidenceRule(family.confidence, graph.class_names, graph.recommended)
 
@@ -86,6 +93,9 @@ class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTra
 
     def _read(self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits) -> list[Detections]:
         found = [boxes for part in raw for boxes in self._decode(part.outputs, part.frame, limits)]
+        if self._normalized:
+            frames = [part.frame for part in raw for _ in range(part.outputs[0].shape[0])]
+            found = [_in_pixels(boxes, frame, self._label) for boxes, frame in zip(found, frames, strict=True)]
         if len(found) != len(meta):
             raise InvalidParameterError(
                 "raw outputs and metadata are not of the same images.",
@@ -119,6 +129,21 @@ class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTra
                 found=f"{len(self._names)} in class_names.txt",
                 fix="pass labels= with the names the model was trained with",
             )
+
+
+def _in_pixels(boxes: Boxes, frame: Frame, label: str) -> Boxes:
+    """`boxes` given as parts of the input size, in its pixels."""
+    if boxes.xyxy.shape[0] and float(boxes.xyxy.max()) > LARGEST_PART:
+        raise CorruptedModelPackageError(
+            f"{label}: the boxes of the graph are not parts of the input size.",
+            needs="coordinates from 0 to 1, as the exporter of this architecture writes them in this format",
+            found=f"{float(boxes.xyxy.max()):g}",
+            fix='say "boxes": "pixels" in post_processing of inference_config.json',
+        )
+    from inference_models.decoders.candidates import as_float32  # noqa: PLC0415 - brings NumPy
+
+    height, width = frame
+    return replace(boxes, xyxy=boxes.xyxy * as_float32([width, height, width, height], like=boxes.xyxy))
 
 
 TASK = Task(

@@ -98,7 +98,7 @@ def device_of(provider: Provider) -> str:
 
 
 def _wanted(request: SessionRequest) -> list[Provider]:
-    """What was asked for, whether it is there or not; empty when nothing was."""
+    """The requested providers, available or not; empty when the request names none."""
     if request.execution_providers is not None:
         return _named(request)
     if request.device is None:

@@ -251,7 +251,7 @@ def _our_name(device: str) -> str:
 
 
 def _reason(exc: Exception) -> str:
-    """What an error of OpenVINO says besides the places in its source that it came through."""
+    """The message of an error of OpenVINO, without its source locations."""
     lines = [line.strip().removeprefix("-- ") for line in error_text(exc).splitlines() if line.strip()]
     telling = [line for line in lines if not line.startswith(_SAYS_NOTHING)]
     return (telling or lines or [type(exc).__name__])[0][:300]

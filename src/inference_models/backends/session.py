@@ -176,7 +176,7 @@ ModuleBuilder = Callable[[Mapping[str, tuple[int, ...]]], Any]
 
 @dataclass(frozen=True)
 class SessionRequest:
-    """What to open, and how."""
+    """The package to open, and the settings of its session."""
 
     directory: Path
     """The package folder, or the folder of a bare file."""

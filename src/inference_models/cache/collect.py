@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CollectionReport:
-    """What was removed."""
+    """Counts and bytes of what was removed."""
 
     packages: int = 0
     """Complete packages, to make room."""

@@ -43,7 +43,7 @@ class StoredPackage:
 
 @dataclass(frozen=True)
 class Verification:
-    """What is wrong with the package in a folder."""
+    """Damaged files of a package folder; none when it is intact."""
 
     folder: Path
     key: PackageKey | None
@@ -72,7 +72,7 @@ class Inventory:
         return sorted((package for package in found if package is not None), key=lambda package: -package.last_used)
 
     def find(self, key: PackageKey) -> StoredPackage | None:
-        """What is stored under this key; None when nothing complete is."""
+        """The package with this key; None when no complete one is stored."""
         return _stored_package(self.root, self.folder_of(key))
 
     def remove(self, key: PackageKey) -> bool:

@@ -57,7 +57,7 @@ class Manifest:
 
 @dataclass(frozen=True)
 class Damage:
-    """Why a folder cannot be used."""
+    """A damaged file of a folder, and the reason."""
 
     handle: str
     reason: str

@@ -38,7 +38,7 @@ class Limits:
 
     @classmethod
     def configured(cls, size: int | None) -> Limits:
-        """What the environment variables say, for a file of this size."""
+        """The limits of the environment variables, for a file of this size."""
         return cls(config.download_deadline(size), config.download_idle_timeout(), config.DOWNLOAD_RETRY_BUDGET)
 
 

@@ -20,7 +20,7 @@ _one_display = threading.Lock()
 
 @dataclass(frozen=True)
 class Progress:
-    """How far one file is."""
+    """Progress of one file."""
 
     handle: str
     done: int

@@ -37,7 +37,7 @@ ALIASES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Graph:
-    """How one architecture does one task: what every task wants to know."""
+    """The model graph of one architecture for one task; base class with the fields of every task."""
 
     preprocess: PreprocessSpec
     """For a bare file that says nothing about itself; a package's own configuration wins."""
@@ -53,7 +53,7 @@ class Graph:
 
 @dataclass(frozen=True, kw_only=True)
 class DetectionGraph(Graph):
-    """How one architecture detects objects."""
+    """The model graph of an object detector."""
 
     decoder: BoxDecoder
     fused: BoxDecoder | None = None
@@ -74,7 +74,7 @@ def _plain_scores() -> ClassDecoder:
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationGraph(Graph):
-    """How one architecture classifies: one label per image, or several."""
+    """The model graph of a classifier: one label per image, or several."""
 
     decoder: ClassDecoder
     """The graph gives logits."""
@@ -96,7 +96,7 @@ class TextDecoder(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class TextGraph(Graph):
-    """How one architecture reads the text of an image."""
+    """The model graphs of a text reader."""
 
     decoder: Callable[[Mapping[str, Session], Mapping[str, Path]], TextDecoder]
     """Makes the decoder from the sessions and the other files of a package, both by role."""
@@ -136,7 +136,7 @@ def canonical_name(architecture: str) -> str:
 
 
 def find_graph(architecture: str, task: str) -> Graph:
-    """How `architecture` does `task`.
+    """The graph record of `architecture` for `task`.
 
     Raises:
         ModelImplementationNotFoundError: no family, or the family does not do this task.

@@ -108,7 +108,7 @@ def fetch_locked(
 
 
 def dependency_mirror(mirror: str, needed: LockedModel) -> str:
-    """Where a mirror that was named for one model has another one."""
+    """The place of a dependency in a mirror that was named for the outer model."""
     provider, _ = parse_address(mirror)
     place, _, _ = mirror.partition("#")
     if "://" in place:

@@ -21,7 +21,7 @@ _FILE_SUFFIXES = frozenset({".engine", ".onnx", ".pt", ".pth", ".safetensors", "
 
 
 class ModelAddress(NamedTuple):
-    """Where a model is found."""
+    """The provider of a model, and the id it has there."""
 
     provider: str
     model_id: str

@@ -51,7 +51,7 @@ _SHARED_WITH_DEPENDENCIES = (
 
 @dataclass(frozen=True, kw_only=True)
 class LoadSteps:
-    """What a load takes from the rooms above it."""
+    """Functions a load gets from the layers above: dependencies, order of plans, parity certificates."""
 
     load_dependency: Callable[..., AnyModel]
     """Loads a model that this one needs; takes the arguments of `AutoModel.from_pretrained`."""

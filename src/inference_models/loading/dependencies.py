@@ -65,7 +65,7 @@ class DependencyModelParameters(BaseModel):
     task_type: StrictStr | None = None
 
     def stated(self) -> dict[str, Any]:
-        """What was given, by the names of `AutoModel.from_pretrained`."""
+        """The fields that were set, under the argument names of `AutoModel.from_pretrained`."""
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 

@@ -62,7 +62,7 @@ class RememberedProvider:
 
 @dataclass(frozen=True)
 class Source:
-    """Where a description came from: the provider, and what it was asked."""
+    """Origin of a description: the provider, and the request to it."""
 
     name: str
     provider: Provider

@@ -48,7 +48,7 @@ _log = logging.getLogger("inference-models")
 
 @dataclass(frozen=True, kw_only=True)
 class LoadRequest:
-    """How to open a package."""
+    """Settings for opening a package."""
 
     options: LoadOptions
     wanted: PackageRequest = ANY_PACKAGE

@@ -163,7 +163,7 @@ class RememberedModels:
         return self._admissible(decision) if self._is_measured else self._admissible(decision)[:1]
 
     def _admissible(self, decision: Decision) -> list[ModelPackageMetadata]:
-        """What fits, best first."""
+        """The packages that can run here, best first."""
         try:
             return list(self._choose(decision).packages)
         except NoModelPackagesAvailableError:

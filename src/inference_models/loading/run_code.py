@@ -69,7 +69,7 @@ def load_code(
 
 
 def _stated_by_provider(model: ModelMetadata, package: ModelPackageMetadata, request: LoadRequest) -> dict[str, object]:
-    """What a code package gets only where there is some."""
+    """Arguments for a code package from the provider's description; absent ones are left out."""
     recommended = package.recommended_parameters or model.recommended_parameters
     facts = {"recommended_parameters": recommended, "model_dependencies": request.dependencies}
     return {name: value for name, value in facts.items() if value}

@@ -136,7 +136,7 @@ class Child:
 
     @property
     def last_lines(self) -> tuple[str, ...]:
-        """What it wrote to standard error last."""
+        """The last lines the child wrote to standard error."""
         return tuple(self._last_lines)
 
     def ask(self, doing: str, message: dict[str, Any], *, deadline: float) -> dict[str, Any]:

@@ -74,7 +74,7 @@ def _apple_flags() -> frozenset[str]:
 
 
 def _sysctl(name: str) -> bytes:
-    """What the kernel of macOS says; empty when it does not know the name."""
+    """The value of a kernel variable of macOS; empty when the name is unknown."""
     ask = ctypes.CDLL(None).sysctlbyname
     size = ctypes.c_size_t(0)
     if ask(name.encode(), None, ctypes.byref(size), None, ctypes.c_size_t(0)) != 0:

@@ -60,7 +60,7 @@ _PROVIDER_LIBRARIES = {
 
 @dataclass(frozen=True)
 class Place:
-    """Where facts are looked for, and about which libraries."""
+    """The file system root, import path and libraries that facts are read from."""
 
     root: Path = ROOT
     """Of the file system."""

@@ -46,7 +46,7 @@ _BUILT_AGAINST = "numpy"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What importing a library led to."""
+    """The result of importing a library in a child process."""
 
     problem: str | None
     """None: it works."""

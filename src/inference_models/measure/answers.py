@@ -22,7 +22,7 @@ LEAST_AGREEMENT = 0.9
 
 @dataclass(frozen=True)
 class Judgement:
-    """What comparing the answers of two candidates led to."""
+    """The result of comparing the answers of two candidates."""
 
     beyond: tuple[str, ...] = ()
     """What is too far apart, in words."""

@@ -90,7 +90,7 @@ class TuneRow:
 
 @dataclass(frozen=True, kw_only=True)
 class TuneReport:
-    """What was measured for one model on this machine."""
+    """The result of a measurement of one model on this machine."""
 
     model_id: str
     provider: str

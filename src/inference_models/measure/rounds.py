@@ -58,7 +58,7 @@ class Ratio:
 
 @dataclass
 class Contender:
-    """What is known of one plan while it is measured."""
+    """Measurements of one plan so far."""
 
     position: int
     """Its place in the declared order."""

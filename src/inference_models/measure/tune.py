@@ -55,7 +55,7 @@ DEFAULT_BUDGET_S = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class TuneOptions:
-    """How to measure."""
+    """Options of a measurement."""
 
     budget: float = DEFAULT_BUDGET_S
     """Seconds; fetching comes before."""

@@ -51,7 +51,7 @@ def candidates_of(model: ModelMetadata) -> Iterator[Candidate]:
 
 @dataclass(frozen=True)
 class Case:
-    """What one check looks at."""
+    """The candidate, request and machine that a check examines."""
 
     model: ModelMetadata
     candidate: Candidate

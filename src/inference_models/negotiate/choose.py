@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the checks say of one candidate."""
+    """A candidate with the rejections of all checks."""
 
     candidate: Candidate
     rejections: tuple[Rejection, ...]

@@ -33,7 +33,7 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class ModelFacts:
-    """What a provider says about a model."""
+    """Facts about a model from its provider."""
 
     model_id: str
     provider: str | None
@@ -63,7 +63,7 @@ class PackageFile:
 
 @dataclass(frozen=True)
 class Download:
-    """What loading a package would fetch."""
+    """The files and bytes that loading a package would fetch."""
 
     files: int
     """Files that would be fetched."""

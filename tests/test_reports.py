@@ -43,7 +43,7 @@ def _only_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def set_machine(monkeypatch: pytest.MonkeyPatch, environment: Environment) -> None:
-    monkeypatch.setattr("inference_models.auto.probe_environment", lambda thorough=False: environment)
+    monkeypatch.setattr("inference_models.backends.environment.probe_environment", lambda thorough=False: environment)
 
 
 @pytest.fixture
@@ -218,7 +218,7 @@ class TestParity:
 
     @pytest.fixture(autouse=True)
     def _on_this_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("inference_models.auto.probe_environment", probe_environment)
+        monkeypatch.setattr("inference_models.backends.environment.probe_environment", probe_environment)
 
     def report(self, model: object = "host:cats", **wishes: object) -> NegotiationReport:
         return AutoModel.explain(model, **{"backend": "onnx", "require_parity": True, **wishes})

@@ -18,6 +18,7 @@ from inference_models.negotiate.text import report_lines
 from negotiate.negotiations import NOTHING, ONLY_ONNX, report_of
 
 ROOT = Path(__file__).parent.parent
+PROBE = "inference_models.backends.environment.probe_environment"
 
 
 def blocks(page: str, language: str) -> list[str]:
@@ -92,9 +93,7 @@ def test_the_generated_tables_are_what_the_code_says() -> None:
 def test_the_reports_in_the_documentation_are_those_of_two_machines(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []
     for machine in (ONLY_ONNX, NOTHING):
-        monkeypatch.setattr(
-            "inference_models.backends.environment.probe_environment", lambda thorough=False, found=machine: found
-        )
+        monkeypatch.setattr(PROBE, lambda thorough=False, found=machine: found)
         shown.append("\n".join(report_lines(AutoModel.explain("centerface"), width=80)) + "\n")
     assert blocks("docs/explain.md", "text") == shown
 
@@ -102,7 +101,7 @@ def test_the_reports_in_the_documentation_are_those_of_two_machines(monkeypatch:
 def test_the_documented_questions_to_a_report_have_answers(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("inference_models.backends.environment.probe_environment", lambda thorough=False: ONLY_ONNX)
+    monkeypatch.setattr(PROBE, lambda thorough=False: ONLY_ONNX)
     exec(compile(blocks("docs/explain.md", "python")[0], "docs/explain.md", "exec"), {})
     out = capsys.readouterr().out
     assert "\nonnxfp32 onnx order\n" in out

@@ -43,7 +43,7 @@ class TestLooking:
         shown = typed(capsys, "cache", "ls")
         (row,) = (line for line in shown.splitlines() if "team/cats/1" in line)
         assert [cell.strip() for cell in row.strip("│").split("│")][:4] == ["team/cats/1", "p1", "host", "0.0"]
-        assert shown.splitlines()[-1] == "1 packages, 0.0 MB"
+        assert shown.splitlines()[-1] == "1 package, 0.0 MB"
 
     def test_ls_json_states_bytes_hashes_and_times(self, capsys: pytest.CaptureFixture[str]) -> None:
         (stated,) = json.loads(typed(capsys, "cache", "ls", "--json"))
@@ -70,7 +70,7 @@ class TestLooking:
     def test_an_empty_cache_is_fine(self, capsys: pytest.CaptureFixture[str]) -> None:
         shutil.rmtree(os.environ["INFERENCE_HOME"])
         assert typed(capsys, "cache", "ls").splitlines()[-1] == "0 packages, 0.0 MB"
-        assert typed(capsys, "cache", "verify") == "0 of 0 packages are sound\n"
+        assert typed(capsys, "cache", "verify") == "0 of 0 packages found sound\n"
         assert typed(capsys, "cache", "gc").startswith("freed 0.0 MB")
         assert not Path(os.environ["INFERENCE_HOME"], "packages").exists()
 
@@ -78,8 +78,8 @@ class TestLooking:
 @pytest.mark.usefixtures("host")
 class TestChecking:
     def test_verify_counts_sound_packages(self, capsys: pytest.CaptureFixture[str]) -> None:
-        assert typed(capsys, "cache", "verify") == "1 of 1 packages are sound\n"
-        assert typed(capsys, "cache", "verify", "--fast", "team/cats/1") == "1 of 1 packages are sound\n"
+        assert typed(capsys, "cache", "verify") == "1 of 1 package found sound\n"
+        assert typed(capsys, "cache", "verify", "--fast", "team/cats/1") == "1 of 1 package found sound\n"
 
     def test_verify_finds_one_changed_bit_even_when_size_and_time_are_the_same(
         self, capsys: pytest.CaptureFixture[str]
@@ -91,7 +91,7 @@ class TestChecking:
         path.write_bytes(bytes(data))
         os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         shown = typed(capsys, "cache", "verify", code=1)
-        assert "0 of 1 packages are sound\n" in shown
+        assert "0 of 1 package found sound\n" in shown
         assert "host:team/cats/1: weights.onnx: " in shown
 
 

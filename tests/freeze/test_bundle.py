@@ -75,7 +75,7 @@ class TestThereAndBack:
         assert main(["bundle", "export", "host:cats", "-o", str(target)]) == 0
         out, err = capsys.readouterr()
         digest = hashlib.sha256(target.read_bytes()).hexdigest()
-        assert out == f"{target}: 1 packages, 0.0 MB\nsha256 {digest}\n"
+        assert out == f"{target}: 1 package, 0.0 MB\nsha256 {digest}\n"
         assert err == ""
 
         monkeypatch.setenv("INFERENCE_HOME", str(tmp_path / "other-machine"))

@@ -10,7 +10,7 @@ import typer
 from inference_models.cli import arguments
 from inference_models.cli.console import messages, say, tell
 from inference_models.cli.pull import pull_all, pull_options
-from inference_models.cli.sizes import megabytes
+from inference_models.cli.sizes import counted, megabytes
 from inference_models.text import plain
 
 bundle = typer.Typer(help="Carry models to machines without a network.", no_args_is_help=True, rich_markup_mode=None)
@@ -47,7 +47,7 @@ def export(
             tell(f"{item.model.model_id}: no licence is stated")
     export_bundle(pulled, target)
     size = megabytes(target.stat().st_size)
-    say(f"{target}: {len(pulled)} packages, {size} MB")
+    say(f"{target}: {counted(len(pulled), 'package')}, {size} MB")
     say(f"sha256 {file_sha256(target)}")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inference_models.cli.console import output, say, tell
-from inference_models.cli.sizes import day, megabytes, parse_size
+from inference_models.cli.sizes import counted, day, megabytes, parse_size
 from inference_models.errors import ModelNotFoundError, nearest_hint
 from inference_models.text import plain
 
@@ -50,7 +50,7 @@ def ls(as_json: AsJson = False) -> None:
             "pinned" if package.pinned else "",
         )
     output().print(table)
-    output().print(f"{len(packages)} packages, {megabytes(sum(package.size for package in packages))} MB")
+    output().print(f"{counted(len(packages), 'package')}, {megabytes(sum(package.size for package in packages))} MB")
 
 
 @cache.command("info")
@@ -86,7 +86,7 @@ def verify(
         name = f"{item.key.provider}:{item.key.model_id}" if item.key else str(item.folder)
         for damage in item.damage:
             tell(f"{name}: {damage.handle}: {damage.reason}")
-    output().print(f"{len(results) - len(damaged)} of {len(results)} packages are sound")
+    output().print(f"{len(results) - len(damaged)} of {counted(len(results), 'package')} found sound")
     if damaged:
         raise typer.Exit(1)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from inference_models.cli import arguments
 from inference_models.cli.console import say
 from inference_models.cli.pull import pull_all, pull_options
+from inference_models.cli.sizes import counted
 
 DEFAULT = Path("models.lock")
 
@@ -34,4 +35,4 @@ def lock(
     made = make_lock(pull_all(models, options))
     write_lock(made, target)
     files = sum(len(model.files) for model in made.models)
-    say(f"{target}: {len(made.models)} packages, {files} files")
+    say(f"{target}: {counted(len(made.models), 'package')}, {counted(files, 'file')}")

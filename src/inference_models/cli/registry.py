@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from inference_models.cli.console import tell
+from inference_models.cli.sizes import counted
 
 KEYS_VARIABLE = "INFERENCE_MODELS_REGISTRY_KEYS"
 registry = typer.Typer(help="Host models for others.", no_args_is_help=True, rich_markup_mode=None)
@@ -65,9 +66,7 @@ def serve(
             found=exc.strerror or type(exc).__name__,
             fix="choose another --port, or 0 for any free one",
         ) from exc
-    count = library.count()
-    packages = "1 package" if count == 1 else f"{count} packages"
-    tell(f"serving {packages} of '{directory}'")
+    tell(f"serving {counted(library.count(), 'package')} of '{directory}'")
     tell(f"  export ROBOFLOW_API_HOST={public_url or server.url}")
     if not keys and not is_loopback(host):
         tell("everybody who reaches this address can load these models; see --api-key")

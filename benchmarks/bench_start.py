@@ -89,7 +89,7 @@ def main(photo: str) -> None:
         ("lines of ours that `AutoModel` loads", run(LINES)[1].strip(), "< 8000"),
         ("process start to first detection", f"{statistics.median(first):.2f} s", "< 1.0 s"),
         ("the same by hand: imports, session, resize, run", f"{statistics.median(bare):.2f} s", ""),
-        ("ratio", f"{ratio:.2f}", "< 1.3"),
+        ("ratio", f"{ratio:.2f}", "< 1.3" if ratio < 1.3 else "< 1.3, not kept"),
     ]
     print(table(rows, ("what", "measured", "promise")))
 

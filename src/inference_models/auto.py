@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import inference_models
 from inference_models import config
 from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import parse_address
@@ -274,19 +273,21 @@ def load_as(kind: type[Loaded], model: str | os.PathLike[str], **kwargs: Any) ->
     """
     from inference_models.catalogue import open_catalogue  # noqa: PLC0415 - only for the class of a task
     from inference_models.loading.dependencies import close_models  # noqa: PLC0415
+    from inference_models.tasks import find_task, known_tasks  # noqa: PLC0415
 
     path = Path(model)
-    if path.suffix == ".lock" and path.is_file():
+    is_path = kwargs.get("weights_provider") is None and os.path.exists(path)  # noqa: PTH110 - False for any other text
+    if is_path and path.suffix == ".lock":
         loaded = AutoModel.from_lock(path, **kwargs)
-    elif path.exists() and os.fspath(model) not in open_catalogue().models:
+    elif is_path and os.fspath(model) not in open_catalogue().models:
         loaded = AutoModel.from_pretrained(path.absolute(), **kwargs)
     else:
         loaded = AutoModel.from_pretrained(model, **kwargs)
     if isinstance(loaded, kind):
         return loaded
     close_models([loaded])
-    bases = (base.__name__ for base in type(loaded).__mro__ if base.__name__ in inference_models.__all__)
-    actual = next(bases, type(loaded).__name__)
+    models = (find_task(name).model for name in known_tasks())
+    actual = next((base for base in models if isinstance(loaded, base)), type(loaded)).__name__
     raise InvalidParameterError(
         f"{os.fspath(model)!r} is another kind of model.",
         needs=kind.__name__,

@@ -21,6 +21,7 @@ from inference_models.entities import ModelDependency
 from inference_models.errors import (
     CorruptedModelPackageError,
     InvalidParameterError,
+    ModelNotFoundError,
     ModelRetrievalError,
     NoCompatiblePackageError,
 )
@@ -366,3 +367,18 @@ def test_the_class_of_a_task_loads_an_id_and_a_lock_file(lock: Lock, tmp_path: P
     for model in ("host:cats", tmp_path / "models.lock"):
         with ObjectDetectionModel.from_pretrained(model) as loaded:
             assert loaded.class_names == ["cat", "dog"]
+
+
+def test_the_class_of_a_task_asks_the_provider_that_is_named_whatever_lies_here(
+    hosts: dict[str, hosted.Hosted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cats").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with ObjectDetectionModel.from_pretrained("cats", weights_provider="host") as loaded:
+        assert loaded.class_names == ["cat", "dog"]
+    assert hosts["host"].described == ["cats"]
+
+
+def test_a_text_that_can_be_no_path_is_an_error_of_ours() -> None:
+    with pytest.raises(ModelNotFoundError):
+        ObjectDetectionModel.from_pretrained("x" * 5000)

@@ -104,7 +104,7 @@ class ConfidenceRule:
     def _class_id(self, item: object) -> int:
         if isinstance(item, str) and item in self.class_names:
             return self.class_names.index(item)
-        if isinstance(item, Integral) and not isinstance(item, bool) and 0 <= int(item) < len(self.class_names):
+        if not isinstance(item, bool) and isinstance(item, Integral) and 0 <= int(item) < len(self.class_names):
             return int(item)
         raise InvalidParameterError(
             f"class_filter: the model has no class {item!r}; {nearest_hint(str(item), self.class_names)}.",

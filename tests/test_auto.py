@@ -168,6 +168,28 @@ class TestOptions:
         assert list(model(PHOTO, max_detections=1)[0].class_id) == [0]
         assert len(model(PHOTO, max_detections=0)[0]) == 0
 
+    def test_only_classes_of_the_filter_are_found(self, detector: Path) -> None:
+        model = load(detector)
+        everything = model(PHOTO)[0]
+        for number, name in enumerate(NAMES):
+            expected = everything[everything.class_id == number]
+            assert model(PHOTO, class_filter=[name])[0] == expected == model(PHOTO, class_filter=[number])[0]
+        assert model(PHOTO, class_filter=NAMES)[0] == everything
+        assert len(model(PHOTO, class_filter=[])[0]) == 0
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [
+            (["dgo"], r"the model has no class 'dgo'; nearest: 'dog'"),
+            ([2], r"no class 2; .*\nneeds names, or ids from 0 to 1; found: 2"),
+            ("dog", r"needs a list of class ids or names; found: 'dog'"),
+            (1, r"needs a list of class ids or names; found: 1"),
+        ],
+    )
+    def test_a_filter_of_classes_that_are_not_there_is_refused(self, detector: Path, value: object, said: str) -> None:
+        with pytest.raises(InvalidParameterError, match=said):
+            load(detector)(PHOTO, class_filter=value)
+
     def test_an_image_size_is_refused_where_the_network_has_one_size(self, detector: Path) -> None:
         with pytest.raises(InvalidParameterError):
             load(detector)(PHOTO, image_size=128)

@@ -13,13 +13,13 @@ OURS, TOOLS = "inference_models", "inference_models.developer_tools"
     ("module", "name", "instead"),
     [  # modules and names of the public library 0.39.6
         (f"{BASE}.object_detection", "Detections", f"from {OURS} import Detections"),
-        (f"{BASE}.semantic_segmentation", "SemanticSegmentationResult", f"from {OURS} import SemanticSegmentationResult"),
+        (f"{BASE}.semantic_segmentation", "SemanticSegmentationResult", f"from {OURS} import Sem"),
         (f"{BASE}.types", "InstancesRLEMasks", f"from {OURS} import InstancesRLEMasks"),
         (f"{BASE}.types", "PreprocessedInputs", "typing.Any"),
         (f"{OURS}.models.auto_loaders.core", "AutoModel", f"from {OURS} import AutoModel"),
         (f"{OURS}.models.auto_loaders.entities", "BackendType", f"from {OURS} import BackendType"),
         (f"{OURS}.models.auto_loaders.models_registry", "OBJECT_DETECTION_TASK", "'object-detection'"),
-        (f"{OURS}.models.common.model_packages", "get_model_package_contents", f"from {TOOLS} import get_model_package"),
+        (f"{OURS}.models.common.model_packages", "get_model_package_contents", f"from {TOOLS} import get_"),
         (f"{OURS}.models.common.onnx", "run_onnx_session_with_batch_size_limit", f"from {TOOLS} import run_onnx"),
         (f"{OURS}.models.common.cuda", "use_primary_cuda_context", f"from {TOOLS} import use_primary_cuda_context"),
         (f"{OURS}.models.common.roboflow.pre_processing", "images_to_pillow", "no public name; keep a copy"),
@@ -28,9 +28,9 @@ OURS, TOOLS = "inference_models", "inference_models.developer_tools"
         (f"{OURS}.utils.onnx_introspection", "get_selected_onnx_execution_providers", f"from {TOOLS} import get_sel"),
         (f"{OURS}.weights_providers.entities", "ModelPackageMetadata", f"from {TOOLS} import ModelPackageMetadata"),
         (f"{OURS}.weights_providers.entities", "Quantization", f"from {OURS} import Quantization"),
-        (f"{OURS}.weights_providers.core", "register_model_provider", f"from {TOOLS} import register_model_provider"),
+        (f"{OURS}.weights_providers.core", "register_model_provider", f"from {TOOLS} import register"),
         (f"{OURS}.configuration", "DEFAULT_DEVICE", "the argument `device` of from_pretrained"),
-        (f"{OURS}.configuration", "API_CALLS_TIMEOUT", 'a constant of your own, or os.environ.get("API_CALLS_TIMEOUT")'),
+        (f"{OURS}.configuration", "API_CALLS_TIMEOUT", 'os.environ.get("API_CALLS_TIMEOUT")'),
         (f"{OURS}.logger", "LOGGER", 'logging.getLogger("inference-models")'),
         (f"{OURS}.runtime_introspection.core", "x_ray_runtime_environment", f"from {TOOLS} import x_ray_runtime"),
     ],
@@ -44,17 +44,18 @@ def test_an_import_of_the_other_library_s_internals_is_refused_with_what_replace
 
 
 def test_every_import_is_named_at_once_those_inside_functions_too():
-    source = f"import {OURS}.configuration\ndef f():\n    from {BASE}.types import InstancesRLEMasks as M, RawPrediction\n"
+    source = (
+        f"import {OURS}.configuration\ndef f():\n    from {BASE}.types import InstancesRLEMasks as M, RawPrediction\n"
+    )
     with pytest.raises(CorruptedModelPackageError) as caught:
         refuse_private_imports(source, "model.py")
+    doors = f"{OURS} {{}} {TOOLS}"
     assert str(caught.value).splitlines() == [
         "model.py imports internals of another library of this name.",
-        "needs imports from inference_models and inference_models.developer_tools only; "
-        "found: inference_models.configuration, inference_models.models.base.types",
+        f"needs imports from {doors.format('and')} only; found: {OURS}.configuration, {BASE}.types",
         "replace in model.py:",
-        "  inference_models.configuration: import the names you use from "
-        "inference_models or inference_models.developer_tools",
-        "  InstancesRLEMasks: from inference_models import InstancesRLEMasks",
+        f"  {OURS}.configuration: import the names you use from {doors.format('or')}",
+        f"  InstancesRLEMasks: from {OURS} import InstancesRLEMasks",
         "  RawPrediction: typing.Any",
     ]
 

@@ -27,6 +27,7 @@ _REPLACEMENTS = {
     "LOGGER": 'logging.getLogger("inference-models")',
     "MODEL_CONFIG_FILE_NAME": "'model_config.json'",
     "ModelAccessManager": "any class with the methods of it that you need",
+    "OFFLINE_MODE": "from inference_models import OFFLINE_MODE",
     "OFFLINE_MODE_WARM_UP": "nothing: every model that was loaded once loads offline",
     "PreprocessedInputs": "typing.Any",
     "PreprocessingMetadata": "typing.Any",

@@ -30,9 +30,9 @@ NO_EFFECT = {
 """Options of the public library that are accepted so that existing calls run, and why they change nothing."""
 WORKS_OTHERWISE = {
     "allow_local_code_packages": "consent is the hash of the code; `True` is not enough",
-    "model_access_manager": "asked `is_model_access_forbidden` and `retrieve_model_instance` before a model of a provider "
-    "is loaded; told `on_model_access_forbidden`, `on_model_alias_discovered`, `on_model_package_access_granted` and "
-    "`on_model_loaded`; its other methods are not called",
+    "model_access_manager": "asked `is_model_access_forbidden` and `retrieve_model_instance` before a model of a "
+    "provider is loaded; told `on_model_access_forbidden`, `on_model_alias_discovered`, "
+    "`on_model_package_access_granted` and `on_model_loaded`; its other methods are not called",
     "point_model_directory": "called with the folder of the package that was loaded, for models of a provider",
     "rf_detr_max_input_resolution": "holds for RF-DETR on every backend, and for code of packages that takes it",
     "trt_cuda_graph_cache": "handed to code of packages that takes it; no CUDA graphs are captured otherwise",

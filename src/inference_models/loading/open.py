@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import Session
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
-    from inference_models.negotiate.case import Candidate
-    from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.case import Candidate, Plan
     from inference_models.negotiate.request import PackageRequest
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder

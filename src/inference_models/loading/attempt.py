@@ -56,6 +56,8 @@ class LoadSteps:
     """The order in which admissible candidates are tried; None: the declared order."""
     certify: Callable[[Candidate, PackageFolder, LoadRequest, Source], object] | None = None
     """Raises where nothing vouches for a package as it would be opened; None: nothing has to."""
+    report: Callable[[AnyModel, ModelMetadata, Candidate, PackageFolder], object] | None = None
+    """Gets what was loaded, once it is; None: nobody waits for it."""
 
 
 def load_model(
@@ -131,6 +133,8 @@ def _load_first(
         reason = selection.reason if number == 0 else "order"
         with suppress(AttributeError):  # a class of a package may refuse new attributes
             loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)  # type: ignore[type-var]
+        if steps.report is not None:
+            steps.report(loaded, model, candidate, folder)
         level = logging.INFO if load.options.verbose else logging.DEBUG
         _log.log(level, "loaded %r: %s (chosen by %s)", model.model_id, candidate.label, reason)
         return loaded

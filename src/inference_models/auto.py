@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
 from inference_models.errors import InvalidParameterError
-from inference_models.loading.address import parse_address
+from inference_models.loading.address import LOCAL, parse_address
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
 from inference_models.tasks.stages import LoadedModel
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from inference_models.entities import BackendType, Quantization
     from inference_models.loading.attempt import LoadSteps
+    from inference_models.loading.offline import OfflineArtefactVerification, OfflineModelStatus
     from inference_models.loading.remember import RememberedModels
     from inference_models.negotiate.report import NegotiationReport
 
@@ -79,7 +80,13 @@ class AutoModel:
             device=device,
         )
         address = parse_address(model_id_or_path, weights_provider, api_key=api_key)
-        return load_model(address, memory, _steps(memory.load.options, cls.from_pretrained), api_key=api_key)
+        steps, wishes = _steps(memory.load.options, cls.from_pretrained), memory.load.options
+        is_watched = wishes.model_access_manager is not None or wishes.point_model_directory is not None
+        if is_watched and address.provider != LOCAL:
+            from inference_models.loading.access import load_watched  # noqa: PLC0415 - rarely needed
+
+            return load_watched(address, memory, steps, api_key=api_key)
+        return load_model(address, memory, steps, api_key=api_key)
 
     @classmethod
     def from_lock(
@@ -155,6 +162,25 @@ class AutoModel:
         chosen = {name: kwargs.pop(name) for name in _CHOICES if name in kwargs}
         memory = _prepare(options, kwargs, explain=True, **chosen)
         return explain_model(parse_address(model_id_or_path, weights_provider, api_key=api_key), memory, api_key)
+
+    @classmethod
+    def list_offline_models(cls) -> list[OfflineModelStatus]:
+        """Every model of the cache, with its packages and whether their files are here."""
+        from inference_models.loading.offline import offline_models  # noqa: PLC0415 - not needed to load
+
+        return offline_models()
+
+    @classmethod
+    def verify_offline_model(cls, model_id: str, check_hashes: bool = False) -> list[OfflineArtefactVerification]:
+        """Every file of the packages of a model, and whether it is in the cache; [] when nothing is known of it.
+
+        Args:
+            model_id: As it was asked for, or as its provider calls it.
+            check_hashes: Also read every file and compare its hash.
+        """
+        from inference_models.loading.offline import verify_offline_model  # noqa: PLC0415 - not needed to load
+
+        return verify_offline_model(model_id, check_hashes=check_hashes)
 
     @classmethod
     def describe_model(

@@ -15,6 +15,7 @@ from inference_models.errors import (
     EnvironmentConfigurationError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
+    ModelPackageRestrictedError,
 )
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
@@ -34,8 +35,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import Session
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
-    from inference_models.negotiate.case import Candidate
-    from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.case import Candidate, Plan
     from inference_models.negotiate.request import PackageRequest
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
@@ -96,10 +96,12 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             sessions[role] = _open(candidate.runtime, wanted, request)
             unfinished.callback(sessions[role].close)
         session, config = next(iter(sessions.values())), folder.inference
+        preprocess = fit_spec(graph, session, config.preprocess if config else None, hints)
+        _check_resolution(model, preprocess.size, request.options.rf_detr_max_input_resolution)
         opened = OpenedPackage(
             sessions=sessions,
             files=files,
-            preprocess=fit_spec(graph, session, config.preprocess if config else None, hints),
+            preprocess=preprocess,
             class_names=_class_names(model, folder, request.options) if task.has_classes else (),
             fused=_is_fused(package, config, task),
             normalized_boxes=_has_normalized_boxes(graph, package, config),
@@ -183,6 +185,20 @@ def _check_complete(folder: PackageFolder, kind: BackendType) -> None:
             needs=" and ".join(missing),
             found=", ".join(sorted(folder.files)),
             fix="fetch the package again, or add the missing file",
+        )
+
+
+def _check_resolution(model: ModelMetadata, size: tuple[int, int] | None, limit: int | tuple[int, int] | None) -> None:
+    """Refuse an RF-DETR network whose input is larger than the caller allows, or whose size nothing says."""
+    if limit is None or not (model.model_architecture or "").replace("-", "").startswith("rfdetr"):
+        return
+    most = (limit, limit) if isinstance(limit, int) else limit
+    if size is None or size[0] > most[0] or size[1] > most[1]:
+        raise ModelPackageRestrictedError(
+            f"model {model.model_id!r} takes larger images than this program allows.",
+            needs=f"a network input of at most {most[0]} x {most[1]} (rf_detr_max_input_resolution)",
+            found="no stated size" if size is None else f"{size[0]} x {size[1]}",
+            fix="load a smaller model, or raise the limit",
         )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from inference_models import config
 from inference_models.errors import NoModelPackagesAvailableError
 from inference_models.loading.address import ModelAddress
-from inference_models.negotiate.choose import choose_packages
+from inference_models.negotiate.choose import negotiate
 from inference_models.providers import can_be_remembered
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class RememberedModels:
             return []
 
     def _choose(self, decision: Decision) -> Choice:
-        return choose_packages(decision.model, self.load.wanted, self.environment)
+        return negotiate(decision.model, self.load.wanted, self.environment)
 
     def _stored(
         self, provider: str, decision: Decision, packages: list[ModelPackageMetadata]

@@ -18,7 +18,7 @@ from inference_models.loading.fetch import fetch_package
 from inference_models.loading.open import LoadRequest, load_package
 from inference_models.loading.remember import RememberedModels
 from inference_models.loading.resolutions import machine_fingerprint
-from inference_models.negotiate.choose import choose_packages
+from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity.answers import ask_other, ask_reference

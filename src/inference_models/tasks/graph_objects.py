@@ -1,55 +1,51 @@
-"""What models that are one graph and find objects share, whatever an object has besides its box."""
+"""What models that are one graph and find objects share: thresholds, checks, the way back to the image."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models.decoders.types import BoxLimits
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
-from inference_models.tasks.graph_options import ConfidenceRule, DetectionOptions, parse_box_limits, parse_image_options
+from inference_models.tasks.graph_options import ConfidenceRule, parse_box_limits, parse_image_options
 from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from inference_models.arrays import Array
-    from inference_models.decoders.types import BoxDecoder, Boxes, Frame
-    from inference_models.families import DetectionGraph
+    from inference_models.decoders.types import Shapes
+    from inference_models.families import ObjectGraph
     from inference_models.predictions.container import Prediction
     from inference_models.preprocess.geometry import ImageTransform
 
-LARGEST_PART = 4.0
-"""Boxes as parts of the input size reach beyond it a little; pixels reach far beyond."""
+    Kind = TypeVar("Kind", bound=Prediction)
+
+Decoder = TypeVar("Decoder")
 
 
-class GraphObjects(OneGraph):
-    """From images to one answer per image, which a task makes of the boxes. Mixed into the base of the task."""
+def chosen_decoder(plain: Decoder, fused: Decoder | None, graph: OpenedPackage) -> Decoder:
+    """The decoder for what the graph does itself.
 
-    OPTIONS: ClassVar[type] = DetectionOptions
+    Raises:
+        CorruptedModelPackageError: it holds the suppression, and its architecture has no such export.
+    """
+    decoder = fused if graph.fused else plain
+    if decoder is None:
+        raise CorruptedModelPackageError(
+            f"{graph.label}: post_processing.fused is true, but this architecture has no such export."
+        )
+    return decoder
 
-    def __init__(self, graph: OpenedPackage, family: DetectionGraph) -> None:
-        decoder = self._decoder(graph, family)
-        super().__init__(graph, decoder.count_classes)
-        self._decode = decoder.decode
-        self._normalized = graph.normalized_boxes
+
+class ObjectFinder(OneGraph):
+    """One graph that finds objects of the classes it was trained on."""
+
+    def __init__(
+        self, graph: OpenedPackage, family: ObjectGraph, count_classes: Callable[[Shapes], int | None]
+    ) -> None:
+        super().__init__(graph, count_classes)
         self._defaults = BoxLimits(family.confidence, family.iou, family.max_detections)
         self._confidence = ConfidenceRule(family.confidence, graph.class_names, graph.recommended)
-
-    def infer(self, images: object, **kwargs: Any) -> list[Any]:
-        """One prediction per image, in the order of the images.
-
-        Args:
-            images: one image or a list: (H, W, 3) uint8 BGR arrays, (3, H, W) RGB tensors, PIL images, paths, bytes.
-            **kwargs: those of `OPTIONS`.
-
-        Raises:
-            ModelInputError: an image cannot be used; the text names it.
-            InvalidParameterError: an option is unknown or has a value that makes no sense.
-            ModelRuntimeError: the runtime failed.
-        """
-        limits = self._limits(kwargs)
-        return self._runner.answers(
-            images, parse_image_options(kwargs), lambda raw, meta: self._read(raw, meta, limits, kwargs)
-        )
 
     def pre_process(self, images: object, **kwargs: Any) -> tuple[NetworkInputs, list[ImageTransform]]:
         """What the graph takes for all `images` at once, and the way back to each of them."""
@@ -57,31 +53,11 @@ class GraphObjects(OneGraph):
         prepared = self._runner.prepare(images, parse_image_options(kwargs))
         return prepared.inputs, prepared.transforms
 
-    def post_process(
-        self, model_results: list[RawOutputs], pre_processing_meta: list[ImageTransform], **kwargs: Any
-    ) -> list[Any]:
-        """One prediction per image, in pixels of the original images, with boxes clamped to them."""
-        return self._read(model_results, pre_processing_meta, self._limits(kwargs), kwargs)
-
-    def _prediction(self, image: RawOutputs, boxes: Boxes, transform: ImageTransform, options: dict[str, Any]) -> Any:
-        """The answer to one image; `boxes` are in pixels of the image."""
-        raise NotImplementedError
-
-    def _decoder(self, graph: OpenedPackage, family: DetectionGraph) -> BoxDecoder:
-        decoder = family.fused if graph.fused else family.decoder
-        if decoder is None:
-            raise CorruptedModelPackageError(
-                f"{graph.label}: post_processing.fused is true, but this architecture has no such export."
-            )
-        return decoder.named([spec.name for spec in graph.session.outputs]) if decoder.named else decoder
-
     def _limits(self, options: dict[str, Any]) -> BoxLimits:
         self._check(options)
         return parse_box_limits(options, self._defaults, self._confidence)
 
-    def _read(
-        self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits, options: dict[str, Any]
-    ) -> list[Any]:
+    def _images(self, raw: list[RawOutputs], meta: list[ImageTransform]) -> list[tuple[RawOutputs, ImageTransform]]:
         images = [image for part in raw for image in part.images()]
         if len(images) != len(meta):
             raise InvalidParameterError(
@@ -89,47 +65,20 @@ class GraphObjects(OneGraph):
                 needs=f"metadata of {len(images)} images",
                 found=f"metadata of {len(meta)}",
             )
-        pairs = zip(images, meta, strict=True)
-        return [self._prediction(image, self._boxes(image, way, limits), way, options) for image, way in pairs]
+        return list(zip(images, meta, strict=True))
 
-    def _boxes(self, image: RawOutputs, transform: ImageTransform, limits: BoxLimits) -> Boxes:
-        """The boxes that show something of one image, in its pixels."""
-
-        def pixels(xyxy: Array) -> Array:
-            return _in_pixels(xyxy, image.frame, self._label) if self._normalized else xyxy
-
-        limits = replace(limits, shows=lambda xyxy: transform.shows(pixels(xyxy)))
-        (boxes,) = self._decode(image.outputs, image.frame, limits)
-        self._check_class_ids(boxes)
-        return replace(boxes, xyxy=transform.boxes_to_image(pixels(boxes.xyxy)))
-
-    def _as_asked(self, prediction: Prediction) -> Prediction:
-        """`prediction` with the kind of array that the caller wants."""
-        if self._arrays is None:
-            return prediction
-        return prediction.torch() if self._arrays == "torch" else prediction.numpy()
-
-    def _check_class_ids(self, boxes: Boxes) -> None:
+    def _check_class_ids(self, class_id: Array) -> None:
         """Graphs that hold the suppression have no class axis to count, so wrong names show only here."""
-        if boxes.class_id.shape[0] and int(boxes.class_id.max()) >= len(self._names):
+        if class_id.shape[0] and int(class_id.max()) >= len(self._names):
             raise CorruptedModelPackageError(
-                f"{self._label}: the graph found class {int(boxes.class_id.max())}, which has no name.",
-                needs=f"at least {int(boxes.class_id.max()) + 1} names",
+                f"{self._label}: the graph found class {int(class_id.max())}, which has no name.",
+                needs=f"at least {int(class_id.max()) + 1} names",
                 found=f"{len(self._names)} in class_names.txt",
                 fix="pass labels= with the names the model was trained with",
             )
 
-
-def _in_pixels(xyxy: Array, frame: Frame, label: str) -> Array:
-    """(n, 4) boxes given as parts of the input size, in its pixels."""
-    if xyxy.shape[0] and float(xyxy.max()) > LARGEST_PART:
-        raise CorruptedModelPackageError(
-            f"{label}: the boxes of the graph are not parts of the input size.",
-            needs="coordinates from 0 to 1, as the exporter of this architecture writes them in this format",
-            found=f"{float(xyxy.max()):g}",
-            fix='say "boxes": "pixels" in post_processing of inference_config.json',
-        )
-    from inference_models.decoders.candidates import as_float32  # noqa: PLC0415 - brings NumPy
-
-    height, width = frame
-    return xyxy * as_float32([width, height, width, height], like=xyxy)
+    def _as_asked(self, prediction: Kind) -> Kind:
+        """`prediction` with the kind of arrays that the model was loaded for."""
+        if self._arrays is None:
+            return prediction
+        return prediction.torch() if self._arrays == "torch" else prediction.numpy()

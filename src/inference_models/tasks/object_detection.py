@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from inference_models.families import DetectionGraph
 from inference_models.predictions.detections import Detections
 from inference_models.tasks import Task
-from inference_models.tasks.graph_objects import GraphObjects
+from inference_models.tasks.graph_boxes import BoxFinder
 from inference_models.tasks.graph_runner import NetworkInputs, RawOutputs
 from inference_models.tasks.stages import (
     KnowsClasses,
@@ -30,7 +30,7 @@ class ObjectDetectionModel(
     """Answers with one `Detections` per image, in the order of the images."""
 
 
-class GraphDetector(GraphObjects, ObjectDetectionModel[NetworkInputs, "list[ImageTransform]", list[RawOutputs]]):
+class GraphDetector(BoxFinder, ObjectDetectionModel[NetworkInputs, "list[ImageTransform]", list[RawOutputs]]):
     """A detector whose whole work is one graph, on any backend. Safe to call from many threads.
 
     Every method takes the options of `DetectionOptions` by name.

@@ -9,8 +9,6 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from pydantic import BaseModel
-
 from inference_models.errors import NoModelPackagesAvailableError, nearest_hint
 from inference_models.version import __version__
 
@@ -240,8 +238,8 @@ def as_plain(value: object) -> Plain:
         value = value.value
     if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    if isinstance(value, (BaseModel, Mapping)):
-        return {str(as_plain(key)): as_plain(item) for key, item in dict(value).items()}
+    if isinstance(value, Mapping):
+        return {str(as_plain(key)): as_plain(item) for key, item in value.items()}
     if is_dataclass(value):
         return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, AbstractSet):

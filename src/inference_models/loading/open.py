@@ -1,4 +1,4 @@
-"""From a package whose files are here to the object the caller holds."""
+"""From a described package to its files, and to the object the caller holds."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ from typing import TYPE_CHECKING, Any, cast
 
 from inference_models.backends import find_backend
 from inference_models.backends.session import SessionRequest
-from inference_models.entities import BackendType, ResolvedModelMetadata
+from inference_models.entities import BackendType, LocalFileArtefactSpecs, ResolvedModelMetadata
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
+    ModelPackageRestrictedError,
 )
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
 from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
+from inference_models.package.folder import read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input
 from inference_models.tasks.graph_runner import OpenedPackage
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from inference_models.backends.session import Session
+    from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
-    from inference_models.negotiate.case import Candidate
-    from inference_models.negotiate.plan import Plan
+    from inference_models.loading.describe import Source
+    from inference_models.negotiate.case import Candidate, Plan
     from inference_models.negotiate.request import PackageRequest
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
@@ -69,6 +73,30 @@ class LoadRequest:
         return replace(self, options=options, execution_providers=providers)
 
 
+def fetch_package(
+    model: ModelMetadata, package: ModelPackageMetadata, source: Source, *, store: PackageStore | None = None
+) -> PackageFolder:
+    """The package with all its files on this machine; a complete cached one costs no network and no writes.
+
+    Raises:
+        ModelRetrievalError: the provider cannot hand a file over, or what it handed over is not what it announced.
+        CorruptedModelPackageError: the files contradict each other.
+        EnvironmentConfigurationError: the cache folder cannot be written to.
+    """
+    artefacts = package.package_artefacts
+    if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
+        from inference_models.providers.local import LocalProvider  # noqa: PLC0415 - loaded where there are local files
+
+        known = source.provider.folder(model.model_id) if isinstance(source.provider, LocalProvider) else None
+        return known or read_package(artefacts)
+    from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - local packages need no store
+    from inference_models.cache.store import PackageStore  # noqa: PLC0415
+
+    model_id = package.cache_model_id or without_query(model.model_id)
+    key = PackageKey(source.name, model_id, package.package_id)
+    return read_package_folder((store or PackageStore()).ensure(key, artefacts, source.provider))
+
+
 def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFolder, request: LoadRequest) -> AnyModel:
     """The model in `folder`, opened by the runtime of `candidate` and ready to be called.
 
@@ -96,10 +124,12 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             sessions[role] = _open(candidate.runtime, wanted, request)
             unfinished.callback(sessions[role].close)
         session, config = next(iter(sessions.values())), folder.inference
+        preprocess = fit_spec(graph, session, config.preprocess if config else None, hints)
+        _check_resolution(model, preprocess.size, request.options.rf_detr_max_input_resolution)
         opened = OpenedPackage(
             sessions=sessions,
             files=files,
-            preprocess=fit_spec(graph, session, config.preprocess if config else None, hints),
+            preprocess=preprocess,
             class_names=_class_names(model, folder, request.options) if task.has_classes else (),
             fused=_is_fused(package, config, task),
             normalized_boxes=_has_normalized_boxes(graph, package, config),
@@ -183,6 +213,20 @@ def _check_complete(folder: PackageFolder, kind: BackendType) -> None:
             needs=" and ".join(missing),
             found=", ".join(sorted(folder.files)),
             fix="fetch the package again, or add the missing file",
+        )
+
+
+def _check_resolution(model: ModelMetadata, size: tuple[int, int] | None, limit: int | tuple[int, int] | None) -> None:
+    """Refuse an RF-DETR network whose input is larger than the caller allows, or whose size nothing says."""
+    if limit is None or not (model.model_architecture or "").replace("-", "").startswith("rfdetr"):
+        return
+    most = (limit, limit) if isinstance(limit, int) else limit
+    if size is None or size[0] > most[0] or size[1] > most[1]:
+        raise ModelPackageRestrictedError(
+            f"model {model.model_id!r} takes larger images than this program allows.",
+            needs=f"a network input of at most {most[0]} x {most[1]} (rf_detr_max_input_resolution)",
+            found="no stated size" if size is None else f"{size[0]} x {size[1]}",
+            fix="load a smaller model, or raise the limit",
         )
 
 

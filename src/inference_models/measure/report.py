@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from inference_models.measure.contest import Contest
     from inference_models.measure.rounds import Contender
-    from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.case import Plan
 
 SCHEMA_VERSION = 1
 NOT_FETCHED = "not fetched"

@@ -46,26 +46,29 @@ class ImageTransform:
 
     def points_to_image(self, xy: Array, *, clamp: bool = False) -> Array:
         """`xy` (..., 2) in network pixels, in image pixels: same kind of array, same float dtype."""
-        return self._to_image(xy, axes=1, clamp=clamp)
+        return self._to_image(xy, clamp=clamp, axis=-1)
 
     def boxes_to_image(self, xyxy: Array, *, clamp: bool = True) -> Array:
         """`xyxy` (n, 4) in network pixels, in image pixels, clamped to the image."""
-        return self._to_image(xyxy, axes=2, clamp=clamp)
+        return self._to_image(xyxy, clamp=clamp, axis=-1)
 
-    def _to_image(self, values: Array, *, axes: int, clamp: bool) -> Array:
-        from inference_models.arrays import device_of, namespace  # noqa: PLC0415 - array-api-compat is imported when used
+    def shows(self, xyxy: Array) -> Array:
+        """(n,) bool: which of `xyxy` (n, 4) in network pixels have an area inside the image."""
+        x1, y1, x2, y2 = self._to_image(xyxy, clamp=True, axis=0)
+        return (x2 > x1) & (y2 > y1)
+
+    def _to_image(self, values: Array, *, clamp: bool, axis: int) -> Array:
+        """`values` (..., 2 or 4) in image pixels, with x and y along `axis`."""
+        from inference_models.arrays import namespace  # noqa: PLC0415 - array-api-compat is imported when used
 
         xp = namespace(values)
-        device = device_of(values)
-        height, width = self.image_size
-
-        def row(pair: tuple[float, float]) -> Array:
-            return xp.asarray(list(pair) * axes, dtype=xp.float64, device=device)
-
-        moved = (xp.astype(values, xp.float64) - row(self.shift)) / row(self.scale) + row(self.crop_offset)
-        if clamp:
-            moved = xp.maximum(xp.minimum(moved, row((width, height))), row((0.0, 0.0)))
-        return xp.astype(moved, values.dtype)
+        exact = xp.astype(values, xp.float64)
+        columns = []  # NumPy is four times slower on rows of four
+        for column in range(values.shape[-1]):
+            side = column % 2
+            moved = (exact[..., column] - self.shift[side]) / self.scale[side] + self.crop_offset[side]
+            columns.append(moved.clip(0, self.image_size[1 - side]) if clamp else moved)
+        return xp.astype(xp.stack(columns, axis=axis), values.dtype)
 
 
 @dataclass(frozen=True)

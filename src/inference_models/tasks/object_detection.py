@@ -21,6 +21,7 @@ from inference_models.tasks.stages import (
 )
 
 if TYPE_CHECKING:
+    from inference_models.arrays import Array
     from inference_models.decoders.types import Boxes, Frame
     from inference_models.preprocess.geometry import ImageTransform
 
@@ -92,30 +93,28 @@ class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTra
         return parse_box_limits(options, self._defaults, self._confidence)
 
     def _read(self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits) -> list[Detections]:
-        found = [boxes for part in raw for boxes in self._decode(part.outputs, part.frame, limits)]
-        if self._normalized:
-            frames = [part.frame for part in raw for _ in range(part.outputs[0].shape[0])]
-            found = [_in_pixels(boxes, frame, self._label) for boxes, frame in zip(found, frames, strict=True)]
-        if len(found) != len(meta):
+        images = [image for part in raw for image in part.images()]
+        if len(images) != len(meta):
             raise InvalidParameterError(
                 "raw outputs and metadata are not of the same images.",
-                needs=f"metadata of {len(found)} images",
+                needs=f"metadata of {len(images)} images",
                 found=f"metadata of {len(meta)}",
             )
-        return [self._detections(boxes, transform) for boxes, transform in zip(found, meta, strict=True)]
+        return [self._detections(image, transform, limits) for image, transform in zip(images, meta, strict=True)]
 
-    def _detections(self, boxes: Boxes, transform: ImageTransform) -> Detections:
+    def _detections(self, image: RawOutputs, transform: ImageTransform, limits: BoxLimits) -> Detections:
+        def pixels(xyxy: Array) -> Array:
+            return _in_pixels(xyxy, image.frame, self._label) if self._normalized else xyxy
+
+        limits = replace(limits, shows=lambda xyxy: transform.shows(pixels(xyxy)))
+        (boxes,) = self._decode(image.outputs, image.frame, limits)
         self._check_class_ids(boxes)
         detections = Detections(
-            xyxy=transform.boxes_to_image(boxes.xyxy),
+            xyxy=transform.boxes_to_image(pixels(boxes.xyxy)),
             class_id=boxes.class_id,
             confidence=boxes.confidence,
             class_names=self._names,
         )
-        # Boxes that lie in the padding, or have no area, show nothing of the image.
-        visible = (detections.xyxy[:, 2:] > detections.xyxy[:, :2]).all(1)
-        if not visible.all():
-            detections = detections[visible]
         if self._arrays is None:
             return detections
         return detections.torch() if self._arrays == "torch" else detections.numpy()
@@ -131,19 +130,19 @@ class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTra
             )
 
 
-def _in_pixels(boxes: Boxes, frame: Frame, label: str) -> Boxes:
-    """`boxes` given as parts of the input size, in its pixels."""
-    if boxes.xyxy.shape[0] and float(boxes.xyxy.max()) > LARGEST_PART:
+def _in_pixels(xyxy: Array, frame: Frame, label: str) -> Array:
+    """(n, 4) boxes given as parts of the input size, in its pixels."""
+    if xyxy.shape[0] and float(xyxy.max()) > LARGEST_PART:
         raise CorruptedModelPackageError(
             f"{label}: the boxes of the graph are not parts of the input size.",
             needs="coordinates from 0 to 1, as the exporter of this architecture writes them in this format",
-            found=f"{float(boxes.xyxy.max()):g}",
+            found=f"{float(xyxy.max()):g}",
             fix='say "boxes": "pixels" in post_processing of inference_config.json',
         )
     from inference_models.decoders.candidates import as_float32  # noqa: PLC0415 - brings NumPy
 
     height, width = frame
-    return replace(boxes, xyxy=boxes.xyxy * as_float32([width, height, width, height], like=boxes.xyxy))
+    return xyxy * as_float32([width, height, width, height], like=xyxy)
 
 
 TASK = Task(

@@ -1,4 +1,4 @@
-"""Layouts of key points with a box each. Sizes in network pixels; B images, N anchors, C classes, M final rows, K points.
+"""Layouts of key points with a box each, in network pixels; B images, N anchors, C classes, M final rows, K points.
 
 | constant       | outputs                                                             | like the boxes of   |
 |----------------|---------------------------------------------------------------------|---------------------|
@@ -92,7 +92,7 @@ def _decoder(decode: Callable[..., list[PointSets]], *axes: int) -> KeyPointDeco
         if len(shape) == 3 and any(shape[axis] in {None, *_lengths(axis, head)} for axis in axes):
             return
         needs = " or ".join(_FORMS[axis].format(_lengths(axis, head)[0]) for axis in axes)
-        raise unexpected_outputs(f"{needs}: {head.classes} classes, {head.points} key points", shapes)
+        raise unexpected_outputs(f"one output {needs}: {head.classes} classes, {head.points} key points", shapes)
 
     def checked(outputs: Outputs, frame: Frame, limits: BoxLimits, head: KeyPointHead) -> list[PointSets]:
         # Of some graphs only a run tells the shapes.

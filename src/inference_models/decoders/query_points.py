@@ -1,8 +1,8 @@
 """RF-DETR's key points: every query gives boxes, class logits and, for each class, points with their uncertainty.
 
-Outputs: (B, Q, 4) cx cy w h as parts of the input size; (B, Q, C') logits, of which the first C are read; (B, Q, C K, 8)
-x y as parts of the input size, findable logit, visible logit, log l11, l21, log l22, class logit; the K slots of a class
-follow each other. Checked against rfdetr 1.11.2 (`rfdetr/models/postprocess.py`, Apache-2.0).
+Outputs: (B, Q, 4) cx cy w h as parts of the input size; (B, Q, C') logits, of which the first C are read;
+(B, Q, C K, 8) x y as parts of the input size, findable logit, visible logit, log l11, l21, log l22, class logit; the K
+slots of a class follow each other. Checked against rfdetr 1.11.2 (`rfdetr/models/postprocess.py`, Apache-2.0).
 
 1. Every query may be an object of every class.
 2. Precision of a point: P = L L^T, L = [[l11, 0], [l21, l22]]; covariance = P^-1 = M M^T with
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from inference_models.arrays import device_of, namespace
+from inference_models.arrays import namespace
 from inference_models.decoders.candidates import (
     LARGEST_EXPONENT,
     Candidates,
@@ -45,18 +45,17 @@ def _decode(outputs: Outputs, frame: Frame, limits: BoxLimits, head: KeyPointHea
     _check([tuple(output.shape) for output in outputs], head)
     xp = namespace(outputs[0])
     images = zip(*(xp.astype(output, xp.float32) for output in outputs[:3]), strict=True)
-    return [_image(*image, frame, limits, head) for image in images]
+    scale = as_float32([frame[1], frame[0]], like=outputs[0])
+    return [_point_sets(image, scale, limits, head) for image in images]
 
 
-def _image(
-    box: Array, logits: Array, points: Array, frame: Frame, limits: BoxLimits, head: KeyPointHead
-) -> PointSets:
+def _point_sets(image: tuple[Array, ...], scale: Array, limits: BoxLimits, head: KeyPointHead) -> PointSets:
+    box, logits, points = image
     xp = namespace(box)
     numbers = xp.reshape(points, (-1, head.points, _NUMBERS))  # one row per query and class
     score = _fused(sigmoid(xp.reshape(logits[:, : head.classes], (-1,))), numbers, head)
     row = passing(score, limits)
     class_id = row % head.classes
-    scale = as_float32([frame[1], frame[0]], like=box)
     centre = box[row // head.classes, :] * xp.concat([scale, scale])
     found = Candidates(row, score[row], class_id, corners(centre[:, 0], centre[:, 1], centre[:, 2], centre[:, 3]))
     boxes = best_rows(found[found.score > threshold_of(class_id, limits)], limits)

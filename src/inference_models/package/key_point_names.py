@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -31,20 +32,36 @@ class KeyPointNames:
         """Those of a model of one class."""
         return cls((tuple(names),), (tuple(skeleton),))
 
+    def for_classes(self, count: int) -> KeyPointNames:
+        """The same points for each of `count` classes, where these are those of one class."""
+        return KeyPointNames(self.classes * count, self.skeletons * count) if len(self.classes) == 1 else self
+
+    def check_classes(self, class_names: Sequence[str]) -> None:
+        """Raise when these are the points of another number of classes.
+
+        Raises:
+            CorruptedModelPackageError: with both numbers.
+        """
+        if len(self.classes) == len(class_names):
+            return
+        raise CorruptedModelPackageError(
+            f"{FILE_NAME} does not describe the classes of the model.",
+            needs=f"key points of {len(class_names)} classes, as many as there are names",
+            found=f"of {len(self.classes)}",
+            fix=f"describe every class in {FILE_NAME}; one without key points has none there",
+        )
+
     @property
     def slots(self) -> int:
         """Key points of the class that has most."""
         return max(map(len, self.classes), default=0)
 
 
+_PAIRS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+_CHAINS = ((15, 13, 11, 12, 14, 16), (11, 5, 6, 12), (9, 7, 5, 3, 1, 0, 2, 4, 6, 8, 10), (1, 2))
 COCO_PERSON = KeyPointNames.of_one(
-    (
-        "nose",
-        *(f"{side}_{part}" for part in ("eye", "ear", "shoulder", "elbow", "wrist") for side in ("left", "right")),
-        *(f"{side}_{part}" for part in ("hip", "knee", "ankle") for side in ("left", "right")),
-    ),
-    ((15, 13), (13, 11), (16, 14), (14, 12), (11, 12), (5, 11), (6, 12), (5, 6), (5, 7), (6, 8))
-    + ((7, 9), (8, 10), (1, 2), (0, 1), (0, 2), (1, 3), (2, 4), (3, 5), (4, 6)),
+    ("nose", *(f"{side}_{part}" for part in _PAIRS for side in ("left", "right"))),
+    [line for chain in _CHAINS for line in pairwise(chain)],
 )
 """The 17 points of persons in COCO, and its lines between them."""
 
@@ -93,22 +110,6 @@ def format_key_point_names(names: KeyPointNames) -> str:
         for number, (points, skeleton) in enumerate(zip(names.classes, names.skeletons, strict=True))
     ]
     return json.dumps(entries, ensure_ascii=False)
-
-
-def refuse_other_classes(names: KeyPointNames, class_names: Sequence[str]) -> None:
-    """Raise when the key points are those of another number of classes.
-
-    Raises:
-        CorruptedModelPackageError: with both numbers.
-    """
-    if len(names.classes) == len(class_names):
-        return
-    raise CorruptedModelPackageError(
-        f"{FILE_NAME} does not describe the classes of the model.",
-        needs=f"key points of {len(class_names)} classes, as many as there are names",
-        found=f"of {len(names.classes)}",
-        fix=f"describe every class in {FILE_NAME}; one without key points has none there",
-    )
 
 
 def _names(item: _Class, where: str) -> tuple[str, ...]:

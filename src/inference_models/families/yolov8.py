@@ -33,7 +33,7 @@ KEY_POINTS = KeyPointGraph(
 
 CLASSIFICATION = ClassificationGraph(
     decoder=classes.SOFTMAX,
-    preprocess=PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, scaling_factor=255),
+    preprocess=PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, antialias=True, scaling_factor=255),
 )
 
 TASKS: dict[str, Graph] = {

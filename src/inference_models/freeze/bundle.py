@@ -24,7 +24,7 @@ from inference_models.files.digest import CHUNK
 from inference_models.files.durable import sync_folder
 from inference_models.files.names import check_handles
 from inference_models.freeze.lockfile import bad_target, lock_text, make_lock, parse_lock, refuse_bad_target
-from inference_models.loading.resolutions import Resolutions
+from inference_models.loading.remember import Resolutions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

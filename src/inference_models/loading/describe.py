@@ -19,7 +19,7 @@ from inference_models.errors import (
 from inference_models.families import canonical_name, default_task
 from inference_models.loading.address import LOCAL
 from inference_models.options import LoadOptions, refuse_unknown_load_options
-from inference_models.providers import NO_OPTIONS, DescribeOptions, can_be_remembered, open_provider
+from inference_models.providers import NO_OPTIONS, DescribeOptions, open_provider
 from inference_models.tasks import find_task, known_tasks
 
 if TYPE_CHECKING:
@@ -70,8 +70,6 @@ class Source:
     model_id: str = ""
     """As the caller wrote it, without the provider."""
     options: DescribeOptions = NO_OPTIONS
-    memory: RememberedModels | None = None
-    """What keeps the description for later loads; None: nothing does."""
 
     @property
     def is_remembered(self) -> bool:
@@ -116,7 +114,6 @@ def describe_model(
         extra_query_params=tuple(stated.weights_provider_extra_query_params or ()),
         extra_headers=tuple((stated.weights_provider_extra_headers or {}).items()),
     )
-    memory = memory if can_be_remembered(name) else None
     known = None if memory is None else memory.recall(address, options)
     provider: Provider = open_provider(name) if known is None else RememberedProvider(known)
     with closing(provider):
@@ -138,7 +135,7 @@ def describe_model(
             model = _with_task(model, stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
-        yield model, Source(name, provider, model_id, options, memory)
+        yield model, Source(name, provider, model_id, options)
 
 
 def _with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:

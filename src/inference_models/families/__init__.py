@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import ModuleBuilder, Session
-    from inference_models.decoders.types import BoxDecoder, ClassDecoder
+    from inference_models.decoders.types import BoxDecoder, ClassDecoder, InstanceDecoder
     from inference_models.package.preprocess_spec import PreprocessSpec
 
 ENTRY_POINT_GROUP = "inference_models.families"
@@ -70,6 +70,18 @@ class DetectionGraph(ObjectGraph):
     decoder: BoxDecoder
     fused: BoxDecoder | None = None
     """For exports that already hold non-maximum suppression; None: the family has no such export."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceGraph(DetectionGraph):
+    """The model graph of an instance segmenter."""
+
+    decoder: InstanceDecoder
+    fused: InstanceDecoder | None = None
+    smooth: bool = False
+    """Whether the project resizes scores of pixels; else their logits, whose edges are a little tighter."""
+    in_boxes: bool = True
+    """Whether the mask of an object ends at its box."""
 
 
 def _plain_scores() -> ClassDecoder:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
-from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import LOCAL, parse_address
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
@@ -299,27 +298,23 @@ def load_as(kind: type[Loaded], model: str | os.PathLike[str], **kwargs: Any) ->
     """
     from inference_models.catalogue import open_catalogue  # noqa: PLC0415 - only for the class of a task
     from inference_models.loading.dependencies import close_models  # noqa: PLC0415
+    from inference_models.loading.describe import other_model  # noqa: PLC0415
     from inference_models.tasks import find_task, known_tasks  # noqa: PLC0415
 
     path = Path(model)
     is_path = kwargs.get("weights_provider") is None and os.path.exists(path)  # noqa: PTH110 - False for any other text
     if is_path and path.suffix == ".lock":
-        loaded = AutoModel.from_lock(path, **kwargs)
+        loaded = AutoModel.from_lock(path, model_class=kind, **kwargs)
     elif is_path and os.fspath(model) not in open_catalogue().models:
-        loaded = AutoModel.from_pretrained(path.absolute(), **kwargs)
+        loaded = AutoModel.from_pretrained(path.absolute(), model_class=kind, **kwargs)
     else:
-        loaded = AutoModel.from_pretrained(model, **kwargs)
+        loaded = AutoModel.from_pretrained(model, model_class=kind, **kwargs)
     if isinstance(loaded, kind):
         return loaded
     close_models([loaded])
     models = (find_task(name).model for name in known_tasks())
-    actual = next((base for base in models if isinstance(loaded, base)), type(loaded)).__name__
-    raise InvalidParameterError(
-        f"{os.fspath(model)!r} is another kind of model.",
-        needs=kind.__name__,
-        found=actual,
-        fix=f"load it with {actual}.from_pretrained, or with AutoModel.from_pretrained, which takes every kind",
-    )
+    actual = next((base for base in models if isinstance(loaded, base)), type(loaded))
+    raise other_model(os.fspath(model), kind, actual)
 
 
 LoadedModel.load_as = load_as

@@ -85,6 +85,8 @@ class LoadOptions:
     """Architecture of a bare file, for example "yolov8"."""
     task_type: str | None = None
     """Task of a bare file, for example "object-detection"."""
+    model_class: type | None = None
+    """Base class of a task; a model of another task is refused before anything of it is fetched."""
     arrays: ArrayKind | None = None
     """Kind of array predictions hold, "numpy" or "torch"; None: the kind the package computes in."""
     threads: int | None = None
@@ -159,6 +161,12 @@ class LoadOptions:
                 raise InvalidParameterError(
                     f"{name}={value!r} makes no sense.", needs="True or False", found=repr(value)
                 )
+        if not isinstance(self.model_class, type | None):
+            raise InvalidParameterError(
+                f"model_class={self.model_class!r} makes no sense.",
+                needs="a class such as ObjectDetectionModel, or None",
+                found=repr(self.model_class),
+            )
         if self.select not in {"auto", "order", "measured"}:
             raise InvalidParameterError(
                 f"select={self.select!r} makes no sense.",

@@ -22,6 +22,7 @@ from inference_models.files.digest import CHUNK, file_sha256, text_sha256
 from inference_models.freeze.lockfile import contradiction
 from inference_models.loading.address import LOCAL, parse_address
 from inference_models.loading.dependencies import load_dependencies
+from inference_models.loading.describe import refuse_other_task
 from inference_models.loading.open import LoadRequest, load_package
 from inference_models.negotiate.case import Candidate, Case
 from inference_models.negotiate.checks import check_trust
@@ -64,6 +65,8 @@ def load_locked(
     _refuse_choices(load.extra or {}, where="from_lock")
     if package.backend is not BackendType.CUSTOM:
         refuse_unknown_load_options(load.extra or {})
+        if load.options.model_class is not None:
+            refuse_other_task(model, load.options.model_class)
     folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key))
     if package.backend is BackendType.CUSTOM and model.model_dependencies:
         needed = _LockedDependencies(lock, locked, load, mirror, api_key)

@@ -18,8 +18,7 @@ from inference_models.errors import (
     ModelRetrievalError,
 )
 from inference_models.loading.describe import describe_model
-from inference_models.loading.fetch import fetch_package
-from inference_models.loading.open import load_package
+from inference_models.loading.open import fetch_package, load_package
 from inference_models.negotiate.choose import negotiate
 
 if TYPE_CHECKING:
@@ -85,9 +84,9 @@ def load_model(
                 raise
             memory.forget(source)
         else:
-            if not source.is_remembered:
+            if source.memory is not None and not source.is_remembered:
                 used = None if loaded.resolved_model is None else loaded.resolved_model.model_package_id
-                memory.remember(source, model, used)
+                source.memory.remember(source, model, used)
             return loaded
     with describe_model(address, memory.load, api_key=api_key) as (model, source):
         return _load_described(model, source, memory, steps)
@@ -100,7 +99,7 @@ def _load_described(model: ModelMetadata, source: Source, memory: RememberedMode
         from inference_models.negotiate.explain import refusal  # noqa: PLC0415 - made where something is refused
 
         raise refusal(choice)
-    for reason in choice.overridden:
+    for reason in choice.overridden if load.wanted.force else ():
         _log.warning("%s is forced: it needs %s; found: %s", reason.package_id, reason.needs, reason.found)
     selection = steps.select(model, source, choice, load, memory) if steps.select else choice.declared_order
     if source.is_remembered and selection.reason == "order":

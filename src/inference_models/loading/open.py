@@ -1,4 +1,4 @@
-"""From a package whose files are here to the object the caller holds."""
+"""From a described package to its files, and to the object the caller holds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from inference_models.backends import find_backend
 from inference_models.backends.session import SessionRequest
-from inference_models.entities import BackendType, ResolvedModelMetadata
+from inference_models.entities import BackendType, LocalFileArtefactSpecs, ResolvedModelMetadata
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
@@ -22,19 +22,23 @@ from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
 from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
+from inference_models.package.folder import read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input
 from inference_models.tasks.graph_runner import OpenedPackage
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from inference_models.backends.session import Session
+    from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
+    from inference_models.loading.describe import Source
     from inference_models.negotiate.case import Candidate, Plan
     from inference_models.negotiate.request import PackageRequest
     from inference_models.options import LoadOptions
@@ -67,6 +71,30 @@ class LoadRequest:
         options = self.options if plan.threads is None else replace(self.options, threads=plan.threads)
         providers = self.execution_providers if plan.execution_providers is None else plan.execution_providers
         return replace(self, options=options, execution_providers=providers)
+
+
+def fetch_package(
+    model: ModelMetadata, package: ModelPackageMetadata, source: Source, *, store: PackageStore | None = None
+) -> PackageFolder:
+    """The package with all its files on this machine; a complete cached one costs no network and no writes.
+
+    Raises:
+        ModelRetrievalError: the provider cannot hand a file over, or what it handed over is not what it announced.
+        CorruptedModelPackageError: the files contradict each other.
+        EnvironmentConfigurationError: the cache folder cannot be written to.
+    """
+    artefacts = package.package_artefacts
+    if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
+        from inference_models.providers.local import LocalProvider  # noqa: PLC0415 - loaded where there are local files
+
+        known = source.provider.folder(model.model_id) if isinstance(source.provider, LocalProvider) else None
+        return known or read_package(artefacts)
+    from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - local packages need no store
+    from inference_models.cache.store import PackageStore  # noqa: PLC0415
+
+    model_id = package.cache_model_id or without_query(model.model_id)
+    key = PackageKey(source.name, model_id, package.package_id)
+    return read_package_folder((store or PackageStore()).ensure(key, artefacts, source.provider))
 
 
 def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFolder, request: LoadRequest) -> AnyModel:

@@ -24,8 +24,7 @@ from inference_models.errors import (
 )
 from inference_models.loading.address import parse_address
 from inference_models.loading.describe import describe_model
-from inference_models.loading.fetch import fetch_package
-from inference_models.loading.open import LoadRequest
+from inference_models.loading.open import LoadRequest, fetch_package
 from inference_models.loading.remember import RememberedModels
 from inference_models.machine.child import can_start_children
 from inference_models.measure.contest import Contest, ContestSetup

@@ -107,7 +107,7 @@ class MaskPart:
     top: int
     left: int
     pixels: NumpyArray
-    """(h, w) bool, or (w, h) where it was asked for by columns."""
+    """(h, w) bool; its transpose is the one without gaps in memory."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +118,6 @@ class MaskSampler:
     columns: Axis
     smooth: bool = False
     """Interpolate scores, as some projects do, and not logits."""
-    by_columns: bool = False
-    """Give each part turned, for run lengths."""
 
     def part(self, logits: NumpyArray, box: Any = None) -> MaskPart:
         """The mask of `logits` (cells, cells), inside `box` x1 y1 x2 y2 in pixels of the image where there is one."""
@@ -136,13 +134,10 @@ class MaskSampler:
         columns = self.columns.near(columns, beside.start + int(across[0]), beside.start + int(across[-1]))
         above, beside = self.rows.cells(rows), self.columns.cells(columns)
         values = self._values(logits[above, beside])
-        axes = [(self.rows, rows, above.start), (self.columns, columns, beside.start)]
-        if self.by_columns:
-            values, axes = values.T, axes[::-1]
-        (first, pixels, start), (second, others, other_start) = axes
-        narrow = second.spread(values.T, others, other_start).T
-        made = first.spread(narrow, pixels, start) > 0
-        return MaskPart(self.rows.start + rows.start, self.columns.start + columns.start, made)
+        narrow = self.rows.spread(values, rows, above.start)
+        # Column by column, as run lengths go.
+        made = self.columns.spread(narrow.T, columns, beside.start) > 0
+        return MaskPart(self.rows.start + rows.start, self.columns.start + columns.start, made.T)
 
     def _values(self, logits: NumpyArray) -> NumpyArray:
         if not np.isfinite(logits).all():

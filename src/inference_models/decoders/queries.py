@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array
     from inference_models.decoders.types import Boxes, BoxLimits, Frame, Outputs, Shapes
 
+
 def _candidates(image: tuple[Array, ...], frame: Frame, limits: BoxLimits) -> Candidates:
     box, logits = image
     xp = namespace(logits)

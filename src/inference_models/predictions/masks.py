@@ -128,7 +128,7 @@ class InstancesRLEMasks:
             dense[row] = decode_mask(mask)
         return dense
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NumpyArray:  # noqa: FBT001 - NumPy's protocol
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NumpyArray:
         """`to_dense`, so that NumPy functions take it as masks."""
         return self.to_dense() if dtype is None else self.to_dense().astype(dtype)
 

@@ -69,7 +69,8 @@ def count_runs_of_part(columns: npt.NDArray[np.bool_], at: tuple[int, int], size
     meets = np.flatnonzero(places[1:] == places[:-1])
     places = np.delete(places, np.concatenate((meets, meets + 1)))
     end = size[0] * size[1]
-    return np.diff(np.concatenate(([0], places, [end] if not places.size or places[-1] < end else [])).astype(np.int64))
+    edges_of_runs = [0, *places.tolist(), *([] if places.size and places[-1] == end else [end])]
+    return np.diff(np.array(edges_of_runs, np.int64)).astype(np.int64, copy=False)
 
 
 def paint_runs(counts: Counts, size: tuple[int, int]) -> npt.NDArray[np.bool_]:

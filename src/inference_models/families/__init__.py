@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.errors import ModelImplementationNotFoundError, nearest_hint
-from inference_models.machine.entry_points import entry_points
+from inference_models.machine.libraries import entry_points
 from inference_models.package.preprocess_spec import ResizeMode
 
 if TYPE_CHECKING:

@@ -31,7 +31,7 @@ INSTANCES = InstanceGraph(
 
 CLASSIFICATION = ClassificationGraph(
     decoder=classes.SOFTMAX,
-    preprocess=PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, scaling_factor=255),
+    preprocess=PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, antialias=True, scaling_factor=255),
 )
 
 FAMILY = Family(

@@ -154,8 +154,11 @@ def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
         return _centred(image, target)
     if spec.resize is ResizeMode.FIT_LONGER_EDGE:
         return _fitted(spec, image, target)
+    if spec.resize is ResizeMode.STRETCH_CROP:
+        return _cut_out(spec.resized or target, target)
     if spec.resize is ResizeMode.SHORTER_EDGE_CROP:
-        return _shorter_edge(spec.shorter_edge or min(target), image, target)
+        keeps = spec.shorter_edge is not None or target[0] == target[1]
+        return _cut_out(_shorter_edge(spec.shorter_edge or target[0], image) if keeps else target, target)
     return _letterboxed(spec, image, target)
 
 
@@ -220,11 +223,15 @@ def _whole(resized: Size, network: Size, *, at: tuple[int, int]) -> Placement:
 
 
 def _letterboxed(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
-    scale = min(target[1] / image[1], target[0] / image[0])
-    height, width = (max(1, int(side * scale)) for side in image)
+    """Sides are rounded as Ultralytics does, and cut off as YOLOX does, which pads at the end."""
+    (height, width), (rows, columns) = image, target
     if spec.pad_at == "end":
-        return _whole((height, width), target, at=(0, 0))
-    return _whole((height, width), target, at=((target[0] - height) // 2, (target[1] - width) // 2))
+        wide = width * rows > height * columns
+        resized = (max(1, height * columns // width), columns) if wide else (rows, max(1, width * rows // height))
+        return _whole(resized, target, at=(0, 0))
+    scale = min(columns / width, rows / height)
+    height, width = (max(1, round(side * scale)) for side in image)
+    return _whole((height, width), target, at=((rows - height) // 2, (columns - width) // 2))
 
 
 def _fitted(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
@@ -242,15 +249,20 @@ def _centred(image: Size, target: Size) -> Placement:
     return _from_axes(image, target, rows, columns)
 
 
-def _shorter_edge(edge: int, image: Size, target: Size) -> Placement:
-    """Sizes truncate and offsets round half to even, as in the evaluation code of torchvision."""
+def _shorter_edge(edge: int, image: Size) -> Size:
+    """Sizes truncate, as in the evaluation code of torchvision."""
     shorter = min(image)
     height, width = (edge if side == shorter else max(1, int(edge * side / shorter)) for side in image)
+    return height, width
+
+
+def _cut_out(resized: Size, target: Size) -> Placement:
+    """Offsets round half to even, as in the evaluation code of torchvision."""
     rows, columns = (
         _axis(side, room, spare=(room - side) // 2 if side < room else round((side - room) / 2))
-        for side, room in zip((height, width), target, strict=True)
+        for side, room in zip(resized, target, strict=True)
     )
-    return _from_axes((height, width), target, rows, columns)
+    return _from_axes(resized, target, rows, columns)
 
 
 def _axis(side: int, room: int, *, spare: int) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """YOLOv8: object detection, instance segmentation, classification.
 
 Source: ultralytics/ultralytics, project and weights AGPL-3.0 (no code of it is here); no paper.
-Export: `yolo export format=onnx` of ultralytics 8.x. Detection: (B, 4 + C, N) cx cy w h and class probabilities, or with
+Export: `yolo export format=onnx` of ultralytics 8.x. Detection: (B, 4 + C, N) cx cy w h and class scores, or with
 `nms=True` (B, M, 6). Instance segmentation: (B, 4 + C + 32, N) or (B, M, 38), and prototypes (B, 32, h, w).
 Classification: (B, C); a plain export ends in softmax: such a package says `fused`.
 """

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import ModuleBuilder, Session
-    from inference_models.decoders.types import BoxDecoder, ClassDecoder, InstanceDecoder
+    from inference_models.decoders.types import BoxDecoder, ClassDecoder, InstanceDecoder, KeyPointDecoder
+    from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
 
 ENTRY_POINT_GROUP = "inference_models.families"
@@ -82,6 +83,21 @@ class InstanceGraph(DetectionGraph):
     """Whether the project resizes scores of pixels; else their logits, whose edges are a little tighter."""
     in_boxes: bool = True
     """Whether the mask of an object ends at its box."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyPointGraph(ObjectGraph):
+    """The model graph of a key-point detector."""
+
+    decoder: KeyPointDecoder
+    fused: KeyPointDecoder | None = None
+    """For exports that already hold non-maximum suppression; None: the family has no such export."""
+    key_points: KeyPointNames
+    """Names and lines of the points of each class, where a package does not state them."""
+    key_points_threshold: float = 0.0
+    """Points that are less sure than this count as not found."""
+    clamp: bool = False
+    """Whether points outside the image are moved to its edge."""
 
 
 def _plain_scores() -> ClassDecoder:

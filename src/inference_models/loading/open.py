@@ -132,6 +132,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             files=files,
             preprocess=preprocess,
             class_names=_class_names(model, folder, request.options) if task.has_classes else (),
+            key_points=folder.key_points,
             fused=_is_fused(package, config, task),
             normalized_boxes=_has_normalized_boxes(graph, package, config),
             max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,

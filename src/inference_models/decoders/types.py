@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-<<<<<<< HEAD
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
-=======
-from dataclasses import dataclass
-from typing import Any, TypeAlias
->>>>>>> main
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import Array
 
@@ -69,7 +64,6 @@ class BoxDecoder:
 
 
 @dataclass(frozen=True)
-<<<<<<< HEAD
 class InstanceDecoder(BoxDecoder):
     """A layout of boxes with a mask each."""
 
@@ -77,7 +71,9 @@ class InstanceDecoder(BoxDecoder):
     """The masks of the boxes that were found in one image, from the outputs of that image, with a batch of 1."""
     check: Callable[[Shapes, Frame | None], None] = field(kw_only=True)
     """Raises `CorruptedModelPackageError` for outputs that are not of this layout, or of another input size."""
-=======
+
+
+@dataclass(frozen=True)
 class KeyPointHead:
     """How many classes and key points a model has, and in which unit its raw head gives coordinates."""
 
@@ -137,7 +133,6 @@ class KeyPointDecoder:
     check: Callable[[Shapes, KeyPointHead], None]
     """Raises `CorruptedModelPackageError`, with both values, for a graph that has other classes or key points."""
     gives_boxes: bool = True
->>>>>>> main
 
 
 @dataclass(frozen=True)

@@ -74,7 +74,9 @@ def open_session(request: SessionRequest) -> OnnxSession:
         CorruptedModelPackageError: the file is no ONNX graph, is damaged, or points outside its folder.
         EnvironmentConfigurationError: the device or provider that was asked for is not there, or does not run.
     """
-    runtime = _import_runtime()
+    # Recent official builds send telemetry unless they are told not to before they are loaded. Who wants it sets 0.
+    os.environ.setdefault(NO_TELEMETRY, "1")
+    runtime = import_runtime(RUNTIME)
     graph = request.onnx_file()
     providers = choose_providers(request, runtime.get_available_providers())
     opening = _Opening(runtime, graph, request)
@@ -158,12 +160,6 @@ class OnnxSession(BaseSession):
         feeds = zip(self._input_names, map(to_numpy, arrays), strict=True)
         answers: list[NumpyArray] = opened.run(self._output_names, dict(feeds))
         return answers
-
-
-def _import_runtime() -> Any:
-    # Recent official builds send telemetry unless they are told not to before they are loaded. Who wants it sets 0.
-    os.environ.setdefault(NO_TELEMETRY, "1")
-    return import_runtime(RUNTIME)
 
 
 def _tensor_spec(node: Any) -> TensorSpec:

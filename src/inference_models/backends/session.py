@@ -222,7 +222,8 @@ class SessionRequest:
         path, known = self.file(ONNX_WEIGHTS), self.graph
         if known is None or known.path != path or not path.exists() or known.stamp != file_stamp(path.stat()):
             return read_onnx_file(path)
-        check_external_data(known)
+        if known.external:
+            check_external_data(known)
         return known
 
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -22,6 +21,7 @@ from inference_models.errors import (
     ModelRetrievalError,
     nearest_hint,
 )
+from inference_models.fork import cached_property
 from inference_models.text import shown_url
 from inference_models.transport.answers import HttpAnswer, error_for
 from inference_models.transport.limits import call_with_retries

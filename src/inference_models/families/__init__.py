@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.errors import ModelImplementationNotFoundError, nearest_hint
-from inference_models.machine.entry_points import entry_points
+from inference_models.machine.libraries import entry_points
 from inference_models.package.preprocess_spec import ResizeMode
 
 if TYPE_CHECKING:
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import ModuleBuilder, Session
-    from inference_models.decoders.types import BoxDecoder, ClassDecoder
+    from inference_models.decoders.types import BoxDecoder, ClassDecoder, KeyPointDecoder
+    from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
 
 ENTRY_POINT_GROUP = "inference_models.families"
@@ -52,18 +53,39 @@ class Graph:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectionGraph(Graph):
-    """The model graph of an object detector."""
+class ObjectGraph(Graph):
+    """The model graph of anything that finds objects, with what holds for all of them."""
 
-    decoder: BoxDecoder
-    fused: BoxDecoder | None = None
-    """For exports that already hold non-maximum suppression; None: the family has no such export."""
     confidence: float = DEFAULT_CONFIDENCE
     iou: float = DEFAULT_IOU_THRESHOLD
     max_detections: int = DEFAULT_MAX_DETECTIONS
     normalized_in: tuple[str, ...] = ()
     """Formats of packages in which the exporter of these graphs writes boxes as parts of the input size."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionGraph(ObjectGraph):
+    """The model graph of an object detector."""
+
+    decoder: BoxDecoder
+    fused: BoxDecoder | None = None
+    """For exports that already hold non-maximum suppression; None: the family has no such export."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyPointGraph(ObjectGraph):
+    """The model graph of a key-point detector."""
+
+    decoder: KeyPointDecoder
+    fused: KeyPointDecoder | None = None
+    """For exports that already hold non-maximum suppression; None: the family has no such export."""
+    key_points: KeyPointNames
+    """Names and lines of the points of each class, where a package does not state them."""
+    key_points_threshold: float = 0.0
+    """Points that are less sure than this count as not found."""
+    clamp: bool = False
+    """Whether points outside the image are moved to its edge."""
 
 
 def _plain_scores() -> ClassDecoder:

@@ -6,12 +6,12 @@ import importlib
 import logging
 import os
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from msgspec import Meta, Struct, field, structs, to_builtins
 
 from inference_models.backends.environment import probe_environment
 from inference_models.cache.manifest import Damage, PackageKey, read_manifest
@@ -24,7 +24,7 @@ from inference_models.errors import (
 )
 from inference_models.files.durable import write_atomic
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
-from inference_models.package.text_files import read_text
+from inference_models.package.text_files import fitted, read_text
 from inference_models.text import without_query
 from inference_models.version import __version__
 
@@ -39,19 +39,14 @@ FORMAT = 1
 HEADER = "# Written by `inference-models lock`. AutoModel.from_lock loads exactly these bytes.\n"
 
 
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
-
-
-@dataclass(frozen=True, kw_only=True)
-class LockedFile(FileFacts):
+class LockedFile(FileFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One file, by its content."""
 
     text: str | None = None
     """The content, where the provider's description holds it: no other source need have such a file."""
 
 
-class LockedModel(_Facts):
+class LockedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One package of one model."""
 
     provider: str
@@ -65,7 +60,7 @@ class LockedModel(_Facts):
     """False: it is there because another one needs it."""
     description: dict[str, Any]
     """`metadata_to_json` with this package only and without its files."""
-    files: list[LockedFile] = Field(min_length=1)
+    files: Annotated[list[LockedFile], Meta(min_length=1)]
 
     def has_name(self, name: str) -> bool:
         """Whether `name` is one of the ids of the model."""
@@ -95,14 +90,14 @@ class LockedModel(_Facts):
         return replace(model, model_packages=[pinned])
 
 
-class Lock(_Facts):
+class Lock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a lock file pins."""
 
-    format: int = Field(ge=FORMAT, le=FORMAT)
+    format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
     created_with: str
-    runtimes: dict[str, str] = {}
+    runtimes: dict[str, str] = field(default_factory=dict)
     """Backend -> version of its runtime where the lock was made."""
-    models: list[LockedModel] = Field(min_length=1)
+    models: Annotated[list[LockedModel], Meta(min_length=1)]
 
     def find(self, model_id: str | None) -> LockedModel:
         """The model with this id, or the only one that was asked for.
@@ -167,7 +162,7 @@ def make_lock(pulled: Iterable[PulledPackage]) -> Lock:
 
 def lock_text(lock: Lock) -> str:
     """`lock` as TOML."""
-    return HEADER + "\n" + tomli_w.dumps(_without_none(lock.model_dump(mode="json")))
+    return HEADER + "\n" + tomli_w.dumps(_without_none(to_builtins(lock)))
 
 
 def write_lock(lock: Lock, path: Path) -> None:
@@ -222,11 +217,8 @@ def parse_lock(text: str, *, where: str) -> Lock:
     """
     toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        return Lock.model_validate(toml.loads(text))
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        found = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    except (ValueError, RecursionError) as exc:  # TOMLDecodeError is a ValueError
+        return fitted(Lock, toml.loads(text))
+    except (ValueError, RecursionError) as exc:  # MisfitError and TOMLDecodeError are ValueErrors
         found = str(exc)
     raise CorruptedModelPackageError(
         f"{where} is no lock file.", needs="a file that `inference-models lock` wrote", found=found
@@ -261,7 +253,7 @@ def _locked(pulled: PulledPackage) -> LockedModel:
         license=pulled.model.license,
         direct=pulled.direct,
         description=_without_none(metadata_to_json(kept)),
-        files=[LockedFile(**asdict(file), text=texts.get(file.handle)) for file in manifest.files],
+        files=[LockedFile(**structs.asdict(file), text=texts.get(file.handle)) for file in manifest.files],
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from inference_models import config
 from inference_models.errors import JetsonTypeResolutionError, nearest_hint
-from inference_models.machine.system_files import public_version, read_text
+from inference_models.machine.hardware import public_version, read_text
 
 if TYPE_CHECKING:
     from pathlib import Path

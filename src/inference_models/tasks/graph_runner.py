@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import Session
     from inference_models.decoders.types import Frame, Outputs, Shapes
     from inference_models.entities import RecommendedParameters
+    from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.preprocess.compile import PreparedImages
     from inference_models.preprocess.geometry import ImageTransform
@@ -35,6 +36,11 @@ class RawOutputs:
     frame: Frame
     outputs: Outputs
 
+    def images(self) -> list[RawOutputs]:
+        """The same for each image alone, batch axis included."""
+        count = int(self.outputs[0].shape[0])
+        return [RawOutputs(self.frame, [output[row : row + 1] for output in self.outputs]) for row in range(count)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedPackage:
@@ -47,6 +53,8 @@ class OpenedPackage:
     preprocess: PreprocessSpec
     class_names: tuple[str, ...] = ()
     """Empty where the task has no classes."""
+    key_points: KeyPointNames | None = None
+    """None: the package does not name any."""
     fused: bool = False
     """Whether the graph already does what the decoder would: suppression, or the activation."""
     normalized_boxes: bool = False

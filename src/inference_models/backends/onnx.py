@@ -76,7 +76,9 @@ def open_session(request: SessionRequest) -> OnnxSession:
         CorruptedModelPackageError: the file is no ONNX graph, is damaged, or points outside its folder.
         EnvironmentConfigurationError: the device or provider that was asked for is not there, or does not run.
     """
-    runtime = _import_runtime()
+    # Recent official builds send telemetry unless they are told not to before they are loaded. Who wants it sets 0.
+    os.environ.setdefault(NO_TELEMETRY, "1")
+    runtime = import_runtime(RUNTIME)
     graph = request.onnx_file()
     providers = choose_providers(request, runtime.get_available_providers())
     opening = _Opening(runtime, graph, request)
@@ -174,12 +176,6 @@ class OnnxSession(BaseSession):
 
     def _opened_in_child(self, opened: Any) -> Any:  # noqa: ARG002
         return self._open_again()
-
-
-def _import_runtime() -> Any:
-    # Recent official builds send telemetry unless they are told not to before they are loaded. Who wants it sets 0.
-    os.environ.setdefault(NO_TELEMETRY, "1")
-    return import_runtime(RUNTIME)
 
 
 def _tensor_spec(node: Any) -> TensorSpec:

@@ -69,7 +69,7 @@ def read_ultralytics(model: OnnxFile) -> GraphHints:
     leaves no task; its stride and names tell the layout.
     """
     metadata = model.metadata
-    names = _class_names(metadata.get("names"))
+    names = _class_names(metadata["names"]) if "names" in metadata else None
     stated = metadata.get("task", "").strip().lower()
     shapes = [spec.shape for spec in model.outputs]
     layout = _layout(shapes, len(names)) if names and stated in {"", "detect"} else None

@@ -10,8 +10,6 @@ import json
 import pkgutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from functools import cache
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import network_forbidden_by

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.arrays import namespace
 from inference_models.errors import InvalidParameterError
 from inference_models.families import InstanceGraph
+from inference_models.fork import Lock
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.tasks import Task
 from inference_models.tasks.graph_boxes import BoxFinder

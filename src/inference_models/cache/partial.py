@@ -10,7 +10,6 @@ import json
 import os
 import shutil
 import struct
-import threading
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from inference_models.cache.workspace import is_abandoned, is_of_this_machine
 from inference_models.files.durable import make_private_folder, write_atomic
+from inference_models.fork import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +55,7 @@ class Partial:
         self.folder = folder
         self.plan = plan
         self.done = list(done)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._data: int | None = os.open(self.data, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
         self._done = os.open(folder / "done", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
         self._write_plan()

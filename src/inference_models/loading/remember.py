@@ -12,7 +12,6 @@ import logging
 import os
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import cached_property
 from hashlib import sha256
 from hmac import new as keyed_digest
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from inference_models.cache.store import PackageStore
 from inference_models.entities import LocalFileArtefactSpecs, without_signatures
 from inference_models.errors import NoModelPackagesAvailableError
 from inference_models.files.prepared import prepared
+from inference_models.fork import cached_property
 from inference_models.machine.environment import machine_fingerprint
 from inference_models.negotiate.choose import negotiate
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json

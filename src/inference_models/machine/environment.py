@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from inference_models import config
+from inference_models.fork import cached_property
 from inference_models.version import __version__
 
 if TYPE_CHECKING:

@@ -10,12 +10,12 @@ import json
 import pkgutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import network_forbidden_by
 from inference_models.entities import InlineFileSpecs, ModelMetadata
 from inference_models.errors import ModelRetrievalError, nearest_hint
+from inference_models.fork import Lock
 from inference_models.machine.libraries import entry_points
 from inference_models.text import shown_url
 

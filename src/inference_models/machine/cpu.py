@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from inference_models.machine.hardware import ROOT
-from inference_models.machine.system_files import read_text
+from inference_models.machine.system_files import read_text, sysctl
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,19 +66,8 @@ def apple_intel_flags(text: str) -> frozenset[str]:
 
 
 def _apple_flags() -> frozenset[str]:
-    if _sysctl("hw.optional.arm64"):
-        named = {flag for name, flag in _APPLE_ARM.items() if any(_sysctl(f"hw.optional.arm.{name}"))}
+    if sysctl("hw.optional.arm64"):
+        named = {flag for name, flag in _APPLE_ARM.items() if any(sysctl(f"hw.optional.arm.{name}"))}
         return frozenset({"asimd", "neon", *named})
-    texts = (_sysctl(f"machdep.cpu.{name}").rstrip(b"\0") for name in ("features", "leaf7_features"))
+    texts = (sysctl(f"machdep.cpu.{name}").rstrip(b"\0") for name in ("features", "leaf7_features"))
     return apple_intel_flags(b" ".join(texts).decode("ascii", "replace"))
-
-
-def _sysctl(name: str) -> bytes:
-    """The value of a kernel variable of macOS; empty when the name is unknown."""
-    ask = ctypes.CDLL(None).sysctlbyname
-    size = ctypes.c_size_t(0)
-    if ask(name.encode(), None, ctypes.byref(size), None, ctypes.c_size_t(0)) != 0:
-        return b""
-    buffer = ctypes.create_string_buffer(size.value)
-    done = ask(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0))
-    return buffer.raw[: size.value] if done == 0 else b""

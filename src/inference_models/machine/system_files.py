@@ -1,13 +1,17 @@
-"""Small system files: what cannot be read is empty, what is no version is None."""
+"""What the system says in small files and variables: what cannot be read is empty, what is no version is None."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import ctypes
+import os
+import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 from packaging.version import InvalidVersion, Version
 
-if TYPE_CHECKING:
-    from pathlib import Path
+_BOOT_KEY = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"
 
 
 def read_text(path: Path, *, limit: int = 1 << 16) -> str:
@@ -17,6 +21,51 @@ def read_text(path: Path, *, limit: int = 1 << 16) -> str:
             return stream.read(limit)
     except OSError:
         return ""
+
+
+@cache
+def boot_id() -> str:
+    """A name for the time since this machine was started; empty where the system does not say."""
+    if sys.platform == "darwin":
+        return sysctl("kern.bootsessionuuid").rstrip(b"\0").decode("ascii", "replace")
+    if sys.platform == "win32":
+        import winreg  # noqa: PLC0415 - Windows only
+
+        with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _BOOT_KEY) as key:
+            return f"boot {winreg.QueryValueEx(key, 'BootId')[0]}"
+        return ""
+    return read_text(Path("/proc/sys/kernel/random/boot_id")).strip()
+
+
+def is_running(process: int) -> bool:
+    """Whether a process with this number exists; True where this user may not know."""
+    if sys.platform == "win32":
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        handle = kernel.OpenProcess(0x1000, False, process)  # PROCESS_QUERY_LIMITED_INFORMATION
+        if not handle:
+            return ctypes.get_last_error() != 87  # ERROR_INVALID_PARAMETER: there is none
+        ended, still_active = ctypes.c_ulong(), 259
+        known = kernel.GetExitCodeProcess(handle, ctypes.byref(ended))
+        kernel.CloseHandle(handle)
+        return not known or ended.value == still_active
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def sysctl(name: str) -> bytes:
+    """The value of a kernel variable of macOS; empty when the name is unknown."""
+    ask = ctypes.CDLL(None).sysctlbyname
+    size = ctypes.c_size_t(0)
+    if ask(name.encode(), None, ctypes.byref(size), None, ctypes.c_size_t(0)) != 0:
+        return b""
+    buffer = ctypes.create_string_buffer(size.value)
+    done = ask(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0))
+    return buffer.raw[: size.value] if done == 0 else b""
 
 
 def public_version(text: str | None) -> Version | None:

@@ -7,6 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.files.regular import read_regular_file
 from inference_models.text import JsonRefusedError, shown, strict_object
 
 if TYPE_CHECKING:
@@ -33,16 +34,15 @@ def read_text(path: Path, *, where: str) -> str:
         CorruptedModelPackageError: the file cannot be read, is too large, or is not UTF-8.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_TEXT_BYTES + 1)
+        data = read_regular_file(path, MAX_TEXT_BYTES, follow=True)
+    except ValueError as exc:
+        raise CorruptedModelPackageError(
+            f"{where} is too large.", needs=f"at most {MAX_TEXT_BYTES} bytes", found=f"more than {MAX_TEXT_BYTES} bytes"
+        ) from exc
     except OSError as exc:
         raise CorruptedModelPackageError(
             f"{where} cannot be read.", needs="a readable file", found=exc.strerror or type(exc).__name__
         ) from exc
-    if len(data) > MAX_TEXT_BYTES:
-        raise CorruptedModelPackageError(
-            f"{where} is too large.", needs=f"at most {MAX_TEXT_BYTES} bytes", found=f"more than {MAX_TEXT_BYTES} bytes"
-        )
     return decode_text(data, where=where)
 
 

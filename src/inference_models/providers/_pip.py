@@ -81,7 +81,7 @@ def _run(command: list[str], folder: Path, wheel: Wheel) -> subprocess.Completed
             command,
             # `python -m` looks for modules in the working directory first: ours holds none.
             cwd=folder,
-            env=_environment(),
+            env=_environment() | {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
+import msgspec
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from inference_models.backends.environment import probe_environment
 from inference_models.cache.manifest import Damage, PackageKey, read_manifest
@@ -23,6 +24,7 @@ from inference_models.errors import (
     nearest_hint,
 )
 from inference_models.files.durable import write_atomic
+from inference_models.files.prepared import prepared
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.package.text_files import read_text
 from inference_models.text import without_query
@@ -35,12 +37,13 @@ if TYPE_CHECKING:
     from inference_models.freeze.pull import PulledPackage
 
 _log = logging.getLogger("inference-models")
-FORMAT = 1
+FORMAT: Final = 1
 HEADER = "# Written by `inference-models lock`. AutoModel.from_lock loads exactly these bytes.\n"
-
-
-class _Facts(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+MAX_LOCK_BYTES = 3 << 19
+"""The reader of TOML takes a second and 120 MB per MB of the worst text."""
+_MAX_DOTS = 32
+"""In the keys of one line: the time to read a key grows with the square of its parts."""
+_QUOTED = re.compile(r"""\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'""")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +54,7 @@ class LockedFile(FileFacts):
     """The content, where the provider's description holds it: no other source need have such a file."""
 
 
-class LockedModel(_Facts):
+class LockedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One package of one model."""
 
     provider: str
@@ -65,7 +68,7 @@ class LockedModel(_Facts):
     """False: it is there because another one needs it."""
     description: dict[str, Any]
     """`metadata_to_json` with this package only and without its files."""
-    files: list[LockedFile] = Field(min_length=1)
+    files: Annotated[list[LockedFile], msgspec.Meta(min_length=1)]
 
     def has_name(self, name: str) -> bool:
         """Whether `name` is one of the ids of the model."""
@@ -95,14 +98,14 @@ class LockedModel(_Facts):
         return replace(model, model_packages=[pinned])
 
 
-class Lock(_Facts):
+class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a lock file pins."""
 
-    format: int = Field(ge=FORMAT, le=FORMAT)
+    format: Literal[1]
     created_with: str
     runtimes: dict[str, str] = {}
     """Backend -> version of its runtime where the lock was made."""
-    models: list[LockedModel] = Field(min_length=1)
+    models: Annotated[list[LockedModel], msgspec.Meta(min_length=1)]
 
     def find(self, model_id: str | None) -> LockedModel:
         """The model with this id, or the only one that was asked for.
@@ -166,8 +169,20 @@ def make_lock(pulled: Iterable[PulledPackage]) -> Lock:
 
 
 def lock_text(lock: Lock) -> str:
-    """`lock` as TOML."""
-    return HEADER + "\n" + tomli_w.dumps(_without_none(lock.model_dump(mode="json")))
+    """`lock` as TOML.
+
+    Raises:
+        InvalidParameterError: it pins so much that nobody would read it.
+    """
+    text = HEADER + "\n" + tomli_w.dumps(_without_none(msgspec.to_builtins(lock)))
+    if len(text.encode()) > MAX_LOCK_BYTES:
+        raise InvalidParameterError(
+            f"{len(lock.models)} packages do not fit into one lock file.",
+            needs=f"at most {MAX_LOCK_BYTES} bytes",
+            found=f"{len(text.encode())} bytes",
+            fix="write several lock files, or bundles, each with a part of the models",
+        )
+    return text
 
 
 def write_lock(lock: Lock, path: Path) -> None:
@@ -211,7 +226,7 @@ def read_lock(path: str | Path) -> Lock:
         CorruptedModelPackageError: the file cannot be read, or is no lock file of this format.
     """
     path = Path(path)
-    return parse_lock(read_text(path, where=path.name), where=path.name)
+    return parse_lock(read_text(path, where=path.name, limit=MAX_LOCK_BYTES), where=path.name)
 
 
 def parse_lock(text: str, *, where: str) -> Lock:
@@ -222,15 +237,17 @@ def parse_lock(text: str, *, where: str) -> Lock:
     """
     toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
-        return Lock.model_validate(toml.loads(text))
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        found = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"
-    except (ValueError, RecursionError) as exc:  # TOMLDecodeError is a ValueError
-        found = str(exc)
-    raise CorruptedModelPackageError(
-        f"{where} is no lock file.", needs="a file that `inference-models lock` wrote", found=found
-    )
+        _refuse_long_keys(text)
+        return msgspec.convert(toml.loads(text), prepared(Lock))
+    except (ValueError, RecursionError) as exc:  # TOMLDecodeError and ValidationError are ValueErrors
+        raise CorruptedModelPackageError(
+            f"{where} is no lock file.", needs="a file that `inference-models lock` wrote", found=str(exc)
+        ) from exc
+
+
+def _refuse_long_keys(text: str) -> None:
+    if any(_QUOTED.sub("", line).count(".") > _MAX_DOTS for line in text.splitlines()):
+        raise ValueError(f"a key of more than {_MAX_DOTS} parts")
 
 
 def warn_about_runtimes(lock: Lock) -> None:

@@ -27,17 +27,17 @@ _STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)")
 """One step of a path as msgspec writes it: `$.network_input.normalization[1][0]`."""
 
 
-def read_text(path: Path, *, where: str) -> str:
+def read_text(path: Path, *, where: str, limit: int = MAX_TEXT_BYTES) -> str:
     """The content of a small UTF-8 file, without a byte order mark.
 
     Raises:
-        CorruptedModelPackageError: the file cannot be read, is too large, or is not UTF-8.
+        CorruptedModelPackageError: the file cannot be read, is larger than `limit` bytes, or is not UTF-8.
     """
     try:
-        data = read_regular_file(path, MAX_TEXT_BYTES, follow=True)
+        data = read_regular_file(path, limit, follow=True)
     except ValueError as exc:
         raise CorruptedModelPackageError(
-            f"{where} is too large.", needs=f"at most {MAX_TEXT_BYTES} bytes", found=f"more than {MAX_TEXT_BYTES} bytes"
+            f"{where} is too large.", needs=f"at most {limit} bytes", found=f"more than {limit} bytes"
         ) from exc
     except OSError as exc:
         raise CorruptedModelPackageError(

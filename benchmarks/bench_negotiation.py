@@ -24,7 +24,8 @@ from inference_models.entities import (
 )
 from inference_models.errors import NoCompatiblePackageError
 from inference_models.machine.environment import Environment, Gpu
-from inference_models.negotiate.choose import choose_packages, negotiate
+from inference_models.negotiate.choose import negotiate
+from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.request import PackageRequest
 
 COUNTS = (100, 1_000, 10_000)

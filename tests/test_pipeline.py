@@ -96,10 +96,7 @@ class TestParameters:
             (
                 [None, {"model_id_or_path": 3}],
                 DependencyModelParametersValidationError,
-                (
-                    "models_parameters[1]: model_id_or_path cannot be used.\n"
-                    "needs Input should be a valid string; found: 3"
-                ),
+                ("models_parameters[1]: model_id_or_path cannot be used.\nneeds str; found: 3"),
             ),
         ],
     )

@@ -7,14 +7,16 @@ import importlib
 import json
 import subprocess
 import sys
+from importlib.metadata import requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 import inference_models
 from inference_models import developer_tools
 
-HEAVY = ["array_api_compat", "cv2", "numpy", "onnxruntime", "pydantic", "supervision", "torch", "transformers"]
+HEAVY = ["array_api_compat", "cv2", "numpy", "onnxruntime", "supervision", "torch", "transformers"]
 IMPORT = """
 import json, socket, sys
 def refuse(*arguments):
@@ -69,3 +71,20 @@ def test_importing_loads_nothing_heavy_and_opens_no_socket(statement: str, heavy
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert json.loads(done.stdout) == []
     assert done.stderr == ""
+
+
+def test_an_installation_with_a_runtime_is_less_than_thirty_distributions() -> None:
+    found: set[str] = set()
+    waiting = [Requirement("inference-models-lean[onnx-cpu]")]
+    while waiting:
+        wanted = waiting.pop()
+        if wanted.name in found:
+            continue
+        found.add(wanted.name)
+        for text in requires(wanted.name) or ():
+            inner = Requirement(text)
+            extras = wanted.extras or {""}
+            if inner.marker is None or any(inner.marker.evaluate({"extra": extra}) for extra in extras):
+                waiting.append(inner)
+    assert len(found) < 30
+    assert "pydantic" not in found

@@ -28,8 +28,8 @@ from inference_models.errors import (
     UnknownOptionError,
 )
 from inference_models.machine.environment import Environment
+from inference_models.negotiate.case import Plan
 from inference_models.negotiate.choose import Choice
-from inference_models.negotiate.plan import Plan
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity.check import ParityOptions, check_parity

@@ -17,7 +17,7 @@ pytest.importorskip("onnxruntime")
 MOST_FUNCTIONS, MOST_FILES = 225, 56
 """Of a load that is the first of its process, with every runtime of the tests installed; on the way to 120 and 25."""
 MOST_LINES = 8_000
-SLOW = ["fsspec", "httpx", "packaging.requirements", "pydantic", "rich", "typer"]
+SLOW = ["fsspec", "httpx", "packaging.requirements", "rich", "typer"]
 """Modules that would cost a start more than all of ours."""
 
 COUNT = """

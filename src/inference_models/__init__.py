@@ -30,6 +30,14 @@ if TYPE_CHECKING:
         Quantization,
     )
     from inference_models.loading.dependencies import DependencyModelParameters, SuppliedDependency
+    from inference_models.loading.offline import (
+        OfflineArtefactStatus,
+        OfflineArtefactVerification,
+        OfflineModelStatus,
+        OfflinePackagePresence,
+        OfflinePackageStatus,
+        find_cached_model_package_dir,
+    )
     from inference_models.negotiate.report import NegotiationReport
     from inference_models.options import LoadOptions
     from inference_models.pipeline import AutoModelPipeline
@@ -57,6 +65,9 @@ if TYPE_CHECKING:
     from inference_models.tasks.structured_ocr import StructuredOCRModel
     from inference_models.tasks.text_only_ocr import TextOnlyOCRModel
 
+    OFFLINE_MODE: bool
+    """Whether the variable of this name forbids the network, when this is asked; see `config.offline_mode`."""
+
 _MODULES = {
     "ActionRecognitionModel": "inference_models.tasks.action_recognition",
     "ActionRecognitionPrediction": "inference_models.predictions.action_recognition",
@@ -83,6 +94,11 @@ _MODULES = {
     "MultiLabelClassificationPrediction": "inference_models.predictions.classification",
     "NegotiationReport": "inference_models.negotiate.report",
     "ObjectDetectionModel": "inference_models.tasks.object_detection",
+    "OfflineArtefactStatus": "inference_models.loading.offline",
+    "OfflineArtefactVerification": "inference_models.loading.offline",
+    "OfflineModelStatus": "inference_models.loading.offline",
+    "OfflinePackagePresence": "inference_models.loading.offline",
+    "OfflinePackageStatus": "inference_models.loading.offline",
     "OpenVocabularyObjectDetectionModel": "inference_models.tasks.open_vocabulary_object_detection",
     "PreProcessingOverrides": "inference_models.entities",
     "Quantization": "inference_models.entities",
@@ -93,6 +109,7 @@ _MODULES = {
     "TextImageEmbeddingModel": "inference_models.tasks.embedding",
     "TextOnlyOCRModel": "inference_models.tasks.text_only_ocr",
     "VideoSampling": "inference_models.tasks.action_recognition",
+    "find_cached_model_package_dir": "inference_models.loading.offline",
 }
 """Public name -> module that defines it, sorted."""
 
@@ -122,6 +139,11 @@ __all__ = [
     "MultiLabelClassificationPrediction",
     "NegotiationReport",
     "ObjectDetectionModel",
+    "OfflineArtefactStatus",
+    "OfflineArtefactVerification",
+    "OfflineModelStatus",
+    "OfflinePackagePresence",
+    "OfflinePackageStatus",
     "OpenVocabularyObjectDetectionModel",
     "PreProcessingOverrides",
     "Quantization",
@@ -133,10 +155,15 @@ __all__ = [
     "TextOnlyOCRModel",
     "VideoSampling",
     "__version__",
+    "find_cached_model_package_dir",
 ]
 
 
 def __getattr__(name: str) -> object:
+    if name == "OFFLINE_MODE":
+        from inference_models.config import offline_mode  # noqa: PLC0415 - nothing is read when this is imported
+
+        return offline_mode()
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     value: object = getattr(importlib.import_module(_MODULES[name]), name)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
-from inference_models.errors import InvalidParameterError
-from inference_models.loading.address import parse_address
+from inference_models.loading.address import LOCAL, parse_address
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
 from inference_models.tasks.stages import LoadedModel
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
 
     from inference_models.entities import BackendType, Quantization
     from inference_models.loading.attempt import LoadSteps
+    from inference_models.loading.offline import OfflineArtefactVerification, OfflineModelStatus
     from inference_models.loading.remember import RememberedModels
     from inference_models.negotiate.report import NegotiationReport
 
@@ -79,7 +79,13 @@ class AutoModel:
             device=device,
         )
         address = parse_address(model_id_or_path, weights_provider, api_key=api_key)
-        return load_model(address, memory, _steps(memory.load.options, cls.from_pretrained), api_key=api_key)
+        steps, wishes = _steps(memory.load.options, cls.from_pretrained), memory.load.options
+        is_watched = wishes.model_access_manager is not None or wishes.point_model_directory is not None
+        if is_watched and address.provider != LOCAL:
+            from inference_models.loading.access import load_watched  # noqa: PLC0415 - rarely needed
+
+            return load_watched(address, memory, steps, api_key=api_key)
+        return load_model(address, memory, steps, api_key=api_key)
 
     @classmethod
     def from_lock(
@@ -155,6 +161,25 @@ class AutoModel:
         chosen = {name: kwargs.pop(name) for name in _CHOICES if name in kwargs}
         memory = _prepare(options, kwargs, explain=True, **chosen)
         return explain_model(parse_address(model_id_or_path, weights_provider, api_key=api_key), memory, api_key)
+
+    @classmethod
+    def list_offline_models(cls) -> list[OfflineModelStatus]:
+        """Every model of the cache, with its packages and whether their files are here."""
+        from inference_models.loading.offline import offline_models  # noqa: PLC0415 - not needed to load
+
+        return offline_models()
+
+    @classmethod
+    def verify_offline_model(cls, model_id: str, check_hashes: bool = False) -> list[OfflineArtefactVerification]:
+        """Every file of the packages of a model, and whether it is in the cache; [] when nothing is known of it.
+
+        Args:
+            model_id: As it was asked for, or as its provider calls it.
+            check_hashes: Also read every file and compare its hash.
+        """
+        from inference_models.loading.offline import verify_offline_model  # noqa: PLC0415 - not needed to load
+
+        return verify_offline_model(model_id, check_hashes=check_hashes)
 
     @classmethod
     def describe_model(
@@ -244,8 +269,14 @@ def _prepare(
 
     merged, extra = merge_options(options, given)
     wanted = build_request(merged, **chosen)
-    providers = parse_execution_providers(chosen.get("onnx_execution_providers"))
-    load = LoadRequest(options=merged, wanted=wanted, device=wanted.device, execution_providers=providers, extra=extra)
+    providers = chosen.get("onnx_execution_providers")
+    load = LoadRequest(
+        options=merged,
+        wanted=wanted,
+        device=wanted.device,
+        execution_providers=None if providers is None else tuple(providers),
+        extra=extra,
+    )
     return RememberedModels(load, probe_environment(thorough=explain), read_only=explain)
 
 
@@ -273,27 +304,23 @@ def load_as(kind: type[Loaded], model: str | os.PathLike[str], **kwargs: Any) ->
     """
     from inference_models.catalogue import open_catalogue  # noqa: PLC0415 - only for the class of a task
     from inference_models.loading.dependencies import close_models  # noqa: PLC0415
+    from inference_models.loading.describe import other_model  # noqa: PLC0415
     from inference_models.tasks import find_task, known_tasks  # noqa: PLC0415
 
     path = Path(model)
     is_path = kwargs.get("weights_provider") is None and os.path.exists(path)  # noqa: PTH110 - False for any other text
     if is_path and path.suffix == ".lock":
-        loaded = AutoModel.from_lock(path, **kwargs)
+        loaded = AutoModel.from_lock(path, model_class=kind, **kwargs)
     elif is_path and os.fspath(model) not in open_catalogue().models:
-        loaded = AutoModel.from_pretrained(path.absolute(), **kwargs)
+        loaded = AutoModel.from_pretrained(path.absolute(), model_class=kind, **kwargs)
     else:
-        loaded = AutoModel.from_pretrained(model, **kwargs)
+        loaded = AutoModel.from_pretrained(model, model_class=kind, **kwargs)
     if isinstance(loaded, kind):
         return loaded
     close_models([loaded])
     models = (find_task(name).model for name in known_tasks())
-    actual = next((base for base in models if isinstance(loaded, base)), type(loaded)).__name__
-    raise InvalidParameterError(
-        f"{os.fspath(model)!r} is another kind of model.",
-        needs=kind.__name__,
-        found=actual,
-        fix=f"load it with {actual}.from_pretrained, or with AutoModel.from_pretrained, which takes every kind",
-    )
+    actual = next((base for base in models if isinstance(loaded, base)), type(loaded))
+    raise other_model(os.fspath(model), kind, actual)
 
 
 LoadedModel.load_as = load_as

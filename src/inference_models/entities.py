@@ -7,8 +7,9 @@ from collections import namedtuple
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
+from msgspec import Struct
 from packaging.version import Version
 
 from inference_models.text import without_query
@@ -109,8 +110,13 @@ def camel_case(name: str) -> str:
     return first + "".join(part.title() for part in rest)
 
 
-_WIRE_NAMES = {"alias_generator": camel_case, "populate_by_name": True}
-"""For pydantic models that hold one of these: names of the wire format and Python names, unknown ones are ignored."""
+def python_names(value: Any) -> Any:
+    """`value`, a mapping or a list of mappings, with Python names where it has those of the wire format."""
+    if isinstance(value, list):
+        return [python_names(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", key): item for key, item in value.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,8 +127,6 @@ class RecommendedParameters:
     """From 0 to 1."""
     per_class_confidence: dict[str, float] | None = None
     """Class name -> threshold; honoured only when `confidence` is given too."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _WIRE_NAMES
 
     def __post_init__(self) -> None:
         """Refuse a threshold that no score has."""
@@ -138,16 +142,12 @@ class ModelDependency:
     model_id: str
     model_package_id: str | None = None
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = _WIRE_NAMES
-
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryProfile:
     """Peak device memory by batch size, as measured by the author of the package."""
 
     peak_vram_mb: dict[int, int] = field(default_factory=dict)
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = _WIRE_NAMES
 
     def vram_for_batch(self, batch_size: int) -> int | None:
         """MB for the smallest known batch of at least `batch_size`, else the largest known; None when unknown."""
@@ -170,8 +170,7 @@ class FileDownloadSpecs:
     """Bytes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class FileFacts:
+class FileFacts(Struct, frozen=True, kw_only=True):
     """What one file of a package holds: the same in the cache, in a lock, in a bundle and in a registry."""
 
     handle: str
@@ -181,8 +180,6 @@ class FileFacts:
     sha256: str
     md5: str | None = None
     """Where one is known: sources that state no SHA-256 are compared by it."""
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
     def __post_init__(self) -> None:
         """Refuse what is no size or no hash."""

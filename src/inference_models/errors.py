@@ -307,10 +307,7 @@ class ModelPackageAlternativesExhaustedError(ModelLoadingError):
 
 
 class ModelPackageRestrictedError(ModelLoadingError):
-    """The package asks for more than a limit of the caller allows, for example a larger network input.
-
-    Never raised by this release; exists so that code which catches it can still be imported.
-    """
+    """The package asks for more than a limit of the caller allows, for example a larger network input."""
 
 
 class MissingModelInitParameterError(ModelLoadingError, TypeError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,12 +20,25 @@ if TYPE_CHECKING:
     SelectBy = Literal["auto", "order", "measured"]
 
 NO_EFFECT = {
+    "allow_vllm_proxy": "every model runs in this process",
+    "content_addressed_artifact_cache": "the cache of this library itself keeps every file by its hash",
     "default_onnx_trt_options": "the TensorRT execution provider gets the options you name, and no others",
     "download_files_without_hash": "files without a hash are never fetched",
     "model_download_file_lock_acquire_timeout": "no lock is ever waited for",
     "verify_hash_while_download": "hashes are always verified",
 }
 """Options of the public library that are accepted so that existing calls run, and why they change nothing."""
+WORKS_OTHERWISE = {
+    "allow_local_code_packages": "consent is the hash of the code; `True` is not enough",
+    "model_access_manager": "asked `is_model_access_forbidden` and `retrieve_model_instance` before a model of a "
+    "provider is loaded; told `on_model_access_forbidden`, `on_model_alias_discovered`, "
+    "`on_model_package_access_granted` and `on_model_loaded`; its other methods are not called",
+    "point_model_directory": "called with the folder of the package that was loaded, for models of a provider",
+    "rf_detr_max_input_resolution": "holds for RF-DETR on every backend, and for code of packages that takes it",
+    "trt_cuda_graph_cache": "handed to code of packages that takes it; no CUDA graphs are captured otherwise",
+    "trt_engine_host_code_allowed": "off unless it is switched on",
+}
+"""Options of the public library that do something else here, or less, and what."""
 
 
 MOST_THREADS = max(64, 4 * (os.cpu_count() or 1))
@@ -72,6 +85,8 @@ class LoadOptions:
     """Architecture of a bare file, for example "yolov8"."""
     task_type: str | None = None
     """Task of a bare file, for example "object-detection"."""
+    model_class: type | None = None
+    """Base class of a task; a model of another task is refused before anything of it is fetched."""
     arrays: ArrayKind | None = None
     """Kind of array predictions hold, "numpy" or "torch"; None: the kind the package computes in."""
     threads: int | None = None
@@ -117,6 +132,14 @@ class LoadOptions:
     """Sent along with every question to the provider."""
     weights_provider_extra_headers: Mapping[str, str] | None = None
     """Sent along with every question to the provider; never to the hosts of files."""
+    model_access_manager: Any = None
+    """Object with the methods of the public library's `ModelAccessManager` that `WORKS_OTHERWISE` names."""
+    point_model_directory: Callable[[str], object] | None = None
+    """Called with the folder of the package that was loaded; not for a path."""
+    rf_detr_max_input_resolution: int | tuple[int, int] | None = None
+    """Largest network input of an RF-DETR model, in pixels or as (height, width); a larger one is refused."""
+    trt_cuda_graph_cache: Any = None
+    """Handed to a package with code of its own that takes it; this library captures no CUDA graphs itself."""
     forwarded_kwargs: Sequence[str] | None = None
     """Names of options that such models get too; None: the caches of OWLv2."""
 
@@ -138,6 +161,12 @@ class LoadOptions:
                 raise InvalidParameterError(
                     f"{name}={value!r} makes no sense.", needs="True or False", found=repr(value)
                 )
+        if not isinstance(self.model_class, type | None):
+            raise InvalidParameterError(
+                f"model_class={self.model_class!r} makes no sense.",
+                needs="a class such as ObjectDetectionModel, or None",
+                found=repr(self.model_class),
+            )
         if self.select not in {"auto", "order", "measured"}:
             raise InvalidParameterError(
                 f"select={self.select!r} makes no sense.",
@@ -164,7 +193,7 @@ def merge_options(options: LoadOptions | None, given: Mapping[str, Any]) -> tupl
     """`options` with those of `given` that it knows, and the rest of `given`; options without effect are dropped."""
     known = {name: value for name, value in given.items() if name in OPTION_NAMES}
     rest = {name: value for name, value in given.items() if name not in OPTION_NAMES and name not in NO_EFFECT}
-    return replace(options or LoadOptions(), **known), rest
+    return LoadOptions(**known) if options is None else replace(options, **known), rest
 
 
 def refuse_unknown_load_options(rest: Mapping[str, Any]) -> None:

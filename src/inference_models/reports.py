@@ -11,7 +11,7 @@ from inference_models.errors import BaseInferenceModelsError
 from inference_models.loading.describe import describe_model
 from inference_models.measure.select import remembered_plan
 from inference_models.negotiate.choose import negotiate
-from inference_models.negotiate.make_report import PARITY, Circumstances, make_report
+from inference_models.negotiate.explain import PARITY, Circumstances, make_report
 from inference_models.package.folder import read_package, read_package_folder
 from inference_models.text import without_query
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
     from inference_models.loading.remember import RememberedModels
-    from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.case import Plan
     from inference_models.negotiate.report import NegotiationReport
     from inference_models.package.folder import PackageFolder
 

@@ -86,6 +86,16 @@ def test_torch_tensors_give_the_same_numbers_as_torch_tensors(decoder, build, co
 
 
 @pytest.mark.parametrize(("decoder", "build"), LAYOUTS)
+def test_a_box_that_shows_nothing_neither_suppresses_nor_takes_a_place(decoder, build):
+    outputs, expected = build(np.random.default_rng(8))
+    limits = BoxLimits(0.0, iou=0.3, max_detections=40, shows=lambda xyxy: xyxy[:, 0] > 150)
+    for boxes, (xyxy, scores) in zip(decoder.decode(outputs, FRAME, limits), expected, strict=True):
+        shown = (torch.as_tensor(xyxy)[:, :1] > 150) * torch.as_tensor(scores)
+        assert len(boxes.anchor) == 40
+        assert_same_boxes(boxes, torch_decode(xyxy, shown, 0.0, 0.3, 40))
+
+
+@pytest.mark.parametrize(("decoder", "build"), LAYOUTS)
 def test_half_precision_outputs_give_float32_results_of_the_rounded_numbers(decoder, build):
     outputs, _ = build(np.random.default_rng(2))
     halves = [output.astype(np.float16) for output in outputs]
@@ -177,6 +187,11 @@ def test_final_rows_pass_from_the_threshold_on_and_overlap_freely():
     order = [1, 3, 0, 2]
     expected = FINAL_ROWS[order]
     assert_same_boxes(found, (expected[:, :4], expected[:, 4], expected[:, 5], order))
+
+
+def test_final_rows_that_show_nothing_take_no_place():
+    limits = BoxLimits(0.1, iou=0.3, max_detections=2, shows=lambda xyxy: xyxy[:, 0] != 11)
+    assert FINAL.decode([FINAL_ROWS[None]], FRAME, limits)[0].anchor.tolist() == [3, 0]
 
 
 def test_strict_final_rows_must_be_above_the_threshold():

@@ -129,7 +129,7 @@ def test_a_bare_file_of_the_ultralytics_recipe_is_letterboxed_on_grey(name):
         (
             "yolov8",
             "classification",
-            PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, scaling_factor=255),
+            PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, antialias=True, scaling_factor=255),
         ),
         (
             "yolox",

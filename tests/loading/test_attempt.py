@@ -22,6 +22,7 @@ from inference_models.errors import (
 )
 from inference_models.loading import attempt, describe
 from inference_models.loading.address import ModelAddress
+from inference_models.negotiate.choose import Choice
 from inference_models.providers import NO_OPTIONS
 
 if TYPE_CHECKING:
@@ -104,8 +105,9 @@ def test_what_stands_in_for_a_measured_winner_was_not_measured(
     opening: Callable, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opening({"a1": EnvironmentConfigurationError("the driver sleeps.")})
-    order = attempt.declared_order
-    monkeypatch.setattr(attempt, "declared_order", lambda *arguments: replace(order(*arguments), reason="measured"))
+    order = Choice.declared_order.fget
+    measured = property(lambda choice: replace(order(choice), reason="measured"))
+    monkeypatch.setattr(Choice, "declared_order", measured)
     assert AutoModel.from_pretrained("m").resolved_model.selected_by == "order"
     assert AutoModel.from_pretrained("m", model_package_id="b2").resolved_model.selected_by == "measured"
 

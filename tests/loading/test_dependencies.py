@@ -164,17 +164,14 @@ class TestSupplied:
         (
             request(dependency_models_params={"faces": {"backend": 7}}),
             DependencyModelParametersValidationError,
-            (
-                "dependency_models_params['faces']: backend cannot be used.\n"
-                "needs Input should be a valid string; found: 7"
-            ),
+            ("dependency_models_params['faces']: backend cannot be used.\nneeds str or list; found: 7"),
         ),
         (
             request(dependency_models_params={"faces": 7}),
             DependencyModelParametersValidationError,
             (
                 "dependency_models_params['faces']: the whole cannot be used.\n"
-                "needs Input should be a valid dictionary or instance of DependencyModelParameters; found: 7"
+                "needs a dict or DependencyModelParameters; found: 7"
             ),
         ),
         (

@@ -17,8 +17,7 @@ from inference_models.measure.contest import Contest, ContestSetup
 from inference_models.measure.job import NotSerializableError
 from inference_models.measure.report import notes_on, rows_of
 from inference_models.measure.rounds import Contender
-from inference_models.negotiate.case import Candidate
-from inference_models.negotiate.plan import Plan
+from inference_models.negotiate.case import Candidate, Plan
 from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.predictions.detections import Detections
 

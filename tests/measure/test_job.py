@@ -9,7 +9,7 @@ import pytest
 
 from inference_models.entities import FileDownloadSpecs, ModelDependency
 from inference_models.measure.job import Job, NotSerializableError, load_job
-from inference_models.negotiate.plan import Plan
+from inference_models.negotiate.case import Plan
 from inference_models.options import LoadOptions
 from inference_models.package.folder import read_package_folder
 from measure.packages import asking, classifier, code

@@ -14,8 +14,7 @@ from inference_models.entities import BackendType, ModelPackageMetadata, Quantiz
 from inference_models.measure.contest import Contest, ContestSetup
 from inference_models.measure.report import notes_on
 from inference_models.measure.rounds import SLOWER, Contender, count_quiet_rounds, decide, is_settled, leaving
-from inference_models.negotiate.case import Candidate
-from inference_models.negotiate.plan import Plan
+from inference_models.negotiate.case import Candidate, Plan
 
 if TYPE_CHECKING:
     from pathlib import Path

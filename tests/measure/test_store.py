@@ -26,7 +26,7 @@ from inference_models.measure.store import (
     package_digest,
     subject_of,
 )
-from inference_models.negotiate.plan import Plan
+from inference_models.negotiate.case import Plan
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from measure.packages import ENVIRONMENT, asking, classifier

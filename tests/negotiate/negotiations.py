@@ -24,7 +24,7 @@ from inference_models.entities import (
 )
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.negotiate.choose import negotiate
-from inference_models.negotiate.make_report import Circumstances, make_report
+from inference_models.negotiate.explain import Circumstances, make_report
 from inference_models.negotiate.report import NegotiationReport
 from inference_models.negotiate.request import PackageRequest
 

@@ -13,8 +13,9 @@ from inference_models.errors import (
     NoModelPackagesAvailableError,
     Rejection,
 )
-from inference_models.negotiate.checks import CAN_FORCE, CHECKS
-from inference_models.negotiate.choose import choose_packages, negotiate
+from inference_models.negotiate.checks import CHECKS
+from inference_models.negotiate.choose import negotiate
+from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from negotiate.packages import FUSED, MACHINE, SERVER, V, engine, model, package, torch_script
 
@@ -213,7 +214,7 @@ class TestForce:
             chosen(special, request=PackageRequest(package_id="p", force=True, **request_))
 
     def test_what_it_overrides_is_stated(self) -> None:
-        assert {check.name for check in CHECKS} - CAN_FORCE == {
+        assert {check.name for check in CHECKS if not check.can_force} == {
             "backend",
             "capabilities",
             "engine_host_code",
@@ -238,7 +239,6 @@ def test_checks_run_once_on_every_candidate_and_only_where_they_could_refuse(mon
         return wrapper
 
     monkeypatch.setattr(checks, "CHECKS", [replace(item, function=counted(item.function)) for item in CHECKS])
-    monkeypatch.setattr(checks, "_checks_of", checks._checks_of.__wrapped__)
     counts = []
     for count in (50, 500):
         calls.clear()

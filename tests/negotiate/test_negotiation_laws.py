@@ -13,9 +13,9 @@ from inference_models.entities import BackendType, InlineFileSpecs, Quantization
 from inference_models.errors import ModelPackageNegotiationError
 from inference_models.negotiate.case import Case, candidates_of
 from inference_models.negotiate.checks import CHECKS, examine
-from inference_models.negotiate.choose import choose_packages
+from inference_models.negotiate.choose import RANKING, rank, ranked
+from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.nms_fusion import parse_nms_fusion
-from inference_models.negotiate.rank import RANKING, rank, ranked
 from inference_models.negotiate.request import ARGUMENTS, PackageRequest
 from negotiate.packages import (
     ENVIRONMENTS,

@@ -7,8 +7,8 @@ import pytest
 from inference_models.backends import known_runtimes
 from inference_models.entities import BackendType, ONNXPackageDetails, Quantization, TRTPackageDetails
 from inference_models.negotiate.case import Candidate, Case, candidates_of
+from inference_models.negotiate.choose import RANKING, rank, ranked
 from inference_models.negotiate.nms_fusion import NmsPreferences
-from inference_models.negotiate.rank import RANKING, rank, ranked
 from inference_models.negotiate.request import PackageRequest
 from negotiate.packages import (
     BUILT_ON,

@@ -14,8 +14,9 @@ from inference_models.entities import BackendType, MemoryProfile, ModelMetadata,
 from inference_models.errors import NoModelPackagesAvailableError
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.negotiate.choose import negotiate
-from inference_models.negotiate.make_report import make_report
-from inference_models.negotiate.report import NegotiationReport, as_plain
+from inference_models.negotiate.explain import make_report
+from inference_models.negotiate.facts import as_plain
+from inference_models.negotiate.report import NegotiationReport
 from inference_models.negotiate.request import PackageRequest
 from negotiate.negotiations import CATS, NOTHING, ONLY_ONNX, SCENES, report_of
 

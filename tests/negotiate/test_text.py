@@ -13,12 +13,11 @@ from rich.console import Console
 from inference_models.entities import BackendType, ModelMetadata
 from inference_models.errors import NoCompatiblePackageError, Rejection
 from inference_models.machine.environment import Environment
-from inference_models.negotiate.choose import choose_packages
-from inference_models.negotiate.make_report import find_steps, make_report
-from inference_models.negotiate.plan import Plan, Selection
-from inference_models.negotiate.report import CandidateReport, Step
+from inference_models.negotiate.case import Plan, Selection
+from inference_models.negotiate.explain import choice_text, choose_packages, find_steps, make_report
+from inference_models.negotiate.facts import CandidateReport, Step
+from inference_models.negotiate.report import NO_STEPS, package_lines, print_lines, report_lines
 from inference_models.negotiate.request import PackageRequest
-from inference_models.negotiate.text import NO_STEPS, choice_text, package_lines, print_lines, report_lines
 from inference_models.text import one_line, size_text
 from negotiate.negotiations import CATS, ENGINE, GRAPH, HALF, NOTHING, ONLY_ONNX, SCENES, SCRIPT, alone, report_of
 
@@ -84,7 +83,7 @@ class TestError:
     def test_the_words_are_made_when_it_is_printed(self, monkeypatch: pytest.MonkeyPatch) -> None:
         made = []
         monkeypatch.setattr(
-            "inference_models.negotiate.text.choice_text", lambda choice: made.append(choice) or "words"
+            "inference_models.negotiate.explain.choice_text", lambda choice: made.append(choice) or "words"
         )
         error = refused(CATS)
         assert (len(error.rejections), made) == (8, [])

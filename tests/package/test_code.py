@@ -145,6 +145,13 @@ def test_code_that_fails_is_a_package_error_that_keeps_the_cause(package):
     )
 
 
+def test_code_for_internals_that_are_not_here_is_refused_before_it_runs(package):
+    (package / "model.py").write_text(f"{SOURCE}\nfrom inference_models.configuration import DEFAULT_DEVICE\n")
+    with pytest.raises(CorruptedModelPackageError, match="the argument `device` of from_pretrained"):
+        load_model_class(package, config(), code_digest(package))
+    assert not ran(package)
+
+
 @pytest.mark.parametrize(("name", "found"), [("Other", "no such name"), ("dataclasses", "a module of that name")])
 def test_a_class_that_is_not_there_is_refused(package, name, found):
     with pytest.raises(CorruptedModelPackageError) as caught:

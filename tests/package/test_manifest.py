@@ -15,6 +15,7 @@ from inference_models.errors import CorruptedModelPackageError, InvalidParameter
 from inference_models.package import manifest
 from inference_models.package.manifest import MAX_BYTES, AnnouncedFile, manifest_schema, read_model
 from inference_models.package.manifest_address import file_url, parse_address, same_origin
+from inference_models.package.text_files import convert
 
 FILE = {"handle": "weights.onnx", "path": "a/weights.onnx", "sha256": "0" * 64, "size": 3}
 PACKAGE = {"package_id": "onnxfp32", "backend": "onnx", "quantization": "fp32", "files": [FILE]}
@@ -89,7 +90,7 @@ def test_a_wrong_value_is_named_with_its_place(path, value, text):
 OUTSIDE = r".. ../x a/../../x /etc/passwd a//b a/./b C:/x a\..\b a/%2e%2e/b a?b a#b a:b"
 
 
-@pytest.mark.parametrize("path", [*OUTSIDE.split(), "", "a\n", "\0"])
+@pytest.mark.parametrize("path", [*OUTSIDE.split(), "", "a\n", "\0", "aaa/" * 250 + "?"])
 def test_paths_stay_below_the_manifest(path):
     assert "files[0].path has a wrong value." in refused(changed(FILE_OF_A + "path", path))
 
@@ -126,7 +127,7 @@ def test_what_is_no_manifest_is_refused(data, text):
 @pytest.mark.parametrize(
     ("packages", "text"),
     [
-        (b"[{}" + b",{}" * 255 + b"]", "packages[0]: package_id is missing (3 more wrong)"),
+        (b"[{}" + b",{}" * 255 + b"]", "packages[0]: package_id is missing"),
         (b"[{}" + b",{}" * 256 + b"]", "packages has a wrong value"),
         (b"[" + b"[]," * (MAX_BYTES // 3 - 200) + b"[]]", "more than 300000 values"),
     ],
@@ -262,8 +263,8 @@ def test_no_path_leads_out_of_the_folder(path):
     for place in ("https://h/a", "s3://b/p"):
         address = parse_address(place)
         try:
-            file = AnnouncedFile(handle="w", path=path, sha256="0" * 64, size=1)
-        except ValueError:
+            file = convert(AnnouncedFile, {**FILE, "path": path}, where="x")
+        except CorruptedModelPackageError:
             continue
         url = file_url(address, file)
         rest = url.removeprefix(address.folder)

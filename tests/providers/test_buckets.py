@@ -261,7 +261,7 @@ def test_a_package_that_cannot_be_used_is_left_out_with_the_reason(web):
     assert [(p.package_id, p.trusted_source) for p in metadata.model_packages] == [("onnxfp32", True), ("torch", False)]
     assert [item.package_id for item in metadata.skipped_packages] == ["code", "later", "onnxfp32"]
     assert "packages with code are loaded from folders only" in metadata.skipped_packages[0].reason
-    assert "needs 'torch', 'torch-script', 'onnx'" in metadata.skipped_packages[1].reason
+    assert "needs 'torch' or 'torch-script' or 'onnx'" in metadata.skipped_packages[1].reason
     assert "has the id of another package" in metadata.skipped_packages[2].reason
 
 

@@ -3,13 +3,14 @@ from __future__ import annotations
 import pytest
 
 from inference_models.entities import BackendType, Quantization
+from inference_models.package.text_files import fitted
 from inference_models.providers._hub import HubFile
 from inference_models.providers.huggingface import find_packages, skipped_files
 from providers.hub_server import git_id
 
 
 def files(*paths):
-    return {path: HubFile(rfilename=path, lfs={"sha256": "0" * 64, "size": 1}) for path in paths}
+    return {path: fitted(HubFile, {"rfilename": path, "lfs": {"sha256": "0" * 64, "size": 1}}) for path in paths}
 
 
 def recognised(*paths, dtypes=None):
@@ -19,7 +20,7 @@ def recognised(*paths, dtypes=None):
 def test_a_git_object_id_vouches_for_the_content():
     # `printf hello | git hash-object --stdin`, git 2.43.
     assert git_id(b"hello") == "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0"
-    file = HubFile(rfilename="a", size=5, blobId="b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0")
+    file = HubFile("a", 5, "b6fc4c620b67d95f953a5c1c1230aaab5db5a1b0")
     assert file.holds(b"hello")
     assert not file.holds(b"hellp")
 

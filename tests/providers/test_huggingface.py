@@ -391,7 +391,7 @@ def test_a_server_that_is_no_hub_is_named(hub, provider):
     hub.failures[:] = [answer(200, b"<html>welcome</html>")]
     assert refused(provider, ModelRetrievalError) == (
         f"{hub.url()} did not answer like the Hugging Face Hub.\n"
-        "needs the description of 'acme/tiny-vit'; found: Invalid JSON: expected value at line 1 column 1\n"
+        "needs the description of 'acme/tiny-vit'; found: JSON is malformed: invalid character (byte 0)\n"
         "check HF_ENDPOINT"
     )
 

@@ -77,10 +77,10 @@ def test_what_is_no_object_is_refused(data, found):
         ({}, "modelMetadata is missing"),
         ({"modelMetadata": 1}, "another value"),
         (metadata(type="v2"), "type 'v2'"),
-        (metadata(modelId=""), 'modelId: needs String should have at least 1 character; found: ""'),
+        (metadata(modelId=""), 'modelId: needs str of length >= 1; found: ""'),
         (metadata(modelId="\x1b[2J"), "a model id that cannot be shown"),
-        (metadata(modelPackages=None), "modelPackages: needs a valid list; found: null"),
-        (metadata(nextPage=7), "nextPage: needs a valid string; found: 7"),
+        (metadata(modelPackages=None), "modelPackages: needs array; found: null"),
+        (metadata(nextPage=7), "nextPage: needs str; found: 7"),
     ],
 )
 def test_an_answer_that_describes_no_model_is_refused(answer, found):
@@ -98,7 +98,7 @@ def test_a_key_twice_costs_only_the_package_it_is_in():
     page = parse(text.replace('"opset": 17', '"opset": 17, "opset": 18', 1).encode())
     assert [item.package_id for item in page.packages] == ["b"]
     assert [(item.package_id, item.reason) for item in page.skipped] == [
-        ("a", 'packageManifest: needs a valid dictionary; found: the key "opset" twice')
+        ("a", 'packageManifest: needs object; found: the key "opset" twice')
     ]
 
 
@@ -109,9 +109,7 @@ def test_a_number_that_json_does_not_have_costs_only_the_package_it_is_in(writte
     text = json.dumps(metadata(package(packageId="a"), package(packageId="b")))
     page = parse(text.replace('"opset": 17', f'"opset": {written}', 1).encode())
     assert [item.package_id for item in page.packages] == ["b"]
-    assert [(item.package_id, item.reason) for item in page.skipped] == [
-        ("a", f"opset: needs a valid integer; found: {found}")
-    ]
+    assert [(item.package_id, item.reason) for item in page.skipped] == [("a", f"opset: needs int; found: {found}")]
 
 
 def test_a_package_nested_too_deeply_is_left_out():
@@ -203,7 +201,7 @@ def test_a_jetson_engine_says_which_jetson():
         ),
         ({"packageManifest": {}}, "packageManifest of type 'none', which this release does not know"),
         ({"packageManifest": {"type": "oak-model-package-v1"}}, "oak-model-package-v1: for a runtime this library"),
-        ({"packageManifest": {**MANIFESTS["onnx-model-package-v1"], "opset": "x"}}, "opset: needs a valid integer"),
+        ({"packageManifest": {**MANIFESTS["onnx-model-package-v1"], "opset": "x"}}, "opset: needs int"),
         (
             {"packageManifest": {**MANIFESTS["onnx-model-package-v1"], "staticBatchSize": 4}},
             "staticBatchSize is stated although dynamicBatchSize is true",
@@ -226,7 +224,7 @@ def test_a_jetson_engine_says_which_jetson():
             'cudaVersion: needs a version; found: "new"',
         ),
         ({"packageId": "../../x"}, "an id that cannot be a folder name"),
-        ({"packageId": None}, "packageId: needs a valid string; found: null"),
+        ({"packageId": None}, "packageId: needs str; found: null"),
         ({"packageFiles": []}, "packageFiles: needs"),
         (
             {"packageFiles": [{"fileHandle": "model_config.json", "downloadUrl": "https://f.example/x"}]},
@@ -241,7 +239,7 @@ def test_a_jetson_engine_says_which_jetson():
             {"packageFiles": [{"fileHandle": "x", "downloadUrl": "https://f.example/x", "md5Hash": "abc"}]},
             "packageFiles[0].md5Hash: needs",
         ),
-        ({"trustedSource": "yes"}, "trustedSource: needs a valid boolean"),
+        ({"trustedSource": "yes"}, "trustedSource: needs bool"),
         ({"recommendedParameters": {"confidence": 7}}, "recommendedParameters: confidence is 7.0"),
     ],
 )

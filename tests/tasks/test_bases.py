@@ -195,7 +195,7 @@ def test_a_model_of_the_public_library_works_unchanged(tmp_path: Path) -> None:
 def test_a_promise_runs_post_processing_when_it_is_asked_and_once_only() -> None:
     model = type("Model", (Stages, InstanceSegmentationModel), {})()
     assert (model.supports_stream_pipeline, model.max_batch_size) == (False, None)
-    promise = model.infer_async([MASK], level=1)
+    promise = model.forward_async(*model.pre_process([MASK], level=1), level=1)
     assert model.options == [{"level": 1}] * 2
     promise.submit_gpu_work()
     assert promise.done()
@@ -243,12 +243,15 @@ def test_an_action_model_says_which_frames_it_wants() -> None:
 
     model = Jumps()
     assert model([IMAGE] * 4, class_names=["jump"]) == [ActionRecognitionPrediction(0, 3, "jump")]
+    assert model([IMAGE] * 4, ["jump"]) == model.infer([IMAGE] * 4, ["jump"])
     assert model.video_sampling == VideoSampling(
         window_seconds=16.0, sample_fps=4.0, min_frames=4, max_frame_side=None, mode="sliding_window", max_frames=None
     )
     supports = (model.supports_confidence, model.supports_observed_duration)
     assert (model.span_semantics, *supports) == ("instances", False, False)
-    assert model.frame_storage_transform is model.estimate_candidate_count(100) is None
+    assert model.frame_storage_transform is model.estimate_candidate_count(100, class_names=["jump"]) is None
+    model.supports_confidence = True
+    assert model.supports_confidence
     with pytest.raises(TypeError, match="infer"):
         type("Incomplete", (ActionRecognitionModel,), {"class_names": None})()
 

@@ -75,13 +75,12 @@ def test_another_kind_than_image_or_text_is_refused() -> None:
     assert str(caught.value) == "x_type cannot be 'sound'.\nneeds 'image' or 'text'; found: 'sound'"
 
 
-def test_an_image_embedding_is_prepared_and_then_computed() -> None:
+def test_an_image_embedding_is_what_the_model_says_of_a_pre_processed_image() -> None:
     class Mean(ImageEmbeddingModel[np.ndarray]):
-        def prepare_image_embeddings(self, images, **kwargs):
-            return np.stack(images) * kwargs["scale"]
+        def pre_process(self, images, scale):
+            return np.stack(images) * scale
 
-        def forward_embedding(self, pre_processed_images, output_type=None, **kwargs):
-            assert kwargs == {"scale": 2}
+        def forward_embedding(self, pre_processed_images, output_type=None):
             return pre_processed_images.mean((1, 2)) if output_type is None else output_type
 
         def get_embedding_info(self, output_type=None):
@@ -91,8 +90,16 @@ def test_an_image_embedding_is_prepared_and_then_computed() -> None:
     assert model.embed_images([np.ones((2, 2, 3))], scale=2).tolist() == [[2, 2, 2]]
     assert model.embed_images([np.ones((2, 2, 3))], output_type="logits", scale=2) == "logits"
     assert model.embedding_info == {"output_type": "feature_vector"}
-    with pytest.raises(TypeError, match="abstract"):
-        ImageEmbeddingModel()
+
+
+def test_a_model_may_embed_images_in_one_step_of_its_own() -> None:
+    class Whole(ImageEmbeddingModel[np.ndarray]):
+        def embed_images(self, images, output_type=None, **kwargs):
+            return np.ones((len(images), 4))
+
+    assert Whole().embed_images([1, 2]).shape == (2, 4)
+    with pytest.raises(NotImplementedError, match="Whole does not say how it embeds images"):
+        Whole().forward_embedding(np.zeros(1))
 
 
 def test_a_classifier_can_give_embeddings_too() -> None:
@@ -112,13 +119,8 @@ def test_a_classifier_can_give_embeddings_too() -> None:
         def post_process(self, model_results, **kwargs):
             return ClassificationPrediction(model_results.argmax(-1), model_results)
 
-        prepare_image_embeddings = pre_process
-
-        def forward_embedding(self, pre_processed_images, output_type=None, **kwargs):
+        def forward_embedding(self, pre_processed_images, output_type=None):
             return pre_processed_images
-
-        def get_embedding_info(self, output_type=None):
-            return None
 
     image = np.zeros((2, 2, 3))
     image[..., 2] = 1

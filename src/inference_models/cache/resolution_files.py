@@ -16,6 +16,7 @@ from inference_models.files.durable import make_folder, put_aside_folder, write_
 from inference_models.files.regular import is_denied, read_regular_file
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 _log = logging.getLogger("inference-models")
@@ -88,6 +89,11 @@ class FileResolutionCache:
         except (OSError, ValueError) as exc:
             _log.debug("answers to a key are not remembered: %s", exc)
             return None
+
+    def entries(self) -> Iterator[AutoResolutionCacheEntry]:
+        """All that can be read."""
+        keys = sorted(path.stem for path in self.folder.glob("??/*.json"))
+        return (entry for key in keys if (entry := self.retrieve(key)) is not None)
 
     def clear(self, *, damaged_only: bool = False) -> int:
         """Remove all entries, or only unreadable ones; returns how many.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from inference_models.files.durable import write_hint
 from inference_models.files.regular import read_json_object
-from inference_models.machine.system_files import boot_id
+from inference_models.machine.system import boot_id
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import make_folder
-from inference_models.machine.system_files import boot_id, is_running
+from inference_models.machine.system import boot_id, is_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

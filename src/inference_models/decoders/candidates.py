@@ -81,6 +81,7 @@ def suppress(found: Candidates, limits: BoxLimits) -> Boxes:
     """
     if to_numpy(limits.confidence).ndim:
         found = found[found.score > threshold_of(found.class_id, limits)]
+    found = _visible(found, limits)
     kept = nms(
         found.xyxy,
         found.score,
@@ -101,6 +102,7 @@ def sigmoid(logits: Array) -> Array:
 
 def best_rows(found: Candidates, limits: BoxLimits) -> Boxes:
     """The best `max_detections` rows, as they are: for graphs that hold the suppression themselves."""
+    found = _visible(found, limits)
     xp = namespace(found.score)
     # NumPy's own argsort knows no `descending`; equal scores keep their order either way.
     order = xp.argsort(-found.score, stable=True)
@@ -113,6 +115,11 @@ def corners(centre_x: Array, centre_y: Array, width: Array, height: Array) -> Ar
     half_width, half_height = width / 2, height / 2
     columns = [centre_x - half_width, centre_y - half_height, centre_x + half_width, centre_y + half_height]
     return xp.stack(columns, axis=-1)
+
+
+def _visible(found: Candidates, limits: BoxLimits) -> Candidates:
+    """Without what shows nothing of the image: padding must neither suppress a box nor take its place."""
+    return found if limits.shows is None else found[limits.shows(found.xyxy)]
 
 
 def _boxes(found: Candidates) -> Boxes:

@@ -27,6 +27,8 @@ class BoxLimits:
     max_detections: int
     class_agnostic: bool = False
     """Boxes of other classes suppress too."""
+    shows: Callable[[Array], Array] | None = None
+    """Of (k, 4) x1 y1 x2 y2 as the decoder gives them, (k,) bool: which show something of the image; None: all do."""
 
 
 @dataclass(frozen=True)

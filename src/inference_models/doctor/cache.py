@@ -16,8 +16,7 @@ from inference_models.cache.inventory import Inventory
 from inference_models.cache.resolution_files import CLOCK_TOLERANCE_S
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.files.regular import unreadable
-from inference_models.machine.hardware import ROOT
-from inference_models.machine.system_files import read_text
+from inference_models.machine.hardware import ROOT, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.errors import ModelImplementationNotFoundError, nearest_hint
-from inference_models.machine.entry_points import entry_points
+from inference_models.machine.libraries import entry_points
 from inference_models.package.preprocess_spec import ResizeMode
 
 if TYPE_CHECKING:
@@ -52,18 +52,24 @@ class Graph:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DetectionGraph(Graph):
-    """The model graph of an object detector."""
+class ObjectGraph(Graph):
+    """The model graph of anything that finds objects, with what holds for all of them."""
 
-    decoder: BoxDecoder
-    fused: BoxDecoder | None = None
-    """For exports that already hold non-maximum suppression; None: the family has no such export."""
     confidence: float = DEFAULT_CONFIDENCE
     iou: float = DEFAULT_IOU_THRESHOLD
     max_detections: int = DEFAULT_MAX_DETECTIONS
     normalized_in: tuple[str, ...] = ()
     """Formats of packages in which the exporter of these graphs writes boxes as parts of the input size."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectionGraph(ObjectGraph):
+    """The model graph of an object detector."""
+
+    decoder: BoxDecoder
+    fused: BoxDecoder | None = None
+    """For exports that already hold non-maximum suppression; None: the family has no such export."""
 
 
 def _plain_scores() -> ClassDecoder:

@@ -23,7 +23,7 @@ DETECTION = DetectionGraph(
 
 CLASSIFICATION = ClassificationGraph(
     decoder=classes.SOFTMAX,
-    preprocess=PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, scaling_factor=255),
+    preprocess=PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, antialias=True, scaling_factor=255),
 )
 
 FAMILY = Family(architecture="yolov8", tasks={"classification": CLASSIFICATION, "object-detection": DETECTION})

@@ -17,15 +17,17 @@ from inference_models.entities import (
     LocalFileArtefactSpecs,
     ModelDependency,
 )
-from inference_models.errors import InvalidParameterError, ModelRetrievalError, NoCompatiblePackageError
+from inference_models.errors import InvalidParameterError, ModelRetrievalError
 from inference_models.files.digest import CHUNK, file_sha256, text_sha256
 from inference_models.freeze.lockfile import contradiction
 from inference_models.loading.address import LOCAL, parse_address
 from inference_models.loading.dependencies import load_dependencies
+from inference_models.loading.describe import refuse_other_task
 from inference_models.loading.open import LoadRequest, load_package
 from inference_models.negotiate.case import Candidate, Case
-from inference_models.negotiate.checks_package import check_trust
+from inference_models.negotiate.checks import check_trust
 from inference_models.negotiate.choose import Choice, Verdict
+from inference_models.negotiate.explain import refusal
 from inference_models.negotiate.request import PackageRequest, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options, refuse_unknown_load_options
 from inference_models.package.folder import read_package_folder
@@ -63,6 +65,8 @@ def load_locked(
     _refuse_choices(load.extra or {}, where="from_lock")
     if package.backend is not BackendType.CUSTOM:
         refuse_unknown_load_options(load.extra or {})
+        if load.options.model_class is not None:
+            refuse_other_task(model, load.options.model_class)
     folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key))
     if package.backend is BackendType.CUSTOM and model.model_dependencies:
         needed = _LockedDependencies(lock, locked, load, mirror, api_key)
@@ -223,7 +227,6 @@ def _refuse_untrusted(model: ModelMetadata, load: LoadRequest) -> None:
     environment = probe_environment()
     package = model.model_packages[0]
     candidate = Candidate(package, package.backend)
-    refusal = check_trust(Case(model, candidate, request, environment))
-    if refusal is not None:
-        choice = Choice(model, request, environment, (Verdict(candidate, (refusal,), runs=False),))
-        raise NoCompatiblePackageError(choice, rejections=choice.rejections)
+    rejection = check_trust(Case(model, candidate, request, environment))
+    if rejection is not None:
+        raise refusal(Choice(model, request, environment, (Verdict(candidate, (rejection,), runs=False),)))

@@ -7,12 +7,12 @@ import logging
 import os
 import re
 import sys
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
-import msgspec
 import tomli_w
+from msgspec import Meta, Struct, field, structs, to_builtins
 
 from inference_models.backends.environment import probe_environment
 from inference_models.cache.manifest import Damage, PackageKey, read_manifest
@@ -24,9 +24,8 @@ from inference_models.errors import (
     nearest_hint,
 )
 from inference_models.files.durable import write_atomic
-from inference_models.files.prepared import prepared
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
-from inference_models.package.text_files import read_text
+from inference_models.package.text_files import fitted, read_text
 from inference_models.text import without_query
 from inference_models.version import __version__
 
@@ -37,7 +36,7 @@ if TYPE_CHECKING:
     from inference_models.freeze.pull import PulledPackage
 
 _log = logging.getLogger("inference-models")
-FORMAT: Final = 1
+FORMAT = 1
 HEADER = "# Written by `inference-models lock`. AutoModel.from_lock loads exactly these bytes.\n"
 MAX_LOCK_BYTES = 3 << 19
 """The reader of TOML takes a second and 120 MB per MB of the worst text."""
@@ -46,15 +45,14 @@ _MAX_DOTS = 32
 _QUOTED = re.compile(r"""\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'""")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LockedFile(FileFacts):
+class LockedFile(FileFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One file, by its content."""
 
     text: str | None = None
     """The content, where the provider's description holds it: no other source need have such a file."""
 
 
-class LockedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class LockedModel(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One package of one model."""
 
     provider: str
@@ -68,7 +66,7 @@ class LockedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """False: it is there because another one needs it."""
     description: dict[str, Any]
     """`metadata_to_json` with this package only and without its files."""
-    files: Annotated[list[LockedFile], msgspec.Meta(min_length=1)]
+    files: Annotated[list[LockedFile], Meta(min_length=1)]
 
     def has_name(self, name: str) -> bool:
         """Whether `name` is one of the ids of the model."""
@@ -98,14 +96,14 @@ class LockedModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return replace(model, model_packages=[pinned])
 
 
-class Lock(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Lock(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything a lock file pins."""
 
-    format: Literal[1]
+    format: Annotated[int, Meta(ge=FORMAT, le=FORMAT)]
     created_with: str
-    runtimes: dict[str, str] = {}
+    runtimes: dict[str, str] = field(default_factory=dict)
     """Backend -> version of its runtime where the lock was made."""
-    models: Annotated[list[LockedModel], msgspec.Meta(min_length=1)]
+    models: Annotated[list[LockedModel], Meta(min_length=1)]
 
     def find(self, model_id: str | None) -> LockedModel:
         """The model with this id, or the only one that was asked for.
@@ -174,7 +172,7 @@ def lock_text(lock: Lock) -> str:
     Raises:
         InvalidParameterError: it pins so much that nobody would read it.
     """
-    text = HEADER + "\n" + tomli_w.dumps(_without_none(msgspec.to_builtins(lock)))
+    text = HEADER + "\n" + tomli_w.dumps(_without_none(to_builtins(lock)))
     if len(text.encode()) > MAX_LOCK_BYTES:
         raise InvalidParameterError(
             f"{len(lock.models)} packages do not fit into one lock file.",
@@ -238,11 +236,12 @@ def parse_lock(text: str, *, where: str) -> Lock:
     toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         _refuse_long_keys(text)
-        return msgspec.convert(toml.loads(text), prepared(Lock))
-    except (ValueError, RecursionError) as exc:  # TOMLDecodeError and ValidationError are ValueErrors
-        raise CorruptedModelPackageError(
-            f"{where} is no lock file.", needs="a file that `inference-models lock` wrote", found=str(exc)
-        ) from exc
+        return fitted(Lock, toml.loads(text))
+    except (ValueError, RecursionError) as exc:  # MisfitError and TOMLDecodeError are ValueErrors
+        found = str(exc)
+    raise CorruptedModelPackageError(
+        f"{where} is no lock file.", needs="a file that `inference-models lock` wrote", found=found
+    )
 
 
 def _refuse_long_keys(text: str) -> None:
@@ -278,7 +277,7 @@ def _locked(pulled: PulledPackage) -> LockedModel:
         license=pulled.model.license,
         direct=pulled.direct,
         description=_without_none(metadata_to_json(kept)),
-        files=[LockedFile(**asdict(file), text=texts.get(file.handle)) for file in manifest.files],
+        files=[LockedFile(**structs.asdict(file), text=texts.get(file.handle)) for file in manifest.files],
     )
 
 

@@ -15,7 +15,7 @@ from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import LOCAL, parse_address
 from inference_models.loading.describe import RememberedProvider
 from inference_models.loading.resolutions import Question, Resolutions, machine_fingerprint
-from inference_models.negotiate.choose import choose_packages
+from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.providers import DescribeOptions, open_provider
 from inference_models.text import without_query

@@ -19,10 +19,8 @@ from inference_models.errors import (
 )
 from inference_models.loading.address import LOCAL
 from inference_models.loading.describe import describe_model
-from inference_models.loading.fetch import fetch_package
-from inference_models.loading.open import load_package
-from inference_models.negotiate.choose import choose_packages
-from inference_models.negotiate.plan import declared_order
+from inference_models.loading.open import fetch_package, load_package
+from inference_models.negotiate.choose import negotiate
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +30,8 @@ if TYPE_CHECKING:
     from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
     from inference_models.loading.remember import RememberedModels
-    from inference_models.negotiate.case import Candidate
+    from inference_models.negotiate.case import Candidate, Selection
     from inference_models.negotiate.choose import Choice
-    from inference_models.negotiate.plan import Selection
     from inference_models.package.folder import PackageFolder
     from inference_models.tasks.any_model import AnyModel
 
@@ -60,6 +57,8 @@ class LoadSteps:
     """The order in which admissible candidates are tried; None: the declared order."""
     certify: Callable[[Candidate, PackageFolder, LoadRequest, Source], object] | None = None
     """Raises where nothing vouches for a package as it would be opened; None: nothing has to."""
+    report: Callable[[AnyModel, ModelMetadata, Candidate, PackageFolder], object] | None = None
+    """Gets what was loaded, once it is; None: nobody waits for it."""
 
 
 def load_model(
@@ -86,9 +85,9 @@ def load_model(
                 raise
             memory.forget(source)
         else:
-            if not source.is_remembered:
+            if source.memory is not None and not source.is_remembered:
                 used = None if loaded.resolved_model is None else loaded.resolved_model.model_package_id
-                memory.remember(source, model, used)
+                source.memory.remember(source, model, used)
             return loaded
     with describe_model(address, memory.load, api_key=api_key) as (model, source):
         return _load_described(model, source, memory, steps)
@@ -96,18 +95,19 @@ def load_model(
 
 def _load_described(model: ModelMetadata, source: Source, memory: RememberedModels, steps: LoadSteps) -> AnyModel:
     load = memory.load
-    choice = choose_packages(model, load.wanted, memory.environment)
-    for reason in choice.overridden:
+    choice = negotiate(model, load.wanted, memory.environment)
+    if not choice.verdicts or not choice.verdicts[0].runs:
+        from inference_models.negotiate.explain import refusal  # noqa: PLC0415 - made where something is refused
+
+        raise refusal(choice)
+    for reason in choice.overridden if load.wanted.force else ():
         _log.warning("%s is forced: it needs %s; found: %s", reason.package_id, reason.needs, reason.found)
-    if steps.select is None:
-        selection = declared_order(choice, load.wanted)
-    else:
-        selection = steps.select(model, source, choice, load, memory)
+    selection = steps.select(model, source, choice, load, memory) if steps.select else choice.declared_order
     if source.is_remembered and selection.reason == "order":
         selection = replace(selection, reason="remembered")
     level = logging.INFO if load.options.verbose else logging.DEBUG
     if _log.isEnabledFor(level):
-        from inference_models.negotiate.text import choice_text  # noqa: PLC0415 - made where somebody reads it
+        from inference_models.negotiate.explain import choice_text  # noqa: PLC0415 - made where somebody reads it
 
         _log.log(level, "%s", choice_text(choice, selection))
     return _load_first(model, source, selection, memory, steps)
@@ -135,6 +135,8 @@ def _load_first(
         reason = selection.reason if number == 0 else "order"
         with suppress(AttributeError):  # a class of a package may refuse new attributes
             loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)  # type: ignore[type-var]
+        if steps.report is not None:
+            steps.report(loaded, model, candidate, folder)
         level = logging.INFO if load.options.verbose else logging.DEBUG
         _log.log(level, "loaded %r: %s (chosen by %s)", model.model_id, candidate.label, reason)
         return loaded

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr, ValidationError
-
-from inference_models.entities import BackendType, Quantization
 from inference_models.errors import (
     CorruptedModelPackageError,
     DependencyModelParametersValidationError,
@@ -20,7 +17,7 @@ from inference_models.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from inference_models.entities import ModelDependency, ModelMetadata
+    from inference_models.entities import BackendType, ModelDependency, ModelMetadata, Quantization
     from inference_models.loading.open import LoadRequest
     from inference_models.options import LoadOptions
 
@@ -45,28 +42,57 @@ class SuppliedDependency:
     instance: Any
 
 
-class DependencyModelParameters(BaseModel):
-    """How to load one model among several. Names that are not listed go to the model's class."""
+class DependencyModelParameters:
+    """How to load one model among several. Names that are not listed go to the model's class.
 
-    model_config = ConfigDict(extra="allow", arbitrary_types_allowed=True, protected_namespaces=())
+    Raises:
+        DependencyModelParametersValidationError: a field has a value that makes no sense.
+    """
 
-    model_id_or_path: StrictStr | None = None
-    weights_provider: StrictStr | None = None
-    model_package_id: StrictStr | None = None
-    backend: StrictStr | BackendType | list[StrictStr | BackendType] | None = None
+    model_id_or_path: str | None = None
+    weights_provider: str | None = None
+    model_package_id: str | None = None
+    backend: str | BackendType | list[str | BackendType] | None = None
     batch_size: int | tuple[int, int] | None = None
-    quantization: StrictStr | Quantization | list[StrictStr | Quantization] | None = None
-    onnx_execution_providers: list[StrictStr | tuple[StrictStr, dict[str, Any]]] | None = None
+    quantization: str | Quantization | list[str | Quantization] | None = None
+    onnx_execution_providers: list[str | tuple[str, dict[str, Any]]] | None = None
     device: Any = None
     """Its own: that of the model which needs it is not taken over."""
-    default_onnx_trt_options: StrictBool = True
-    nms_fusion_preferences: StrictBool | dict[str, Any] | None = Field(default=None)
-    model_type: StrictStr | None = None
-    task_type: StrictStr | None = None
+    default_onnx_trt_options: bool = True
+    nms_fusion_preferences: bool | dict[str, Any] | None = None
+    model_type: str | None = None
+    task_type: str | None = None
+
+    def __init__(self, **stated: Any) -> None:
+        for name, value in stated.items():
+            kinds = _KINDS.get(name, (object,))
+            if not isinstance(value, kinds) and (value is not None or name == "default_onnx_trt_options"):
+                raise DependencyModelParametersValidationError(
+                    f"{name} cannot be used.", needs=" or ".join(kind.__name__ for kind in kinds), found=repr(value)
+                )
+        self.__dict__.update(stated)
 
     def stated(self) -> dict[str, Any]:
         """The fields that were set, under the argument names of `AutoModel.from_pretrained`."""
-        return {name: getattr(self, name) for name in self.model_fields_set}
+        return dict(self.__dict__)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DependencyModelParameters) and self.stated() == other.stated()
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"DependencyModelParameters({', '.join(f'{name}={value!r}' for name, value in self.stated().items())})"
+
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys(("model_id_or_path", "weights_provider", "model_package_id", "model_type", "task_type"), (str,)),
+    **dict.fromkeys(("backend", "quantization"), (str, list)),
+    "batch_size": (int, tuple, list),
+    "onnx_execution_providers": (list,),
+    "default_onnx_trt_options": (bool,),
+    "nms_fusion_preferences": (bool, dict),
+}
 
 
 def load_dependencies(
@@ -127,13 +153,15 @@ def parse_model_parameters(value: object, *, where: str) -> DependencyModelParam
     """
     if isinstance(value, DependencyModelParameters):
         return value
-    try:
-        return DependencyModelParameters.model_validate(value)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        name = ".".join(str(part) for part in first["loc"][:1]) or "the whole"
+    if not isinstance(value, dict) or not all(isinstance(name, str) for name in value):
         raise DependencyModelParametersValidationError(
-            f"{where}: {name} cannot be used.", needs=first["msg"], found=repr(first["input"])
+            f"{where}: the whole cannot be used.", needs="a dict or DependencyModelParameters", found=repr(value)
+        )
+    try:
+        return DependencyModelParameters(**value)
+    except DependencyModelParametersValidationError as exc:
+        raise DependencyModelParametersValidationError(
+            f"{where}: {exc.summary}", needs=exc.needs, found=exc.found
         ) from exc
 
 

@@ -19,7 +19,8 @@ from inference_models.errors import (
 from inference_models.families import canonical_name, default_task
 from inference_models.loading.address import LOCAL
 from inference_models.options import LoadOptions, refuse_unknown_load_options
-from inference_models.providers import NO_OPTIONS, DescribeOptions, open_provider
+from inference_models.providers import NO_OPTIONS, DescribeOptions, can_be_remembered, open_provider
+from inference_models.tasks import find_task, known_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,6 +70,8 @@ class Source:
     model_id: str = ""
     """As the caller wrote it, without the provider."""
     options: DescribeOptions = NO_OPTIONS
+    memory: RememberedModels | None = None
+    """What keeps the description for later loads; None: nothing does."""
 
     @property
     def is_remembered(self) -> bool:
@@ -98,13 +101,22 @@ def describe_model(
         InvalidParameterError: the caller's options contradict what the model is, or nobody knows one of them.
     """
     name, model_id = address
-    if name == LOCAL and not load.options.allow_direct_local_storage_loading:
+    stated = load.options
+    if name == LOCAL and not stated.allow_direct_local_storage_loading:
         raise DirectLocalStorageAccessError(
             f"{model_id!r} is a path, and loading from paths was forbidden.",
             needs="a model id",
             found="allow_direct_local_storage_loading=False",
         )
-    options = _describe_options(load.options, api_key)
+    options = DescribeOptions(
+        api_key=api_key,
+        labels=stated.labels,
+        architecture=stated.model_type,
+        task_type=stated.task_type,
+        extra_query_params=tuple(stated.weights_provider_extra_query_params or ()),
+        extra_headers=tuple((stated.weights_provider_extra_headers or {}).items()),
+    )
+    memory = memory if can_be_remembered(name) else None
     known = None if memory is None else memory.recall(address, options)
     provider: Provider = open_provider(name) if known is None else RememberedProvider(known)
     with closing(provider):
@@ -121,20 +133,12 @@ def describe_model(
             refuse_unknown_load_options(load.extra or {})
             raise
         if not any(package.backend is BackendType.CUSTOM for package in model.model_packages):
-            refuse_unknown_load_options(load.extra or {})
-            model = _with_task(model, load.options)
-        yield model, Source(name, provider, model_id, options)
-
-
-def _describe_options(options: LoadOptions, api_key: str | None) -> DescribeOptions:
-    return DescribeOptions(
-        api_key=api_key,
-        labels=options.labels,
-        architecture=options.model_type,
-        task_type=options.task_type,
-        extra_query_params=tuple(options.weights_provider_extra_query_params or ()),
-        extra_headers=tuple((options.weights_provider_extra_headers or {}).items()),
-    )
+            if load.extra:
+                refuse_unknown_load_options(load.extra)
+            model = _with_task(model, stated)
+            if stated.model_class is not None:
+                refuse_other_task(model, stated.model_class)
+        yield model, Source(name, provider, model_id, options, memory)
 
 
 def _with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:
@@ -159,3 +163,29 @@ def _with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:
     with suppress(ModelImplementationNotFoundError):
         return replace(model, task_type=default_task(model.model_architecture))
     return model
+
+
+def refuse_other_task(model: ModelMetadata, wanted: type) -> None:
+    """Return unless the description says that the model is of another task than a class the caller named.
+
+    Raises:
+        InvalidParameterError: it does; the text names both.
+    """
+    try:
+        described = find_task(model.task_type or "").model
+    except ModelImplementationNotFoundError:  # negotiation says it better
+        return
+    if issubclass(described, wanted) or issubclass(wanted, described):
+        return
+    if any(issubclass(wanted, find_task(name).model) for name in known_tasks()):
+        raise other_model(model.model_id, wanted, described)
+
+
+def other_model(model_id: str, wanted: type, found: type) -> InvalidParameterError:
+    """The error for a model of another class than the caller named."""
+    return InvalidParameterError(
+        f"{model_id!r} is another kind of model.",
+        needs=wanted.__name__,
+        found=found.__name__,
+        fix=f"load it with {found.__name__}.from_pretrained, or with AutoModel.from_pretrained, which takes every kind",
+    )

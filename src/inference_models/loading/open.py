@@ -1,4 +1,4 @@
-"""From a package whose files are here to the object the caller holds."""
+"""From a described package to its files, and to the object the caller holds."""
 
 from __future__ import annotations
 
@@ -9,33 +9,37 @@ from typing import TYPE_CHECKING, Any, cast
 
 from inference_models.backends import find_backend
 from inference_models.backends.session import SessionRequest
-from inference_models.entities import BackendType, ResolvedModelMetadata
+from inference_models.entities import BackendType, LocalFileArtefactSpecs, ResolvedModelMetadata
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
+    ModelPackageRestrictedError,
 )
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
 from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
+from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input
 from inference_models.tasks.graph_runner import OpenedPackage
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from inference_models.backends.session import Session
+    from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
-    from inference_models.negotiate.case import Candidate
-    from inference_models.negotiate.plan import Plan
+    from inference_models.loading.describe import Source
+    from inference_models.negotiate.case import Candidate, Plan
     from inference_models.negotiate.request import PackageRequest
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
@@ -69,6 +73,30 @@ class LoadRequest:
         return replace(self, options=options, execution_providers=providers)
 
 
+def fetch_package(
+    model: ModelMetadata, package: ModelPackageMetadata, source: Source, *, store: PackageStore | None = None
+) -> PackageFolder:
+    """The package with all its files on this machine; a complete cached one costs no network and no writes.
+
+    Raises:
+        ModelRetrievalError: the provider cannot hand a file over, or what it handed over is not what it announced.
+        CorruptedModelPackageError: the files contradict each other.
+        EnvironmentConfigurationError: the cache folder cannot be written to.
+    """
+    artefacts = package.package_artefacts
+    if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
+        from inference_models.providers.local import LocalProvider  # noqa: PLC0415 - loaded where there are local files
+
+        known = source.provider.folder(model.model_id) if isinstance(source.provider, LocalProvider) else None
+        return known or read_package(artefacts)
+    from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - local packages need no store
+    from inference_models.cache.store import PackageStore  # noqa: PLC0415
+
+    model_id = package.cache_model_id or without_query(model.model_id)
+    key = PackageKey(source.name, model_id, package.package_id)
+    return read_package_folder((store or PackageStore()).ensure(key, artefacts, source.provider))
+
+
 def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFolder, request: LoadRequest) -> AnyModel:
     """The model in `folder`, opened by the runtime of `candidate` and ready to be called.
 
@@ -96,10 +124,13 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             sessions[role] = _open(candidate.runtime, wanted, request)
             unfinished.callback(sessions[role].close)
         session, config = next(iter(sessions.values())), folder.inference
+        preprocess = fit_spec(graph, session, config.preprocess if config else None, hints)
+        if request.options.rf_detr_max_input_resolution is not None:
+            _check_resolution(model, preprocess.size, request.options.rf_detr_max_input_resolution)
         opened = OpenedPackage(
             sessions=sessions,
             files=files,
-            preprocess=fit_spec(graph, session, config.preprocess if config else None, hints),
+            preprocess=preprocess,
             class_names=_class_names(model, folder, request.options) if task.has_classes else (),
             fused=_is_fused(package, config, task),
             normalized_boxes=_has_normalized_boxes(graph, package, config),
@@ -165,7 +196,9 @@ def _session_requests(
         module=module_builder(graph),
     )
     if not files:
-        _check_complete(folder, kind)
+        missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []
+        if missing:
+            raise incomplete_folder(folder, missing)
         return {"graph": images}
     further = replace(images, graph=None, input_hint=None, free_input_dims={})
     requests: dict[str, SessionRequest] = {}
@@ -175,14 +208,17 @@ def _session_requests(
     return requests
 
 
-def _check_complete(folder: PackageFolder, kind: BackendType) -> None:
-    missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []
-    if missing:
-        raise CorruptedModelPackageError(
-            f"package folder '{folder.directory}' is not complete.",
-            needs=" and ".join(missing),
-            found=", ".join(sorted(folder.files)),
-            fix="fetch the package again, or add the missing file",
+def _check_resolution(model: ModelMetadata, size: tuple[int, int] | None, limit: int | tuple[int, int]) -> None:
+    """Refuse an RF-DETR network whose input is larger than the caller allows, or whose size nothing says."""
+    if not (model.model_architecture or "").replace("-", "").startswith("rfdetr"):
+        return
+    most = (limit, limit) if isinstance(limit, int) else limit
+    if size is None or size[0] > most[0] or size[1] > most[1]:
+        raise ModelPackageRestrictedError(
+            f"model {model.model_id!r} takes larger images than this program allows.",
+            needs=f"a network input of at most {most[0]} x {most[1]} (rf_detr_max_input_resolution)",
+            found="no stated size" if size is None else f"{size[0]} x {size[1]}",
+            fix="load a smaller model, or raise the limit",
         )
 
 
@@ -193,26 +229,17 @@ def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) ->
     for library in backend.RUNTIME.libraries:
         ensure_importable(library)
     session = backend.open_session(wanted)
-    try:
-        _check_device(request, session)
-    except EnvironmentConfigurationError:
-        session.close()
-        raise
-    return session
-
-
-def _check_device(request: LoadRequest, session: Session) -> None:
-    """Compare where the session runs with what was asked for: nothing runs elsewhere unless that was allowed."""
-    wanted, used = request.device, session.running_on
+    used = session.running_on
     # A device named without a number is any of its kind; explicit execution providers decide by themselves.
-    if wanted is None or used == wanted or used.partition(":")[0] == wanted or request.execution_providers is not None:
-        return
+    if request.device in {None, used, used.partition(":")[0]} or request.execution_providers is not None:
+        return session
     if request.options.allow_fallback:
-        _log.warning("device %r was chosen; the model runs on %r, as allow_fallback permits", wanted, used)
-        return
+        _log.warning("device %r was chosen; the model runs on %r, as allow_fallback permits", request.device, used)
+        return session
+    session.close()
     raise EnvironmentConfigurationError(
-        f"device {wanted!r} was chosen, but the model was opened on {used!r}.",
-        needs=wanted,
+        f"device {request.device!r} was chosen, but the model was opened on {used!r}.",
+        needs=request.device,
         found=used,
         fix="pass allow_fallback=True to run it there, or check the driver of the device: inference-models doctor",
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from inference_models import config
 from inference_models.errors import NoModelPackagesAvailableError
 from inference_models.loading.address import ModelAddress
-from inference_models.negotiate.choose import choose_packages
+from inference_models.negotiate.choose import negotiate
 from inference_models.providers import can_be_remembered
 
 if TYPE_CHECKING:
@@ -76,8 +76,6 @@ class RememberedModels:
             options: What the provider would be told.
             unreachable: The provider was asked and does not answer now, so that any package that is here will do.
         """
-        if not can_be_remembered(address.provider):
-            return None
         alone = unreachable or _no_network()
         if not (alone or (self._enabled and not self._read_only)):
             return None
@@ -95,7 +93,7 @@ class RememberedModels:
 
     def remember(self, source: Source, model: ModelMetadata, package_id: str | None) -> None:
         """Keep the description, and the choice where a package was loaded."""
-        if self._enabled and can_be_remembered(source.name):
+        if self._enabled:
             self._resolutions.remember(self._question_of(source), model, package_id)
 
     def remember_choice(self, source: Source, package_id: str) -> None:
@@ -172,7 +170,7 @@ class RememberedModels:
             return []
 
     def _choose(self, decision: Decision) -> Choice:
-        return choose_packages(decision.model, self.load.wanted, self.environment)
+        return negotiate(decision.model, self.load.wanted, self.environment)
 
     def _stored(
         self, provider: str, decision: Decision, packages: list[ModelPackageMetadata]

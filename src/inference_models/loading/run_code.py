@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from inference_models.package.folder import PackageFolder
     from inference_models.tasks.any_model import AnyModel
 
+_FOR_CODE = ("rf_detr_max_input_resolution", "trt_cuda_graph_cache")
+"""Options that code of a package may take, where the caller gave them."""
+
 
 def load_code(
     model: ModelMetadata, package: ModelPackageMetadata, folder: PackageFolder, request: LoadRequest
@@ -47,6 +50,7 @@ def load_code(
         "default_onnx_trt_options": True,
         "engine_host_code_allowed": request.options.trt_engine_host_code_allowed,
         **_stated_by_provider(model, package, request),
+        **{name: value for name in _FOR_CODE if (value := getattr(request.options, name)) is not None},
     }
     keywords = _keywords_taken(model_class.from_pretrained, offered, request.extra or {})
     loaded = model_class.from_pretrained(str(folder.directory), **keywords)

@@ -13,13 +13,14 @@ from packaging.version import InvalidVersion, Version
 
 from inference_models import config
 from inference_models.machine import system
-from inference_models.machine.cpu import cpu_flags
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.hardware import (
     ROOT,
+    cpu_flags,
     cpu_quota,
     cuda_device_visible,
     memory_limit,
+    public_version,
     total_memory,
     usable_cpus,
 )
@@ -32,7 +33,6 @@ from inference_models.machine.libraries import (
     path_stamp,
     version_of,
 )
-from inference_models.machine.system_files import public_version
 from inference_models.machine.verdicts import Learned, ask_about_driver, is_imported, verdict_of
 
 if TYPE_CHECKING:

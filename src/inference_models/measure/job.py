@@ -18,7 +18,7 @@ from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
-    from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.case import Plan
     from inference_models.package.folder import PackageFolder
     from inference_models.tasks.any_model import AnyModel
 

@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.case import Plan
 
 WINNER, TIED, SLOWER, NOT_REACHED = "winner", "tied", "slower", "not reached"
 HOPELESS = 3.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.measure.settings import LoadToMeasure, plans_to_measure
 from inference_models.measure.store import MeasurementStore, covers, find_plan, subject_of
-from inference_models.negotiate.plan import Plan, Selection
+from inference_models.negotiate.case import Plan, Selection
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata
@@ -32,8 +32,7 @@ def select_plans(
 
     With `select="measured"` and nothing remembered, they are measured now, which takes up to a minute.
     """
-    plans = tuple(Plan(candidate) for candidate in choice.admissible)
-    in_order = Selection(plans, "order" if memory.load.wanted.package_id is None else "package id")
+    in_order = choice.declared_order
     if load.options.select == "order":
         return in_order
     fastest = remembered_plan(model, source, choice, load, memory)
@@ -44,7 +43,7 @@ def select_plans(
     if fastest is None:
         return in_order
     # Where its settings do not open any more, the candidate may still open without them.
-    return Selection((fastest, *(plan for plan in plans if plan != fastest)), "measured")
+    return Selection((fastest, *(plan for plan in in_order.plans if plan != fastest)), "measured")
 
 
 def remembered_plan(

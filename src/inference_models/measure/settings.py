@@ -10,7 +10,7 @@ from inference_models.backends.onnx_providers import CPU, NOT_LOCAL, ON_NVIDIA
 from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS
 from inference_models.config import requested_execution_providers
 from inference_models.machine.hardware import usable_cpus
-from inference_models.negotiate.plan import Plan
+from inference_models.negotiate.case import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

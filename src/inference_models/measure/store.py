@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     from inference_models.entities import ArtefactSpecs, ModelMetadata, ModelPackageMetadata
     from inference_models.loading.open import LoadRequest
     from inference_models.loading.remember import RememberedModels
-    from inference_models.negotiate.case import Candidate
-    from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.case import Candidate, Plan
 
 FOLDER = "measurements"
 _CALLED = (

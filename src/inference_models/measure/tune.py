@@ -24,8 +24,7 @@ from inference_models.errors import (
 )
 from inference_models.loading.address import parse_address
 from inference_models.loading.describe import describe_model
-from inference_models.loading.fetch import fetch_package
-from inference_models.loading.open import LoadRequest
+from inference_models.loading.open import LoadRequest, fetch_package
 from inference_models.loading.remember import RememberedModels
 from inference_models.machine.child import can_start_children
 from inference_models.measure.contest import Contest, ContestSetup
@@ -34,7 +33,7 @@ from inference_models.measure.report import NOT_FETCHED, TuneReport, notes_on, r
 from inference_models.measure.rounds import NOT_REACHED, Contender
 from inference_models.measure.settings import LoadToMeasure, default_first, plans_to_measure
 from inference_models.measure.store import Measurement, MeasurementStore, covers, name_candidate, name_plan, subject_of
-from inference_models.negotiate.choose import choose_packages
+from inference_models.negotiate.explain import choose_packages
 from inference_models.parity.images import probe_images
 from inference_models.version import __version__
 
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
     from inference_models.measure.report import TuneRow
     from inference_models.measure.store import Subject
-    from inference_models.negotiate.plan import Plan
+    from inference_models.negotiate.case import Plan
     from inference_models.negotiate.request import PackageRequest
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder

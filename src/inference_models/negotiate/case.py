@@ -1,4 +1,4 @@
-"""What negotiation chooses among: a package together with the runtime that would open it, and what a check looks at."""
+"""What negotiation chooses among: a package with the runtime that would open it, what a check sees, and the plans."""
 
 from __future__ import annotations
 
@@ -49,29 +49,22 @@ def candidates_of(model: ModelMetadata) -> Iterator[Candidate]:
             yield Candidate(package, runtime)
 
 
-@dataclass(frozen=True)
 class Case:
-    """The candidate, request and machine that a check examines."""
+    """A candidate for one request on one machine, which a check examines."""
 
-    model: ModelMetadata
-    candidate: Candidate
-    request: PackageRequest
-    environment: Environment
-
-    @property
-    def package(self) -> ModelPackageMetadata:
-        """The package in question."""
-        return self.candidate.package
-
-    @property
-    def runtime(self) -> BackendType:
-        """The runtime that would open it."""
-        return self.candidate.runtime
+    def __init__(
+        self, model: ModelMetadata, candidate: Candidate, request: PackageRequest, environment: Environment
+    ) -> None:
+        self.model = model
+        self.candidate = candidate
+        self.package, self.runtime = candidate.package, candidate.runtime
+        self.request = request
+        self.environment = environment
 
     @property
     def is_named(self) -> bool:
         """Whether the caller asked for this very package: defaults, which guess what is wanted, then say nothing."""
-        return self.request.package_id == self.candidate.package.package_id
+        return self.request.package_id == self.package.package_id
 
     def refuse(
         self, check: str, needs: str, found: str, fix: str | None = None, *, change: Mapping[str, Any] | None = None
@@ -86,3 +79,21 @@ class Case:
             change: Instead of a command: fields of the request which would help with another value.
         """
         return self.candidate.rejection(check, needs, found, fix if change is None else as_arguments(change))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A candidate with the settings it is opened with; None: what the caller said, else the runtime's default."""
+
+    candidate: Candidate
+    threads: int | None = None
+    execution_providers: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Plans in the order in which they are tried."""
+
+    plans: tuple[Plan, ...]
+    reason: str
+    """`order`, `measured` or `package id`."""

@@ -1,19 +1,218 @@
-"""The table of checks: pure functions of one candidate, the request and the machine."""
+"""The checks of a package against this release and the request, and the table of all checks.
+
+Each is a pure function of one candidate, the request and the machine.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from inference_models.entities import BackendType
-from inference_models.negotiate import checks_compiled, checks_machine, checks_onnx, checks_package
+from inference_models.backends import find_backend
+from inference_models.entities import BackendType, PackageSourceType, Quantization
+from inference_models.errors import ModelImplementationNotFoundError
+from inference_models.families import Graph, canonical_name, find_graph
+from inference_models.negotiate import checks_compiled, checks_machine
+from inference_models.negotiate.nms_fusion import FEATURE, USUAL, NmsPreferences, exact_preferences, read_settings
+from inference_models.negotiate.request import CAPABILITIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
 
     from inference_models.errors import Rejection
     from inference_models.negotiate.case import Case
+
+_ALWAYS = frozenset({Quantization.FP32, Quantization.UNKNOWN})
+
+
+def check_package_id(case: Case) -> Rejection | None:
+    """Refuses every package but the one that `model_package_id` names."""
+    if case.is_named:
+        return None
+    return case.refuse("package_id", f"package id {case.request.package_id}", case.package.package_id)
+
+
+def check_implementation(case: Case) -> Rejection | None:
+    """Refuses runtimes, architectures and tasks that nothing in this release, and no plug-in, can run."""
+    if case.package.backend is BackendType.CUSTOM:
+        return None
+    if find_backend(case.runtime) is None:
+        return case.refuse("implementation", f"a backend for {case.runtime.value}", "none in this release")
+    graph = _graph(case.model.model_architecture, case.model.task_type or "")
+    if not isinstance(graph, str):
+        if case.runtime is not BackendType.TORCH or graph.module is not None:
+            return None
+        # A package of this format is weights alone, of a network that has to be built here.
+        needs = f"the network of {case.model.model_architecture} in PyTorch"
+        return case.refuse("implementation", needs, "none in this release")
+    task = case.model.task_type or "a task (model_config.json names none)"
+    return case.refuse("implementation", f"a family for {case.model.model_architecture} that does {task}", graph)
+
+
+def check_features(case: Case) -> Rejection | None:
+    """Refuses packages with features that the decoders of this release do not know."""
+    features = case.package.model_features
+    if not features or case.package.backend is BackendType.CUSTOM:
+        return None
+    graph = _graph(case.model.model_architecture, case.model.task_type or "")
+    if isinstance(graph, str):
+        return None
+    known = () if getattr(graph, "fused", None) is None else (FEATURE,)
+    unknown = sorted(name for name in features if name not in known)
+    if not unknown:
+        return None
+    knows = " and ".join(known) or "nothing of the kind"
+    found = f"that of {case.model.model_architecture}, which knows {knows}"
+    return case.refuse("features", f"a decoder for {' and '.join(unknown)}", found)
+
+
+def check_capabilities(case: Case) -> Rejection | None:
+    """Refuses what cannot do everything in `required_capabilities`."""
+    what = canonical_name(case.model.model_architecture), case.runtime
+    missing = [name for name in case.request.required_capabilities if what not in CAPABILITIES.get(name, ())]
+    if not missing:
+        return None
+    found = f"{case.model.model_architecture} on {case.runtime.value}, which does not give it in this release"
+    return case.refuse("capabilities", " and ".join(missing), found)
+
+
+def check_trust(case: Case) -> Rejection | None:
+    """Refuses packages their provider does not vouch for, unless `allow_untrusted_packages=True`."""
+    if case.package.trusted_source or case.request.allow_untrusted:
+        return None
+    return case.refuse("trust", "a trusted source", "an untrusted one", change={"allow_untrusted": True})
+
+
+def check_backend(case: Case) -> Rejection | None:
+    """Refuses runtimes that are not in `backend`; where it is not given, those in `disabled_backends`."""
+    wanted = case.request.backends
+    if wanted is not None:
+        needs = None if case.runtime in wanted else f"backend {_either(kind.value for kind in wanted)}"
+    elif case.runtime in case.request.disabled_backends:
+        needs = "a backend that is not disabled"
+    elif case.request.execution_providers is not None and case.package.backend is BackendType.ONNX:
+        # Who names its execution providers names ONNX Runtime: another runtime must not step in unasked.
+        needs = None if case.runtime is BackendType.ONNX else "ONNX Runtime, whose execution providers were named"
+    else:
+        return None
+    if needs is None:
+        return None
+    return case.refuse("backend", needs, case.runtime.value, change={"backends": frozenset({case.runtime})})
+
+
+def check_quantization(case: Case) -> Rejection | None:
+    """Refuses number formats that are not in `quantization`; where it is not given, those the device has no use for."""
+    stated = case.package.quantization or Quantization.UNKNOWN
+    wanted = case.request.quantizations
+    if wanted is None:
+        # Core ML compiles a package for the device it runs on, whatever the format it was stored in.
+        if stated in _ALWAYS or case.is_named or case.package.backend is BackendType.COREML:
+            return None
+        device = _device(case)
+        if stated in default_quantizations(device):
+            return None
+        where = {None: "here", "gpu": "here"}.get(device, f"on {device}")
+        needs = f"quantization {_either(kind.value for kind in default_quantizations(device))} (the default {where})"
+    elif stated in wanted:
+        return None
+    else:
+        needs = f"quantization {_either(kind.value for kind in wanted)}"
+    found = case.package.quantization.value if case.package.quantization else "not stated"
+    return case.refuse("quantization", needs, found, change={"quantizations": frozenset({stated})})
+
+
+def check_batch_size(case: Case) -> Rejection | None:
+    """Refuses packages that say they do not take every batch size in `batch_size`."""
+    package = case.package
+    if case.request.batch_size is None:
+        return None
+    smallest, largest = case.request.batch_size
+    if package.specifies_dynamic_batch_boundaries():
+        low, high = package.get_dynamic_batch_boundaries()
+        mode = "dynamic"
+    elif package.dynamic_batch_size_supported or package.static_batch_size is None:
+        return None
+    else:
+        low = high = package.static_batch_size
+        mode = "static"
+    if low <= smallest and largest <= high:
+        return None
+    needs, found = f"batch {_span(smallest, largest)}", f"{mode} batch {_span(low, high)}"
+    return case.refuse("batch_size", needs, found, change={"batch_size": (low, high)} if 0 < low <= high else None)
+
+
+def check_nms_fusion(case: Case) -> Rejection | None:
+    """Refuses exports that hold non-maximum suppression, unless `nms_fusion_preferences` takes their settings."""
+    features, preferred = case.package.model_features, case.request.nms_fusion
+    if not features or FEATURE not in features:
+        return None
+    # There is no choice to make for a file of the caller's own, nor for a package the caller names.
+    chosen = case.is_named or case.package.package_source is PackageSourceType.LOCAL_CACHE
+    if chosen and (preferred is None or (preferred is True and features[FEATURE] is True)):
+        return None
+    settings = read_settings(features[FEATURE])
+    if settings is None:
+        found = "an export with it inside, which does not say with which settings"
+        by_name = None if preferred is not None else {"package_id": case.package.package_id}
+        return case.refuse("nms_fusion", _suppression(preferred), found, change=by_name)
+    missed = (USUAL if preferred is True else preferred).misses(settings) if preferred else None
+    if missed == []:
+        return None
+    found = f"an export with it inside ({_listed(settings)})"
+    if missed:
+        found = _listed({name: settings[name] for name in missed})
+    exactly = exact_preferences(settings) if USUAL.misses(settings) else True
+    return case.refuse("nms_fusion", _suppression(preferred), found, change={"nms_fusion": exactly})
+
+
+@cache
+def default_quantizations(device: str | None) -> frozenset[Quantization]:
+    """What is taken where the caller names no quantization: INT8 never is, since it changes the answers.
+
+    Args:
+        device: Kind of device the caller named; `gpu`: none, and this machine has an NVIDIA device; None: none.
+    """
+    if device is None:
+        return _ALWAYS | {Quantization.FP16, Quantization.BF16}
+    return _ALWAYS | {Quantization.BF16 if device == "cpu" else Quantization.FP16}
+
+
+def _device(case: Case) -> str | None:
+    if case.request.device is not None:
+        return case.request.device.partition(":")[0]
+    return "gpu" if case.environment.gpus else None
+
+
+def _suppression(preferred: bool | NmsPreferences | None) -> str:
+    if not preferred:
+        return "an export without non-maximum suppression"
+    return "suppression with " + _listed((USUAL if preferred is True else preferred).stated())
+
+
+def _listed(settings: Mapping[str, object]) -> str:
+    spans = {
+        name: "..".join(map(str, value)) if isinstance(value, tuple) else value for name, value in settings.items()
+    }
+    return ", ".join(f"{name} {value}" for name, value in spans.items())
+
+
+def _either(names: Iterable[str]) -> str:
+    *most, last = sorted(names)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def _span(low: int, high: int) -> str:
+    return str(low) if low == high else f"{low}..{high}"
+
+
+@lru_cache(maxsize=64)
+def _graph(architecture: str, task: str) -> Graph | str:
+    """How it is run, or why it is not. Looked up once and not for each of the packages of a model."""
+    try:
+        return find_graph(architecture, task)
+    except ModelImplementationNotFoundError as exc:
+        return exc.summary.rstrip(".")
 
 
 @dataclass(frozen=True)
@@ -27,8 +226,8 @@ class Check:
     """Fields of `PackageRequest`: it refuses nothing unless one of them is set. Empty: it looks at every request."""
     states: str | None = None
     """Field of the package: it refuses nothing where the package does not state it."""
-    only: frozenset[BackendType] | None = None
-    """Runtimes it is about; None: all."""
+    only: BackendType | None = None
+    """The runtime it is about; None: all."""
 
     @property
     def name(self) -> str:
@@ -41,30 +240,28 @@ class Check:
         return (self.function.__doc__ or "").partition("\n")[0].removeprefix("Refuses ").rstrip(".")
 
 
-_ONNX = frozenset({BackendType.ONNX})
-_TORCH_SCRIPT = frozenset({BackendType.TORCH_SCRIPT})
-_TENSORRT = frozenset({BackendType.TRT})
+_ONNX, _TORCH_SCRIPT, _TENSORRT = BackendType.ONNX, BackendType.TORCH_SCRIPT, BackendType.TRT
 _PROVIDERS = ("execution_providers", "device", "preferred_providers")
 _ONNX_DETAILS, _ENGINE_DETAILS = "onnx_package_details", "trt_package_details"
 _ARCHIVE_DETAILS, _BUILT_ON = "torch_script_package_details", "environment_requirements"
 
 CHECKS: tuple[Check, ...] = (
-    Check(checks_package.check_package_id, asks=("package_id",)),
-    Check(checks_package.check_implementation),
-    Check(checks_package.check_features, states="model_features"),
-    Check(checks_package.check_capabilities, asks=("required_capabilities",)),
-    Check(checks_package.check_trust),
-    Check(checks_package.check_backend, asks=("backends", "disabled_backends", "execution_providers")),
-    Check(checks_package.check_quantization, can_force=True),
-    Check(checks_package.check_batch_size, can_force=True, asks=("batch_size",)),
-    Check(checks_package.check_nms_fusion, can_force=True, states="model_features"),
+    Check(check_package_id, asks=("package_id",)),
+    Check(check_implementation),
+    Check(check_features, states="model_features"),
+    Check(check_capabilities, asks=("required_capabilities",)),
+    Check(check_trust),
+    Check(check_backend, asks=("backends", "disabled_backends", "execution_providers")),
+    Check(check_quantization, can_force=True),
+    Check(check_batch_size, can_force=True, asks=("batch_size",)),
+    Check(check_nms_fusion, can_force=True, states="model_features"),
     Check(checks_machine.check_platform),
     Check(checks_machine.check_runtime, can_force=True),
     Check(checks_machine.check_device, can_force=True),
     Check(checks_machine.check_memory, can_force=True),
-    Check(checks_onnx.check_opset, can_force=True, states=_ONNX_DETAILS, only=_ONNX),
-    Check(checks_onnx.check_execution_providers, can_force=True, asks=_PROVIDERS, only=_ONNX),
-    Check(checks_onnx.check_incompatible_providers, can_force=True, states=_ONNX_DETAILS, only=_ONNX),
+    Check(checks_machine.check_opset, can_force=True, states=_ONNX_DETAILS, only=_ONNX),
+    Check(checks_machine.check_execution_providers, can_force=True, asks=_PROVIDERS, only=_ONNX),
+    Check(checks_machine.check_incompatible_providers, can_force=True, states=_ONNX_DETAILS, only=_ONNX),
     Check(checks_compiled.check_torch_script_device, can_force=True, states=_ARCHIVE_DETAILS, only=_TORCH_SCRIPT),
     Check(checks_compiled.check_torch_version, can_force=True, states=_ARCHIVE_DETAILS, only=_TORCH_SCRIPT),
     Check(checks_compiled.check_torchvision_version, can_force=True, states=_ARCHIVE_DETAILS, only=_TORCH_SCRIPT),
@@ -82,15 +279,14 @@ what was asked for. Consent, that is trust and host code: it has arguments of it
 the other. And what nothing here can do: no code runs or decodes it, or no such platform has the runtime.
 """
 
-CAN_FORCE = frozenset(check.name for check in CHECKS if check.can_force)
-"""Names of the checks that `force=True` overrides."""
-
 
 def examine(case: Case) -> tuple[Rejection, ...]:
     """The refusals of every check, in the order of the table; empty: the candidate can run."""
     found = []
-    package, request = case.package, case.request
-    for check in _checks_of(case.runtime):
+    package, request, runtime = case.package, case.request, case.runtime
+    for check in CHECKS:
+        if check.only not in {None, runtime}:
+            continue
         if check.states is not None and getattr(package, check.states) is None:
             continue
         if check.asks and not any([getattr(request, name) for name in check.asks]):  # noqa: C419 - as fast as can be
@@ -99,8 +295,3 @@ def examine(case: Case) -> tuple[Rejection, ...]:
         if reason is not None:
             found.append(reason)
     return tuple(found)
-
-
-@cache
-def _checks_of(runtime: BackendType) -> tuple[Check, ...]:
-    return tuple([check for check in CHECKS if check.only is None or runtime in check.only])

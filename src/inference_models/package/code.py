@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from inference_models.errors import CorruptedModelPackageError, ForbiddenLocalCodePackageAccessError
 from inference_models.files.digest import file_sha256
 from inference_models.files.names import MANIFEST_NAME
+from inference_models.package.private_imports import refuse_private_imports
 from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def load_model_class(directory: str | Path, config: ModelConfig, consent: str | 
             found=_consent_text(consent),
             fix=f'pass allow_local_code_packages="{digest}" (on the command line --allow-code {digest})',
         )
+    refuse_private_imports(path.read_text("utf-8", "replace"), path.name)
     module = _import(path, f"_inference_models_code_{digest.removeprefix('sha256:')[:32]}", config)
     found = getattr(module, config.model_class or "", None)
     if not isinstance(found, type):

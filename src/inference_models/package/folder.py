@@ -44,6 +44,16 @@ class PackageFolder:
     """Small files that exist only in memory, by handle."""
 
 
+def incomplete_folder(folder: PackageFolder, missing: Sequence[str]) -> CorruptedModelPackageError:
+    """The error for a package without the files that its format needs."""
+    return CorruptedModelPackageError(
+        f"package folder '{folder.directory}' is not complete.",
+        needs=" and ".join(missing),
+        found=", ".join(sorted(folder.files)),
+        fix="fetch the package again, or add the missing file",
+    )
+
+
 def read_package_folder(directory: str | Path) -> PackageFolder:
     """The package in `directory`. Nothing is written and no code of the package runs.
 

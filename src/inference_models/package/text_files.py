@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import re
-from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.files.regular import read_regular_file
-from inference_models.text import JsonRefusedError, shown, strict_object
+from inference_models.text import JsonRefusedError, scrub, shown, strict_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
-
-    from pydantic import BaseModel
-    from pydantic_core import ErrorDetails
-
-    _PydanticModel = TypeVar("_PydanticModel", bound=BaseModel)
 
 MAX_TEXT_BYTES = 8 << 20
 """Larger configuration files are refused: the largest real ones are lists of class names, well under 1 MB."""
@@ -82,38 +76,69 @@ def parse_json_object(text: str, *, where: str) -> dict[str, object]:
         raise CorruptedModelPackageError(f"{where} cannot be read.", needs="one JSON object", found=str(exc)) from exc
 
 
-def convert(model: type[_Model], value: object, *, where: str, strict: bool = False) -> _Model:
-    """`value`, read from JSON, as the msgspec structure or dataclass `model`.
+class MisfitError(ValueError):
+    """The first value in a document that does not fit its place. Caught in this library."""
+
+    def __init__(self, path: str, needs: str, found: object, *, missing: bool = False) -> None:
+        self.path = path
+        """Such as `network_input.normalization[1][0]`."""
+        self.needs = needs
+        self.found = found
+        """The value; for a missing one, that in which it is missing."""
+        self.missing = missing
+        super().__init__(path, needs)
+
+    def __str__(self) -> str:
+        """For example `packageFiles[0].fileHandle is missing`, without what is secret."""
+        if self.missing:
+            return f"{self.path} is missing"
+        if isinstance(self.found, dict):  # a sentence of its own, or a whole part of the document
+            return f"{self.path}: {self.needs if ' ' in self.needs else f'needs {self.needs}'}"
+        return f"{self.path}: needs {self.needs}; found: {scrub(shown(self.found))}"
+
+
+def fitted(model: type[_Model], value: object, *, strict: bool = False) -> _Model:
+    """`value`, read from JSON or TOML, as the msgspec structure or dataclass `model`. Reading ends at the first misfit.
 
     Args:
         model: What belongs there.
         value: What is there.
-        where: Name of the file.
         strict: Whether a number in quotes, 1 for true and the like are refused.
 
     Raises:
-        CorruptedModelPackageError: names the file, the path of the first wrong value, and what belongs there.
+        MisfitError: the path of the first wrong value, and what belongs there.
     """
     import msgspec  # noqa: PLC0415 - not every text is JSON
 
     from inference_models.files.prepared import prepared  # noqa: PLC0415
 
     try:
-        return msgspec.convert(value, prepared(model), strict=strict, dec_hook=_by_pydantic)
+        return msgspec.convert(value, prepared(model), strict=strict, str_keys=True, dec_hook=_version)
     except msgspec.ValidationError as exc:
-        raise _unfit(str(exc), model, value, where) from exc
+        raise _misfit(str(exc), model, value) from exc
 
 
-def _by_pydantic(model: Any, value: object) -> Any:
-    """`value` as one of the public values that are pydantic models."""
-    from pydantic import ValidationError  # noqa: PLC0415 - slow to import
-
+def _version(kind: Any, value: object) -> Any:
     try:
-        return model.model_validate(value)
-    except ValidationError as exc:
-        first = exc.errors(include_url=False, include_context=False)[0]
-        path = ".".join(map(str, first["loc"])) or "the value"
-        raise ValueError(f"{path}: {first['msg']}") from exc
+        return kind(value)
+    except (TypeError, ValueError):
+        raise ValueError("a version") from None
+
+
+def convert(model: type[_Model], value: object, *, where: str, strict: bool = False) -> _Model:
+    """`value`, read from the file `where`, as `fitted` gives it.
+
+    Raises:
+        CorruptedModelPackageError: names the file, the path of the first wrong value, and what belongs there.
+    """
+    try:
+        return fitted(model, value, strict=strict)
+    except MisfitError as exc:
+        if not exc.missing:
+            raise wrong_value(where, exc.path, exc.needs, exc.found) from exc
+        raise CorruptedModelPackageError(
+            f"{where}: {exc.path} is missing.", needs=f"the key {exc.path}", found="no such key"
+        ) from exc
 
 
 def wrong_value(where: str, path: str, needs: str, found: object) -> CorruptedModelPackageError:
@@ -121,83 +146,45 @@ def wrong_value(where: str, path: str, needs: str, found: object) -> CorruptedMo
     return CorruptedModelPackageError(f"{where}: {path} has a wrong value.", needs=needs, found=shown(found))
 
 
-def _unfit(message: str, model: type, value: Any, where: str) -> CorruptedModelPackageError:
-    """The words for what msgspec says, such as "Expected `int` >= 1 - at `$.a[0]`"."""
+def _misfit(message: str, model: type, value: Any) -> MisfitError:
+    """What msgspec says, such as "Expected `int` >= 1 - at `$.a[0]`"."""
     message, _, path = message.partition(" - at `$")
     path = path.removesuffix("`").partition("[...]")[0]  # the key of a mapping is not told
-    if message.startswith("Object missing required field"):
-        path = f"{path}.{message.split('`')[1]}".lstrip(".")
-        return CorruptedModelPackageError(f"{where}: {path} is missing.", needs=f"the key {path}", found="no such key")
     steps = _STEP.findall(path)
     for index, name in steps:
         value = value[int(index)] if index else value[name]
-    if message.startswith("Invalid enum value"):
-        needs = " or ".join(repr(choice) for choice in _choices(model, steps))
+    if message.startswith("Object "):  # missing required field `name`, or contains unknown field `name`
+        name = message.split("`")[1]
+        missing = name not in value
+        inner = f"{path}.{name}".lstrip(".")
+        return MisfitError(inner, "no such key", value if missing else value[name], missing=missing)
+    if message.startswith(("Invalid enum value", "Invalid value")):
+        needs = " or ".join(repr(choice) for choice in _choices(model, steps)) or "another value"
     else:
         needs = message.removeprefix("Expected ").partition(", got")[0].replace("`", "").replace(" | null", "")
-    return wrong_value(where, path.lstrip(".") or "the top level", needs, value)
+    return MisfitError(path.lstrip(".") or "the top level", needs, value)
 
 
 def _choices(model: type, steps: Iterable[tuple[str, str]]) -> list[object]:
     """The values that the field of `model` at the end of `steps` takes."""
     from msgspec import inspect  # noqa: PLC0415 - for errors only
 
-    def without_null(kind: Any) -> Any:
-        return next(one for one in getattr(kind, "types", [kind]) if not isinstance(one, inspect.NoneType))
-
-    kind = without_null(inspect.type_info(model))
-    for index, name in steps:
+    def inside(kind: Any, index: str, name: str) -> list[Any]:
+        if name and getattr(kind, "tag_field", None) == name:
+            return [inspect.LiteralType((kind.tag,))]
         if name:
-            kind = next(item.type for item in kind.fields if item.encode_name == name)
-        else:
-            kind = kind.item_types[int(index)] if isinstance(kind, inspect.TupleType) else kind.item_type
-        kind = without_null(kind)
-    return [item.value for item in kind.cls if isinstance(item, Enum)] if hasattr(kind, "cls") else [*kind.values]
+            return [item.type for item in kind.fields if item.encode_name == name]
+        return [kind.item_types[int(index)] if isinstance(kind, inspect.TupleType) else kind.item_type]
 
+    def alternatives(kind: Any) -> list[Any]:
+        if isinstance(kind, inspect.Metadata):
+            return alternatives(kind.type)
+        if isinstance(kind, inspect.UnionType):
+            return [one for item in kind.types for one in alternatives(item)]
+        return [] if isinstance(kind, inspect.NoneType) else [kind]
 
-def validate(model: type[_PydanticModel], value: object, *, where: str) -> _PydanticModel:
-    """`value` as the pydantic `model`.
-
-    Raises:
-        CorruptedModelPackageError: names the file, the path of the first wrong value, and what belongs there.
-    """
-    from pydantic import ValidationError  # noqa: PLC0415 - slow to import, and no file of a cached model needs it
-
-    try:
-        return model.model_validate(value)
-    except ValidationError as exc:
-        details = exc.errors(include_url=False, include_context=False)
-        raise _wrong_value(details, value, where=where) from exc
-
-
-def json_path(location: tuple[int | str, ...], value: object) -> str:
-    """Where `location` is in `value`, for example `network_input.normalization[1][0]`."""
-    path = ""
-    for index, part in enumerate(location):
-        if isinstance(part, int):
-            path += f"[{part}]"
-            value = value[part] if isinstance(value, list) and part < len(value) else None
-        elif isinstance(value, dict) and (part in value or index == len(location) - 1):
-            path += f".{part}"
-            value = value.get(part)
-        # Anything else is the tag of a union, which is not in the file.
-    return path.lstrip(".") or "the top level"
-
-
-def _wrong_value(details: list[ErrorDetails], value: object, *, where: str) -> CorruptedModelPackageError:
-    first = details[0]
-    more = f" ({len(details) - 1} more wrong)" if len(details) > 1 else ""
-    path = json_path(first["loc"], value)
-    if first["type"] == "missing":
-        return CorruptedModelPackageError(
-            f"{where}: {path} is missing{more}.", needs=f"the key {path}", found="no such key"
-        )
-    needs = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    if first["type"] == "union_tag_invalid":
-        path, needs = f"{path}.type", needs.rpartition("expected tags: ")[2]
-        return CorruptedModelPackageError(
-            f"{where}: {path} has a wrong value{more}.", needs=f"one of {needs}", found=shown(first["input"]["type"])
-        )
-    return CorruptedModelPackageError(
-        f"{where}: {path} has a wrong value{more}.", needs=needs, found=shown(first["input"])
-    )
+    kinds: list[Any] = [inspect.type_info(model)]
+    for index, name in steps:
+        kinds = [one for kind in kinds for item in inside(kind, index, name) for one in alternatives(item)]
+    enums = [item.value for kind in kinds if isinstance(kind, inspect.EnumType) for item in kind.cls]
+    return enums + [value for kind in kinds if isinstance(kind, inspect.LiteralType) for value in kind.values]

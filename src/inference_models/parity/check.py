@@ -14,11 +14,10 @@ from inference_models.entities import BackendType, Quantization
 from inference_models.errors import BaseInferenceModelsError, InvalidParameterError, ModelInputError
 from inference_models.loading.address import parse_address
 from inference_models.loading.describe import describe_model
-from inference_models.loading.fetch import fetch_package
-from inference_models.loading.open import LoadRequest, load_package
+from inference_models.loading.open import LoadRequest, fetch_package, load_package
 from inference_models.loading.remember import RememberedModels
 from inference_models.loading.resolutions import machine_fingerprint
-from inference_models.negotiate.choose import choose_packages
+from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity.answers import ask_other, ask_reference

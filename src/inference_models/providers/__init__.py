@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from inference_models.config import network_forbidden_by
 from inference_models.entities import InlineFileSpecs, ModelMetadata
 from inference_models.errors import ModelRetrievalError, nearest_hint
-from inference_models.machine.entry_points import entry_points
+from inference_models.machine.libraries import entry_points
 from inference_models.text import shown_url
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
+import msgspec
 
 from inference_models.config import hub_endpoint
 from inference_models.errors import (
@@ -22,6 +22,7 @@ from inference_models.errors import (
     ModelRetrievalError,
     nearest_hint,
 )
+from inference_models.files.prepared import prepared
 from inference_models.text import shown_url
 from inference_models.transport.answers import HttpAnswer, error_for
 from inference_models.transport.limits import call_with_retries
@@ -39,17 +40,17 @@ _MAX_NAMES = 200
 T = TypeVar("T")
 
 
-class _LargeFile(BaseModel):
+class _LargeFile(msgspec.Struct, frozen=True):
     sha256: str
     size: int
 
 
-class HubFile(BaseModel):
+class HubFile(msgspec.Struct, frozen=True):
     """One file of a repository at a commit."""
 
-    path: str = Field(alias="rfilename")
-    stated_size: int | None = Field(default=None, alias="size")
-    blob_id: str | None = Field(default=None, alias="blobId")
+    path: str = msgspec.field(name="rfilename")
+    stated_size: int | None = msgspec.field(default=None, name="size")
+    blob_id: str | None = msgspec.field(default=None, name="blobId")
     """Git object id (SHA-1) of a small file."""
     lfs: _LargeFile | None = None
 
@@ -70,25 +71,20 @@ class HubFile(BaseModel):
         return git_object.hexdigest() == self.blob_id
 
 
-class _Safetensors(BaseModel):
+class _Safetensors(msgspec.Struct, frozen=True):
     parameters: dict[str, int] = {}
 
 
-class Repository(BaseModel):
-    """One commit of a repository, as the Hub describes it."""
+class Repository(msgspec.Struct, frozen=True, dict=True):
+    """One commit of a repository, as the Hub describes it, which writes null for what it does not know."""
 
     name: str = ""
     """`owner/name`."""
     sha: Any = None
-    gated: bool | str = False
-    tags: list[str] = []
-    siblings: list[HubFile] = []
-    safetensors: _Safetensors = _Safetensors()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _without_nulls(cls, value: Any) -> Any:
-        return {key: item for key, item in value.items() if item is not None} if isinstance(value, dict) else value
+    gated: bool | str | None = None
+    tags: list[str] | None = None
+    siblings: list[HubFile] | None = None
+    safetensors: _Safetensors | None = None
 
     @property
     def commit(self) -> str:
@@ -98,28 +94,28 @@ class Repository(BaseModel):
     @cached_property
     def files(self) -> Mapping[str, HubFile]:
         """By path."""
-        return {file.path: file for file in self.siblings if file.lfs is not None or file.stated_size is not None}
+        return {file.path: file for file in self.siblings or () if file.lfs is not None or file.stated_size is not None}
 
     @property
     def license(self) -> str | None:
         """As the model card states it."""
-        return next((tag.partition(":")[2] for tag in self.tags if tag.startswith("license:")), None)
+        return next((tag.partition(":")[2] for tag in self.tags or () if tag.startswith("license:")), None)
 
     @property
     def dtypes(self) -> Mapping[str, int]:
         """Number of parameters per safetensors dtype."""
-        return self.safetensors.parameters
+        return self.safetensors.parameters if self.safetensors is not None else {}
 
 
-class _Model(BaseModel):
+class _Model(msgspec.Struct):
     id: str
 
 
-class _Reference(BaseModel):
+class _Reference(msgspec.Struct):
     name: str
 
 
-class _References(BaseModel):
+class _References(msgspec.Struct):
     branches: list[_Reference]
     tags: list[_Reference]
 
@@ -157,7 +153,7 @@ class Hub:
                 needs="40 hexadecimal digits",
                 found=ascii(found.sha)[:80],
             )
-        return found.model_copy(update={"name": name})
+        return msgspec.structs.replace(found, name=name)
 
     def explain_refusal(self, repository: str) -> ForbiddenModelAccessError:
         """The error for a repository that exists and whose files are refused."""
@@ -173,9 +169,9 @@ class Hub:
 
     def _parsed(self, answer: HttpAnswer, kind: type[T], needs: str) -> T:
         try:
-            return TypeAdapter(kind).validate_json(answer.body)
-        except ValidationError as exc:
-            found = exc.errors(include_url=False, include_context=False, include_input=False)[0]["msg"]
+            return msgspec.json.decode(answer.body, type=prepared(kind))
+        except (msgspec.DecodeError, RecursionError) as exc:
+            found = str(exc)
         raise ModelRetrievalError(
             f"{shown_url(self.endpoint)} did not answer like the Hugging Face Hub.",
             needs=needs,

@@ -5,18 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from packaging.version import InvalidVersion, Version
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StrictBool,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
-from pydantic.alias_generators import to_camel
+from msgspec import Meta, Struct, field
+from packaging.version import Version
 
 from inference_models.entities import (
     BackendType,
@@ -32,10 +22,11 @@ from inference_models.entities import (
     SkippedPackage,
     TorchScriptPackageDetails,
     TRTPackageDetails,
+    python_names,
 )
 from inference_models.errors import BaseInferenceModelsError, CorruptedModelPackageError, ModelRetrievalError
 from inference_models.files.names import check_handles, check_package_id
-from inference_models.package.text_files import json_path
+from inference_models.package.text_files import MisfitError, fitted
 from inference_models.text import JsonRefusedError, scrub, shown, tolerant_object, too_deep
 from inference_models.transport.redirects import check_url
 
@@ -52,31 +43,21 @@ OTHER_RUNTIMES = frozenset({"oak-model-package-v1", "tfjs-model-package-v1", "me
 _KIND_SUFFIX = "-model-package-v1"
 """Before it stands what such a manifest states as `backendType`."""
 _MAX_REASON = 500
+_PUBLIC_VALUES = frozenset({"modelDependencies", "recommendedParameters"})
 _UNNAMED = "(no packageId)"
 T = TypeVar("T")
 
 
-def _version(value: Any) -> Version:
-    try:
-        return Version(value)
-    except (InvalidVersion, TypeError):
-        raise ValueError("a version") from None
+_Text = Annotated[str, Meta(max_length=4096)]
+_Name = Annotated[str, Meta(min_length=1, max_length=512)]
+_Count = Annotated[int, Meta(gt=0, lt=2**31)]
 
 
-_Text = Annotated[str, Field(max_length=4096)]
-_Count = Annotated[int, Field(gt=0, lt=2**31)]
-_WireVersion = Annotated[Version, BeforeValidator(_version)]
+class _Wire(Struct, frozen=True, kw_only=True, rename="camel"):
+    """Has camelCase names on the wire; unknown ones are ignored."""
 
 
-class _Wire(BaseModel):
-    """Accepts camelCase names, ignores unknown ones."""
-
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", alias_generator=to_camel, protected_namespaces=(), arbitrary_types_allowed=True
-    )
-
-
-class Manifest(_Wire):
+class Manifest(_Wire, frozen=True, kw_only=True):
     """What a `packageManifest` states besides its type."""
 
     def facts(self) -> dict[str, Any]:
@@ -84,33 +65,33 @@ class Manifest(_Wire):
         return {"quantization": Quantization.UNKNOWN}
 
 
-def _from_fields(kind: Callable[..., T], *stated: BaseModel) -> T:
+def _from_fields(kind: Callable[..., T], *stated: Struct) -> T:
     """A `kind`, filled from the fields of the same names in `stated`."""
     known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
-    return kind(**{name: value for model in stated for name, value in model if name in known})
+    values = {name: getattr(part, name) for part in stated for name in part.__struct_fields__}
+    return kind(**{name: value for name, value in values.items() if name in known})
 
 
-class _Transformers(Manifest):
+class _Transformers(Manifest, frozen=True, kw_only=True):
     quantization: Quantization
 
     def facts(self) -> dict[str, Any]:
         return {"quantization": self.quantization}
 
 
-class _BatchManifest(Manifest):
+class _BatchManifest(Manifest, frozen=True, kw_only=True):
     """A manifest that says which batches the package takes."""
 
     dynamic_batch_size: bool = False
     static_batch_size: _Count | None = None
     quantization: Quantization
 
-    @model_validator(mode="after")
-    def _one_mode(self) -> _BatchManifest:
+    def __post_init__(self) -> None:
+        """Refuse a manifest that states no batch, or two."""
         if self.dynamic_batch_size and self.static_batch_size is not None:
             raise ValueError("staticBatchSize is stated although dynamicBatchSize is true")
         if not self.dynamic_batch_size and self.static_batch_size is None:
             raise ValueError("staticBatchSize is missing although dynamicBatchSize is false")
-        return self
 
     def facts(self) -> dict[str, Any]:
         return {
@@ -120,64 +101,63 @@ class _BatchManifest(Manifest):
         }
 
 
-class _Onnx(_BatchManifest):
-    opset: Annotated[int, Field(gt=0, lt=10_000)]
+class _Onnx(_BatchManifest, frozen=True, kw_only=True):
+    opset: Annotated[int, Meta(gt=0, lt=10_000)]
     incompatible_providers: list[_Text] | None = None
 
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), "onnx_package_details": _from_fields(ONNXPackageDetails, self)}
 
 
-class _TorchScript(_BatchManifest):
+class _TorchScript(_BatchManifest, frozen=True, kw_only=True):
     supported_device_types: set[_Text]
-    torch_version: _WireVersion
-    torch_vision_version: _WireVersion | None = None
+    torch_version: Version
+    torch_vision_version: Version | None = None
 
     def facts(self) -> dict[str, Any]:
         return {**super().facts(), "torch_script_package_details": _from_fields(TorchScriptPackageDetails, self)}
 
 
-class _ServerSpecs(_Wire):
-    type: Literal["gpu-server-specs-v1"]
-    driver_version: _WireVersion
+class _ServerSpecs(_Wire, frozen=True, kw_only=True, tag_field="type", tag="gpu-server-specs-v1"):
+    driver_version: Version
     os_version: _Text
 
 
-class _JetsonSpecs(_Wire):
-    type: Literal["jetson-machine-specs-v1"]
-    l4t_version: Annotated[_WireVersion, Field(alias="l4tVersion")]
-    jetson_product_name: _Text = Field(alias="deviceName")
-    driver_version: _WireVersion
+class _JetsonSpecs(_Wire, frozen=True, kw_only=True, tag_field="type", tag="jetson-machine-specs-v1"):
+    l4t_version: Version
+    jetson_product_name: _Text = field(name="deviceName")
+    driver_version: Version
 
 
 _MACHINES: dict[str, type[_Wire]] = {"gpu-server": _ServerSpecs, "jetson": _JetsonSpecs}
 
 
-class _TensorRt(_BatchManifest):
+class _TensorRt(_BatchManifest, frozen=True, kw_only=True):
     """An engine, and the machine it was built on."""
 
-    min_dynamic_batch_size: _Count | None = Field(default=None, alias="minBatchSize")
-    opt_dynamic_batch_size: _Count | None = Field(default=None, alias="optBatchSize")
-    max_dynamic_batch_size: _Count | None = Field(default=None, alias="maxBatchSize")
-    cuda_device_name: _Text = Field(alias="cudaDeviceType")
-    cuda_device_cc: Annotated[_WireVersion, Field(alias="cudaDeviceCC")]
-    cuda_version: _WireVersion
-    trt_version: _WireVersion
-    same_cc_compatible: Annotated[bool, Field(alias="sameCCCompatible")] = False
+    min_dynamic_batch_size: _Count | None = field(default=None, name="minBatchSize")
+    opt_dynamic_batch_size: _Count | None = field(default=None, name="optBatchSize")
+    max_dynamic_batch_size: _Count | None = field(default=None, name="maxBatchSize")
+    cuda_device_name: _Text = field(name="cudaDeviceType")
+    cuda_device_cc: Version = field(name="cudaDeviceCC")
+    cuda_version: Version
+    trt_version: Version
+    same_cc_compatible: bool = field(default=False, name="sameCCCompatible")
     trt_forward_compatible: bool = False
     trt_lean_runtime_excluded: bool = False
     machine_type: Literal["gpu-server", "jetson"]
-    machine_specs: Annotated[_ServerSpecs | _JetsonSpecs, Field(discriminator="type")]
+    machine_specs: _ServerSpecs | _JetsonSpecs
 
-    @model_validator(mode="after")
-    def _consistent(self) -> _TensorRt:
+    def __post_init__(self) -> None:
+        """Refuse an engine whose machine or batch is in doubt."""
+        super().__post_init__()
         bounds = (self.min_dynamic_batch_size, self.opt_dynamic_batch_size, self.max_dynamic_batch_size)
         if self.dynamic_batch_size and None in bounds:
             raise ValueError("minBatchSize, optBatchSize and maxBatchSize are needed when dynamicBatchSize is true")
         agrees = isinstance(self.machine_specs, _MACHINES[self.machine_type])
         if not agrees:
-            raise ValueError(f"machineType is {self.machine_type!r} and machineSpecs are {self.machine_specs.type!r}")
-        return self
+            found = self.machine_specs.__struct_config__.tag
+            raise ValueError(f"machineType is {self.machine_type!r} and machineSpecs are {found!r}")
 
     def facts(self) -> dict[str, Any]:
         specs = self.machine_specs
@@ -204,36 +184,36 @@ MANIFESTS: dict[str, tuple[BackendType, type[Manifest]]] = {
 """By the type that a `packageManifest` states."""
 
 
-class _File(_Wire):
+class _File(_Wire, frozen=True, kw_only=True):
     file_handle: _Text
-    download_url: Annotated[str, Field(max_length=65_536)]
-    md5_hash: Annotated[str, Field(pattern="^[0-9a-fA-F]{32}$")] | None = None
+    download_url: Annotated[str, Meta(max_length=65_536)]
+    md5_hash: Annotated[str, Meta(pattern="^[0-9a-fA-F]{32}$", max_length=32)] | None = None
     # The next two are ours: `registry serve` states them, the hosted API does not.
-    sha256_hash: Annotated[str, Field(pattern="^[0-9a-fA-F]{64}$")] | None = None
-    size_bytes: Annotated[int, Field(ge=0)] | None = None
+    sha256_hash: Annotated[str, Meta(pattern="^[0-9a-fA-F]{64}$", max_length=64)] | None = None
+    size_bytes: Annotated[int, Meta(ge=0)] | None = None
 
 
-class _Package(_Wire):
+class _Package(_Wire, frozen=True, kw_only=True):
     type: _Text
     package_id: _Text
     package_manifest: dict[str, Any]
-    package_files: Annotated[list[_File], Field(min_length=1, max_length=MAX_FILES)]
+    package_files: Annotated[list[_File], Meta(min_length=1, max_length=MAX_FILES)]
     model_features: dict[str, Any] | None = None
-    trusted_source: StrictBool = False
+    trusted_source: bool = False
     recommended_parameters: RecommendedParameters | None = None
     memory_profile: Any = None
 
 
-class Metadata(_Wire):
+class Metadata(_Wire, frozen=True, kw_only=True):
     """What an answer says about the model as a whole."""
 
     type: _Text
-    model_id: Annotated[str, Field(min_length=1, max_length=512)]
-    model_architecture: Annotated[str, Field(min_length=1, max_length=512)]
+    model_id: _Name
+    model_architecture: _Name
     model_variant: _Text | None = None
     task_type: _Text | None = None
     model_dependencies: list[ModelDependency] | None = None
-    model_packages: Annotated[list[Any], Field(max_length=MAX_PACKAGES)]
+    model_packages: Annotated[list[Any], Meta(max_length=MAX_PACKAGES)]
     recommended_parameters: RecommendedParameters | None = None
     next_page: _Text | None = None
     license: _Text | None = None
@@ -258,9 +238,9 @@ def parse_page(data: bytes, *, where: str) -> Page:
     if not isinstance(answer.get("modelMetadata"), dict):
         raise _no_metadata(where, "modelMetadata is missing" if "modelMetadata" not in answer else "another value")
     try:
-        model = Metadata.model_validate(answer["modelMetadata"])
-    except ValidationError as exc:
-        raise _no_metadata(where, _reason(exc, answer["modelMetadata"])) from None
+        model = _read(Metadata, answer["modelMetadata"], strict=True)
+    except MisfitError as exc:
+        raise _no_metadata(where, str(exc)) from None
     if model.type != METADATA_TYPE:
         raise _no_metadata(where, f"type {model.type[:80]!a}")
     if not (model.model_id.isprintable() and model.model_architecture.isprintable()):
@@ -290,14 +270,13 @@ def manifest_facts(manifest: dict[str, Any]) -> dict[str, Any]:
     stated = manifest.get("backendType", name)
     if stated != name:
         raise ValueError(f"backendType: needs {name!r}; found: {scrub(shown(stated))}")
-    validated: Manifest = _validated(model, manifest)
-    return {"backend": backend, **validated.facts()}
+    return {"backend": backend, **fitted(model, manifest).facts()}
 
 
 def _parse_package(entry: Any) -> ModelPackageMetadata:
     if too_deep(entry):
         raise ValueError("values nested too deeply")
-    package = _validated(_Package, entry)
+    package = _read(_Package, entry, strict=True)
     if package.type != PACKAGE_TYPE:
         raise ValueError(f"package of type {package.type[:80]!a}, which this release does not know")
     facts = manifest_facts(package.package_manifest)
@@ -329,16 +308,16 @@ def _artefact(file: _File) -> FileDownloadSpecs:
 
 def _memory_profile(value: Any) -> MemoryProfile:
     try:
-        return TypeAdapter(MemoryProfile).validate_python(value if value is not None else {})
-    except ValidationError:
+        return fitted(MemoryProfile, python_names(value if value is not None else {}))
+    except MisfitError:
         return MemoryProfile()
 
 
-def _validated(model: type[BaseModel], value: Any) -> Any:
-    try:
-        return model.model_validate(value)
-    except ValidationError as exc:
-        raise ValueError(_reason(exc, value)) from None
+def _read(model: type[T], value: Any, *, strict: bool = False) -> T:
+    """`value` as `model`; the public values in it may have wire names or Python names."""
+    if isinstance(value, dict):
+        value = {key: python_names(item) if key in _PUBLIC_VALUES else item for key, item in value.items()}
+    return fitted(model, value, strict=strict)
 
 
 def _load_json(data: bytes, *, where: str) -> dict[str, object]:
@@ -350,19 +329,6 @@ def _load_json(data: bytes, *, where: str) -> dict[str, object]:
     except JsonRefusedError as exc:
         found = str(exc)
     raise ModelRetrievalError(f"{where} gave an answer that cannot be read.", needs="one JSON object", found=found)
-
-
-def _reason(error: ValidationError, value: object) -> str:
-    """What is wrong in `value`, in one line without secrets, for example `packageFiles[0].fileHandle is missing`."""
-    first = error.errors(include_url=False, include_context=False)[0]
-    path = json_path(first["loc"], value)
-    if first["type"] == "missing":
-        return f"{path} is missing"
-    needs = first["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-    found = first["input"]
-    if isinstance(found, dict):
-        return f"{path}: {needs}"
-    return f"{path}: needs {needs}; found: {scrub(shown(found))}"
 
 
 def _shown_id(entry: Any) -> str:

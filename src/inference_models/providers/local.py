@@ -18,7 +18,6 @@ from inference_models.entities import (
     Quantization,
 )
 from inference_models.errors import (
-    CorruptedModelPackageError,
     InvalidParameterError,
     MissingModelInitParameterError,
     ModelNotFoundError,
@@ -27,7 +26,7 @@ from inference_models.errors import (
 )
 from inference_models.package import class_names, inference_config, model_config
 from inference_models.package.class_names import check_class_names, format_class_names, read_labels
-from inference_models.package.folder import PackageFolder, read_package_folder
+from inference_models.package.folder import PackageFolder, incomplete_folder, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import read_onnx_file
@@ -129,12 +128,7 @@ def _read_folder(path: Path) -> PackageFolder:
     # Packages of several graphs call them otherwise; the family says how.
     graphs = [handle for handle in folder.files if handle.endswith(form.suffix) and handle != form.weights[0]]
     if missing and not graphs:
-        raise CorruptedModelPackageError(
-            f"package folder '{folder.directory}' is not complete.",
-            needs=" and ".join(missing),
-            found=", ".join(sorted(folder.files)),
-            fix="fetch the package again, or add the missing file",
-        )
+        raise incomplete_folder(folder, missing)
     return _with_graph(folder) if backend is BackendType.ONNX and not missing else folder
 
 

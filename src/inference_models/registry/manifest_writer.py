@@ -10,7 +10,7 @@ from inference_models.entities import Quantization
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.files.durable import write_atomic
 from inference_models.package.manifest import FILE_NAME, FORMAT, ModelManifest
-from inference_models.package.text_files import parse_json_object, read_text, validate
+from inference_models.package.text_files import convert, parse_json_object, read_text
 from inference_models.registry.library import PackageLibrary
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def write_manifest(directory: Path) -> ModelManifest:
             found="none that can be published",
         )
     value = {"schema_version": FORMAT, "models": models}
-    manifest = validate(ModelManifest, value, where=FILE_NAME)
+    manifest = convert(ModelManifest, value, where=FILE_NAME)
     write_atomic(directory / FILE_NAME, (json.dumps(value, indent=2) + "\n").encode())
     return manifest
 

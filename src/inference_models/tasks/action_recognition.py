@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from inference_models.tasks import Task
 from inference_models.tasks.stages import LoadedModel
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
     from inference_models.predictions.action_recognition import ActionRecognitionPrediction
 
-FrameTransform = Callable[["npt.NDArray[np.uint8]"], "npt.NDArray[np.uint8]"]
+Frame: TypeAlias = "npt.NDArray[np.uint8]"
+FrameTransform = Callable[[Frame], Frame]
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class ActionRecognitionModel(LoadedModel):
     @abstractmethod
     def infer(
         self,
-        frames: Sequence[npt.NDArray[np.uint8]],
+        frames: Sequence[Frame],
         class_names: list[str] | None = None,
         fps: float | None = None,
         confidence: float | None = None,
@@ -78,9 +79,18 @@ class ActionRecognitionModel(LoadedModel):
             **kwargs: options of the model.
         """
 
-    def __call__(self, frames: Sequence[npt.NDArray[np.uint8]], **kwargs: Any) -> list[ActionRecognitionPrediction]:
+    span_semantics: str = "instances"
+    """What a span is; `"instances"`: one occurrence of an action each."""
+    confidence_threshold: float | None = None
+    """Least confidence of an answer where the call does not say it; None: the model has none."""
+    supports_confidence: bool = False
+    """Whether answers carry a confidence that can be filtered."""
+    supports_observed_duration: bool = False
+    """Whether `duration_seconds` makes a difference."""
+
+    def __call__(self, frames: Sequence[Frame], *args: Any, **kwargs: Any) -> list[ActionRecognitionPrediction]:
         """The same as `infer`."""
-        return self.infer(frames, **kwargs)
+        return self.infer(frames, *args, **kwargs)
 
     @property
     def video_sampling(self) -> VideoSampling:
@@ -88,27 +98,17 @@ class ActionRecognitionModel(LoadedModel):
         return VideoSampling()
 
     @property
-    def span_semantics(self) -> str:
-        """What a span is; `"instances"`: one occurrence of an action each."""
-        return "instances"
-
-    @property
-    def supports_confidence(self) -> bool:
-        """Whether answers carry a confidence that can be filtered."""
-        return False
-
-    @property
-    def supports_observed_duration(self) -> bool:
-        """Whether `duration_seconds` makes a difference."""
-        return False
-
-    @property
     def frame_storage_transform(self) -> FrameTransform | None:
         """What to do to a frame before it is kept for later, for example shrink it; None: nothing."""
         return None
 
-    def estimate_candidate_count(self, frame_count: int) -> int | None:  # noqa: ARG002 - models that know use it
-        """How many spans the model will look at for so many frames; None: it does not know."""
+    def estimate_candidate_count(
+        self,
+        sampled_frames: int,  # noqa: ARG002 - models that know use them
+        *,
+        class_names: Sequence[str] | None = None,  # noqa: ARG002
+    ) -> int | None:
+        """How many spans an answer for so many frames has at most; None: it does not know."""
         return None
 
 

@@ -52,27 +52,25 @@ class TextImageEmbeddingModel(LoadedModel):
 class ImageEmbeddingModel(ModelLifecycle, Generic[PreprocessedInputs]):
     """What a model has that can also give the vector of an image from inside its network.
 
-    It is made to be inherited beside another base, such as `ClassificationModel`.
+    It is made to be inherited beside another base, such as `ClassificationModel`, whose `pre_process` it uses. A model
+    that has other names for this overrides `embed_images` and nothing else.
     """
 
     def embed_images(self, images: Images, output_type: str | None = None, **kwargs: Any) -> Array:
         """(B, D) float, one row per image; `output_type` is one the model names in `get_embedding_info`."""
-        inputs = self.prepare_image_embeddings(images, **kwargs)
-        return self.forward_embedding(inputs, output_type=output_type, **kwargs)
+        model: Any = self
+        return self.forward_embedding(model.pre_process(images, **kwargs), output_type=output_type)
 
-    @abstractmethod
-    def prepare_image_embeddings(self, images: Images, **kwargs: Any) -> PreprocessedInputs:
-        """What the network takes."""
+    def prepare_image_embeddings(self, output_type: str | None = None) -> object:
+        """Make ready for vectors of this type; here nothing has to be."""
 
-    @abstractmethod
-    def forward_embedding(
-        self, pre_processed_images: PreprocessedInputs, output_type: str | None = None, **kwargs: Any
-    ) -> Array:
-        """(B, D) float, one row per image."""
+    def forward_embedding(self, pre_processed_images: PreprocessedInputs, output_type: str | None = None) -> Array:
+        """(B, D) float, one row per image of what the network takes."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it embeds images")
 
-    @abstractmethod
     def get_embedding_info(self, output_type: str | None = None) -> Any:
         """What one kind of vector is: where in the network it comes from, and its length."""
+        raise NotImplementedError(f"{type(self).__name__} does not say what its embeddings are")
 
     @property
     def embedding_info(self) -> Any:

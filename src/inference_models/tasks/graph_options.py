@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, TypedDict, cast
 
 from inference_models.decoders.types import BoxLimits
 from inference_models.entities import PreProcessingOverrides
-from inference_models.errors import InvalidParameterError, refuse_unknown_options
+from inference_models.errors import InvalidParameterError, nearest_hint, refuse_unknown_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from inference_models.arrays import NumpyArray
     from inference_models.entities import ColorFormat, Confidence, RecommendedParameters
@@ -41,6 +42,8 @@ class DetectionOptions(ImageOptions, total=False):
     iou_threshold: float | None
     max_detections: int | None
     class_agnostic_nms: bool | None
+    class_filter: Sequence[int | str] | None
+    """Ids or names of the only classes that are looked for; None: all."""
 
 
 class MultiLabelOptions(ImageOptions, total=False):
@@ -78,6 +81,36 @@ class ConfidenceRule:
         if isinstance(value, str) and value == "best":
             return self._best()
         return _fraction("confidence", value, also=", 'default' or 'best'")
+
+    def only(self, thresholds: float | NumpyArray, classes: object) -> float | NumpyArray:
+        """`thresholds`, which no class passes that is not among `classes`, a value of `class_filter=`.
+
+        Raises:
+            InvalidParameterError: it is no list, or names a class that the model does not have.
+        """
+        if classes is None:
+            return thresholds
+        import numpy as np  # noqa: PLC0415
+
+        if isinstance(classes, str | bytes) or not isinstance(classes, Iterable):
+            raise InvalidParameterError(
+                f"class_filter={classes!r} makes no sense.", needs="a list of class ids or names", found=repr(classes)
+            )
+        closed = np.full(len(self.class_names), np.inf, np.float32)
+        wanted = [self._class_id(item) for item in classes]
+        closed[wanted] = np.broadcast_to(thresholds, closed.shape)[wanted]
+        return closed
+
+    def _class_id(self, item: object) -> int:
+        if isinstance(item, str) and item in self.class_names:
+            return self.class_names.index(item)
+        if not isinstance(item, bool) and isinstance(item, Integral) and 0 <= int(item) < len(self.class_names):
+            return int(item)
+        raise InvalidParameterError(
+            f"class_filter: the model has no class {item!r}; {nearest_hint(str(item), self.class_names)}.",
+            needs=f"names, or ids from 0 to {len(self.class_names) - 1}",
+            found=repr(item),
+        )
 
     def _best(self) -> float | NumpyArray:
         recommended = self.recommended
@@ -130,7 +163,7 @@ def parse_box_limits(options: Mapping[str, object], defaults: BoxLimits, rule: C
     maximum = options.get("max_detections")
     agnostic = options.get("class_agnostic_nms")
     return BoxLimits(
-        confidence=rule.resolve(options.get("confidence")),
+        confidence=rule.only(rule.resolve(options.get("confidence")), options.get("class_filter")),
         iou=defaults.iou if iou is None else _fraction("iou_threshold", iou),
         max_detections=defaults.max_detections if maximum is None else _count("max_detections", maximum),
         class_agnostic=defaults.class_agnostic if agnostic is None else _switch("class_agnostic_nms", agnostic),

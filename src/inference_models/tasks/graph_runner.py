@@ -35,6 +35,11 @@ class RawOutputs:
     frame: Frame
     outputs: Outputs
 
+    def images(self) -> list[RawOutputs]:
+        """The same for each image alone, batch axis included."""
+        count = int(self.outputs[0].shape[0])
+        return [RawOutputs(self.frame, [output[row : row + 1] for output in self.outputs]) for row in range(count)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenedPackage:

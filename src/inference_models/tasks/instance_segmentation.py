@@ -73,13 +73,14 @@ class InstanceSegmentationModel(
     def infer_async(self, images: Images, **kwargs: Any) -> PredictionFuture[list[InstanceDetections]]:
         """A promise of the answer of `infer`: the network is started now, post-processing runs in `.result()`."""
         inputs, metadata = self.pre_process(images, **kwargs)
-        results = self.forward_async(inputs, **kwargs)
-        return PredictionFuture(lambda: self.post_process(results.result(), metadata, **kwargs))
+        return self.forward_async(inputs, metadata, **kwargs)
 
-    def forward_async(self, pre_processed_images: PreprocessedInputs, **kwargs: Any) -> PredictionFuture[RawPrediction]:
-        """A promise of the raw outputs; here the network has run when this returns."""
+    def forward_async(
+        self, pre_processed_images: PreprocessedInputs, pre_processing_meta: PreprocessingMetadata, **kwargs: Any
+    ) -> PredictionFuture[list[InstanceDetections]]:
+        """A promise of the predictions for what `pre_process` gave; here the network has run when this returns."""
         results = self.forward(pre_processed_images, **kwargs)
-        return PredictionFuture(lambda: results)
+        return PredictionFuture(lambda: self.post_process(results, pre_processing_meta, **kwargs))
 
 
 TASK = Task(name="instance-segmentation", model=InstanceSegmentationModel, predictions={InstanceDetections: "objects"})

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic
 
-from inference_models.decoders.types import BoxLimits
-from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.families import DetectionGraph
 from inference_models.predictions.detections import Detections
 from inference_models.tasks import Task
-from inference_models.tasks.graph_options import ConfidenceRule, DetectionOptions, parse_box_limits, parse_image_options
-from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
+from inference_models.tasks.graph_boxes import BoxFinder
+from inference_models.tasks.graph_runner import NetworkInputs, RawOutputs
 from inference_models.tasks.stages import (
     KnowsClasses,
     PreprocessedInputs,
@@ -21,11 +18,8 @@ from inference_models.tasks.stages import (
 )
 
 if TYPE_CHECKING:
-    from inference_models.decoders.types import Boxes, Frame
+    from inference_models.decoders.types import Boxes
     from inference_models.preprocess.geometry import ImageTransform
-
-LARGEST_PART = 4.0
-"""Boxes as parts of the input size reach beyond it a little; pixels reach far beyond."""
 
 
 class ObjectDetectionModel(
@@ -36,114 +30,14 @@ class ObjectDetectionModel(
     """Answers with one `Detections` per image, in the order of the images."""
 
 
-class GraphDetector(OneGraph, ObjectDetectionModel[NetworkInputs, "list[ImageTransform]", list[RawOutputs]]):
+class GraphDetector(BoxFinder, ObjectDetectionModel[NetworkInputs, "list[ImageTransform]", list[RawOutputs]]):
     """A detector whose whole work is one graph, on any backend. Safe to call from many threads.
 
     Every method takes the options of `DetectionOptions` by name.
     """
 
-    OPTIONS = DetectionOptions
-
-    def __init__(self, graph: OpenedPackage, family: DetectionGraph) -> None:
-        decoder = family.fused if graph.fused else family.decoder
-        if decoder is None:
-            raise CorruptedModelPackageError(
-                f"{graph.label}: post_processing.fused is true, but this architecture has no such export."
-            )
-        if decoder.named is not None:
-            decoder = decoder.named([spec.name for spec in graph.session.outputs])
-        super().__init__(graph, decoder.count_classes)
-        self._decode = decoder.decode
-        self._normalized = graph.normalized_boxes
-        self._defaults = BoxLimits(family.confidence, family.iou, family.max_detections)
-        self._confidence = ConfidenceRule(family.confidence, graph.class_names, graph.recommended)
-
-    def infer(self, images: object, **kwargs: Any) -> list[Detections]:
-        """One `Detections` per image, in the order of the images.
-
-        Args:
-            images: one image or a list: (H, W, 3) uint8 BGR arrays, (3, H, W) RGB tensors, PIL images, paths, bytes.
-            **kwargs: `DetectionOptions`.
-
-        Raises:
-            ModelInputError: an image cannot be used; the text names it.
-            InvalidParameterError: an option is unknown or has a value that makes no sense.
-            ModelRuntimeError: the runtime failed.
-        """
-        limits = self._limits(kwargs)
-        return self._runner.answers(
-            images, parse_image_options(kwargs), lambda raw, meta: self._read(raw, meta, limits)
-        )
-
-    def pre_process(self, images: object, **kwargs: Any) -> tuple[NetworkInputs, list[ImageTransform]]:
-        """What the graph takes for all `images` at once, and the way back to each of them."""
-        self._check(kwargs)
-        prepared = self._runner.prepare(images, parse_image_options(kwargs))
-        return prepared.inputs, prepared.transforms
-
-    def post_process(
-        self, model_results: list[RawOutputs], pre_processing_meta: list[ImageTransform], **kwargs: Any
-    ) -> list[Detections]:
-        """Boxes in pixels of the original images, clamped to them."""
-        return self._read(model_results, pre_processing_meta, self._limits(kwargs))
-
-    def _limits(self, options: dict[str, Any]) -> BoxLimits:
-        self._check(options)
-        return parse_box_limits(options, self._defaults, self._confidence)
-
-    def _read(self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits) -> list[Detections]:
-        found = [boxes for part in raw for boxes in self._decode(part.outputs, part.frame, limits)]
-        if self._normalized:
-            frames = [part.frame for part in raw for _ in range(part.outputs[0].shape[0])]
-            found = [_in_pixels(boxes, frame, self._label) for boxes, frame in zip(found, frames, strict=True)]
-        if len(found) != len(meta):
-            raise InvalidParameterError(
-                "raw outputs and metadata are not of the same images.",
-                needs=f"metadata of {len(found)} images",
-                found=f"metadata of {len(meta)}",
-            )
-        return [self._detections(boxes, transform) for boxes, transform in zip(found, meta, strict=True)]
-
-    def _detections(self, boxes: Boxes, transform: ImageTransform) -> Detections:
-        self._check_class_ids(boxes)
-        detections = Detections(
-            xyxy=transform.boxes_to_image(boxes.xyxy),
-            class_id=boxes.class_id,
-            confidence=boxes.confidence,
-            class_names=self._names,
-        )
-        # Boxes that lie in the padding, or have no area, show nothing of the image.
-        visible = (detections.xyxy[:, 2:] > detections.xyxy[:, :2]).all(1)
-        if not visible.all():
-            detections = detections[visible]
-        if self._arrays is None:
-            return detections
-        return detections.torch() if self._arrays == "torch" else detections.numpy()
-
-    def _check_class_ids(self, boxes: Boxes) -> None:
-        """Graphs that hold the suppression have no class axis to count, so wrong names show only here."""
-        if boxes.class_id.shape[0] and int(boxes.class_id.max()) >= len(self._names):
-            raise CorruptedModelPackageError(
-                f"{self._label}: the graph found class {int(boxes.class_id.max())}, which has no name.",
-                needs=f"at least {int(boxes.class_id.max()) + 1} names",
-                found=f"{len(self._names)} in class_names.txt",
-                fix="pass labels= with the names the model was trained with",
-            )
-
-
-def _in_pixels(boxes: Boxes, frame: Frame, label: str) -> Boxes:
-    """`boxes` given as parts of the input size, in its pixels."""
-    if boxes.xyxy.shape[0] and float(boxes.xyxy.max()) > LARGEST_PART:
-        raise CorruptedModelPackageError(
-            f"{label}: the boxes of the graph are not parts of the input size.",
-            needs="coordinates from 0 to 1, as the exporter of this architecture writes them in this format",
-            found=f"{float(boxes.xyxy.max()):g}",
-            fix='say "boxes": "pixels" in post_processing of inference_config.json',
-        )
-    from inference_models.decoders.candidates import as_float32  # noqa: PLC0415 - brings NumPy
-
-    height, width = frame
-    return replace(boxes, xyxy=boxes.xyxy * as_float32([width, height, width, height], like=boxes.xyxy))
+    def _prediction(self, image: RawOutputs, boxes: Boxes, transform: ImageTransform, options: dict[str, Any]) -> Any:  # noqa: ARG002
+        return self._as_asked(Detections(boxes.xyxy, boxes.class_id, boxes.confidence, class_names=self._names))
 
 
 TASK = Task(

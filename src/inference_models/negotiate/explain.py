@@ -1,4 +1,4 @@
-"""From the outcome of a negotiation to the report about it. Nothing is fetched or written."""
+"""From the outcome of a negotiation to its report, and to the text of the error or the log. Nothing is fetched."""
 
 from __future__ import annotations
 
@@ -6,16 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
-from inference_models.negotiate.plan import Plan
-from inference_models.negotiate.report import (
-    CandidateReport,
-    ModelFacts,
-    NegotiationReport,
-    PackageFile,
-    PackageReport,
-    Step,
-    WouldRun,
-)
+from inference_models.errors import NoCompatiblePackageError, NoModelPackagesAvailableError
+from inference_models.negotiate.case import Plan
+from inference_models.negotiate.choose import negotiate
+from inference_models.negotiate.facts import CandidateReport, ModelFacts, PackageFile, PackageReport, Step, WouldRun
+from inference_models.negotiate.report import NegotiationReport, outcome_lines
 from inference_models.package.formats import needs_consent
 from inference_models.text import size_text, without_query
 
@@ -24,8 +19,10 @@ if TYPE_CHECKING:
 
     from inference_models.entities import ArtefactSpecs, ModelMetadata, ModelPackageMetadata
     from inference_models.errors import Rejection
-    from inference_models.negotiate.case import Candidate
+    from inference_models.machine.environment import Environment
+    from inference_models.negotiate.case import Candidate, Selection
     from inference_models.negotiate.choose import Choice
+    from inference_models.negotiate.request import PackageRequest
 
 NETWORK, CONSENT, PARITY = "network", "consent", "parity"
 """Names of checks that only reports make, of what a load refuses later: when it fetches, and when it opens."""
@@ -220,3 +217,45 @@ def _file(item: ArtefactSpecs, stored: frozenset[str]) -> PackageFile:
             return PackageFile(item.file_handle, None, "local")
     place = "cache" if item.file_handle in stored else "remote"
     return PackageFile(item.file_handle, item.size, place, item.sha256_hash)
+
+
+@dataclass(frozen=True, repr=False)
+class _Refusal:
+    """The message of an error: its words are made when it is printed."""
+
+    choice: Choice
+
+    def __str__(self) -> str:
+        return choice_text(self.choice)
+
+    def __repr__(self) -> str:
+        return f"<{self.choice.model.model_id!r}: nothing of {len(self.choice.verdicts)} candidates>"
+
+
+def refusal(choice: Choice) -> NoModelPackagesAvailableError:
+    """The error for a negotiation in which nothing can run, with every reason."""
+    if not choice.verdicts:
+        return NoModelPackagesAvailableError(f"model {choice.model.model_id!r} exists but has no packages.")
+    return NoCompatiblePackageError(_Refusal(choice), rejections=choice.rejections)
+
+
+def choose_packages(model: ModelMetadata, request: PackageRequest, environment: Environment) -> Choice:
+    """As `negotiate`, where at least one candidate can run.
+
+    Raises:
+        NoModelPackagesAvailableError: the provider announced no package at all, or none with the id in the request.
+        AmbiguousModelPackageResolutionError: several packages have that id.
+        NoCompatiblePackageError: none of them can run here.
+    """
+    choice = negotiate(model, request, environment)
+    if not choice.admissible:
+        raise refusal(choice)
+    return choice
+
+
+def choice_text(choice: Choice, selection: Selection | None = None) -> str:
+    """What an error says when nothing fits, and the log of what is tried first: no facts about the model."""
+    report = make_report(choice)
+    if selection is not None:
+        report = replace(report, would_run=planned(selection.plans[0], selection.reason))
+    return "\n".join(outcome_lines(report))

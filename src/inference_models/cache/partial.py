@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import shutil
 import struct
-import threading
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from inference_models.cache.workspace import is_abandoned, is_of_this_machine
 from inference_models.files.durable import make_folder, move, sync, write_atomic
 from inference_models.files.prepared import prepared
 from inference_models.files.regular import read_json_object, read_regular_file
+from inference_models.fork import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +57,7 @@ class Partial:
         self.folder = folder
         self.plan = plan
         self.done = list(done)
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._data: int | None = os.open(self.data, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         self._done = os.open(folder / "done", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         self._write_plan()

@@ -138,7 +138,8 @@ def _load_first(
         if steps.report is not None:
             steps.report(loaded, model, candidate, folder)
         level = logging.INFO if load.options.verbose else logging.DEBUG
-        _log.log(level, "loaded %r: %s (chosen by %s)", model.model_id, candidate.label, reason)
+        if _log.isEnabledFor(level):
+            _log.log(level, "loaded %r: %s (chosen by %s)", model.model_id, candidate.label, reason)
         return loaded
     raise _exhausted(model, failures)
 

@@ -132,6 +132,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             files=files,
             preprocess=preprocess,
             class_names=_class_names(model, folder, request.options) if task.has_classes else (),
+            key_points=folder.key_points,
             fused=_is_fused(package, config, task),
             normalized_boxes=_has_normalized_boxes(graph, package, config),
             max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
@@ -193,7 +194,7 @@ def _session_requests(
             hints,
             stated.forward_pass.static_batch_size if stated else None,
         ),
-        module=module_builder(graph),
+        module=module_builder(graph) if graph.module else None,
     )
     if not files:
         missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []

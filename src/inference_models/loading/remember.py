@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from inference_models import config
 from inference_models.errors import NoModelPackagesAvailableError
+from inference_models.fork import cached_property
 from inference_models.loading.address import ModelAddress
 from inference_models.negotiate.choose import negotiate
 from inference_models.providers import can_be_remembered

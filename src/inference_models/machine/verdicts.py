@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import sys
-import threading
 import time
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -23,6 +22,7 @@ from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_hint
 from inference_models.files.regular import read_json_object
+from inference_models.fork import Lock
 from inference_models.machine import mends
 from inference_models.machine.hardware import cpu_flags
 from inference_models.machine.libraries import CUDA, DECIDING, find_library, hiding, import_path, module_stamp
@@ -67,7 +67,7 @@ class Learned:
     """By key."""
     generation = 0
     """Changes whenever a child process found something out."""
-    asking: ClassVar[dict[str, threading.Lock]] = {}
+    asking: ClassVar[dict[str, Lock]] = {}
 
 
 def forget() -> None:
@@ -162,8 +162,7 @@ def _settle(question: _Question, *, run: bool, retry: bool) -> Verdict | None:
         return known
     if not run:
         return None
-    asking = Learned.asking.setdefault(key, threading.Lock())
-    # A process that was forked while another thread asked has a lock that is never released: it asks by itself.
+    asking = Learned.asking.setdefault(key, Lock())
     held = asking.acquire(timeout=question.deadline + 5)
     try:
         known = None if retry else _recall(path, key)

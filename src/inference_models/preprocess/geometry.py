@@ -48,6 +48,14 @@ class ImageTransform:
         """`xy` (..., 2) in network pixels, in image pixels: same kind of array, same float dtype."""
         return self._to_image(xy, clamp=clamp, axis=-1)
 
+    def covariance_to_image(self, covariance: Array) -> Array:
+        """`covariance` (..., 2, 2) in square network pixels, in square image pixels."""
+        from inference_models.arrays import device_of, namespace  # noqa: PLC0415
+
+        xp = namespace(covariance)
+        scale = xp.asarray(self.scale, dtype=covariance.dtype, device=device_of(covariance))
+        return covariance / (scale[:, None] * scale[None, :])
+
     def boxes_to_image(self, xyxy: Array, *, clamp: bool = True) -> Array:
         """`xyxy` (n, 4) in network pixels, in image pixels, clamped to the image."""
         return self._to_image(xyxy, clamp=clamp, axis=-1)

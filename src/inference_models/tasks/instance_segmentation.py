@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic
 
+from inference_models.fork import Lock
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.tasks import Task
 from inference_models.tasks.stages import (

@@ -96,7 +96,7 @@ def load_model(
                 memory.remember(source, model, used)
             return loaded
     with describe_model(address, load, api_key=api_key) as (model, source):
-        return _load_described(model, source, load, environment, steps)
+        return _load_described(model, replace(source, store=memory.store), load, environment, steps)
 
 
 def _load_described(

@@ -25,6 +25,7 @@ from inference_models.tasks import find_task, known_tasks
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from inference_models.cache.store import PackageStore
     from inference_models.entities import FileDownloadSpecs, ModelMetadata
     from inference_models.loading.address import ModelAddress
     from inference_models.loading.open import LoadRequest
@@ -70,6 +71,8 @@ class Source:
     model_id: str = ""
     """As the caller wrote it, without the provider."""
     options: DescribeOptions = NO_OPTIONS
+    store: PackageStore | None = None
+    """Where the files of this load are kept, and held as long as it lasts; None: each fetch opens it anew."""
 
     @property
     def is_remembered(self) -> bool:
@@ -135,7 +138,7 @@ def describe_model(
             model = _with_task(model, stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
-        yield model, Source(name, provider, model_id, options)
+        yield model, Source(name, provider, model_id, options, None if memory is None else memory.store)
 
 
 def _with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import Array
+
+if TYPE_CHECKING:
+    from inference_models.decoders.masks import MaskMaps
 
 Outputs: TypeAlias = Sequence[Array]
 """Output arrays in the order of the graph, batch first."""
@@ -58,6 +61,16 @@ class BoxDecoder:
     """Number of classes, or None when the shapes do not say."""
     named: Callable[[Sequence[str]], BoxDecoder] | None = None
     """The decoder for outputs of these names, where their order may differ."""
+
+
+@dataclass(frozen=True)
+class InstanceDecoder(BoxDecoder):
+    """A layout of boxes with a mask each."""
+
+    maps: Callable[[Outputs, Boxes], MaskMaps] = field(kw_only=True)
+    """The masks of the boxes that were found in one image, from the outputs of that image, with a batch of 1."""
+    check: Callable[[Shapes, Frame | None], None] = field(kw_only=True)
+    """Raises `CorruptedModelPackageError` for outputs that are not of this layout, or of another input size."""
 
 
 @dataclass(frozen=True)

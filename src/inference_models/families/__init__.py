@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import ModuleBuilder, Session
-    from inference_models.decoders.types import BoxDecoder, ClassDecoder, KeyPointDecoder
+    from inference_models.decoders.types import BoxDecoder, ClassDecoder, InstanceDecoder, KeyPointDecoder
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
 
@@ -71,6 +71,18 @@ class DetectionGraph(ObjectGraph):
     decoder: BoxDecoder
     fused: BoxDecoder | None = None
     """For exports that already hold non-maximum suppression; None: the family has no such export."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceGraph(DetectionGraph):
+    """The model graph of an instance segmenter."""
+
+    decoder: InstanceDecoder
+    fused: InstanceDecoder | None = None
+    smooth: bool = False
+    """Whether the project resizes scores of pixels; else their logits, whose edges are a little tighter."""
+    in_boxes: bool = True
+    """Whether the mask of an object ends at its box."""
 
 
 @dataclass(frozen=True, kw_only=True)

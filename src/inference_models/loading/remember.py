@@ -80,6 +80,8 @@ class RememberedModels:
         if not (alone or (self._enabled and not self._read_only)):
             return None
         decision = self._resolutions.recall(self._question(address, options), any_age=alone)
+        if decision is None and alone:
+            self.store.refuse_unreadable()
         if decision is None or self._read_only:
             return None if decision is None else decision.model
         packages = self._stored(address.provider, decision, self._wanted(decision, alone=alone))

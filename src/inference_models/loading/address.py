@@ -53,13 +53,10 @@ def parse_address(
     prefix, separator, rest = model.partition(":")
     if separator and len(prefix) > 1 and prefix in known_providers():
         return ModelAddress(prefix, rest)
-    if _looks_like_path(model):
+    suffix = Path(model).suffix.lower()
+    if _PATH_START.match(model) or model.endswith(("/", "\\")) or suffix in _FILE_SUFFIXES:
         return ModelAddress(LOCAL, model)
     return _by_name(model, hosted=api_key is not None or config.hosted_api_known())
-
-
-def _looks_like_path(text: str) -> bool:
-    return bool(_PATH_START.match(text)) or text.endswith(("/", "\\")) or Path(text).suffix.lower() in _FILE_SUFFIXES
 
 
 def _by_name(text: str, *, hosted: bool) -> ModelAddress:

@@ -269,8 +269,14 @@ def _prepare(
 
     merged, extra = merge_options(options, given)
     wanted = build_request(merged, **chosen)
-    providers = parse_execution_providers(chosen.get("onnx_execution_providers"))
-    load = LoadRequest(options=merged, wanted=wanted, device=wanted.device, execution_providers=providers, extra=extra)
+    providers = chosen.get("onnx_execution_providers")
+    load = LoadRequest(
+        options=merged,
+        wanted=wanted,
+        device=wanted.device,
+        execution_providers=None if providers is None else tuple(providers),
+        extra=extra,
+    )
     return RememberedModels(load, probe_environment(thorough=explain), read_only=explain)
 
 

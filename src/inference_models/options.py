@@ -198,7 +198,7 @@ def merge_options(options: LoadOptions | None, given: Mapping[str, Any]) -> tupl
     """`options` with those of `given` that it knows, and the rest of `given`; options without effect are dropped."""
     known = {name: value for name, value in given.items() if name in OPTION_NAMES}
     rest = {name: value for name, value in given.items() if name not in OPTION_NAMES and name not in NO_EFFECT}
-    return replace(options or LoadOptions(), **known), rest
+    return LoadOptions(**known) if options is None else replace(options, **known), rest
 
 
 def refuse_unknown_load_options(rest: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from inference_models.errors import (
     nearest_hint,
 )
 from inference_models.loading.dependencies import DependencyModelParameters, close_models, parse_model_parameters
-from inference_models.machine.entry_points import entry_points
+from inference_models.machine.libraries import entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

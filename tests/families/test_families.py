@@ -129,7 +129,7 @@ def test_a_bare_file_of_the_ultralytics_recipe_is_letterboxed_on_grey(name):
         (
             "yolov8",
             "classification",
-            PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, scaling_factor=255),
+            PreprocessSpec(size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, antialias=True, scaling_factor=255),
         ),
         (
             "yolox",
@@ -192,4 +192,7 @@ def test_an_unknown_architecture_names_the_nearest_ones():
 def test_an_unknown_task_names_the_known_ones():
     with pytest.raises(ModelImplementationNotFoundError) as caught:
         find_graph("yolov5", "classification")
-    assert str(caught.value) == "family 'yolov5' does not do 'classification'; known: 'object-detection'."
+    assert (
+        str(caught.value)
+        == "family 'yolov5' does not do 'classification'; known: 'instance-segmentation', 'object-detection'."
+    )

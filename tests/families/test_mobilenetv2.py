@@ -37,6 +37,7 @@ INFERENCE = {
         "color_mode": "rgb",
         "resize_mode": "shorter-edge-crop",
         "shorter_edge": 256,
+        "antialias": True,
         "input_channels": 3,
         "scaling_factor": 255,
         "normalization": [[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]],
@@ -196,9 +197,8 @@ def test_the_same_call_gives_the_same_answer_on_every_backend(answers: dict[str,
 
 @pytest.mark.parametrize("form", FORMS)
 def test_the_scores_are_those_of_the_project_of_the_weights(answers: dict[str, Answers], form: str) -> None:
-    # torchvision resizes with antialiasing and gets 0.72 and 0.99; we do not, and get 0.705 and 0.993.
-    assert answers[form].together[0, EGYPTIAN_CAT] == pytest.approx(0.72, abs=0.03)
-    assert answers[form].together[1, ESPRESSO] == pytest.approx(0.99, abs=0.01)
+    assert answers[form].together[0, EGYPTIAN_CAT] == pytest.approx(0.72, abs=0.005)
+    assert answers[form].together[1, ESPRESSO] == pytest.approx(0.99, abs=0.005)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -9,8 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from inference_models.machine import hardware
-from inference_models.machine.cpu import apple_intel_flags, cpu_flags, linux_flags
-from inference_models.machine.hardware import cpu_quota, memory_limit, total_memory
+from inference_models.machine.hardware import (
+    apple_intel_flags,
+    cpu_flags,
+    cpu_quota,
+    linux_flags,
+    memory_limit,
+    total_memory,
+)
 from machines import put
 
 if TYPE_CHECKING:

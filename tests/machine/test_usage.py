@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from inference_models.machine import usage
+from inference_models.machine import child, usage
 
 
 class Times:
@@ -23,10 +23,10 @@ class Times:
 def test_a_process_holds_what_it_made_and_one_that_is_gone_says_nothing() -> None:
     pytest.importorskip("psutil")
     block = np.ones(8 << 20)
-    memory, seconds = usage.memory_and_seconds(os.getpid())
+    memory, seconds = child.memory_and_seconds(os.getpid())
     assert memory > block.nbytes
     assert seconds > 0
-    assert usage.memory_and_seconds(2**22 + 1) == (None, 0.0)
+    assert child.memory_and_seconds(2**22 + 1) == (None, 0.0)
 
 
 def test_the_container_may_leave_less_than_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,7 +57,7 @@ def test_without_psutil_nobody_knows_and_nothing_fails(monkeypatch: pytest.Monke
         return imported(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    assert usage.memory_and_seconds(os.getpid()) == (None, 0.0)
+    assert child.memory_and_seconds(os.getpid()) == (None, 0.0)
     assert usage.available_memory() is None
     assert usage.OtherPrograms().share() == 0.0
-    usage.end_marked("NAME", "value")
+    child.end_marked("NAME", "value")

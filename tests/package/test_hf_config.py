@@ -13,57 +13,156 @@ from inference_models.preprocess.compile import compile_spec
 from inference_models.preprocess.inputs import load_images
 
 NORMALIZED = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
-HALF = [0.5, 0.5, 0.5]
-VIT = {"image_processor_type": "ViTImageProcessor", "size": 224, "resample": 2, "image_mean": HALF, "image_std": HALF}
+HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
+VIT = {"image_processor_type": "ViTImageProcessor", "size": 224, "resample": 2, **HALF}
 CLASSIFIER = parse_hub_config(json.dumps({"architectures": ["ViTForImageClassification"], "model_type": "vit"}))
 
-# (first processor name, file, image height and width, (channels, height, width),
-#  per channel: mean, first and last value), recorded from the Pil processors of transformers 5.23 with Pillow 12.
+# (processor, file, image height and width, (channels, height, width), per channel: mean, deviation, first value and
+#  that of row h // 2, column w // 3), recorded from the Pil processors of transformers 5.24 and timm 1.0.31, Pillow 13.
 RECORDED = [
-    ("ViTFeatureExtractor", VIT, (301, 402), (3, 224, 224), [[0.0, -1.0, 1.0], [0.0, -1.0, 1.0], [0.0, -1.0, 1.0]]),
+    (
+        "ViTFeatureExtractor",
+        {"size": 224, "resample": 2, **HALF},
+        (301, 402),
+        (3, 224, 224),
+        [[-0.0039, 0.22, 0.1059, -0.051], [-0.0039, 0.22, -0.0902, -0.2157], [0.0039, 0.22, -0.1059, 0.051]],
+    ),
     (
         "ViTImageProcessorFast",
         {"size": {"height": 96, "width": 160}, "resample": 3, **NORMALIZED, "rescale_factor": 1 / 127.5},
         (301, 402),
         (3, 96, 160),
-        [[2.2489, -2.0837, 6.5815], [2.4286, -2.0007, 6.8578], [2.64, -1.7696, 7.0496]],
+        [[2.232, 0.9967, 2.8825, 2.6428], [2.4113, 1.0189, 2.0259, 0.9405], [2.6572, 1.0144, 1.9951, 2.2391]],
     ),
     (
         "ConvNextFeatureExtractor",
         {"size": 224, "crop_pct": 0.875, "resample": 3, **NORMALIZED},
         (301, 402),
         (3, 224, 224),
-        [[0.0591, -1.3815, 1.4783], [0.1964, -1.7556, 2.1485], [0.414, -1.2467, 2.0823]],
+        [[0.0569, 0.515, -0.9534, 0.1768], [0.1876, 0.5265, 1.1506, 0.6779], [0.4266, 0.5242, 1.4548, 0.3045]],
     ),
     (
         "ConvNextImageProcessor",
         {"size": {"shortest_edge": 384}, "resample": 3, **NORMALIZED},
         (500, 333),
         (3, 384, 384),
-        [[0.0655, -2.1179, 2.2489], [0.1964, -2.0357, 2.4286], [0.4178, -1.8044, 2.64]],
+        [[0.0569, 0.514, 0.0398, -0.4568], [0.1877, 0.5254, 0.2052, 0.0476], [0.4265, 0.5231, 0.4439, 0.9494]],
     ),
     (
         "CLIPFeatureExtractor",
-        {"size": 256, "crop_size": 224, "resample": 3}
-        | {"image_mean": [0.48, 0.45, 0.4], "image_std": [0.26, 0.26, 0.27]},
+        {
+            "size": 256,
+            "crop_size": 224,
+            "resample": 3,
+            "image_mean": [0.48, 0.45, 0.4],
+            "image_std": [0.26, 0.26, 0.27],
+        },
         (500, 333),
         (3, 224, 224),
-        [[0.0769, -1.6048, 1.7587], [0.1923, -0.9314, 1.316], [0.3704, -0.9296, 1.6703]],
+        [[0.0694, 0.4507, -0.0965, 0.3861], [0.1848, 0.4507, 0.1697, 0.2753], [0.3776, 0.434, 0.5374, 0.0726]],
     ),
     (
         "BitImageProcessor",
-        {"size": {"shortest_edge": 256}, "crop_size": {"height": 224, "width": 192}, "resample": 2}
-        | {"do_rescale": False, "do_normalize": False},
+        {
+            "size": {"shortest_edge": 256},
+            "crop_size": {"height": 224, "width": 192},
+            "resample": 2,
+            "do_rescale": False,
+            "do_normalize": False,
+        },
         (301, 402),
         (3, 224, 192),
-        [[127.125, 55.0, 198.0], [127.5, 16.0, 239.0], [127.2858, 39.0, 216.0]],
+        [[127.0081, 28.9834, 144.0, 120.0], [127.0081, 28.9834, 112.0, 99.0], [127.9944, 28.9837, 111.0, 135.0]],
     ),
     (
         "MobileViTImageProcessor",
         {"size": {"shortest_edge": 288}, "crop_size": {"height": 256, "width": 256}, "resample": 2},
         (301, 402),
         (3, 256, 256),
-        [[0.5, 0.1216, 0.8784], [0.5, 0.0549, 0.9451], [0.5, 0.1686, 0.8314]],
+        [[0.502, 0.1151, 0.6157, 0.4706], [0.498, 0.1151, 0.6706, 0.6], [0.498, 0.1151, 0.3843, 0.5294]],
+    ),
+    (
+        "DeiTImageProcessor",
+        {"size": {"height": 256, "width": 256}, "crop_size": {"height": 224, "width": 224}, "resample": 3, **HALF},
+        (301, 402),
+        (3, 224, 224),
+        [[-0.004, 0.235, -0.4667, 0.0431], [-0.004, 0.235, 0.4275, 0.2078], [0.004, 0.235, 0.4667, -0.0431]],
+    ),
+    (
+        "SiglipImageProcessor",
+        {"size": {"height": 192, "width": 192}, "resample": 1, **HALF},
+        (720, 480),
+        (3, 192, 192),
+        [[-0.0039, 0.2395, 0.1373, -0.3255], [-0.0039, 0.2395, 0.0745, -0.2157], [0.0039, 0.2395, -0.1373, 0.3255]],
+    ),
+    (
+        "PvtImageProcessor",
+        {"size": {"height": 100, "width": 80}, "resample": 4, **NORMALIZED},
+        (301, 402),
+        (3, 100, 80),
+        [[0.057, 0.4074, 0.6563, 0.3138], [0.1878, 0.4165, -0.1975, -0.4601], [0.4265, 0.4147, -0.1835, 0.1651]],
+    ),
+    (
+        "BeitImageProcessor",
+        {"size": {"height": 256, "width": 200}, "resample": 0, "do_center_crop": False, **HALF},
+        (301, 402),
+        (3, 256, 200),
+        [[-0.0039, 0.237, 0.1922, 0.0039], [-0.0039, 0.237, -0.1686, -0.2706], [0.0039, 0.237, -0.1922, -0.0039]],
+    ),
+    (
+        "TimmWrapperImageProcessor",
+        {
+            "pretrained_cfg": {
+                "input_size": [3, 224, 224],
+                "interpolation": "bicubic",
+                "crop_pct": 0.95,
+                "crop_mode": "center",
+                "mean": [0.485, 0.456, 0.406],
+                "std": [0.229, 0.224, 0.225],
+            }
+        },
+        (301, 402),
+        (3, 224, 224),
+        [[0.057, 0.5148, 0.4508, 0.0569], [0.1877, 0.525, -0.32, 0.1702], [0.4265, 0.524, 0.0256, 0.4265]],
+    ),
+    (
+        "TimmWrapperImageProcessor",
+        {"pretrained_cfg": {}},
+        (720, 480),
+        (3, 224, 224),
+        [[0.057, 0.5093, -0.0458, 1.0331], [0.1877, 0.5207, 0.4153, 1.028], [0.4265, 0.5183, 0.5311, -0.567]],
+    ),
+    (
+        "TimmWrapperImageProcessor",
+        {
+            "pretrained_cfg": {
+                "input_size": [3, 160, 160],
+                "interpolation": "bilinear",
+                "crop_pct": 1.0,
+                "crop_mode": "squash",
+                "mean": [0.5, 0.5, 0.5],
+                "std": [0.5, 0.5, 0.5],
+            }
+        },
+        (720, 480),
+        (3, 160, 160),
+        [[-0.0039, 0.1725, 0.1451, -0.1373], [-0.0039, 0.1725, 0.0588, -0.0902], [0.0039, 0.1725, -0.1451, 0.1373]],
+    ),
+    (
+        "TimmWrapperImageProcessor",
+        {
+            "pretrained_cfg": {
+                "input_size": [3, 192, 128],
+                "interpolation": "bicubic",
+                "crop_pct": 0.9,
+                "crop_mode": "squash",
+                "mean": [0.5, 0.5, 0.5],
+                "std": [0.5, 0.5, 0.5],
+            }
+        },
+        (301, 402),
+        (3, 192, 128),
+        [[-0.0039, 0.2296, -0.0118, 0.1137], [-0.0039, 0.2299, -0.098, 0.1137], [0.0039, 0.2296, 0.0118, -0.1137]],
     ),
 ]
 KNOWN_PROCESSORS = (
@@ -71,11 +170,11 @@ KNOWN_PROCESSORS = (
 )
 
 
-def ramp(height: int, width: int) -> np.ndarray:
-    """Red grows to the right, green downwards, blue along the diagonal: any shift or mixed-up channel shows."""
-    y, x = np.mgrid[0:height, 0:width]
-    planes = [255 * x / (width - 1), 255 * y / (height - 1), 255 * (x + y) / (height + width - 2)]
-    return np.stack(planes, -1).round().astype(np.uint8)
+def stripes(height: int, width: int) -> np.ndarray:
+    """Waves so short that they vanish when a resize smooths, and turn into others when it does not."""
+    y, x = np.mgrid[:height, :width]
+    red = 127 + 60 * np.sin(x / 2.3) * np.cos(y / 3.1)
+    return np.stack([red, red[::-1], 255 - red], -1).round().astype(np.uint8)
 
 
 def prepared(name: str, file: dict, image: np.ndarray) -> np.ndarray:
@@ -87,16 +186,40 @@ def prepared(name: str, file: dict, image: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize(("name", "file", "size", "shape", "values"), RECORDED)
-def test_preparation_agrees_with_transformers(name, file, size, shape, values):
-    array = prepared(name, file, ramp(*size))
+def test_preparation_agrees_with_transformers_and_timm(name, file, size, shape, values):
+    array = prepared(name, file, stripes(*size))
     assert array.shape == shape
-    # A ramp looks the same smoothed: half a grey level for the mean and two for single values remain, of rounding.
+    # One grey level for single values, a hundredth for the whole.
     level = (1 if file.get("do_rescale") is False else file.get("rescale_factor", 1 / 255)) / min(
-        file.get("image_std", [1])
+        file.get("image_std") or file.get("pretrained_cfg", {}).get("std", [0.224])
     )
-    found = np.array([[plane.mean(), plane[0, 0], plane[-1, -1]] for plane in array])
-    np.testing.assert_allclose(found[:, 0], np.array(values)[:, 0], atol=level / 2)
-    np.testing.assert_allclose(found[:, 1:], np.array(values)[:, 1:], atol=2 * level)
+    row, column = shape[1] // 2, shape[2] // 3
+    found = np.array([[plane.mean(), plane.std(), plane[0, 0], plane[row, column]] for plane in array])
+    np.testing.assert_allclose(found[:, :2], np.array(values)[:, :2], atol=level / 100)
+    np.testing.assert_allclose(found[:, 2:], np.array(values)[:, 2:], atol=level)
+
+
+def test_timm_alone_says_how_images_are_prepared_in_its_config():
+    text = {
+        "architecture": "resnet18",
+        "num_classes": 2,
+        "label_names": ["a", "b"],
+        "pretrained_cfg": {"crop_pct": 1.0},
+    }
+    config = parse_hub_config(json.dumps(text))
+    assert (config.architecture, config.task_type, config.class_names) == ("classifier", "classification", ("a", "b"))
+    network = inference_config_of(config, None)["network_input"]
+    assert (network["shorter_edge"], network["interpolation"], network["antialias"]) == (224, "cubic", True)
+    assert parse_hub_config(json.dumps({**text, "num_classes": 0})).task_type is None
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [({"crop_mode": "border"}, "'border', 'bicubic'"), ({"interpolation": "hamming"}, "'center', 'hamming'")],
+)
+def test_what_timm_does_beyond_our_pre_processing_is_refused(change, found):
+    with pytest.raises(ModelImplementationNotFoundError, match=f"crop_mode center or squash.*; found: {found}"):
+        inference_config_of(CLASSIFIER, json.dumps({"pretrained_cfg": change}))
 
 
 def test_resampling_filters_are_those_of_pillow():
@@ -122,11 +245,6 @@ REFUSED = [
     ({"size": {"shortest_edge": 224}}, "one size for every image", "shortest_edge 224 without a centre crop"),
     ({"size": {"shortest_edge": 9, "longest_edge": 9}}, SIDES.format("size"), "longest_edge, shortest_edge"),
     ({"do_center_crop": True, "crop_size": {"shortest_edge": 3}}, SIDES.format("crop_size"), "shortest_edge"),
-    (
-        {"image_processor_type": "DeiTImageProcessor", "size": 256, "crop_size": 224},
-        "a size that is kept",
-        "size 256x256, of which 224x224 is cut out",
-    ),
     (
         {"image_processor_type": "ConvNextImageProcessor", "size": {"height": 8, "width": 8}},
         "size.shortest_edge",

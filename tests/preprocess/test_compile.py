@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from PIL import Image
 
 from inference_models.entities import PreProcessingOverrides
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
@@ -44,7 +45,7 @@ def letterboxed(
     image: np.ndarray, size: tuple[int, int], value: int, *, border: int = cv2.BORDER_CONSTANT
 ) -> np.ndarray:
     scale = min(size[1] / image.shape[1], size[0] / image.shape[0])
-    width, height = max(1, int(image.shape[1] * scale)), max(1, int(image.shape[0] * scale))
+    width, height = max(1, round(image.shape[1] * scale)), max(1, round(image.shape[0] * scale))
     left, top = int((size[1] - width) / 2), int((size[0] - height) / 2)
     resized = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
     rest = (size[0] - height - top, left, size[1] - width - left)
@@ -71,6 +72,48 @@ def test_every_interpolation_is_the_one_of_opencv(name: str, mode: ResizeMode) -
     # The picture is 600 x 400, so a letterbox leaves no padding.
     expected = cv2.resize(BGR, (300, 200), interpolation=getattr(cv2, f"INTER_{FLAGS[name]}"))
     np.testing.assert_array_equal(one(spec, BGR), expected.transpose(2, 0, 1))
+
+
+PILLOW = {"nearest": "NEAREST", "linear": "BILINEAR", "cubic": "BICUBIC", "area": "BOX", "lanczos": "LANCZOS"}
+
+
+@pytest.mark.parametrize("size", [(200, 300), (90, 700)], ids=["smaller", "narrower and wider"])
+@pytest.mark.parametrize("name", PILLOW)
+def test_an_antialiased_resize_is_the_one_of_pillow(name: str, size: tuple[int, int]) -> None:
+    spec = PreprocessSpec(size=size, interpolation=name, antialias=True)
+    expected = np.asarray(Image.fromarray(RGB).resize(size[::-1], Image.Resampling[PILLOW[name]])).transpose(2, 0, 1)
+    np.testing.assert_array_equal(one(spec, BGR), expected)
+    floats = load_images(BGR.astype(np.float32), input_range="0-255")
+    np.testing.assert_array_equal(compile_spec(spec)(floats).batches[0][0], expected)
+
+
+@pytest.mark.parametrize("side", [1, 616, 20, 1283, 98, 196, 1274])
+@pytest.mark.parametrize("pad_at", ["both", "end"])
+def test_a_square_picture_fills_a_square_letterbox(side: int, pad_at: str) -> None:
+    spec = replace(SPEC, size=(640, 640), pad_at=pad_at)
+    assert plan_image(spec, (side, side)).placement.resized == (640, 640)
+
+
+# (height, width) and what is left of 640 x 480: (height, width), top and left; recorded from ultralytics 8.4.190.
+@pytest.mark.parametrize(
+    ("size", "resized", "at"),
+    [
+        ((616, 616), (480, 480), (80, 0)),
+        ((333, 500), (320, 480), (160, 0)),
+        ((1080, 1920), (270, 480), (185, 0)),
+        ((427, 640), (320, 480), (160, 0)),
+        ((721, 1283), (270, 480), (185, 0)),
+        ((1, 300), (2, 480), (319, 0)),
+        ((101, 77), (630, 480), (5, 0)),
+        ((4000, 3001), (640, 480), (0, 0)),
+        ((483, 359), (640, 476), (0, 2)),
+    ],
+)
+def test_letterbox_rounds_as_ultralytics_does(
+    size: tuple[int, int], resized: tuple[int, int], at: tuple[int, int]
+) -> None:
+    placement = plan_image(replace(SPEC, size=(640, 480)), size).placement
+    assert (placement.resized, placement.at) == (resized, at)
 
 
 @pytest.mark.parametrize("shape", [(30, 40), (1, 1), (1, 300), (300, 1), (2, 500)])
@@ -103,13 +146,28 @@ def test_center_crop_cuts_and_pads_around_the_middle(height: int, width: int) ->
     np.testing.assert_array_equal(one(spec, BGR).transpose(1, 2, 0), expected)
 
 
-def test_shorter_edge_crop_is_the_evaluation_transform_of_image_classifiers() -> None:
-    spec = PreprocessSpec(
-        size=(224, 224), resize=ResizeMode.SHORTER_EDGE_CROP, shorter_edge=256, scaling_factor=255, mean=MEAN, std=STD
-    )
-    resized = cv2.resize(BGR, (384, 256))  # int(256 * 600 / 400)
-    frame = resized[16 : 16 + 224, 80 : 80 + 224]
+@pytest.mark.parametrize(
+    ("mode", "resized"),
+    [
+        ({"resize": ResizeMode.SHORTER_EDGE_CROP, "shorter_edge": 256}, (384, 256)),
+        ({"resize": ResizeMode.STRETCH_CROP, "resized": (256, 240)}, (240, 256)),
+    ],
+)
+@pytest.mark.parametrize("antialias", [False, True])
+def test_crops_are_the_evaluation_transforms_of_image_classifiers(
+    mode: dict, resized: tuple[int, int], antialias: bool
+) -> None:
+    spec = PreprocessSpec(size=(224, 224), antialias=antialias, scaling_factor=255, mean=MEAN, std=STD, **mode)
+    left, top = (resized[0] - 224) // 2, (resized[1] - 224) // 2
+    smooth = np.asarray(Image.fromarray(BGR).resize(resized, Image.Resampling.BILINEAR))
+    frame = (smooth if antialias else cv2.resize(BGR, resized))[top : top + 224, left : left + 224]
     np.testing.assert_allclose(one(spec, BGR), arithmetic(frame, spec, flip=True), rtol=6e-8, atol=6e-8)
+
+
+def test_a_classifier_of_ultralytics_that_is_not_square_is_stretched_to() -> None:
+    spec = PreprocessSpec(size=(96, 160), resize=ResizeMode.SHORTER_EDGE_CROP, antialias=True)
+    expected = np.asarray(Image.fromarray(RGB).resize((160, 96), Image.Resampling.BILINEAR)).transpose(2, 0, 1)
+    np.testing.assert_array_equal(one(spec, BGR), expected)
 
 
 def test_shorter_edge_crop_pads_with_zero_where_the_network_is_larger() -> None:

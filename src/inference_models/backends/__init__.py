@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 from inference_models.backends import undriven
 from inference_models.backends.runtime import Runtime
 from inference_models.entities import BACKEND_PLUGINS
-from inference_models.machine.entry_points import entry_points
+from inference_models.machine.libraries import entry_points
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

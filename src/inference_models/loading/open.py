@@ -22,7 +22,7 @@ from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
 from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
-from inference_models.package.folder import read_package, read_package_folder
+from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.package.text_files import read_text
 from inference_models.providers.local import FUSED, HINTS
@@ -126,12 +126,14 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             unfinished.callback(sessions[role].close)
         session, config = next(iter(sessions.values())), folder.inference
         preprocess = fit_spec(graph, session, config.preprocess if config else None, hints)
-        _check_resolution(model, preprocess.size, request.options.rf_detr_max_input_resolution)
+        if request.options.rf_detr_max_input_resolution is not None:
+            _check_resolution(model, preprocess.size, request.options.rf_detr_max_input_resolution)
         opened = OpenedPackage(
             sessions=sessions,
             files=files,
             preprocess=preprocess,
             class_names=_class_names(model, folder, request.options) if task.has_classes else (),
+            key_points=folder.key_points,
             fused=_is_fused(package, config, task),
             normalized_boxes=_has_normalized_boxes(graph, package, config),
             max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
@@ -193,10 +195,12 @@ def _session_requests(
             hints,
             stated.forward_pass.static_batch_size if stated else None,
         ),
-        module=module_builder(graph),
+        module=module_builder(graph) if graph.module else None,
     )
     if not files:
-        _check_complete(folder, kind)
+        missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []
+        if missing:
+            raise incomplete_folder(folder, missing)
         return {"graph": images}
     further = replace(images, graph=None, input_hint=None, free_input_dims={})
     requests: dict[str, SessionRequest] = {}
@@ -206,26 +210,15 @@ def _session_requests(
     return requests
 
 
-def _check_complete(folder: PackageFolder, kind: BackendType) -> None:
-    missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []
-    if missing:
-        raise CorruptedModelPackageError(
-            f"package folder '{folder.directory}' is not complete.",
-            needs=" and ".join(missing),
-            found=", ".join(sorted(folder.files)),
-            fix="fetch the package again, or add the missing file",
-        )
-
-
 def _hints(folder: PackageFolder) -> str | None:
     """What a bare graph says about its input; of one that was stored, in a file."""
     stored = folder.files.get(HINTS)
     return folder.texts.get(HINTS) or (None if stored is None else read_text(stored, where=HINTS))
 
 
-def _check_resolution(model: ModelMetadata, size: tuple[int, int] | None, limit: int | tuple[int, int] | None) -> None:
+def _check_resolution(model: ModelMetadata, size: tuple[int, int] | None, limit: int | tuple[int, int]) -> None:
     """Refuse an RF-DETR network whose input is larger than the caller allows, or whose size nothing says."""
-    if limit is None or not (model.model_architecture or "").replace("-", "").startswith("rfdetr"):
+    if not (model.model_architecture or "").replace("-", "").startswith("rfdetr"):
         return
     most = (limit, limit) if isinstance(limit, int) else limit
     if size is None or size[0] > most[0] or size[1] > most[1]:
@@ -244,26 +237,17 @@ def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) ->
     for library in backend.RUNTIME.libraries:
         ensure_importable(library)
     session = backend.open_session(wanted)
-    try:
-        _check_device(request, session)
-    except EnvironmentConfigurationError:
-        session.close()
-        raise
-    return session
-
-
-def _check_device(request: LoadRequest, session: Session) -> None:
-    """Compare where the session runs with what was asked for: nothing runs elsewhere unless that was allowed."""
-    wanted, used = request.device, session.running_on
+    used = session.running_on
     # A device named without a number is any of its kind; explicit execution providers decide by themselves.
-    if wanted is None or used == wanted or used.partition(":")[0] == wanted or request.execution_providers is not None:
-        return
+    if request.device in {None, used, used.partition(":")[0]} or request.execution_providers is not None:
+        return session
     if request.options.allow_fallback:
-        _log.warning("device %r was chosen; the model runs on %r, as allow_fallback permits", wanted, used)
-        return
+        _log.warning("device %r was chosen; the model runs on %r, as allow_fallback permits", request.device, used)
+        return session
+    session.close()
     raise EnvironmentConfigurationError(
-        f"device {wanted!r} was chosen, but the model was opened on {used!r}.",
-        needs=wanted,
+        f"device {request.device!r} was chosen, but the model was opened on {used!r}.",
+        needs=request.device,
         found=used,
         fix="pass allow_fallback=True to run it there, or check the driver of the device: inference-models doctor",
     )

@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from inference_models.machine.libraries import DECIDING
-from inference_models.machine.usage import end_marked, memory_and_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +61,8 @@ _GONE_S = 5.0
 """Seconds to wait for a killed process; one that hangs in the kernel cannot be ended."""
 _LAST_WORDS_S = 0.5
 """For what is left in a pipe; a process that got away may hold it open for ever."""
+_PASSES = 10
+"""A process may start another one while it is looked for."""
 CRASHED, HUNG, FAILED, TOO_MUCH_MEMORY = "crashed", "hung", "failed", "too much memory"
 
 
@@ -156,9 +157,10 @@ class Child:
             stdin.write(json.dumps(message).encode("utf-8", "surrogatepass") + b"\n")
             stdin.flush()
         if not self.started:
-            self.started = self._parsed(doing, self._next_line(doing, asked, deadline)).get("ready") is True
-        answer = self._parsed(doing, self._next_line(doing, asked, deadline))
-        self._look()
+            self.started = self._next_answer(doing, asked, deadline).get("ready") is True
+        answer = self._next_answer(doing, asked, deadline)
+        if self._memory is not None:
+            self._used_memory()
         error = answer.get("error")
         if error is not None:
             first, *_ = str(error["text"]).splitlines() or [""]
@@ -191,7 +193,7 @@ class Child:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _next_line(self, doing: str, asked: float, deadline: float) -> bytes:
+    def _next_answer(self, doing: str, asked: float, deadline: float) -> dict[str, Any]:
         while True:
             left = deadline - time.monotonic()
             try:
@@ -199,30 +201,25 @@ class Child:
             except queue.Empty:
                 if left <= 0:
                     raise self._failed(HUNG, f"no answer within {time.monotonic() - asked:.1f} s", doing) from None
-                self._look()
-                self._check_memory(doing)
+                if self._memory is not None and self._used_memory() > self._memory:
+                    words = f"it took {self._used_memory() / 1e6:,.0f} MB of {self._memory / 1e6:,.0f} MB"
+                    raise self._failed(TOO_MUCH_MEMORY, words, doing) from None
                 continue
             if line is None:
                 raise self._ended(doing)
-            return line
+            with suppress(ValueError):
+                answer = json.loads(line)
+                if isinstance(answer, dict):
+                    return answer
+            raise self._failed(FAILED, "it wrote something else than answers", doing)
 
-    def _parsed(self, doing: str, line: bytes) -> dict[str, Any]:
-        with suppress(ValueError):
-            answer = json.loads(line)
-            if isinstance(answer, dict):
-                return answer
-        raise self._failed(FAILED, "it wrote something else than answers", doing)
-
-    def _look(self) -> None:
+    def _used_memory(self) -> int:
+        """Bytes it was seen to hold at most; 0 where that is unknown."""
         memory, seconds = memory_and_seconds(self._process.pid)
         if memory is not None:
             self.peak_memory = max(memory, self.peak_memory or 0)
         self.processor_seconds = max(seconds, self.processor_seconds)
-
-    def _check_memory(self, doing: str) -> None:
-        limit, used = self._memory, self.peak_memory
-        if limit is not None and used is not None and used > limit:
-            raise self._failed(TOO_MUCH_MEMORY, f"it took {used / 1e6:,.0f} MB of {limit / 1e6:,.0f} MB", doing)
+        return self.peak_memory or 0
 
     def _ended(self, doing: str) -> ChildFailedError:
         with suppress(subprocess.TimeoutExpired):
@@ -261,3 +258,43 @@ def _cause(code: int) -> str:
     with suppress(ValueError):
         return f"by {signal.Signals(-code).name}"
     return f"by signal {-code}"
+
+
+def psutil_or_none() -> Any:
+    """The module; None: it is not installed."""
+    try:
+        import psutil  # noqa: PLC0415 - optional
+    except ImportError:
+        return None
+    return psutil
+
+
+def memory_and_seconds(process: int) -> tuple[int | None, float]:
+    """Bytes that a process holds now, and the processor seconds it has used; None and 0 where that is unknown."""
+    psutil = psutil_or_none()
+    if psutil is None:
+        return None, 0.0
+    try:
+        found = psutil.Process(process)
+        memory = found.memory_info()
+        used = found.cpu_times()
+    except (psutil.Error, OSError):
+        return None, 0.0
+    # Windows states the most it ever held.
+    return getattr(memory, "peak_wset", memory.rss), used.user + used.system
+
+
+def end_marked(name: str, value: str) -> None:
+    """End every process of this user that has the environment variable `name` with this value."""
+    psutil = psutil_or_none()
+    for _ in range(_PASSES if psutil else 0):
+        found = False
+        for process in map(int, psutil.pids()):
+            with suppress(psutil.Error, OSError, ValueError):
+                opened = psutil.Process(process)
+                if opened.environ().get(name) == value:
+                    opened.kill()
+                    found = True
+        if not found:
+            return
+        time.sleep(0.01)

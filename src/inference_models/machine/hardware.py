@@ -1,4 +1,7 @@
-"""Processors, memory and devices of this machine, within what the container grants (cgroups of version 1 and 2)."""
+"""Processors, memory and devices of this machine, within what the container grants (cgroups of version 1 and 2).
+
+Read from small system files: what cannot be read is empty, what is no version is None.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import sys
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from inference_models.machine.system_files import read_text
+from packaging.version import InvalidVersion, Version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +21,52 @@ if TYPE_CHECKING:
 ROOT = Path("/")
 _UNLIMITED = 1 << 60
 """Bytes from which on version 1 means that there is no limit."""
+FLAGS = frozenset(
+    {
+        *("amx_bf16", "amx_complex", "amx_fp16", "amx_int8", "amx_tile", "asimd", "asimddp", "asimdhp"),
+        *("avx", "avx2", "avx512_bf16", "avx512_fp16", "avx512_vnni", "avx512bw", "avx512dq", "avx512f", "avx512vl"),
+        *("avx_ne_convert", "avx_vnni", "avx_vnni_int8", "bf16", "f16c", "fma", "i8mm", "neon", "sme", "sme2"),
+        *("sse4_1", "sse4_2", "ssse3", "sve", "sve2", "svebf16", "svei8mm"),
+    }
+)
+"""The instruction sets that runtimes ask for or have kernels of their own for, as Linux spells them."""
+_LINUX = re.compile(r"^(?:flags|Features)\s*:\s*(.*)$", re.MULTILINE)
+_ONE_PROCESSOR = 1 << 13
+"""Characters of /proc/cpuinfo that hold the first processor; machines with hundreds take long to list all."""
+_APPLE_ARM = {
+    "FEAT_BF16": "bf16",
+    "FEAT_DotProd": "asimddp",
+    "FEAT_FP16": "asimdhp",
+    "FEAT_I8MM": "i8mm",
+    "FEAT_SME": "sme",
+    "FEAT_SME2": "sme2",
+}
+_APPLE_INTEL = {
+    "avx1.0": "avx",
+    "avx512bf16": "avx512_bf16",
+    "avx512vnni": "avx512_vnni",
+    "sse4.1": "sse4_1",
+    "sse4.2": "sse4_2",
+}
+_WINDOWS = {36: "ssse3", 37: "sse4_1", 38: "sse4_2", 39: "avx", 40: "avx2", 41: "avx512f", 43: "asimddp"}
+"""Numbers of `IsProcessorFeaturePresent`."""
+
+
+def read_text(path: Path, *, limit: int = 1 << 16) -> str:
+    """The first `limit` characters of a file; empty when it cannot be read."""
+    try:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            return stream.read(limit)
+    except OSError:
+        return ""
+
+
+def public_version(text: str | None) -> Version | None:
+    """The version in `text` without what stands behind `+`; None when there is none."""
+    try:
+        return None if text is None else Version(Version(text).public)
+    except InvalidVersion:
+        return None
 
 
 def usable_cpus(root: Path = ROOT) -> int:
@@ -99,3 +148,43 @@ def _folders(root: Path, controller: str | None) -> Iterator[Path]:
     for mount in [top, top / "unified"] if controller is None else [top / controller]:
         for depth in range(len(parts), -1, -1):
             yield mount.joinpath(*parts[:depth])
+
+
+def cpu_flags(root: Path = ROOT) -> frozenset[str]:
+    """Those of `FLAGS` that this processor has."""
+    if sys.platform == "darwin":
+        return _apple_flags()
+    if sys.platform == "win32":
+        present = ctypes.CDLL("kernel32").IsProcessorFeaturePresent
+        return frozenset(name for number, name in _WINDOWS.items() if present(number))
+    return linux_flags(read_text(root / "proc/cpuinfo", limit=_ONE_PROCESSOR))
+
+
+def linux_flags(text: str) -> frozenset[str]:
+    """Those of `FLAGS` in the text of /proc/cpuinfo."""
+    found = _LINUX.search(text)
+    return FLAGS & set(found[1].lower().split()) if found else frozenset()
+
+
+def apple_intel_flags(text: str) -> frozenset[str]:
+    """Those of `FLAGS` in what `sysctl machdep.cpu.features machdep.cpu.leaf7_features` prints."""
+    return FLAGS & {_APPLE_INTEL.get(name, name) for name in text.lower().split()}
+
+
+def _apple_flags() -> frozenset[str]:
+    if sysctl("hw.optional.arm64"):
+        named = {flag for name, flag in _APPLE_ARM.items() if any(sysctl(f"hw.optional.arm.{name}"))}
+        return frozenset({"asimd", "neon", *named})
+    texts = (sysctl(f"machdep.cpu.{name}").rstrip(b"\0") for name in ("features", "leaf7_features"))
+    return apple_intel_flags(b" ".join(texts).decode("ascii", "replace"))
+
+
+def sysctl(name: str) -> bytes:
+    """The value of a kernel variable of macOS; empty when the name is unknown."""
+    ask = ctypes.CDLL(None).sysctlbyname
+    size = ctypes.c_size_t(0)
+    if ask(name.encode(), None, ctypes.byref(size), None, ctypes.c_size_t(0)) != 0:
+        return b""
+    buffer = ctypes.create_string_buffer(size.value)
+    done = ask(name.encode(), buffer, ctypes.byref(size), None, ctypes.c_size_t(0))
+    return buffer.raw[: size.value] if done == 0 else b""

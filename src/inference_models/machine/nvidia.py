@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from packaging.version import Version
 
-from inference_models.machine.hardware import ROOT, device_files
-from inference_models.machine.system_files import newest_suffix, public_version, read_text
+from inference_models.machine.hardware import ROOT, device_files, public_version, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,12 +50,12 @@ def cuda_from_files(distributions: Mapping[str, Distribution], root: Path) -> Ve
 
 def cudnn_from_files(distributions: Mapping[str, Distribution], root: Path) -> Version | None:
     """Version of cuDNN: of its wheel, else of the system's library."""
-    return _of_wheel(distributions, "nvidia-cudnn") or newest_suffix(library_folders(root), "libcudnn")
+    return _of_wheel(distributions, "nvidia-cudnn") or _newest_suffix(library_folders(root), "libcudnn")
 
 
 def tensorrt_from_files(root: Path) -> Version | None:
     """Version of the system's TensorRT library."""
-    return newest_suffix(library_folders(root), "libnvinfer")
+    return _newest_suffix(library_folders(root), "libnvinfer")
 
 
 def torch_cuda(distributions: Mapping[str, Distribution]) -> Version | None:
@@ -105,3 +104,14 @@ def _of_toolkit(root: Path) -> Version | None:
         version = None
     names = (path.name.removeprefix("cuda-") for path in (root / "usr/local").glob("cuda-*"))
     return version or max((found for name in names if (found := public_version(name)) is not None), default=None)
+
+
+def _newest_suffix(folders: list[Path], library: str) -> Version | None:
+    """The highest version that files `<library>.so.<version>` of these folders carry in their names."""
+    found = [
+        version
+        for folder in folders
+        for path in folder.glob(f"{library}.so.*.*")
+        if (version := public_version(path.name.removeprefix(f"{library}.so."))) is not None
+    ]
+    return max(found, default=None)

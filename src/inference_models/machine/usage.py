@@ -1,40 +1,11 @@
-"""Memory and processor time of processes, from psutil; without it (extra `tune`) they are unknown, nothing fails."""
+"""Memory that is free, and how busy other programs are, from psutil; without it (extra `tune`) nothing is known."""
 
 from __future__ import annotations
 
 import os
-import time
-from contextlib import suppress
-from typing import Any
 
+from inference_models.machine.child import psutil_or_none
 from inference_models.machine.hardware import memory_limit
-
-_PASSES = 10
-"""A process may start another one while it is looked for."""
-
-
-def psutil_or_none() -> Any:
-    """The module; None: it is not installed."""
-    try:
-        import psutil  # noqa: PLC0415 - optional
-    except ImportError:
-        return None
-    return psutil
-
-
-def memory_and_seconds(process: int) -> tuple[int | None, float]:
-    """Bytes that a process holds now, and the processor seconds it has used; None and 0 where that is unknown."""
-    psutil = psutil_or_none()
-    if psutil is None:
-        return None, 0.0
-    try:
-        found = psutil.Process(process)
-        memory = found.memory_info()
-        used = found.cpu_times()
-    except (psutil.Error, OSError):
-        return None, 0.0
-    # Windows states the most it ever held.
-    return getattr(memory, "peak_wset", memory.rss), used.user + used.system
 
 
 def available_memory() -> int | None:
@@ -44,25 +15,6 @@ def available_memory() -> int | None:
         return None
     left, limit = int(psutil.virtual_memory().available), memory_limit()
     return left if limit is None else min(left, limit)
-
-
-def end_marked(name: str, value: str) -> None:
-    """End every process of this user that has the environment variable `name` with this value."""
-    psutil = psutil_or_none()
-    for _ in range(_PASSES if psutil else 0):
-        found = [process for process in map(int, psutil.pids()) if _end_if_marked(psutil, process, name, value)]
-        if not found:
-            return
-        time.sleep(0.01)
-
-
-def _end_if_marked(psutil: Any, process: int, name: str, value: str) -> bool:
-    with suppress(psutil.Error, OSError, ValueError):
-        found = psutil.Process(process)
-        if found.environ().get(name) == value:
-            found.kill()
-            return True
-    return False
 
 
 class OtherPrograms:

@@ -12,18 +12,19 @@ import json
 import os
 import platform
 import sys
-import threading
 import time
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_hint
+from inference_models.files.regular import read_json_object
+from inference_models.fork import Lock
 from inference_models.machine import mends
-from inference_models.machine.cpu import cpu_flags
+from inference_models.machine.hardware import cpu_flags
 from inference_models.machine.libraries import CUDA, DECIDING, find_library, hiding, import_path, module_stamp
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from inference_models.machine.libraries import Distribution, Library
 
-FORMAT = 2
+FORMAT = 3
 FOLDER = "probes"
 FAILURE_LIFETIME_S = 3600
 """Seconds after which what failed is tried again: it may have been mended."""
@@ -66,7 +67,7 @@ class Learned:
     """By key."""
     generation = 0
     """Changes whenever a child process found something out."""
-    asking: ClassVar[dict[str, threading.Lock]] = {}
+    asking: ClassVar[dict[str, Lock]] = {}
 
 
 def forget() -> None:
@@ -153,15 +154,15 @@ class _Question:
 
 def _settle(question: _Question, *, run: bool, retry: bool) -> Verdict | None:
     """The verdict that is remembered and holds, else the answer of a child process where one may be started."""
-    key = _digest([FORMAT, question.subject, _machine(tuple(map(os.environ.get, DECIDING)))])
+    facts = [FORMAT, question.subject, *_machine(), [os.environ.get(name) for name in DECIDING]]
+    key = sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
     path = config.cache_directory() / FOLDER / f"{question.name}-{key[:24]}.json"
     known = _recall(path, key)
     if known is not None and (known.problem is None or (known.holds() and not retry)):
         return known
     if not run:
         return None
-    asking = Learned.asking.setdefault(key, threading.Lock())
-    # A process that was forked while another thread asked has a lock that is never released: it asks by itself.
+    asking = Learned.asking.setdefault(key, Lock())
     held = asking.acquire(timeout=question.deadline + 5)
     try:
         known = None if retry else _recall(path, key)
@@ -184,10 +185,10 @@ def _recall(path: Path, key: str) -> Verdict | None:
     if key in Learned.verdicts:
         return Learned.verdicts[key]
     try:
-        kept = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST else None
-    except (OSError, ValueError, RecursionError):
+        kept = read_json_object(path, _LARGEST)
+    except (OSError, ValueError):
         return None
-    if not isinstance(kept, dict) or kept.get("key") != key:
+    if kept.get("key") != key:
         return None
     problem, facts, when = kept.get("problem"), kept.get("facts"), kept.get("when")
     if not isinstance(problem, str | None) or not isinstance(facts, dict) or not isinstance(when, float):
@@ -226,12 +227,7 @@ def ask_child(module: str, path: Sequence[str], deadline: float, *, attribute: s
     return Verdict(said.get("problem"), said.get("facts", {}), time.time()) if asked.started else None
 
 
-@lru_cache(maxsize=8)
-def _machine(deciding: tuple[str | None, ...]) -> str:
-    """Digest of this Python, this processor, and the variables that decide what is loaded."""
-    interpreter = [sys.implementation.cache_tag, sys.executable, sys.platform, platform.machine()]
-    return _digest([interpreter, sorted(cpu_flags()), deciding])
-
-
-def _digest(facts: Sequence[Any]) -> str:
-    return sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
+@cache
+def _machine() -> tuple[list[Any], list[str]]:
+    """This Python, and this processor."""
+    return [sys.implementation.cache_tag, sys.executable, sys.platform, platform.machine()], sorted(cpu_flags())

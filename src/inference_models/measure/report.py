@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from inference_models.machine.usage import psutil_or_none
+from inference_models.machine.child import psutil_or_none
 from inference_models.measure.answers import LEAST_AGREEMENT, SURE_SCORE, has_gate
 from inference_models.measure.contest import UNJUDGED
 from inference_models.measure.rounds import BUSY, NOT_REACHED, WINNER

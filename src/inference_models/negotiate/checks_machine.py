@@ -66,7 +66,7 @@ def check_platform(case: Case) -> Rejection | None:
 def check_runtime(case: Case) -> Rejection | None:
     """Refuses runtimes that are not installed, are too old, or cannot be imported."""
     record = find_runtime(case.runtime)
-    library = record.library
+    library = next(iter(record.libraries), None)
     if library is None:
         return None
     if library.name in case.environment.broken:
@@ -252,15 +252,16 @@ def check_incompatible_providers(case: Case) -> Rejection | None:
 
 def providers_used(case: Case) -> tuple[str, ...]:
     """Execution providers the graph would be opened with, first choice first."""
-    request, available = case.request, case.environment.execution_providers
+    request = case.request
     if request.execution_providers is not None:
         return request.execution_providers
     if request.device is not None:
         name = PROVIDER_OF_DEVICE.get(request.device.partition(":")[0])
         return () if name is None else (name,)
     if request.preferred_providers is not None:
+        available = case.environment.execution_providers
         return tuple(name for name in request.preferred_providers if not available or name in available)
-    return (CUDA,) if CUDA in available and case.environment.gpus else (CPU,)
+    return (CUDA,) if case.environment.gpus and CUDA in case.environment.execution_providers else (CPU,)
 
 
 def install_for(case: Case, usual: str | None) -> str | None:

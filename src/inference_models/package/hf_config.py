@@ -1,13 +1,13 @@
 """Reads `config.json` and `preprocessor_config.json` of the Hugging Face Hub into the terms of our packages.
 
-Image processors read as in transformers 5.23. What they do beyond our pre-processing is refused, never approximated,
-with one exception: Pillow, which they resize with, smooths while it makes an image smaller, and we do not.
+Image processors read as in transformers 5.24, `pretrained_cfg` as in timm 1.0. What they do beyond our pre-processing
+is refused, never approximated.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -34,6 +34,13 @@ _TASKS = {
 """End of a transformers class name to task; longer ends are other tasks."""
 _INTERPOLATION = {0: "nearest", 1: "lanczos", 2: "linear", 3: "cubic", 4: "area"}
 """Pillow's numbers of its filters to ours."""
+_TIMM_INTERPOLATION = {
+    "bicubic": "cubic",
+    "bilinear": "linear",
+    "box": "area",
+    "lanczos": "lanczos",
+    "nearest": "nearest",
+}
 _ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
 _LARGE_CONVNEXT = 384
 """From this size on ConvNeXt processors stretch instead of cropping."""
@@ -68,8 +75,20 @@ _KINDS = {
 
 _Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 _AboveZero = Annotated[float, Meta(gt=0)]
+_ThreeNumbers = tuple[float, float, float]
 _Sides = int | tuple[int, int]
 """The length of the shorter side, or (height, width)."""
+
+
+class _WireTimm(Struct):
+    """The fields of `pretrained_cfg` with the defaults of `timm.data.resolve_data_config`."""
+
+    input_size: tuple[Literal[1, 3], _Side, _Side] = (3, 224, 224)
+    interpolation: str = "bicubic"
+    crop_pct: Annotated[float, Meta(gt=0, le=1)] | None = None
+    crop_mode: str | None = None
+    mean: _ThreeNumbers = (0.485, 0.456, 0.406)
+    std: tuple[_AboveZero, _AboveZero, _AboveZero] = (0.229, 0.224, 0.225)
 
 
 class _WireConfig(Struct):
@@ -78,6 +97,9 @@ class _WireConfig(Struct):
     id2label: dict[str, str] | None = None
     problem_type: str | None = None
     num_channels: int = 3
+    pretrained_cfg: _WireTimm | None = None
+    num_classes: int = 0
+    label_names: list[str] | None = None
 
 
 class _WireSides(Struct):
@@ -103,6 +125,7 @@ class _WireProcessor(Struct):
     image_std: Annotated[list[_AboveZero], Meta(min_length=3, max_length=3)] | None = None
     do_flip_channel_order: bool | None = None
     do_pad: bool | None = None
+    pretrained_cfg: _WireTimm | None = None
 
 
 @dataclass(frozen=True)
@@ -116,6 +139,8 @@ class HubConfig:
     """None: a class of transformers that is no task of ours."""
     class_names: tuple[str, ...] | None
     channels: int
+    timm: _WireTimm | None = None
+    """How timm prepares images, which needs no other file."""
 
     @property
     def classifies(self) -> bool:
@@ -135,17 +160,26 @@ def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
     architecture = model_type
     if task in {CLASSIFICATION, MULTI_LABEL} and model_type not in _OWN_CLASSIFIERS:
         architecture = ANY_CLASSIFIER
-    return HubConfig(architecture, model_type, task, _class_names(wire.id2label, where), wire.num_channels)
+    labels = wire.id2label or {str(index): name for index, name in enumerate(wire.label_names or ())}
+    names = _class_names(labels, where)
+    return HubConfig(architecture, model_type, task, names, wire.num_channels, wire.pretrained_cfg)
 
 
-def inference_config_of(config: HubConfig, text: str, *, where: str = PREPROCESSOR_CONFIG) -> dict[str, Any]:
+def inference_config_of(config: HubConfig, text: str | None, *, where: str = PREPROCESSOR_CONFIG) -> dict[str, Any]:
     """The content of the `inference_config.json` that does what the `preprocessor_config.json` in `text` says.
+
+    Without one, what timm wrote into `config.json`.
 
     Raises:
         CorruptedModelPackageError: it is none, or leaves out what releases of transformers fill in differently.
         ModelImplementationNotFoundError: it asks for something our pre-processing does not do.
     """
-    wire = convert(_WireProcessor, parse_json_object(text, where=where), where=where)
+    wire = convert(_WireProcessor, parse_json_object(text or "{}", where=where), where=where)
+    activation = "sigmoid" if config.task_type == MULTI_LABEL else "softmax"
+    after = {"type": activation, "fused": False}
+    timm = wire.pretrained_cfg or (None if text else config.timm)
+    if timm is not None:
+        return {"network_input": _timm_input(timm, where if text else CONFIG), "post_processing": after}
     stated = wire.image_processor_type or wire.feature_extractor_type or ""
     name = next((stated.removesuffix(end) for end in _ENDS_OF_NAMES if stated.endswith(end)), "")
     if name not in _KINDS:
@@ -154,8 +188,42 @@ def inference_config_of(config: HubConfig, text: str, *, where: str = PREPROCESS
     if config.channels != 3:
         raise _impossible(CONFIG, "num_channels 3", str(config.channels))
     network = {**_Processor(wire, name, where).network_input(), "input_channels": 3}
-    activation = "sigmoid" if config.task_type == MULTI_LABEL else "softmax"
-    return {"network_input": network, "post_processing": {"type": activation, "fused": False}}
+    return {"network_input": network, "post_processing": after}
+
+
+def _timm_input(wire: _WireTimm, where: str) -> dict[str, Any]:
+    """What `timm.data.create_transform` does for evaluation, in our words."""
+    mode, sides = wire.crop_mode or "center", wire.input_size[1:]
+    if mode not in {"center", "squash"} or wire.interpolation not in _TIMM_INTERPOLATION:
+        needs = f"crop_mode center or squash, interpolation {', '.join(_TIMM_INTERPOLATION)}"
+        raise _impossible(where, needs, f"{mode!a}, {wire.interpolation!a}")
+    if mode == "center" and sides[0] != sides[1]:
+        raise _impossible(where, "a square input_size with crop_mode center", _by(sides))
+    height, width = (int(side / (wire.crop_pct or 0.875)) for side in sides)
+    return {
+        **_cropped(height if mode == "center" else (height, width), sides),
+        "interpolation": _TIMM_INTERPOLATION[wire.interpolation],
+        "antialias": True,
+        "dynamic_spatial_size_supported": False,
+        "color_mode": "rgb",
+        "scaling_factor": 255,
+        "normalization": [list(wire.mean), list(wire.std)],
+        "input_channels": 3,
+    }
+
+
+def _cropped(sides: _Sides, crop: tuple[int, int]) -> dict[str, Any]:
+    """A resize to `sides`, of which the middle `crop` is cut out."""
+    size = {"training_input_size": _named(crop)}
+    if isinstance(sides, int):
+        return {"resize_mode": "shorter-edge-crop", "shorter_edge": sides, **size}
+    if sides == crop:
+        return {"resize_mode": "stretch", **size}
+    return {"resize_mode": "stretch-crop", "resized": _named(sides), **size}
+
+
+def _named(sides: tuple[int, int]) -> dict[str, int]:
+    return dict(zip(("height", "width"), sides, strict=True))
 
 
 @dataclass(frozen=True)
@@ -177,7 +245,7 @@ class _Processor:
         filter_number = self._required("resample")
         if filter_number not in _INTERPOLATION:
             raise self._refuse(f"resample of {', '.join(map(str, _INTERPOLATION))}", str(filter_number))
-        network["interpolation"] = _INTERPOLATION[filter_number]
+        network |= {"interpolation": _INTERPOLATION[filter_number], "antialias": True}
         network["dynamic_spatial_size_supported"] = False
         is_bgr = kind.bgr if wire.do_flip_channel_order is None else wire.do_flip_channel_order
         network["color_mode"] = "bgr" if is_bgr else "rgb"
@@ -199,14 +267,10 @@ class _Processor:
             crop = self._sides("crop_size", square=True)
         elif kind.center_crop is None:
             self._required("do_center_crop")
-        if isinstance(sides, tuple):
-            if crop is not None and crop != sides:
-                raise self._refuse("a size that is kept", f"size {_by(sides)}, of which {_by(crop)} is cut out")
-            return {"resize_mode": "stretch", "training_input_size": dict(zip(("height", "width"), sides, strict=True))}
+        crop = crop or sides
         if not isinstance(crop, tuple):
             raise self._refuse("one size for every image", f"shortest_edge {sides} without a centre crop")
-        size = dict(zip(("height", "width"), crop, strict=True))
-        return {"resize_mode": "shorter-edge-crop", "shorter_edge": sides, "training_input_size": size}
+        return _cropped(sides, crop)
 
     def _sides(self, name: str, *, square: bool) -> _Sides:
         value = self._required(name)
@@ -233,6 +297,8 @@ class _Processor:
 
 
 def _task(wire: _WireConfig) -> str | None:
+    if wire.pretrained_cfg is not None and not wire.architectures:
+        return CLASSIFICATION if wire.num_classes else None  # without classes it is an embedding
     for name in wire.architectures or ():
         for end, task in _TASKS.items():
             if name.endswith(end):

@@ -122,8 +122,10 @@ class _NetworkInput(Struct, kw_only=True):
     scaling_factor: _AboveZero | None = None
     normalization: tuple[list[float], list[_AboveZero]] | None = None
     interpolation: Interpolation = "linear"
+    antialias: bool = False
     pad_at: Literal["both", "end"] = "both"
     shorter_edge: _Side | None = None
+    resized: _Size | None = None
     layout: Literal["nchw", "nhwc"] = "nchw"
 
 
@@ -179,9 +181,10 @@ def _contradictions(network: _NetworkInput, steps: _ImageSteps) -> Iterator[tupl
     if network.training_input_size is None and not any_size:
         needs = "a height and width, unless dynamic_spatial_size_mode is any-size"
         yield "network_input.training_input_size", needs, None
-    if (network.resize_mode is ResizeMode.SHORTER_EDGE_CROP) != (network.shorter_edge is not None):
-        needs = "shorter_edge exactly when resize_mode is shorter-edge-crop"
-        yield "network_input.shorter_edge", needs, network.shorter_edge
+    for key, needed_by in (("shorter_edge", ResizeMode.SHORTER_EDGE_CROP), ("resized", ResizeMode.STRETCH_CROP)):
+        if (network.resize_mode is needed_by) != (getattr(network, key) is not None):
+            needs = f"{key} exactly when resize_mode is {needed_by.value}"
+            yield f"network_input.{key}", needs, getattr(network, key)
 
 
 def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
@@ -193,9 +196,11 @@ def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
         channels=network.input_channels,
         resize=network.resize_mode,
         interpolation=network.interpolation,
+        antialias=network.antialias,
         pad_value=network.padding_value or 0,
         pad_at=network.pad_at,
         shorter_edge=network.shorter_edge,
+        resized=_size(network.resized),
         scaling_factor=network.scaling_factor,
         mean=_per_channel(mean),
         std=_per_channel(std),

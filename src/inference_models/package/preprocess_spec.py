@@ -33,6 +33,8 @@ class ResizeMode(str, Enum):
     """Fit inside the target and stop there: the network input has the size of the resized image."""
     SHORTER_EDGE_CROP = "shorter-edge-crop"
     """Resize until the shorter side is `shorter_edge`, then cut the centre out (ImageNet evaluation)."""
+    STRETCH_CROP = "stretch-crop"
+    """Both sides to `resized`, then cut the centre out (DeiT, and timm's squash)."""
 
 
 class Contrast(str, Enum):
@@ -73,12 +75,16 @@ class PreprocessSpec:
     """1: the network takes grey pictures."""
     resize: ResizeMode = ResizeMode.STRETCH
     interpolation: Interpolation = "linear"
+    antialias: bool = False
+    """Resize as Pillow does, which smooths over all pixels that become one: what classifiers are trained with."""
     pad_value: int = 0
     """Fill of a letterbox, 0..255, before scaling and normalisation."""
     pad_at: Literal["both", "end"] = "both"
     """Where a letterbox pads: half on both sides, or only right and bottom (YOLOX)."""
     shorter_edge: int | None = None
-    """Only for `shorter-edge-crop`."""
+    """Only for `shorter-edge-crop`; None: that of the network, and a network that is not square is stretched to."""
+    resized: Size | None = None
+    """Only for `stretch-crop`."""
     scaling_factor: float | None = None
     """Pixels are divided by this."""
     mean: tuple[float, ...] | None = None

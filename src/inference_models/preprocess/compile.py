@@ -119,6 +119,8 @@ class Preprocessor:
         if pixels.shape[:2] == plan.placement.resized == plan.placement.network:
             self._writer.write(pixels, image.color, out)
             return
+        if self._spec.antialias:
+            pixels = to_uint8(pixels)
         frame = self._pool.take((*plan.placement.network, 3), pixels.dtype)
         self._compose(pixels, plan.placement, frame)
         self._writer.write(frame, image.color, out)
@@ -136,8 +138,7 @@ class Preprocessor:
             self._resize_into(inside, pixels)
         else:
             inside[:] = self._resized(pixels, placement.resized)[top : top + height, left : left + width]
-        crops = self._spec.resize in (ResizeMode.CENTER_CROP, ResizeMode.SHORTER_EDGE_CROP)
-        _fill_around(frame, (y, x, y + height, x + width), 0 if crops else self._spec.pad_value)
+        _fill_around(frame, (y, x, y + height, x + width), 0 if self._spec.resize in _CROPS else self._spec.pad_value)
 
     def _resized(self, pixels: NumpyArray, size: Size) -> NumpyArray:
         if pixels.shape[:2] == size:
@@ -152,18 +153,22 @@ class Preprocessor:
         if pixels.shape == target.shape:
             target[:] = pixels
             return
-        flag = getattr(cv2, _INTERPOLATIONS[self._spec.interpolation])
+        if self._spec.antialias:
+            target[:] = _smoothed(pixels, (target.shape[0], target.shape[1]), self._spec.interpolation)
+            return
+        flag = getattr(cv2, _INTERPOLATIONS[self._spec.interpolation][0])
         cv2.resize(pixels, (target.shape[1], target.shape[0]), target, interpolation=flag)
 
 
+_CROPS = (ResizeMode.CENTER_CROP, ResizeMode.SHORTER_EDGE_CROP, ResizeMode.STRETCH_CROP)
 _INTERPOLATIONS = {
-    "nearest": "INTER_NEAREST",
-    "linear": "INTER_LINEAR",
-    "cubic": "INTER_CUBIC",
-    "area": "INTER_AREA",
-    "lanczos": "INTER_LANCZOS4",
+    "nearest": ("INTER_NEAREST", "NEAREST"),
+    "linear": ("INTER_LINEAR", "BILINEAR"),
+    "cubic": ("INTER_CUBIC", "BICUBIC"),
+    "area": ("INTER_AREA", "BOX"),
+    "lanczos": ("INTER_LANCZOS4", "LANCZOS"),
 }
-"""OpenCV's names; all of them map pixel centres, so the transform holds for each."""
+"""Names of OpenCV and of Pillow; all of them map pixel centres, so the transform holds for each."""
 
 
 def compile_spec(spec: PreprocessSpec, *, dtype: str = "float32") -> Preprocessor:
@@ -188,6 +193,14 @@ def compile_spec(spec: PreprocessSpec, *, dtype: str = "float32") -> Preprocesso
             fix="correct the package's pre-processing configuration",
         )
     return Preprocessor(spec, np.dtype(dtype))
+
+
+def _smoothed(pixels: NumpyArray, size: Size, interpolation: str) -> NumpyArray:
+    """`pixels` (H, W, 3) uint8 resized to (height, width) by Pillow."""
+    from PIL import Image  # noqa: PLC0415
+
+    kernel = Image.Resampling[_INTERPOLATIONS[interpolation][1]]
+    return np.asarray(Image.fromarray(pixels).resize(size[::-1], kernel))
 
 
 def _to_grayscale(pixels: NumpyArray, color: ColorFormat) -> NumpyArray:

@@ -48,6 +48,14 @@ class ImageTransform:
         """`xy` (..., 2) in network pixels, in image pixels: same kind of array, same float dtype."""
         return self._to_image(xy, clamp=clamp, axis=-1)
 
+    def covariance_to_image(self, covariance: Array) -> Array:
+        """`covariance` (..., 2, 2) in square network pixels, in square image pixels."""
+        from inference_models.arrays import device_of, namespace  # noqa: PLC0415
+
+        xp = namespace(covariance)
+        scale = xp.asarray(self.scale, dtype=covariance.dtype, device=device_of(covariance))
+        return covariance / (scale[:, None] * scale[None, :])
+
     def boxes_to_image(self, xyxy: Array, *, clamp: bool = True) -> Array:
         """`xyxy` (n, 4) in network pixels, in image pixels, clamped to the image."""
         return self._to_image(xyxy, clamp=clamp, axis=-1)
@@ -56,6 +64,25 @@ class ImageTransform:
         """(n,) bool: which of `xyxy` (n, 4) in network pixels have an area inside the image."""
         x1, y1, x2, y2 = self._to_image(xyxy, clamp=True, axis=0)
         return (x2 > x1) & (y2 > y1)
+
+    def cells_under(self, axis: int, cells: int) -> tuple[int, NumpyArray]:
+        """Where the pixels of an axis lie on a map of `cells` over the network input; axis 0: x, 1: y.
+
+        Returns:
+            The first pixel that the network sees, and for it and those after it (k,) float64: the place of its centre,
+            where 0 is the centre of the first cell. What lies in the padding has no part in it.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        scale, shift, room = self.scale[axis], self.shift[axis], self.network_size[1 - axis]
+        length = (self.crop_size or self.image_size)[1 - axis]
+        places = (np.arange(length) + 0.5) * scale + shift
+        seen = np.flatnonzero((places > 0) & (places < room))
+        first, last = (max(shift, 0) * cells / room, min(shift + length * scale, room) * cells / room - 1)
+        low, high = min(first, (first + last) / 2), max(last, (first + last) / 2)
+        positions = np.clip(places[seen] * cells / room - 0.5, low, high)
+        start = int(seen[0]) if seen.size else 0
+        return self.crop_offset[axis] + start, np.clip(positions, 0, cells - 1)
 
     def _to_image(self, values: Array, *, clamp: bool, axis: int) -> Array:
         """`values` (..., 2 or 4) in image pixels, with x and y along `axis`."""
@@ -135,8 +162,11 @@ def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
         return _centred(image, target)
     if spec.resize is ResizeMode.FIT_LONGER_EDGE:
         return _fitted(spec, image, target)
+    if spec.resize is ResizeMode.STRETCH_CROP:
+        return _cut_out(spec.resized or target, target)
     if spec.resize is ResizeMode.SHORTER_EDGE_CROP:
-        return _shorter_edge(spec.shorter_edge or min(target), image, target)
+        keeps = spec.shorter_edge is not None or target[0] == target[1]
+        return _cut_out(_shorter_edge(spec.shorter_edge or target[0], image) if keeps else target, target)
     return _letterboxed(spec, image, target)
 
 
@@ -201,11 +231,15 @@ def _whole(resized: Size, network: Size, *, at: tuple[int, int]) -> Placement:
 
 
 def _letterboxed(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
-    scale = min(target[1] / image[1], target[0] / image[0])
-    height, width = (max(1, int(side * scale)) for side in image)
+    """Sides are rounded as Ultralytics does, and cut off as YOLOX does, which pads at the end."""
+    (height, width), (rows, columns) = image, target
     if spec.pad_at == "end":
-        return _whole((height, width), target, at=(0, 0))
-    return _whole((height, width), target, at=((target[0] - height) // 2, (target[1] - width) // 2))
+        wide = width * rows > height * columns
+        resized = (max(1, height * columns // width), columns) if wide else (rows, max(1, width * rows // height))
+        return _whole(resized, target, at=(0, 0))
+    scale = min(columns / width, rows / height)
+    height, width = (max(1, round(side * scale)) for side in image)
+    return _whole((height, width), target, at=((rows - height) // 2, (columns - width) // 2))
 
 
 def _fitted(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
@@ -223,15 +257,20 @@ def _centred(image: Size, target: Size) -> Placement:
     return _from_axes(image, target, rows, columns)
 
 
-def _shorter_edge(edge: int, image: Size, target: Size) -> Placement:
-    """Sizes truncate and offsets round half to even, as in the evaluation code of torchvision."""
+def _shorter_edge(edge: int, image: Size) -> Size:
+    """Sizes truncate, as in the evaluation code of torchvision."""
     shorter = min(image)
     height, width = (edge if side == shorter else max(1, int(edge * side / shorter)) for side in image)
+    return height, width
+
+
+def _cut_out(resized: Size, target: Size) -> Placement:
+    """Offsets round half to even, as in the evaluation code of torchvision."""
     rows, columns = (
         _axis(side, room, spare=(room - side) // 2 if side < room else round((side - room) / 2))
-        for side, room in zip((height, width), target, strict=True)
+        for side, room in zip(resized, target, strict=True)
     )
-    return _from_axes((height, width), target, rows, columns)
+    return _from_axes(resized, target, rows, columns)
 
 
 def _axis(side: int, room: int, *, spare: int) -> tuple[int, int, int]:

@@ -191,13 +191,14 @@ class HuggingFaceProvider(StreamingProvider):
 
     def _preparation(self, config: HubConfig, repository: Repository) -> dict[str, Any]:
         """The content of `inference_config.json` of a classifier."""
-        if PREPROCESSOR_CONFIG not in repository.files:
+        if PREPROCESSOR_CONFIG not in repository.files and config.timm is None:
             raise CorruptedModelPackageError(
                 f"'{repository.name}' does not say how images are prepared.",
                 needs=PREPROCESSOR_CONFIG,
                 found=_listed(repository.files),
             )
-        return inference_config_of(config, self._text(repository, PREPROCESSOR_CONFIG))
+        stated = PREPROCESSOR_CONFIG in repository.files
+        return inference_config_of(config, self._text(repository, PREPROCESSOR_CONFIG) if stated else None)
 
     def _download(self, handle: str, file: HubFile, repository: Repository) -> FileDownloadSpecs:
         digest = file.sha256 or hashlib.sha256(self._small_file(repository, file)).hexdigest()

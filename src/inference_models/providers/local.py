@@ -18,17 +18,17 @@ from inference_models.entities import (
     Quantization,
 )
 from inference_models.errors import (
-    CorruptedModelPackageError,
     InvalidParameterError,
     MissingModelInitParameterError,
     ModelNotFoundError,
     ModelRetrievalError,
     nearest_names,
 )
-from inference_models.package import class_names, inference_config, model_config
+from inference_models.package import class_names, inference_config, key_point_names, model_config
 from inference_models.package.class_names import check_class_names, format_class_names, read_labels
-from inference_models.package.folder import PackageFolder, read_package_folder
+from inference_models.package.folder import PackageFolder, incomplete_folder, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files
+from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import read_onnx_file
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
@@ -47,7 +47,9 @@ FUSED = "nms_fused"
 HINTS = "graph_hints.json"
 """What a bare graph says about its input; exists in memory only."""
 _EXTERNAL = "external"
-_OWN_NAMES = frozenset({class_names.FILE_NAME, model_config.FILE_NAME, inference_config.FILE_NAME, HINTS})
+_OWN_NAMES = frozenset(
+    {class_names.FILE_NAME, key_point_names.FILE_NAME, model_config.FILE_NAME, inference_config.FILE_NAME, HINTS}
+)
 """Handles that mean something in the package of a bare file, whatever lies beside the file."""
 _MAX_PATH = 4096
 _FORMATS = {form.suffix: kind for kind, form in sorted(FORMATS.items(), key=lambda item: item[1].suffix)}
@@ -137,12 +139,7 @@ def _read_folder(path: Path) -> PackageFolder:
     # Packages of several graphs call them otherwise; the family says how.
     graphs = [handle for handle in folder.files if handle.endswith(form.suffix) and handle != form.weights[0]]
     if missing and not graphs:
-        raise CorruptedModelPackageError(
-            f"package folder '{folder.directory}' is not complete.",
-            needs=" and ".join(missing),
-            found=", ".join(sorted(folder.files)),
-            fix="fetch the package again, or add the missing file",
-        )
+        raise incomplete_folder(folder, missing)
     return _with_graph(folder) if backend is BackendType.ONNX and not missing else folder
 
 
@@ -159,8 +156,10 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     architecture, task, names = _completed(path, hints, options, is_classifier=_looks_like_classifier(folder))
     stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
     config = {name: value for name, value in stated.items() if value is not None}
+    points = {} if hints.key_points is None else {key_point_names.FILE_NAME: format_key_point_names(hints.key_points)}
     return replace(
         folder,
+        key_points=hints.key_points,
         model=ModelConfig(
             model_architecture=architecture,
             task_type=task,
@@ -169,6 +168,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
         ),
         class_names=names,
         texts={
+            **points,
             class_names.FILE_NAME: format_class_names(names),
             model_config.FILE_NAME: json.dumps(config, indent=2) + "\n",
             HINTS: json.dumps({"input_size": _input_size(folder, hints, options), "stride": hints.stride}),

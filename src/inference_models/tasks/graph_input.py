@@ -78,8 +78,9 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
         return _fit_stated(stated, session, static, graph.instead_of_fit_longer_edge)
     size = static or hints.input_size or spec.size
     dynamic = None if static else spec.dynamic or DynamicSize(multiple=hints.stride or USUAL_STRIDE)
-    # A family that names no edge crops as little as it can.
-    edge = spec.shorter_edge or (min(size) if size else None)
+    edge = spec.shorter_edge
+    if edge and size and spec.size:  # the same part of another size is cut out
+        edge = edge * min(size) // min(spec.size)
     return replace(spec, size=size, dynamic=dynamic, shorter_edge=edge)
 
 

@@ -196,3 +196,12 @@ def test_an_interrupted_command_says_so(
     monkeypatch.setattr("inference_models.cli.app.app", interrupted)
     assert main([]) == 130
     assert capsys.readouterr() == ("", "interrupted\n")
+
+
+def test_ctrl_c_in_a_command_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("inference_models.catalogue.open_catalogue", interrupted)
+    assert main(["list"]) == 130
+    assert capsys.readouterr().err.strip() == "interrupted"

@@ -52,6 +52,8 @@ def _interrupted() -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    import typer  # noqa: PLC0415 - loaded when a command runs
+
     from inference_models.cli.app import app  # noqa: PLC0415 - typer is loaded when a command runs
     from inference_models.cli.console import USAGE_ERROR, report_error, report_usage  # noqa: PLC0415
     from inference_models.errors import BaseInferenceModelsError  # noqa: PLC0415 - may be of another product
@@ -62,6 +64,8 @@ def _run(arguments: list[str]) -> int:
     except BaseInferenceModelsError as exc:
         report_error(exc, as_json=as_json)
         return FAILED
+    except typer.Abort:
+        raise KeyboardInterrupt from None
     except USAGE_ERROR as exc:
         report_usage(exc, as_json=as_json)
         return WRONG_USAGE

@@ -53,6 +53,15 @@ class Layout:
         length = lengths.pop() if len(lengths) == 1 else None
         return None if length is None else length - self.before_classes
 
+    def check(self, shapes: Shapes) -> None:
+        """Raise for outputs of a graph that cannot be these; nothing is known where there are no shapes.
+
+        Raises:
+            CorruptedModelPackageError: one is missing or has another shape.
+        """
+        if shapes and not self._orders(shapes):
+            raise unexpected_outputs(self.needs, shapes)
+
     def select(self, outputs: Outputs) -> list[Array]:
         """The outputs that are read.
 

@@ -192,4 +192,7 @@ def test_an_unknown_architecture_names_the_nearest_ones():
 def test_an_unknown_task_names_the_known_ones():
     with pytest.raises(ModelImplementationNotFoundError) as caught:
         find_graph("yolov5", "classification")
-    assert str(caught.value) == "family 'yolov5' does not do 'classification'; known: 'object-detection'."
+    assert (
+        str(caught.value)
+        == "family 'yolov5' does not do 'classification'; known: 'instance-segmentation', 'object-detection'."
+    )

@@ -8,7 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.arrays import ANY_SHAPE
-from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.errors import (
+    BaseInferenceModelsError,
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    ModelRuntimeError,
+)
+from inference_models.fork import Lock, keep_for_ever, renewed_in_children
 from inference_models.package.onnx_file import check_external_data, file_stamp, read_onnx_file
 
 if TYPE_CHECKING:
@@ -22,6 +28,8 @@ if TYPE_CHECKING:
 ONNX_WEIGHTS = "weights.onnx"
 CLOSED = "the model was closed; load it again to use it."
 """What a session says when it is run after `close`."""
+IN_CHILDREN = "load the model in each worker after the fork, or start workers with the method 'spawn'"
+"""What always helps where a runtime does not survive a fork."""
 _NUMBERS = frozenset(
     {"bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
 )
@@ -58,6 +66,8 @@ class BaseSession:
     """A session of which the driver gives only `_run`.
 
     What is opened is dropped by `close`; its memory goes back when the runs under way have ended.
+
+    In a forked child, the first run asks `_opened_in_child` what to use there.
     """
 
     runtime: Runtime
@@ -73,13 +83,24 @@ class BaseSession:
         self.inputs = inputs
         self.outputs = outputs
         self.running_on = running_on
+        self._is_inherited = False
+        self._opening = Lock()
+        renewed_in_children.add(self)
+
+    def renew(self) -> None:
+        """In a forked child: nothing is taken down, since that waits for threads which are not here."""
+        keep_for_ever(self._opened)
+        self._is_inherited = True
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name, in the order of the graph; the arrays are the caller's own.
 
         Raises:
-            ModelRuntimeError: the session is closed, a feed does not fit, or the runtime failed.
+            ModelRuntimeError: the session is closed, a feed does not fit, or the runtime failed; or it was opened
+                before this process was forked, and cannot be used here.
         """
+        if self._is_inherited:
+            self._start_in_child()
         opened = self._opened
         if opened is None:
             raise ModelRuntimeError(CLOSED)
@@ -95,6 +116,31 @@ class BaseSession:
     def _run(self, opened: Any, arrays: Sequence[Array]) -> Sequence[Array]:
         """The outputs in their order for arrays that fit the inputs, in the order of these."""
         raise NotImplementedError
+
+    def _opened_in_child(self, opened: Any) -> Any:
+        """What takes the place of `opened` in a forked child: itself where the runtime survives a fork.
+
+        Raises:
+            BaseInferenceModelsError: nothing can.
+        """
+        return opened
+
+    def _start_in_child(self) -> None:
+        with self._opening:
+            if not self._is_inherited or self._opened is None:
+                return
+            try:
+                if self.running_on != "cpu":
+                    raise EnvironmentConfigurationError("a GPU in use does not survive a fork")
+                self._opened = self._opened_in_child(self._opened)
+            except BaseInferenceModelsError as exc:
+                raise ModelRuntimeError(
+                    f"this process was forked after the model was loaded, and {self.runtime.label} cannot use it here.",
+                    needs="a model that was loaded in this process",
+                    found=f"one loaded before the fork: {exc.summary.rstrip('.')}",
+                    fix=IN_CHILDREN,
+                ) from exc
+            self._is_inherited = False
 
     def _reason(self, exc: Exception) -> str:
         """One line from an error of the runtime."""
@@ -222,7 +268,8 @@ class SessionRequest:
         path, known = self.file(ONNX_WEIGHTS), self.graph
         if known is None or known.path != path or not path.exists() or known.stamp != file_stamp(path.stat()):
             return read_onnx_file(path)
-        check_external_data(known)
+        if known.external:
+            check_external_data(known)
         return known
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import Array
+
+if TYPE_CHECKING:
+    from inference_models.decoders.masks import MaskMaps
 
 Outputs: TypeAlias = Sequence[Array]
 """Output arrays in the order of the graph, batch first."""
@@ -79,6 +82,16 @@ class OrientedDecoder:
     decode: Callable[[Outputs, Frame, BoxLimits, bool], list[OrientedBoxes]]
     """One `OrientedBoxes` per image; the last argument says whether boxes are parts of the input size."""
     count_classes: Callable[[Shapes], int | None]
+
+
+@dataclass(frozen=True)
+class InstanceDecoder(BoxDecoder):
+    """A layout of boxes with a mask each."""
+
+    maps: Callable[[Outputs, Boxes], MaskMaps] = field(kw_only=True)
+    """The masks of the boxes that were found in one image, from the outputs of that image, with a batch of 1."""
+    check: Callable[[Shapes, Frame | None], None] = field(kw_only=True)
+    """Raises `CorruptedModelPackageError` for outputs that are not of this layout, or of another input size."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import pkgutil
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
@@ -20,7 +19,13 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import ModuleBuilder, Session
-    from inference_models.decoders.types import BoxDecoder, ClassDecoder, KeyPointDecoder, OrientedDecoder
+    from inference_models.decoders.types import (
+        BoxDecoder,
+        ClassDecoder,
+        InstanceDecoder,
+        KeyPointDecoder,
+        OrientedDecoder,
+    )
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
 
@@ -34,6 +39,7 @@ ALIASES = {
     "yolov26": "yolo26",
 }
 """Other spellings of an architecture, sorted."""
+_BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,18 @@ class OrientedDetectionGraph(ObjectGraph):
     decoder: OrientedDecoder
     fused: OrientedDecoder | None = None
     """For exports that already hold non-maximum suppression; None: the family has no such export."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceGraph(DetectionGraph):
+    """The model graph of an instance segmenter."""
+
+    decoder: InstanceDecoder
+    fused: InstanceDecoder | None = None
+    smooth: bool = False
+    """Whether the project resizes scores of pixels; else their logits, whose edges are a little tighter."""
+    in_boxes: bool = True
+    """Whether the mask of an object ends at its box."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,15 +166,19 @@ def find_family(architecture: str) -> Family:
     Raises:
         ModelImplementationNotFoundError: nobody handles it; the text names the nearest known ones.
     """
-    wanted = canonical_name(architecture)
-    if wanted in _built_in():
-        module = importlib.import_module(f"{__name__}.{wanted.replace('-', '_')}")
-        return _checked(module.FAMILY, wanted)
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        if entry.name == wanted:
-            return _checked(entry.load(), wanted)
+    wanted, found = canonical_name(architecture), None
+    if wanted in _BUILT_IN:
+        found = importlib.import_module(f"{__name__}.{wanted.replace('-', '_')}").FAMILY
+    else:
+        entry = next((entry for entry in entry_points(group=ENTRY_POINT_GROUP) if entry.name == wanted), None)
+        if entry is None:
+            hint = nearest_hint(architecture, known_architectures())
+            raise ModelImplementationNotFoundError(f"no family handles architecture {architecture!r}; {hint}.")
+        found = entry.load()
+    if isinstance(found, Family):
+        return found
     raise ModelImplementationNotFoundError(
-        f"no family handles architecture {architecture!r}; {nearest_hint(architecture, known_architectures())}."
+        f"architecture {wanted!r} is registered by something that is not a Family: {found!r}."
     )
 
 
@@ -206,17 +228,4 @@ def default_task(architecture: str) -> str | None:
 
 def known_architectures() -> list[str]:
     """Every architecture that can be loaded here, sorted."""
-    return sorted(_built_in() | {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} | set(ALIASES))
-
-
-@cache
-def _built_in() -> frozenset[str]:
-    return frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
-
-
-def _checked(family: object, name: str) -> Family:
-    if not isinstance(family, Family):
-        raise ModelImplementationNotFoundError(
-            f"architecture {name!r} is registered by something that is not a Family: {family!r}."
-        )
-    return family
+    return sorted(_BUILT_IN | {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} | set(ALIASES))

@@ -17,6 +17,7 @@ from inference_models.errors import (
     ModelPackageAlternativesExhaustedError,
     ModelRetrievalError,
 )
+from inference_models.loading.address import LOCAL
 from inference_models.loading.describe import describe_model
 from inference_models.loading.open import fetch_package, load_package
 from inference_models.negotiate.choose import negotiate
@@ -109,17 +110,18 @@ def _load_described(model: ModelMetadata, source: Source, memory: RememberedMode
         from inference_models.negotiate.explain import choice_text  # noqa: PLC0415 - made where somebody reads it
 
         _log.log(level, "%s", choice_text(choice, selection))
-    return _load_first(model, source, selection, load, steps)
+    return _load_first(model, source, selection, memory, steps)
 
 
 def _load_first(
-    model: ModelMetadata, source: Source, selection: Selection, load: LoadRequest, steps: LoadSteps
+    model: ModelMetadata, source: Source, selection: Selection, memory: RememberedModels, steps: LoadSteps
 ) -> AnyModel:
     """The first plan that opens; only reasons the environment explains lead to the next one."""
+    load, store = memory.load, None if source.name == LOCAL else memory.store
     failures: dict[str, BaseInferenceModelsError] = {}
     for number, plan in enumerate(selection.plans[: load.options.max_package_loading_attempts]):
         candidate, request = plan.candidate, load.with_plan(plan)
-        folder = fetch_package(model, candidate.package, source)
+        folder = fetch_package(model, candidate.package, source, store=store)
         try:
             if steps.certify is not None:
                 steps.certify(candidate, folder, request, source)
@@ -136,7 +138,8 @@ def _load_first(
         if steps.report is not None:
             steps.report(loaded, model, candidate, folder)
         level = logging.INFO if load.options.verbose else logging.DEBUG
-        _log.log(level, "loaded %r: %s (chosen by %s)", model.model_id, candidate.label, reason)
+        if _log.isEnabledFor(level):
+            _log.log(level, "loaded %r: %s (chosen by %s)", model.model_id, candidate.label, reason)
         return loaded
     raise _exhausted(model, failures)
 

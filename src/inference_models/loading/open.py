@@ -194,7 +194,7 @@ def _session_requests(
             hints,
             stated.forward_pass.static_batch_size if stated else None,
         ),
-        module=module_builder(graph),
+        module=module_builder(graph) if graph.module else None,
     )
     if not files:
         missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []

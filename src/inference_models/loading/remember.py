@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from inference_models import config
 from inference_models.errors import NoModelPackagesAvailableError
+from inference_models.fork import cached_property
 from inference_models.loading.address import ModelAddress
 from inference_models.negotiate.choose import negotiate
 from inference_models.providers import can_be_remembered
@@ -80,6 +80,8 @@ class RememberedModels:
         if not (alone or (self._enabled and not self._read_only)):
             return None
         decision = self._resolutions.recall(self._question(address, options), any_age=alone)
+        if decision is None and alone:
+            self.store.refuse_unreadable()
         if decision is None or self._read_only:
             return None if decision is None else decision.model
         packages = self._stored(address.provider, decision, self._wanted(decision, alone=alone))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
+
+from inference_models.fork import cached_property
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

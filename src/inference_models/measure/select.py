@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from inference_models.errors import EnvironmentConfigurationError
+from inference_models.fork import Lock
 from inference_models.measure.settings import LoadToMeasure, plans_to_measure
 from inference_models.measure.store import MeasurementStore, covers, find_plan, subject_of
 from inference_models.negotiate.case import Plan, Selection

@@ -65,6 +65,25 @@ class ImageTransform:
         x1, y1, x2, y2 = self._to_image(xyxy, clamp=True, axis=0)
         return (x2 > x1) & (y2 > y1)
 
+    def cells_under(self, axis: int, cells: int) -> tuple[int, NumpyArray]:
+        """Where the pixels of an axis lie on a map of `cells` over the network input; axis 0: x, 1: y.
+
+        Returns:
+            The first pixel that the network sees, and for it and those after it (k,) float64: the place of its centre,
+            where 0 is the centre of the first cell. What lies in the padding has no part in it.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        scale, shift, room = self.scale[axis], self.shift[axis], self.network_size[1 - axis]
+        length = (self.crop_size or self.image_size)[1 - axis]
+        places = (np.arange(length) + 0.5) * scale + shift
+        seen = np.flatnonzero((places > 0) & (places < room))
+        first, last = (max(shift, 0) * cells / room, min(shift + length * scale, room) * cells / room - 1)
+        low, high = min(first, (first + last) / 2), max(last, (first + last) / 2)
+        positions = np.clip(places[seen] * cells / room - 0.5, low, high)
+        start = int(seen[0]) if seen.size else 0
+        return self.crop_offset[axis] + start, np.clip(positions, 0, cells - 1)
+
     def _to_image(self, values: Array, *, clamp: bool, axis: int) -> Array:
         """`values` (..., 2 or 4) in image pixels, with x and y along `axis`."""
         from inference_models.arrays import namespace  # noqa: PLC0415 - array-api-compat is imported when used

@@ -11,7 +11,7 @@ from inference_models.tasks.graph_options import DetectionOptions
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
-    from inference_models.decoders.types import BoxDecoder, Boxes, BoxLimits, Frame
+    from inference_models.decoders.types import BoxDecoder, Boxes, BoxLimits, Frame, Shapes
     from inference_models.families import DetectionGraph
     from inference_models.preprocess.geometry import ImageTransform
     from inference_models.tasks.graph_runner import OpenedPackage, RawOutputs
@@ -26,18 +26,19 @@ class BoxFinder(ObjectFinder):
     OPTIONS: ClassVar[type] = DetectionOptions
 
     def __init__(self, graph: OpenedPackage, family: DetectionGraph) -> None:
-        decoder = self._decoder(graph, family)
-        super().__init__(graph, family, decoder.count_classes)
-        self._decode = decoder.decode
+        decoder = chosen_decoder(family.decoder, family.fused, graph)
+        names = [spec.name for spec in graph.session.outputs]
+        self._decoder: BoxDecoder = decoder.named(names) if decoder.named else decoder
+        super().__init__(graph, family, self._count_classes)
         self._normalized = graph.normalized_boxes
 
     def _prediction(self, image: RawOutputs, boxes: Boxes, transform: ImageTransform, options: dict[str, Any]) -> Any:
         """The answer to one image; `boxes` are in pixels of the image."""
         raise NotImplementedError
 
-    def _decoder(self, graph: OpenedPackage, family: DetectionGraph) -> BoxDecoder:
-        decoder = chosen_decoder(family.decoder, family.fused, graph)
-        return decoder.named([spec.name for spec in graph.session.outputs]) if decoder.named else decoder
+    def _count_classes(self, shapes: Shapes) -> int | None:
+        """Number of classes of a graph with outputs of these shapes."""
+        return self._decoder.count_classes(shapes)
 
     def _read(
         self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits, options: dict[str, Any]
@@ -52,7 +53,7 @@ class BoxFinder(ObjectFinder):
             return _in_pixels(xyxy, image.frame, self._label) if self._normalized else xyxy
 
         limits = replace(limits, shows=lambda xyxy: transform.shows(pixels(xyxy)))
-        (boxes,) = self._decode(image.outputs, image.frame, limits)
+        (boxes,) = self._decoder.decode(image.outputs, image.frame, limits)
         self._check_class_ids(boxes.class_id)
         return replace(boxes, xyxy=transform.boxes_to_image(pixels(boxes.xyxy)))
 

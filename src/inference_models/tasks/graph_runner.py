@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from inference_models.backends.batching import BatchLimits, run_in_batches
 from inference_models.config import MAX_BATCH
@@ -164,6 +164,15 @@ class GraphModel:
         resolved = getattr(self, "resolved_model", None)
         runs = f": package {resolved.model_package_id}, {resolved.backend} on {resolved.device}" if resolved else ""
         return f"<{self._label}{runs}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refused: what a runtime has opened belongs to its process."""
+        raise InvalidParameterError(
+            f"{self._label} cannot be sent to another process, or copied.",
+            needs="what it was loaded from: an id or a path",
+            found="a loaded model",
+            fix="load it in each worker: AutoModel.from_pretrained(...)",
+        )
 
     def close(self) -> None:
         """Give the memory of the sessions back; calls are refused from now on."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
+from contextlib import suppress
 
 import inference_models
 
@@ -24,12 +26,21 @@ def main(arguments: list[str] | None = None) -> int:
     from inference_models.cli.console import report_error  # noqa: PLC0415
     from inference_models.errors import BaseInferenceModelsError  # noqa: PLC0415 - may be of another product
 
+    # Closed, as cron, daemons and pythonw do: what is written goes nowhere.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # File names and class names may hold letters that the terminal's encoding does not know.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(args=arguments, prog_name="inference-models")
+        try:
+            app(args=arguments, prog_name="inference-models")
+        finally:
+            sys.stdout.flush()
+    except OSError as exc:
+        if exc.filename is not None:
+            raise
+        return _unwritten(exc)
     except BaseInferenceModelsError as exc:
         report_error(exc)
         return FAILED
@@ -39,6 +50,15 @@ def main(arguments: list[str] | None = None) -> int:
         code = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
         return _interrupted() if code == INTERRUPTED else code
     return 0
+
+
+def _unwritten(cause: OSError) -> int:
+    """The disk that the output goes to is full, or whoever reads it is gone."""
+    with suppress(OSError, ValueError):  # what is left in the buffer would fail once more when the process ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    with suppress(OSError):
+        sys.stderr.write(f"error: the output cannot be written: {cause.strerror or cause}\n")
+    return FAILED
 
 
 def _interrupted() -> int:

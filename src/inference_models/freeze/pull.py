@@ -14,7 +14,8 @@ from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import InvalidParameterError
 from inference_models.loading.address import LOCAL, parse_address
 from inference_models.loading.describe import RememberedProvider
-from inference_models.loading.resolutions import Question, Resolutions, machine_fingerprint
+from inference_models.loading.remember import Question, Resolutions
+from inference_models.machine.environment import machine_fingerprint
 from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.providers import DescribeOptions, open_provider

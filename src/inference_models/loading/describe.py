@@ -19,12 +19,13 @@ from inference_models.errors import (
 from inference_models.families import canonical_name, default_task
 from inference_models.loading.address import LOCAL
 from inference_models.options import LoadOptions, refuse_unknown_load_options
-from inference_models.providers import NO_OPTIONS, DescribeOptions, can_be_remembered, open_provider
+from inference_models.providers import NO_OPTIONS, DescribeOptions, open_provider
 from inference_models.tasks import find_task, known_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from inference_models.cache.store import PackageStore
     from inference_models.entities import FileDownloadSpecs, ModelMetadata
     from inference_models.loading.address import ModelAddress
     from inference_models.loading.open import LoadRequest
@@ -70,8 +71,8 @@ class Source:
     model_id: str = ""
     """As the caller wrote it, without the provider."""
     options: DescribeOptions = NO_OPTIONS
-    memory: RememberedModels | None = None
-    """What keeps the description for later loads; None: nothing does."""
+    store: PackageStore | None = None
+    """Where the files of this load are kept, and held as long as it lasts; None: each fetch opens it anew."""
 
     @property
     def is_remembered(self) -> bool:
@@ -116,7 +117,6 @@ def describe_model(
         extra_query_params=tuple(stated.weights_provider_extra_query_params or ()),
         extra_headers=tuple((stated.weights_provider_extra_headers or {}).items()),
     )
-    memory = memory if can_be_remembered(name) else None
     known = None if memory is None else memory.recall(address, options)
     provider: Provider = open_provider(name) if known is None else RememberedProvider(known)
     with closing(provider):
@@ -138,7 +138,7 @@ def describe_model(
             model = _with_task(model, stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
-        yield model, Source(name, provider, model_id, options, memory)
+        yield model, Source(name, provider, model_id, options, None if memory is None else memory.store)
 
 
 def _with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:

@@ -94,7 +94,7 @@ def fetch_package(
 
     model_id = package.cache_model_id or without_query(model.model_id)
     key = PackageKey(source.name, model_id, package.package_id)
-    return read_package_folder((store or PackageStore()).ensure(key, artefacts, source.provider))
+    return read_package_folder((store or source.store or PackageStore()).ensure(key, artefacts, source.provider))
 
 
 def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFolder, request: LoadRequest) -> AnyModel:

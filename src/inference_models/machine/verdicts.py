@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_hint
+from inference_models.files.regular import read_json_object
 from inference_models.fork import Lock
 from inference_models.machine import mends
 from inference_models.machine.hardware import cpu_flags
@@ -184,10 +185,10 @@ def _recall(path: Path, key: str) -> Verdict | None:
     if key in Learned.verdicts:
         return Learned.verdicts[key]
     try:
-        kept = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST else None
-    except (OSError, ValueError, RecursionError):
+        kept = read_json_object(path, _LARGEST)
+    except (OSError, ValueError):
         return None
-    if not isinstance(kept, dict) or kept.get("key") != key:
+    if kept.get("key") != key:
         return None
     problem, facts, when = kept.get("problem"), kept.get("facts"), kept.get("when")
     if not isinstance(problem, str | None) or not isinstance(facts, dict) or not isinstance(when, float):

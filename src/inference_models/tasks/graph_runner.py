@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
-from inference_models.backends.batching import BatchLimits, run_in_batches
+from inference_models.backends.session import BatchLimits, run_in_batches
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.tasks.graph_options import check_option_names

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import ModuleBuilder, Session
-    from inference_models.decoders.types import BoxDecoder, ClassDecoder, InstanceDecoder, KeyPointDecoder
+    from inference_models.decoders.types import (
+        BoxDecoder,
+        ClassDecoder,
+        InstanceDecoder,
+        KeyPointDecoder,
+        OrientedDecoder,
+    )
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
 
@@ -80,6 +86,15 @@ class DetectionGraph(ObjectGraph):
 
     decoder: BoxDecoder
     fused: BoxDecoder | None = None
+    """For exports that already hold non-maximum suppression; None: the family has no such export."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrientedDetectionGraph(ObjectGraph):
+    """The model graph of a detector of rotated boxes."""
+
+    decoder: OrientedDecoder
+    fused: OrientedDecoder | None = None
     """For exports that already hold non-maximum suppression; None: the family has no such export."""
 
 

@@ -24,6 +24,7 @@ from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
+from inference_models.package.text_files import read_text
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input, stated_spec
@@ -111,7 +112,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
         return load_code(model, package, folder, request)
     task, graph = _task_and_graph(model)
     files = files_by_role(folder.files, graph.files, package.backend, label=f"model {model.model_id!r}")
-    hints = InputHints.of(folder.texts.get(HINTS))
+    hints = InputHints.of(_hints(folder))
     requests = _session_requests(folder, graph, package.backend, files, request, hints)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
         from inference_models.package.code import check_archive_consent  # noqa: PLC0415 - only where it is needed
@@ -208,6 +209,12 @@ def _session_requests(
         start = further if requests else replace(images, graph=None)
         requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
     return requests
+
+
+def _hints(folder: PackageFolder) -> str | None:
+    """What a bare graph says about its input; of one that was stored, in a file."""
+    stored = folder.files.get(HINTS)
+    return folder.texts.get(HINTS) or (None if stored is None else read_text(stored, where=HINTS))
 
 
 def _check_resolution(model: ModelMetadata, size: tuple[int, int] | None, limit: int | tuple[int, int]) -> None:

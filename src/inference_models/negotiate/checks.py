@@ -77,7 +77,7 @@ def check_features(case: Case) -> Rejection | None:
     if isinstance(graph, str):
         return None
     known = () if getattr(graph, "fused", None) is None else (FEATURE,)
-    unknown = sorted(name for name in features if name not in known)
+    unknown = sorted(features.keys() - {*known, *getattr(graph, "features", ())})
     if not unknown:
         return None
     knows = " and ".join(known) or "nothing of the kind"

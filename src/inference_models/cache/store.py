@@ -42,8 +42,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.cache.collect import CollectionReport
+    from inference_models.cache.download import AnySource
     from inference_models.cache.progress import ProgressCallback
-    from inference_models.cache.source import AnySource
     from inference_models.entities import ArtefactSpecs, FileFacts
 
 __all__ = ["PackageKey", "PackageStore"]

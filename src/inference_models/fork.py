@@ -70,7 +70,6 @@ class cached_property(functools.cached_property[Value]):  # noqa: N801 - as the 
 
     def __init__(self, compute: Callable[[Any], Value]) -> None:
         super().__init__(compute)
-        self.renew()
         renewed_in_children.add(self)
 
     def renew(self) -> None:

@@ -25,8 +25,8 @@ from inference_models.entities import (
 )
 from inference_models.errors import ModelRetrievalError
 from inference_models.loading.describe import RememberedProvider
-from inference_models.loading.resolutions import Question, Resolutions, machine_fingerprint
-from inference_models.machine.environment import Environment
+from inference_models.loading.remember import Question, Resolutions
+from inference_models.machine.environment import Environment, machine_fingerprint
 from inference_models.negotiate.request import PackageRequest
 from inference_models.providers import DescribeOptions
 

@@ -85,10 +85,11 @@ def open_session(request: SessionRequest) -> OnnxSession:
     session = opening.with_providers(providers)
     running = session.get_providers()[0]
     options = next((given for name, given in providers if name == running), {})
-    stamps = [file_stamp(path.stat()) for path in graph.files]
+    files = graph.files
+    stamps = [file_stamp(path.stat()) for path in files]
 
     def open_again() -> Any:
-        if stamps != [file_stamp(path.stat()) if path.exists() else () for path in graph.files]:
+        if stamps != [file_stamp(path.stat()) if path.exists() else () for path in files]:
             raise CorruptedModelPackageError(f"{graph.path.name} changed since then.")
         return _Opening(runtime, graph, request).with_providers(providers)
 

@@ -64,6 +64,27 @@ class BoxDecoder:
 
 
 @dataclass(frozen=True)
+class OrientedBoxes:
+    """Rotated boxes of one image, best score first."""
+
+    xywhr: Array
+    """(n, 5) float32: centre, width, height in network pixels, angle in radians, clockwise."""
+    confidence: Array
+    """(n,) float32."""
+    class_id: Array
+    """(n,) int32."""
+
+
+@dataclass(frozen=True)
+class OrientedDecoder:
+    """A layout of rotated boxes: how to read it, and how many classes a graph of given shapes has."""
+
+    decode: Callable[[Outputs, Frame, BoxLimits, bool], list[OrientedBoxes]]
+    """One `OrientedBoxes` per image; the last argument says whether boxes are parts of the input size."""
+    count_classes: Callable[[Shapes], int | None]
+
+
+@dataclass(frozen=True)
 class InstanceDecoder(BoxDecoder):
     """A layout of boxes with a mask each."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from inference_models.families import Family
-from inference_models.families.yolov8 import CLASSIFICATION, DETECTION, INSTANCES, KEY_POINTS
+from inference_models.families.yolov8 import CLASSIFICATION, DETECTION, INSTANCES, KEY_POINTS, ORIENTED
 
 FAMILY = Family(
     architecture="yolo26",
@@ -19,5 +19,6 @@ FAMILY = Family(
         "instance-segmentation": replace(INSTANCES, confidence=0.25),
         "keypoint-detection": replace(KEY_POINTS, confidence=0.25, key_points_threshold=0.3),
         "object-detection": replace(DETECTION, confidence=0.25),
+        "oriented-object-detection": ORIENTED,
     },
 )

@@ -31,7 +31,7 @@ from inference_models.freeze.lockfile import (
     parse_lock,
     refuse_bad_target,
 )
-from inference_models.loading.resolutions import Resolutions
+from inference_models.loading.remember import Resolutions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

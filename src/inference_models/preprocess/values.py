@@ -28,14 +28,14 @@ class BufferPool:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self.renew()
-        renewed_in_children.add(self)
-
-    def renew(self) -> None:
-        """Start empty; in a forked child, since another thread may have been half through a change."""
         self._idle: deque[NumpyArray] = deque()
         self.idle_bytes = 0
         """Bytes in arrays that are not in use."""
+        renewed_in_children.add(self)
+
+    def renew(self) -> None:
+        """Start empty in a forked child: another thread may have been half through a change."""
+        self._idle, self.idle_bytes = deque(), 0
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NumpyArray:
         """A contiguous array with any content."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
-from inference_models.backends.batching import BatchLimits, run_in_batches
+from inference_models.backends.session import BatchLimits, run_in_batches
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.tasks.graph_options import check_option_names
@@ -53,6 +53,8 @@ class OpenedPackage:
     preprocess: PreprocessSpec
     class_names: tuple[str, ...] = ()
     """Empty where the task has no classes."""
+    removed_class_names: tuple[str, ...] = ()
+    """Those of them that the training platform took away; for architectures that keep their columns."""
     key_points: KeyPointNames | None = None
     """None: the package does not name any."""
     fused: bool = False

@@ -46,12 +46,24 @@ _TRACE_POWER = 0.2
 _TINY = 1e-12
 
 
-def _decode(outputs: Outputs, frame: Frame, limits: BoxLimits, head: KeyPointHead) -> list[PointSets]:
-    _check([tuple(output.shape) for output in outputs], head)
-    xp = namespace(outputs[0])
-    images = zip(*(xp.astype(output, xp.float32) for output in _LAYOUT.select(outputs)), strict=True)
-    scale = as_float32([frame[1], frame[0]], like=outputs[0])
-    return [_point_sets(image, scale, limits, head) for image in images]
+def _decoder(layout: Layout) -> KeyPointDecoder:
+    def decode(outputs: Outputs, frame: Frame, limits: BoxLimits, head: KeyPointHead) -> list[PointSets]:
+        check([tuple(output.shape) for output in outputs], head)
+        xp = namespace(outputs[0])
+        images = zip(*(xp.astype(output, xp.float32) for output in layout.select(outputs)), strict=True)
+        scale = as_float32([frame[1], frame[0]], like=outputs[0])
+        return [_point_sets(image, scale, limits, head) for image in images]
+
+    def check(shapes: Shapes, head: KeyPointHead) -> None:
+        slots = head.classes * head.points
+        if not any(
+            shapes[points][2] in {None, slots} and (shapes[logits][2] or head.classes) >= head.classes
+            for _, logits, points in layout.orders(shapes)
+        ):
+            needs = f"(B, Q, 4), (B, Q, {head.classes} or more), (B, Q, {slots}, 8)"
+            raise unexpected_outputs(f"{needs}: {head.classes} classes, {head.points} key points each", shapes)
+
+    return KeyPointDecoder(decode, check, named=lambda names: _decoder(layout.named(names)))
 
 
 def _point_sets(image: tuple[Array, ...], scale: Array, limits: BoxLimits, head: KeyPointHead) -> PointSets:
@@ -93,16 +105,5 @@ def _covariance(numbers: Array, scale: Array) -> Array:
     return xp.matmul(factor, xp.matrix_transpose(factor))
 
 
-def _check(shapes: Shapes, head: KeyPointHead) -> None:
-    slots = head.classes * head.points
-    orders = _LAYOUT.orders(shapes)
-    if not any(
-        shapes[points][2] in {None, slots} and (shapes[logits][2] or head.classes) >= head.classes
-        for _, logits, points in orders
-    ):
-        needs = f"(B, Q, 4), (B, Q, {head.classes} or more), (B, Q, {slots}, 8)"
-        raise unexpected_outputs(f"{needs}: {head.classes} classes, {head.points} key points each", shapes)
-
-
-QUERY_POINTS = KeyPointDecoder(_decode, _check)
+QUERY_POINTS = _decoder(_LAYOUT)
 """Needs no suppression."""

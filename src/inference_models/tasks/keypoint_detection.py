@@ -62,6 +62,8 @@ class GraphKeyPointDetector(
 
     def __init__(self, graph: OpenedPackage, family: KeyPointGraph) -> None:
         decoder = chosen_decoder(family.decoder, family.fused, graph)
+        if decoder.named is not None:
+            decoder = decoder.named([spec.name for spec in graph.session.outputs])
         names = graph.key_points or family.key_points.for_classes(len(graph.class_names))
         names.check_classes(graph.class_names)
         head = KeyPointHead(tuple(map(len, names.classes)), graph.normalized_boxes)

@@ -19,6 +19,7 @@ from inference_models.preprocess.pixels import (
     SourceImage,
     from_numpy,
     from_torch,
+    refuse_tensor_without_pixels,
 )
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ def list_images(
     _refuse_unknown("input_color_format", input_color_format, get_args(ColorFormat))
     _refuse_unknown("input_range", input_range, get_args(InputRange))
     array_format = ArrayFormat(input_color_format, input_range)
+    if is_torch(images):
+        refuse_tensor_without_pixels(images, "images")
     is_batch = (isinstance(images, np.ndarray) or is_torch(images)) and getattr(images, "ndim", 0) == 4
     if not is_batch and not isinstance(images, list | tuple):
         return ImageList((images,), array_format, counted=False)
@@ -150,6 +153,8 @@ def _type_fix(item: object) -> str:
         return "cv2.imread returns None for a file that it cannot read: pass the path itself"
     if isinstance(item, list | tuple):
         return "pass a flat list of images; numbers belong in a NumPy array"
+    if hasattr(item, "read"):
+        return "pass its content: file.read()"
     if hasattr(item, "__iter__"):
         return "make a list of it first: list(images)"
     return "convert it with np.asarray(...)"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRUBBED = (
@@ -76,6 +76,19 @@ def shared_data() -> Path:
     if not (folder / "yolox_nano.onnx").is_file():
         pytest.skip(f"no labelled photographs at {folder}; set INFERENCE_MODELS_TEST_DATA to the folder that has them")
     return folder
+
+
+@pytest.fixture(scope="session")
+def real_weights() -> Callable[[str], Path]:
+    """The path of a file with real weights, by its name below the folder that has them."""
+    folder = Path(os.environ.get("INFERENCE_MODELS_TEST_WEIGHTS", ROOT.parent / "weights"))
+
+    def path_of(name: str) -> Path:
+        if not (folder / name).is_file():
+            pytest.skip(f"no {name} in {folder}; set INFERENCE_MODELS_TEST_WEIGHTS to the folder that has it")
+        return folder / name
+
+    return path_of
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from inference_models.entities import BackendType, Quantization
     from inference_models.loading.attempt import LoadSteps
     from inference_models.loading.offline import OfflineArtefactVerification, OfflineModelStatus
-    from inference_models.loading.remember import RememberedModels
+    from inference_models.loading.open import LoadRequest
+    from inference_models.machine.environment import Environment
     from inference_models.negotiate.report import NegotiationReport
 
 Loaded = TypeVar("Loaded")
@@ -68,7 +69,7 @@ class AutoModel:
         """
         from inference_models.loading.attempt import load_model  # noqa: PLC0415 - imported when a model is loaded
 
-        memory = _prepare(
+        load, environment = _prepare(
             options,
             kwargs,
             model_package_id=model_package_id,
@@ -79,13 +80,13 @@ class AutoModel:
             device=device,
         )
         address = parse_address(model_id_or_path, weights_provider, api_key=api_key)
-        steps, wishes = _steps(memory.load.options, cls.from_pretrained), memory.load.options
-        is_watched = wishes.model_access_manager is not None or wishes.point_model_directory is not None
+        steps, merged = _steps(load.options, cls.from_pretrained), load.options
+        is_watched = merged.model_access_manager is not None or merged.point_model_directory is not None
         if is_watched and address.provider != LOCAL:
             from inference_models.loading.access import load_watched  # noqa: PLC0415 - rarely needed
 
-            return load_watched(address, memory, steps, api_key=api_key)
-        return load_model(address, memory, steps, api_key=api_key)
+            return load_watched(address, load, environment, steps, api_key=api_key)
+        return load_model(address, load, environment, steps, api_key=api_key)
 
     @classmethod
     def from_lock(
@@ -159,8 +160,9 @@ class AutoModel:
         from inference_models.reports import explain_model  # noqa: PLC0415 - not needed to load
 
         chosen = {name: kwargs.pop(name) for name in _CHOICES if name in kwargs}
-        memory = _prepare(options, kwargs, explain=True, **chosen)
-        return explain_model(parse_address(model_id_or_path, weights_provider, api_key=api_key), memory, api_key)
+        load, environment = _prepare(options, kwargs, explain=True, **chosen)
+        address = parse_address(model_id_or_path, weights_provider, api_key=api_key)
+        return explain_model(address, load, environment, api_key=api_key)
 
     @classmethod
     def list_offline_models(cls) -> list[OfflineModelStatus]:
@@ -194,7 +196,7 @@ class AutoModel:
         """Print what a model is, its licence and source, and which of its packages run here.
 
         Args:
-            model_id: As for `from_pretrained`.
+            model_id: As for `from_pretrained`, like all the others.
             weights_provider: The provider to ask.
             api_key: Passed to the provider.
             pull_artefacts_size: Changes nothing: the announced sizes are shown, and nobody is asked for others.
@@ -219,20 +221,13 @@ class AutoModel:
         package_id: str,
         weights_provider: str | None = None,
         api_key: str | None = None,
-        pull_artefacts_size: bool = True,  # noqa: ARG003 - the sizes that the provider announces are always there
+        pull_artefacts_size: bool = True,  # noqa: ARG003 - as above
         weights_provider_extra_query_params: Sequence[tuple[str, str]] | None = None,
         weights_provider_extra_headers: Mapping[str, str] | None = None,
     ) -> None:
         """Print one package of a model: how it was made, its files, and whether it runs here.
 
-        Args:
-            model_id: As for `from_pretrained`.
-            package_id: Which package.
-            weights_provider: The provider to ask.
-            api_key: Passed to the provider.
-            pull_artefacts_size: Changes nothing: the announced sizes are shown, and nobody is asked for others.
-            weights_provider_extra_query_params: Sent along with the question.
-            weights_provider_extra_headers: Sent along with the question.
+        The arguments are those of `describe_model`, and the id of the package.
 
         Raises:
             ModelNotFoundError: no provider knows the id.
@@ -261,11 +256,10 @@ _CHOICES = ("backend", "batch_size", "device", "model_package_id", "onnx_executi
 
 def _prepare(
     options: LoadOptions | None, given: dict[str, Any], *, explain: bool = False, **chosen: Any
-) -> RememberedModels:
-    """The request, with what earlier loads of the same left. `chosen` holds arguments of `from_pretrained`."""
+) -> tuple[LoadRequest, Environment]:
+    """The request and the machine. `chosen` holds arguments of `from_pretrained`."""
     from inference_models.backends.environment import probe_environment  # noqa: PLC0415 - as above
     from inference_models.loading.open import LoadRequest  # noqa: PLC0415
-    from inference_models.loading.remember import RememberedModels  # noqa: PLC0415
 
     merged, extra = merge_options(options, given)
     wanted = build_request(merged, **chosen)
@@ -277,7 +271,7 @@ def _prepare(
         execution_providers=None if providers is None else tuple(providers),
         extra=extra,
     )
-    return RememberedModels(load, probe_environment(thorough=explain), read_only=explain)
+    return load, probe_environment(thorough=explain)
 
 
 def _steps(options: LoadOptions, load_dependency: Callable[..., Any]) -> LoadSteps:
@@ -285,7 +279,9 @@ def _steps(options: LoadOptions, load_dependency: Callable[..., Any]) -> LoadSte
     from inference_models.loading.attempt import LoadSteps  # noqa: PLC0415 - as above
 
     steps = LoadSteps(load_dependency=load_dependency)
-    if options.select == "measured" or (options.select == "auto" and config.measurements_directory().is_dir()):
+    if options.select == "measured" or (
+        options.select == "auto" and (config.cache_directory() / config.MEASUREMENTS).is_dir()
+    ):
         from inference_models.measure.select import select_plans  # noqa: PLC0415 - rarely needed
 
         steps = replace(steps, select=select_plans)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -8,14 +9,15 @@ import pytest
 import graphs
 from backends.test_files import with_operator
 from inference_models.backends import onnx as backend
+from inference_models.backends.runtime import import_runtime
 from inference_models.backends.session import SessionRequest
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-onnxruntime = backend._import_runtime()
+os.environ.setdefault(backend.NO_TELEMETRY, "1")
+onnxruntime = import_runtime(backend.RUNTIME)
 MISSING = next(
     name
     for name in ("CUDAExecutionProvider", "DmlExecutionProvider")

@@ -346,3 +346,26 @@ def test_an_open_file_is_refused_with_what_to_pass(tmp_path: Path) -> None:
         pytest.raises(ModelInputError, match=r"pass its content: file.read"),
     ):
         load_images(stream)
+
+
+class Video:
+    """Has the methods of `cv2.VideoCapture` that tell it from a picture."""
+
+    def grab(self): ...
+
+    def read(self): ...
+
+
+@pytest.mark.parametrize(
+    ("thing", "fix"),
+    [
+        (Video(), "read a frame of it first: found, frame = video.read(); then model(frame)"),
+        ({"image": 1, "label": 2}, "pass the image in it: one of the values of 'image', 'label'"),
+        ((number for number in range(3)), "make a list of it first: list(images)"),
+        ("clips/walk.MP4", "read its frames with cv2.VideoCapture(path) and pass each: found, frame = video.read()"),
+    ],
+)
+def test_what_holds_pictures_is_told_how_to_get_one(thing, fix):
+    with pytest.raises(ModelInputError) as caught:
+        load_images(thing)
+    assert caught.value.fix == fix

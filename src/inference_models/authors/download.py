@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Protocol
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import InvalidParameterError, UntrustedFileError
 from inference_models.files.digest import file_digest
-from inference_models.files.durable import make_private_folder, sync_folder
+from inference_models.files.durable import make_folder, move, sync_folder
 from inference_models.files.names import check_handles
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection, Sequence
 
-    from inference_models.cache.pace import Limits
+    from inference_models.cache.download import Limits
     from inference_models.cache.progress import ProgressCallback
     from inference_models.transport.client import HttpClient
     from inference_models.transport.stream import FileStream, RangeSource
@@ -81,7 +81,7 @@ def download_files_to_directory(  # noqa: PLR0913, PLR0917 - the public interfac
         ModelRetrievalError: a server refuses.
         CorruptedModelPackageError: a handle leads out of the folder.
     """
-    from inference_models.cache.pace import Limits  # noqa: PLC0415 - the network is loaded when it is used
+    from inference_models.cache.download import Limits  # noqa: PLC0415 - the network is loaded when it is used
     from inference_models.cache.progress import shown_progress  # noqa: PLC0415
 
     folder = Path(target_dir).absolute()
@@ -132,13 +132,13 @@ class _Job:
         if _is_there(target, file) or (self._other_cache("restore", file, target) and _is_there(target, file)):
             return
         parent = folder / PARTIALS / hashlib.sha256(file.file_handle.encode()).hexdigest()[:32]
-        make_private_folder(parent)
-        make_private_folder(target.parent)
+        make_folder(parent)
+        make_folder(target.parent)
         partial, _ = download(DownloadRequest(file, self.source, self.report, folder), parent, self.limits)
         if self.created is not None:
             self.created(str(partial.data))
         partial.close()
-        partial.data.replace(target)
+        move(partial.data, target)
         sync_folder(target.parent)
         partial.discard()
         with suppress(OSError):  # another download goes on in it
@@ -152,7 +152,7 @@ class _Job:
         """What `action` of the other cache answers; False where there is none or it fails."""
         if self.elsewhere is None or file.md5_hash is None:
             return False
-        make_private_folder(target.parent)
+        make_folder(target.parent)
         try:
             return bool(getattr(self.elsewhere, action)(file.md5_hash, str(target)))
         except (OSError, RuntimeError, ValueError) as exc:

@@ -98,7 +98,7 @@ def import_runtime(runtime: Runtime) -> Any:
         EnvironmentConfigurationError: it is installed and cannot be imported.
     """
     library = runtime.libraries[0]
-    module, installed = library.module, runtime.installed_version()
+    module = library.module
     error: Exception | None = None
     try:
         imported = importlib.import_module(module)
@@ -107,6 +107,7 @@ def import_runtime(runtime: Runtime) -> Any:
         problem = SHELL.format(library.attribute)  # what is half uninstalled can still be imported
     except Exception as exc:  # noqa: BLE001 - it runs whatever this machine has under that name
         error, problem = exc, _words(exc)
+    installed = runtime.installed_version()
     if installed is None:
         is_absent = isinstance(error, ModuleNotFoundError) and error.name == module.partition(".")[0]
         hint = "" if is_absent else f", and a module {module!r} that cannot be used: {problem}"

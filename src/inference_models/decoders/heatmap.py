@@ -1,12 +1,13 @@
 """CenterFace: one heat map of centres, and the size and offset of the box at each of its cells.
 
 Layout of the published ONNX file, stride 4, (B, channels, h, w): heat map after the sigmoid (1), log size (2: height,
-width), offset (2: y, x), landmarks (10, not read here).
+width), offset (2: y, x), landmarks (10: y, x of five points).
 
 1. Cells above the threshold.
 2. centre = (cell + offset + 0.5) * 4; size = exp(log size) * 4.
 3. Box = centre minus and plus half the size.
 4. Non-maximum suppression.
+5. Landmarks, where they are asked for: top left corner of the box + landmark * size of the box.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from typing import TYPE_CHECKING
 
 from inference_models.arrays import namespace
 from inference_models.decoders.candidates import LARGEST_EXPONENT, Candidates, corners, passing, suppress
-from inference_models.decoders.layout import Layout
-from inference_models.decoders.types import BoxDecoder
+from inference_models.decoders.layout import Layout, unexpected_outputs
+from inference_models.decoders.types import BoxDecoder, KeyPointDecoder, PointSets
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
-    from inference_models.decoders.types import Boxes, BoxLimits, Frame, Outputs, Shapes
+    from inference_models.decoders.types import Boxes, BoxLimits, Frame, KeyPointHead, Outputs, Shapes
 
 _STRIDE = 4
 _LAYOUT = Layout(
@@ -51,9 +52,32 @@ def _candidates(heat: Array, log_size: Array, offset: Array, *, limits: BoxLimit
     return Candidates(anchor, score[anchor], xp.zeros_like(anchor), box)
 
 
+def _decode_landmarks(outputs: Outputs, frame: Frame, limits: BoxLimits, head: KeyPointHead) -> list[PointSets]:
+    found = _decode(outputs, frame, limits)
+    return [_landmarks(boxes, maps, head) for boxes, maps in zip(found, outputs[3], strict=True)]
+
+
+def _landmarks(boxes: Boxes, maps: Array, head: KeyPointHead) -> PointSets:
+    xp = namespace(maps)
+    parts = xp.take(xp.reshape(maps, (2 * head.points, -1)), boxes.anchor, axis=1)
+    y, x = (xp.permute_dims(xp.astype(parts[first::2, :], xp.float32), (1, 0)) for first in (0, 1))
+    size = boxes.xyxy[:, 2:] - boxes.xyxy[:, :2]
+    xy = boxes.xyxy[:, None, :2] + xp.stack([x, y], axis=-1) * size[:, None, :]
+    # The graph does not say how sure it is of a point; it is as sure as it is of the face.
+    return PointSets(boxes, xy, xp.ones_like(x) * boxes.confidence[:, None])
+
+
+def _check_landmarks(shapes: Shapes, head: KeyPointHead) -> None:
+    if len(shapes) < 4 or len(shapes[3]) != 4:
+        raise unexpected_outputs(f"{_LAYOUT.needs}, (B, {2 * head.points}, h, w)", shapes)
+
+
 def _count_classes(_shapes: Shapes) -> int:
     return 1
 
 
 HEATMAP = BoxDecoder(decode=_decode, count_classes=_count_classes)
 """Faces, and any other single class."""
+
+LANDMARKS = KeyPointDecoder(_decode_landmarks, _check_landmarks)
+"""The same boxes with five points each: eyes, nose and corners of the mouth."""

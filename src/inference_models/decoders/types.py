@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import Array
+
+if TYPE_CHECKING:
+    from inference_models.decoders.masks import MaskMaps
 
 Outputs: TypeAlias = Sequence[Array]
 """Output arrays in the order of the graph, batch first."""
@@ -58,6 +61,99 @@ class BoxDecoder:
     """Number of classes, or None when the shapes do not say."""
     named: Callable[[Sequence[str]], BoxDecoder] | None = None
     """The decoder for outputs of these names, where their order may differ."""
+
+
+@dataclass(frozen=True)
+class OrientedBoxes:
+    """Rotated boxes of one image, best score first."""
+
+    xywhr: Array
+    """(n, 5) float32: centre, width, height in network pixels, angle in radians, clockwise."""
+    confidence: Array
+    """(n,) float32."""
+    class_id: Array
+    """(n,) int32."""
+
+
+@dataclass(frozen=True)
+class OrientedDecoder:
+    """A layout of rotated boxes: how to read it, and how many classes a graph of given shapes has."""
+
+    decode: Callable[[Outputs, Frame, BoxLimits, bool], list[OrientedBoxes]]
+    """One `OrientedBoxes` per image; the last argument says whether boxes are parts of the input size."""
+    count_classes: Callable[[Shapes], int | None]
+
+
+@dataclass(frozen=True)
+class InstanceDecoder(BoxDecoder):
+    """A layout of boxes with a mask each."""
+
+    maps: Callable[[Outputs, Boxes], MaskMaps] = field(kw_only=True)
+    """The masks of the boxes that were found in one image, from the outputs of that image, with a batch of 1."""
+    check: Callable[[Shapes, Frame | None], None] = field(kw_only=True)
+    """Raises `CorruptedModelPackageError` for outputs that are not of this layout, or of another input size."""
+
+
+@dataclass(frozen=True)
+class KeyPointHead:
+    """How many classes and key points a model has, and in which unit its raw head gives coordinates."""
+
+    counts: tuple[int, ...]
+    """Key points of class 0, 1, ..."""
+    normalized: bool = False
+    """Whether coordinates are parts of the input size instead of pixels."""
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.counts)
+
+    @property
+    def points(self) -> int:
+        """Slots of one object: key points of the class that has most."""
+        return max(self.counts, default=0)
+
+
+@dataclass(frozen=True)
+class PointSets:
+    """The key points of the objects of one image, best object first."""
+
+    boxes: Boxes
+    """Box, class and score of the objects; where the graph gives no boxes, those around the points."""
+    xy: Array
+    """(n, K, 2) float32, x y in network pixels, not clamped."""
+    confidence: Array
+    """(n, K) float32 in 0..1."""
+    covariance: Array | None = None
+    """(n, K, 2, 2) float32 in square network pixels."""
+    metadata: list[dict[str, Any]] | None = None
+    """Facts about each object."""
+
+    def only(self, kept: Array) -> PointSets:
+        """Those of the objects that (n,) bool `kept` marks."""
+        boxes, facts = self.boxes, self.metadata
+        rows = Boxes(boxes.xyxy[kept], boxes.confidence[kept], boxes.class_id[kept], boxes.anchor[kept])
+        return PointSets(
+            rows,
+            self.xy[kept],
+            self.confidence[kept],
+            None if self.covariance is None else self.covariance[kept],
+            None if facts is None else [fact for fact, stays in zip(facts, kept, strict=True) if stays],
+        )
+
+
+KeyPointDecode: TypeAlias = Callable[[Outputs, Frame, BoxLimits, KeyPointHead], list[PointSets]]
+"""One `PointSets` per image of the batch."""
+
+
+@dataclass(frozen=True)
+class KeyPointDecoder:
+    """A layout of key points: how to read it, and whether a graph of given shapes has it."""
+
+    decode: KeyPointDecode
+    check: Callable[[Shapes, KeyPointHead], None]
+    """Raises `CorruptedModelPackageError`, with both values, for a graph that has other classes or key points."""
+    gives_boxes: bool = True
 
 
 @dataclass(frozen=True)

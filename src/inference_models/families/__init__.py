@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import re
 from dataclasses import dataclass, field
-from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import ModuleBuilder, Session
-    from inference_models.decoders.types import BoxDecoder, ClassDecoder
+    from inference_models.decoders.types import (
+        BoxDecoder,
+        ClassDecoder,
+        InstanceDecoder,
+        KeyPointDecoder,
+        OrientedDecoder,
+    )
+    from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
 
 ENTRY_POINT_GROUP = "inference_models.families"
@@ -33,6 +40,9 @@ ALIASES = {
     "yolov26": "yolo26",
 }
 """Other spellings of an architecture, sorted."""
+_RFDETR = re.compile(r"rfdetr-(seg-)?(nano|small|medium|base|large|x?xlarge|2xlarge|preview)")
+"""Sizes of one architecture: what differs is inside the graph."""
+_BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +53,9 @@ class Graph:
     """For a bare file that says nothing about itself; a package's own configuration wins."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.STRETCH
     """`fit-longer-edge` gives every image another network size, which these graphs do not take."""
+    stretches: bool = False
+    """Whether pictures are stretched to the network size, after what a package says of the size of its data set; the
+    resize, which smooths as Pillow does, is that of the platform that writes such packages."""
     module: str | None = None
     """`package.module:function` that builds the PyTorch module for a package of weights; None: there is none."""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -61,6 +74,10 @@ class ObjectGraph(Graph):
     normalized_in: tuple[str, ...] = ()
     """Formats of packages in which the exporter of these graphs writes boxes as parts of the input size."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
+    extra_columns: bool = False
+    """Whether the classes of its outputs may have columns that are no class of the package; see `ClassColumns`."""
+    features: frozenset[str] = frozenset()
+    """What a package may state of its variant, and nobody needs to know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +87,42 @@ class DetectionGraph(ObjectGraph):
     decoder: BoxDecoder
     fused: BoxDecoder | None = None
     """For exports that already hold non-maximum suppression; None: the family has no such export."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrientedDetectionGraph(ObjectGraph):
+    """The model graph of a detector of rotated boxes."""
+
+    decoder: OrientedDecoder
+    fused: OrientedDecoder | None = None
+    """For exports that already hold non-maximum suppression; None: the family has no such export."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class InstanceGraph(DetectionGraph):
+    """The model graph of an instance segmenter."""
+
+    decoder: InstanceDecoder
+    fused: InstanceDecoder | None = None
+    smooth: bool = False
+    """Whether the project resizes scores of pixels; else their logits, whose edges are a little tighter."""
+    in_boxes: bool = True
+    """Whether the mask of an object ends at its box."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyPointGraph(ObjectGraph):
+    """The model graph of a key-point detector."""
+
+    decoder: KeyPointDecoder
+    fused: KeyPointDecoder | None = None
+    """For exports that already hold non-maximum suppression; None: the family has no such export."""
+    key_points: KeyPointNames
+    """Names and lines of the points of each class, where a package does not state them."""
+    key_points_threshold: float = 0.0
+    """Points that are less sure than this count as not found."""
+    clamp: bool = False
+    """Whether points outside the image are moved to its edge."""
 
 
 def _plain_scores() -> ClassDecoder:
@@ -123,22 +176,26 @@ def find_family(architecture: str) -> Family:
     Raises:
         ModelImplementationNotFoundError: nobody handles it; the text names the nearest known ones.
     """
-    wanted = canonical_name(architecture)
-    if wanted in _built_in():
-        module = importlib.import_module(f"{__name__}.{wanted.replace('-', '_')}")
-        return _checked(module.FAMILY, wanted)
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        if entry.name == wanted:
-            return _checked(entry.load(), wanted)
+    wanted, found = canonical_name(architecture), None
+    if wanted in _BUILT_IN:
+        found = importlib.import_module(f"{__name__}.{wanted.replace('-', '_')}").FAMILY
+    else:
+        entry = next((entry for entry in entry_points(group=ENTRY_POINT_GROUP) if entry.name == wanted), None)
+        if entry is None:
+            hint = nearest_hint(architecture, known_architectures())
+            raise ModelImplementationNotFoundError(f"no family handles architecture {architecture!r}; {hint}.")
+        found = entry.load()
+    if isinstance(found, Family):
+        return found
     raise ModelImplementationNotFoundError(
-        f"no family handles architecture {architecture!r}; {nearest_hint(architecture, known_architectures())}."
+        f"architecture {wanted!r} is registered by something that is not a Family: {found!r}."
     )
 
 
 def canonical_name(architecture: str) -> str:
     """The one spelling of an architecture name."""
     wanted = architecture.strip().lower()
-    return ALIASES.get(wanted, wanted)
+    return "rfdetr" if _RFDETR.fullmatch(wanted) else ALIASES.get(wanted, wanted)
 
 
 def find_graph(architecture: str, task: str) -> Graph:
@@ -181,17 +238,4 @@ def default_task(architecture: str) -> str | None:
 
 def known_architectures() -> list[str]:
     """Every architecture that can be loaded here, sorted."""
-    return sorted(_built_in() | {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} | set(ALIASES))
-
-
-@cache
-def _built_in() -> frozenset[str]:
-    return frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
-
-
-def _checked(family: object, name: str) -> Family:
-    if not isinstance(family, Family):
-        raise ModelImplementationNotFoundError(
-            f"architecture {name!r} is registered by something that is not a Family: {family!r}."
-        )
-    return family
+    return sorted(_BUILT_IN | {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} | set(ALIASES))

@@ -1,26 +1,24 @@
-"""YOLO26: object detection, classification.
+"""YOLO26: the tasks of YOLOv8.
 
 Source: ultralytics/ultralytics, project and weights AGPL-3.0 (no code of it is here); no paper.
-Export: (B, M, 6) x1 y1 x2 y2, score, class, from the one-to-one head, so a fused export is the same; with
-`end2end=False` the layout of YOLOv8, which needs suppression.
+Export: by default the layouts of YOLOv8, which need suppression; with `end2end=True` the final rows of its one-to-one
+head: (B, M, 6) x1 y1 x2 y2, score, class, and behind them the numbers of other tasks. A fused export is the same.
 """
 
 from __future__ import annotations
 
-from inference_models.decoders import boxes
-from inference_models.families import DetectionGraph, Family
-from inference_models.families.yolov8 import CLASSIFICATION, LETTERBOX, NORMALIZED_IN
+from dataclasses import replace
+
+from inference_models.families import Family
+from inference_models.families.yolov8 import CLASSIFICATION, DETECTION, INSTANCES, KEY_POINTS, ORIENTED
 
 FAMILY = Family(
     architecture="yolo26",
     tasks={
         "classification": CLASSIFICATION,
-        "object-detection": DetectionGraph(
-            decoder=boxes.FINAL_OR_RAW,
-            fused=boxes.FINAL,
-            confidence=0.25,
-            preprocess=LETTERBOX,
-            normalized_in=NORMALIZED_IN,
-        ),
+        "instance-segmentation": replace(INSTANCES, confidence=0.25),
+        "keypoint-detection": replace(KEY_POINTS, confidence=0.25, key_points_threshold=0.3),
+        "object-detection": replace(DETECTION, confidence=0.25),
+        "oriented-object-detection": ORIENTED,
     },
 )

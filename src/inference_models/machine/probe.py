@@ -6,12 +6,12 @@ import os
 import platform
 import sys
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
 from inference_models import config
+from inference_models.fork import cached_property
 from inference_models.machine import system
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.hardware import (
@@ -111,6 +111,7 @@ class _FoundEnvironment(Environment):
     l4t_version = cached_property(
         lambda self: system.l4t_version(self._root) if system.is_jetson(self.jetson) else None
     )
+    _libraries = cached_property(lambda self: installed_libraries(self._place.libraries, self._place.path))
     builds = cached_property(
         lambda self: {library.name: distribution.label for library, distribution in self._libraries.items()}
     )
@@ -165,10 +166,6 @@ class _FoundEnvironment(Environment):
     def runtimes(self) -> dict[BackendType, Version | None]:
         installed = self._libraries
         return {kind: _version(installed.get(library)) for kind, library in self._place.runtimes.items()}
-
-    @cached_property
-    def _libraries(self) -> dict[Library, Distribution]:
-        return installed_libraries(self._place.libraries, self._place.path)
 
     @cached_property
     def _verdicts(self) -> dict[str, Verdict]:

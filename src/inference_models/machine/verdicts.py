@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import sys
-import threading
 import time
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -22,9 +21,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_hint
+from inference_models.files.regular import read_regular_file
+from inference_models.fork import Lock
 from inference_models.machine import mends
 from inference_models.machine.hardware import cpu_flags
-from inference_models.machine.libraries import CUDA, DECIDING, find_library, hiding, import_path, module_stamp
+from inference_models.machine.libraries import CUDA, DECIDING, hiding, import_path, installed_libraries, module_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -66,7 +67,7 @@ class Learned:
     """By key."""
     generation = 0
     """Changes whenever a child process found something out."""
-    asking: ClassVar[dict[str, threading.Lock]] = {}
+    asking: ClassVar[dict[str, Lock]] = {}
 
 
 def forget() -> None:
@@ -89,7 +90,7 @@ def ensure_importable(library: Library, *, path: Sequence[str] | None = None) ->
     """
     if library.deadline is None or (path is None and is_imported(library)):
         return
-    distribution = find_library(library, path)
+    distribution = installed_libraries((library,), path).get(library)
     if distribution is None:
         return
     verdict = verdict_of(library, distribution, run=True, path=path)
@@ -161,8 +162,7 @@ def _settle(question: _Question, *, run: bool, retry: bool) -> Verdict | None:
         return known
     if not run:
         return None
-    asking = Learned.asking.setdefault(key, threading.Lock())
-    # A process that was forked while another thread asked has a lock that is never released: it asks by itself.
+    asking = Learned.asking.setdefault(key, Lock())
     held = asking.acquire(timeout=question.deadline + 5)
     try:
         known = None if retry else _recall(path, key)
@@ -185,7 +185,7 @@ def _recall(path: Path, key: str) -> Verdict | None:
     if key in Learned.verdicts:
         return Learned.verdicts[key]
     try:
-        kept = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST else None
+        kept = json.loads(read_regular_file(path, _LARGEST))
     except (OSError, ValueError, RecursionError):
         return None
     if not isinstance(kept, dict) or kept.get("key") != key:

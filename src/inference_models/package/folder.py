@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from inference_models.entities import InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package import class_names, inference_config, model_config
+from inference_models.package import class_names, inference_config, key_point_names, model_config
 from inference_models.package.text_files import read_text, removed
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from inference_models.entities import ArtefactSpecs
     from inference_models.package.inference_config import InferenceConfig
+    from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.model_config import ModelConfig
     from inference_models.package.onnx_file import OnnxFile
 
@@ -38,6 +39,8 @@ class PackageFolder:
     """None: the package says nothing, the family's own pre-processing holds."""
     class_names: tuple[str, ...] | None
     """None: the package has no `class_names.txt`."""
+    key_points: KeyPointNames | None = None
+    """None: the package has no `keypoints_metadata.json`."""
     graph: OnnxFile | None = None
     """What was read of `weights.onnx` while the package was described; None: not read yet."""
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -135,12 +138,14 @@ def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) 
         )
     inference = text_of(inference_config.FILE_NAME)
     names = text_of(class_names.FILE_NAME)
+    points = text_of(key_point_names.FILE_NAME)
     return PackageFolder(
         directory=directory,
         files=files,
         model=model_config.parse_model_config(model),
         inference=None if inference is None else inference_config.parse_inference_config(inference),
         class_names=None if names is None else class_names.parse_class_names(names),
+        key_points=None if points is None else key_point_names.parse_key_point_names(points),
         texts=texts,
     )
 

@@ -116,7 +116,7 @@ class OnnxFile:
     @property
     def files(self) -> list[Path]:
         """The file and those it points to."""
-        return [self.path, *(self.path.parent / name for name in self.locations)]
+        return [self.path, *(self.path.parent / name for name in (self.locations if self.external else ()))]
 
 
 def read_onnx_file(path: Path) -> OnnxFile:

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from inference_models.package.key_point_names import COCO_PERSON, KeyPointNames
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,6 +23,7 @@ _MAX_NESTING = 8
 TASKS = {
     "classify": "classification",
     "detect": "object-detection",
+    "obb": "oriented-object-detection",
     "pose": "keypoint-detection",
     "segment": "instance-segmentation",
 }
@@ -28,7 +31,14 @@ TASKS = {
 _VERSION = re.compile(r"YOLOv?(?P<number>\d{1,2})(?P<size>[a-z0-9]*)(-\w+)*", re.IGNORECASE)
 """All of what the exporter calls the model, so that nothing a user named is taken for a version."""
 _NAMED = {8: "yolov8", 9: "yolov9", 10: "yolov10", 11: "yolov11", 12: "yolov12", 26: "yolo26"}
-_CLASSIFIERS = frozenset({"yolov8", "yolov11", "yolov12", "yolo26"})
+_RAW_ALIKE = {
+    "classification": frozenset({"yolov8", "yolov11", "yolov12", "yolo26"}),
+    "keypoint-detection": frozenset({"yolov8", "yolov11", "yolo26"}),
+    "oriented-object-detection": frozenset({"yolov8", "yolov11", "yolo26"}),
+}
+"""Tasks whose heads all give one layout, and the architectures that say they do them; others are read as YOLOv8."""
+MAX_KEY_POINTS = 10_000
+"""Of one object; more is a mistake."""
 _FINAL, _ROW = "final", 6
 """Rows of x1 y1 x2 y2, score, class: the graph holds the suppression, or needs none."""
 _STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
@@ -41,6 +51,8 @@ class GraphHints:
     architecture: str | None = None
     task_type: str | None = None
     class_names: tuple[str, ...] | None = None
+    key_points: KeyPointNames | None = None
+    """Of a key-point detector."""
     input_size: Size | None = None
     """(height, width)."""
     stride: int | None = None
@@ -57,12 +69,12 @@ def read_ultralytics(model: OnnxFile) -> GraphHints:
     leaves no task; its stride and names tell the layout.
     """
     metadata = model.metadata
-    names = _class_names(metadata.get("names"))
+    names = _class_names(metadata["names"]) if "names" in metadata else None
     stated = metadata.get("task", "").strip().lower()
     shapes = [spec.shape for spec in model.outputs]
-    layout = _layout(shapes, len(names)) if names else None
+    layout = _layout(shapes, len(names)) if names and stated in {"", "detect", "segment"} else None
     by_script = not stated and "stride" in metadata and layout in {"yolov5", "yolov8"}
-    task = "object-detection" if by_script else TASKS.get(stated)
+    task = TASKS.get(("segment" if _prototypes(shapes) else "detect") if by_script else stated)
     seen = f"task {stated!r}, outputs {', '.join(map(str, shapes))}"
     if names is None or task is None:
         return GraphHints(class_names=names, seen=seen)
@@ -70,6 +82,7 @@ def read_ultralytics(model: OnnxFile) -> GraphHints:
         architecture=_architecture(metadata, task, layout, len(names)),
         task_type=task,
         class_names=names,
+        key_points=_key_points(metadata, len(names)) if stated == "pose" else None,
         seen=seen,
         input_size=_input_size(metadata.get("imgsz"), model),
         stride=_whole_number(metadata.get("stride")),
@@ -83,8 +96,8 @@ def _architecture(metadata: Mapping[str, str], task: str, layout: str | None, cl
     named = _NAMED.get(number)
     if "rtdetr" in metadata.get("head", "").lower():
         return None
-    if task == "classification":
-        return named if named in _CLASSIFIERS else "yolov8"
+    if task in _RAW_ALIKE:
+        return named if named in _RAW_ALIKE[task] else "yolov8"
     if layout == "yolov5" or named is not None:
         return layout if layout == "yolov5" else named
     # RT-DETR gives (B, N, 4 + C) too, so that rows of 6 say nothing where there are two classes.
@@ -101,16 +114,25 @@ def _version(description: str) -> tuple[int, str]:
 
 
 def _layout(shapes: list[Shape], classes: int) -> str | None:
-    """`yolov8` for (B, 4 + C, N), `yolov5` for (B, N, 5 + C), `final` for (B, M, 6); None where they do not say."""
-    if len(shapes) != 1 or len(shapes[0]) != 3:
+    """`yolov8` for (B, 4 + C, N), `yolov5` for (B, N, 5 + C), `final` for (B, M, 6); None where they do not say.
+
+    Of models with masks, rows end in as many coefficients as there are prototypes.
+    """
+    behind = _prototypes(shapes)
+    if (len(shapes) != 1 and not behind) or len(shapes[0]) != 3:
         return None
     _, rows, columns = shapes[0]
-    if columns == _ROW:
-        # No input size gives 6 anchors.
+    if columns == _ROW + behind:
+        # No input size gives so few anchors.
         return _FINAL
-    if rows == 4 + classes and columns != 5 + classes:
-        return "yolov8"
-    return "yolov5" if columns == 5 + classes and rows != 4 + classes else None
+    is_raw, has_objectness = rows == 4 + classes + behind, columns == 5 + classes + behind
+    return None if is_raw == has_objectness else "yolov8" if is_raw else "yolov5"
+
+
+def _prototypes(shapes: list[Shape]) -> int:
+    """How many maps the masks of a model are sums of; 0 where it has none. YOLOv7 gives them behind its raw heads."""
+    maps = [shape for shape in shapes[1:] if len(shape) == 4]
+    return (maps[0][1] or 0) if maps else 0
 
 
 def _says_fused(metadata: Mapping[str, str]) -> bool:
@@ -133,6 +155,21 @@ def _class_names(text: str | None) -> tuple[str, ...] | None:
     }
     names = [numbered.get(index) for index in range(len(table))]
     return tuple(str(name) for name in names) if all(isinstance(name, str) for name in names) else None
+
+
+def _key_points(metadata: Mapping[str, str], classes: int) -> KeyPointNames | None:
+    """Of every class: all have the same number of points, which have names since 8.4."""
+    shape, named = _literal(metadata.get("kpt_shape")), _literal(metadata.get("kpt_names"))
+    count = shape[0] if isinstance(shape, list) and shape else None
+    if not isinstance(count, int) or not 0 < count <= MAX_KEY_POINTS:
+        return None
+    points = [COCO_PERSON.classes[0] if count == COCO_PERSON.slots else tuple(map(str, range(count)))] * classes
+    if isinstance(named, dict) and all(
+        isinstance(listed := named.get(number), list) and len(listed) == count for number in range(classes)
+    ):
+        points = [tuple(map(str, named[number])) for number in range(classes)]
+    lines = {COCO_PERSON.classes[0]: COCO_PERSON.skeletons[0]}
+    return KeyPointNames(tuple(points), tuple(lines.get(names, ()) for names in points))
 
 
 def _input_size(text: str | None, model: OnnxFile) -> Size | None:

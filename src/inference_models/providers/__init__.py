@@ -10,13 +10,12 @@ import json
 import pkgutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
-from functools import cache
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import network_forbidden_by
 from inference_models.entities import InlineFileSpecs, ModelMetadata
 from inference_models.errors import ModelRetrievalError, nearest_hint
+from inference_models.fork import Lock
 from inference_models.machine.libraries import entry_points
 from inference_models.text import shown_url
 
@@ -44,6 +43,8 @@ class DescribeOptions:
     """For a bare file."""
     task_type: str | None = None
     """For a bare file."""
+    input_size: tuple[int, int] | None = None
+    """(height, width), for a bare file that takes any."""
     extra_query_params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
@@ -110,6 +111,9 @@ class ProviderRecord:
 
 _SCHEME_PROVIDERS = ("az", "file", "fsspec", "gs", "http", "https", "s3")
 """Providers of one file: a manifest behind a URL of each scheme, `fsspec` for every other scheme."""
+_BUILT_IN = frozenset(
+    info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_")
+).union(_SCHEME_PROVIDERS)
 _registered: dict[str, Callable[..., ModelMetadata]] = {}
 
 
@@ -121,7 +125,7 @@ def find_record(name: str) -> ProviderRecord | None:
     if name in _SCHEME_PROVIDERS:
         record: ProviderRecord = importlib.import_module(f"{__name__}._manifests").RECORDS[name]
         return record
-    if name in _built_in():
+    if name in _BUILT_IN:
         own: ProviderRecord = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").RECORD
         return own
     for entry in entry_points(group=ENTRY_POINT_GROUP):
@@ -154,7 +158,7 @@ def open_provider(name: str) -> Provider:
 
 def known_providers() -> list[str]:
     """Every name that `open_provider` takes, sorted."""
-    return sorted(_built_in() | {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} | set(_registered))
+    return sorted(_BUILT_IN | {entry.name for entry in entry_points(group=ENTRY_POINT_GROUP)} | set(_registered))
 
 
 def provider_of_scheme(scheme: str) -> str:
@@ -187,7 +191,7 @@ def register_model_provider(provider_name: str, provider_handler: Callable[..., 
     if not isinstance(provider_name, str):
         raise TypeError(f"the name of a provider must be a str, not {type(provider_name).__name__}.")
     name = provider_name.strip()
-    if not name or name.lower() in RESERVED_NAMES | _built_in():
+    if not name or name.lower() in RESERVED_NAMES | _BUILT_IN:
         raise ValueError(f"provider name {provider_name!r} cannot be registered: it is blank or reserved.")
     if not callable(provider_handler):
         raise TypeError(f"the handler of provider {name!r} must be callable, not {type(provider_handler).__name__}.")
@@ -306,9 +310,3 @@ def _with_config(model: ModelMetadata, package: ModelPackageMetadata) -> ModelPa
     }
     text = json.dumps({key: value for key, value in stated.items() if value is not None}, indent=2) + "\n"
     return replace(package, package_artefacts=[*package.package_artefacts, InlineFileSpecs(FILE_NAME, text)])
-
-
-@cache
-def _built_in() -> frozenset[str]:
-    names = (info.name for info in pkgutil.iter_modules(__path__) if not info.name.startswith("_"))
-    return frozenset(name.replace("_", "-") for name in names) | set(_SCHEME_PROVIDERS)

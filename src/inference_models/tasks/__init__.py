@@ -40,37 +40,31 @@ class Task:
     """Whether its models must know what their classes are called."""
 
 
+_MODULES = frozenset(info.name for info in pkgutil.iter_modules(__path__))
+
+
 def find_task(name: str) -> Task:
     """The record of a task.
 
     Raises:
         ModelImplementationNotFoundError: there is no such task; the text names the nearest ones.
     """
-    task = _record(name.replace("-", "_"))
-    if task is not None and task.name == name:
-        return task
+    module = name.replace("-", "_")
+    if module in _MODULES:
+        task: Task | None = getattr(importlib.import_module(f"{__name__}.{module}"), "TASK", None)
+        if task is not None and task.name == name:
+            return task
     raise ModelImplementationNotFoundError(f"there is no task {name!r}; {nearest_hint(name, known_tasks())}.")
 
 
 @cache
 def known_tasks() -> tuple[str, ...]:
     """Names of all tasks, sorted."""
-    return tuple(sorted(task.name for task in map(_record, _modules()) if task is not None))
+    modules = (importlib.import_module(f"{__name__}.{name}") for name in _MODULES)
+    return tuple(sorted(module.TASK.name for module in modules if hasattr(module, "TASK")))
 
 
 @cache
 def painters() -> Mapping[type[Prediction], str]:
     """Every kind of prediction there is, and the module of `inference_models.drawing` that draws it."""
     return {kind: module for name in known_tasks() for kind, module in find_task(name).predictions.items()}
-
-
-@cache
-def _modules() -> frozenset[str]:
-    return frozenset(info.name for info in pkgutil.iter_modules(__path__))
-
-
-def _record(module: str) -> Task | None:
-    if module not in _modules():
-        return None
-    task: Task | None = getattr(importlib.import_module(f"{__name__}.{module}"), "TASK", None)
-    return task

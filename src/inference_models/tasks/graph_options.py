@@ -46,6 +46,13 @@ class DetectionOptions(ImageOptions, total=False):
     """Ids or names of the only classes that are looked for; None: all."""
 
 
+class KeyPointOptions(DetectionOptions, total=False):
+    """Options of a call that looks for key points."""
+
+    key_points_threshold: float | None
+    """Points that are less sure than this count as not found; None: the family's."""
+
+
 class MultiLabelOptions(ImageOptions, total=False):
     """Options of a multi-label classification call."""
 
@@ -159,15 +166,24 @@ def parse_box_limits(options: Mapping[str, object], defaults: BoxLimits, rule: C
     Raises:
         InvalidParameterError: a value makes no sense.
     """
-    iou = options.get("iou_threshold")
     maximum = options.get("max_detections")
     agnostic = options.get("class_agnostic_nms")
     return BoxLimits(
         confidence=rule.only(rule.resolve(options.get("confidence")), options.get("class_filter")),
-        iou=defaults.iou if iou is None else _fraction("iou_threshold", iou),
+        iou=parse_share(options, "iou_threshold", defaults.iou),
         max_detections=defaults.max_detections if maximum is None else _count("max_detections", maximum),
         class_agnostic=defaults.class_agnostic if agnostic is None else _switch("class_agnostic_nms", agnostic),
     )
+
+
+def parse_share(options: Mapping[str, object], name: str, default: float) -> float:
+    """A number in [0, 1] of a call, checked; the default where it is not given.
+
+    Raises:
+        InvalidParameterError: the value makes no sense.
+    """
+    value = options.get(name)
+    return default if value is None else _fraction(name, value)
 
 
 def _fraction(name: str, value: object, *, also: str = "") -> float:

@@ -62,7 +62,8 @@ def parse_address(
     prefix, separator, rest = model.partition(":")
     if separator and len(prefix) > 1 and prefix in known_providers():
         return ModelAddress(prefix, rest)
-    if _looks_like_path(model):
+    suffix = Path(model).suffix.lower()
+    if _PATH_START.match(model) or model.endswith(("/", "\\")) or suffix in _FILE_SUFFIXES:
         return ModelAddress(LOCAL, model)
     return _by_name(model, hosted=api_key is not None or config.hosted_api_known())
 
@@ -77,10 +78,6 @@ def _no_id(model: object) -> InvalidParameterError:
     elif isinstance(model, bytes | bytearray):
         fix = "write the bytes to a file and load its path"
     return InvalidParameterError(f"{what} is no model id.", needs="a model id or a path", found=found, fix=fix)
-
-
-def _looks_like_path(text: str) -> bool:
-    return bool(_PATH_START.match(text)) or text.endswith(("/", "\\")) or Path(text).suffix.lower() in _FILE_SUFFIXES
 
 
 def _by_name(text: str, *, hosted: bool) -> ModelAddress:

@@ -27,7 +27,7 @@ from inference_models.package.formats import FORMATS, bare_files, files_by_role,
 from inference_models.package.text_files import read_text
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
-from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input
+from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input, stated_spec
 from inference_models.tasks.graph_runner import OpenedPackage
 from inference_models.text import without_query
 
@@ -125,7 +125,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             sessions[role] = _open(candidate.runtime, wanted, request)
             unfinished.callback(sessions[role].close)
         session, config = next(iter(sessions.values())), folder.inference
-        preprocess = fit_spec(graph, session, config.preprocess if config else None, hints)
+        preprocess = fit_spec(graph, session, stated_spec(graph, config), hints)
         if request.options.rf_detr_max_input_resolution is not None:
             _check_resolution(model, preprocess.size, request.options.rf_detr_max_input_resolution)
         opened = OpenedPackage(
@@ -133,6 +133,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             files=files,
             preprocess=preprocess,
             class_names=_class_names(model, folder, request.options) if task.has_classes else (),
+            removed_class_names=config.removed_class_names if config else (),
             key_points=folder.key_points,
             fused=_is_fused(package, config, task),
             normalized_boxes=_has_normalized_boxes(graph, package, config),

@@ -77,7 +77,7 @@ def check_features(case: Case) -> Rejection | None:
     if isinstance(graph, str):
         return None
     known = () if getattr(graph, "fused", None) is None else (FEATURE,)
-    unknown = sorted(name for name in features if name not in known)
+    unknown = sorted(features.keys() - {*known, *getattr(graph, "features", ())})
     if not unknown:
         return None
     knows = " and ".join(known) or "nothing of the kind"
@@ -205,7 +205,7 @@ def _device(case: Case) -> str | None:
 def _suppression(preferred: bool | NmsPreferences | None) -> str:
     if not preferred:
         return "an export without non-maximum suppression"
-    return "suppression with " + _listed((USUAL if preferred is True else preferred).stated())
+    return "suppression with " + _listed((USUAL if preferred is True else preferred).as_argument())
 
 
 def _listed(settings: Mapping[str, object]) -> str:

@@ -31,6 +31,7 @@ from inference_models.package.formats import FORMATS, bare_files
 from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import read_onnx_file
+from inference_models.package.rfdetr import read_rfdetr
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord
 
@@ -152,7 +153,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     if kind is BackendType.ONNX:
         folder = _with_graph(folder)
     # Only ONNX graphs carry metadata that is read here without their runtime.
-    hints = GraphHints() if folder.graph is None else read_ultralytics(folder.graph)
+    hints = GraphHints() if folder.graph is None else read_rfdetr(folder.graph) or read_ultralytics(folder.graph)
     architecture, task, names = _completed(path, hints, options, is_classifier=_looks_like_classifier(folder))
     stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
     config = {name: value for name, value in stated.items() if value is not None}

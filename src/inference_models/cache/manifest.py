@@ -113,7 +113,8 @@ def file_damage(directory: Path, file: FileFacts, stamps: Stamps) -> Damage | No
     if status.st_size != file.size:
         return Damage(file.handle, f"has {status.st_size} bytes instead of {file.size}")
     if stamps.holds(file.handle, status, file.sha256):
-        return None
+        denied = not os.access(directory / file.handle, os.R_OK)
+        return Damage(file.handle, "may not be read", is_denied=True) if denied else None
     damage = _content_damage(directory / file.handle, file)
     if damage is None:
         stamps.add(file.handle, status, file.sha256)

@@ -68,7 +68,8 @@ def load_locked(
         refuse_unknown_load_options(load.extra or {})
         if load.options.model_class is not None:
             refuse_other_task(model, load.options.model_class)
-    folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key))
+    store = PackageStore()  # as long as it exists, `gc` leaves the package
+    folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key, store=store))
     if package.backend is BackendType.CUSTOM and model.model_dependencies:
         needed = _LockedDependencies(lock, locked, load, mirror, api_key)
         load = replace(load, dependencies=load_dependencies(model, load, needed.load_inner))

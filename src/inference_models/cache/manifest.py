@@ -182,8 +182,6 @@ def has_content(stored: FileFacts, announced: FileDownloadSpecs) -> bool:
 def _is_same(stored: FileFacts, announced: ArtefactSpecs) -> bool:
     if isinstance(announced, InlineFileSpecs):
         return stored.sha256 == text_sha256(announced.text)
-    if not isinstance(announced, FileDownloadSpecs):
+    if not isinstance(announced, FileDownloadSpecs) or has_content(stored, announced):
         return True
-    if announced.sha256_hash is not None:
-        return stored.sha256 == announced.sha256_hash.lower()
-    return stored.md5 is None or announced.md5_hash is None or stored.md5 == announced.md5_hash.lower()
+    return announced.sha256_hash is None and None in {stored.md5, announced.md5_hash}

@@ -54,8 +54,9 @@ one thing to do. The parts stay on the object as `summary`, `needs`, `found` and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -63,8 +64,7 @@ if TYPE_CHECKING:
     from inference_models.entities import BackendType
 
 
-@dataclass(frozen=True)
-class Rejection:
+class Rejection(Record, frozen=True):
     """Why one package cannot run here."""
 
     package_id: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from inference_models.measure.contest import Contest, ContestSetup
 from inference_models.measure.report import notes_on
 from inference_models.measure.rounds import SLOWER, Contender, count_quiet_rounds, decide, is_settled, leaving
 from inference_models.negotiate.case import Candidate, Plan
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

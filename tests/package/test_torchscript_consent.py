@@ -6,11 +6,12 @@ import hashlib
 import os
 import time
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+
+from inference_models.record import replace
 
 pytest.importorskip("torch", reason="TorchScript runs in PyTorch")
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.arrays import device_of, namespace
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
     from inference_models.backends.session import Session
 
 
-@dataclass(frozen=True)
-class BatchLimits:
+class BatchLimits(Record, frozen=True):
     """Batch sizes a graph takes."""
 
     smallest: int = 1

@@ -26,6 +26,7 @@ from inference_models.errors import (
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import with_free_input_dims
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -79,8 +80,8 @@ def open_session(request: SessionRequest) -> OnnxSession:
     runtime = import_runtime(RUNTIME)
     graph = request.onnx_file()
     providers = choose_providers(request, runtime.get_available_providers())
-    opening = _Opening(runtime, graph, request)
-    session = opening.with_providers(providers)
+    with graph.without_links() as path:
+        session = _Opening(runtime, replace(graph, path=path), request).with_providers(providers)
     running = session.get_providers()[0]
     options = next((given for name, given in providers if name == running), {})
     return OnnxSession(session, running_on=device_of((running, options)))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import field
 
 from inference_models.arrays import ANY_SHAPE
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
 from inference_models.package.onnx_file import check_external_data, file_stamp, read_onnx_file
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -160,8 +162,7 @@ def _misfit(spec: TensorSpec, found: str, *, fix: str | None = None) -> ModelRun
     )
 
 
-@dataclass(frozen=True)
-class InputHint:
+class InputHint(Record, frozen=True):
     """What a package says about its image input, for graphs that do not say it themselves."""
 
     shape: Shape
@@ -174,8 +175,7 @@ ModuleBuilder = Callable[[Mapping[str, tuple[int, ...]]], Any]
 """From the shapes of a package's weights, by name, to the `torch.nn.Module` that takes them."""
 
 
-@dataclass(frozen=True)
-class SessionRequest:
+class SessionRequest(Record, frozen=True):
     """The package to open, and the settings of its session."""
 
     directory: Path

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
@@ -32,6 +31,7 @@ from inference_models.errors import (
 )
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
 from inference_models.machine.libraries import Library
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -108,8 +108,7 @@ def prepare_device(request: SessionRequest, torch: Any) -> str:
     return device
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(Record, frozen=True):
     """Something callable on a device, and what is known about the tensors it takes."""
 
     call: Callable[..., Any]

@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.cache.pace import WORTH_COUNTING, Clock, Limits
@@ -17,6 +17,7 @@ from inference_models.cache.workspace import own_name
 from inference_models.errors import FileHashSumMissmatch, RetryError
 from inference_models.files.digest import CHUNK, RunningDigest
 from inference_models.files.durable import refuse_when_full
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

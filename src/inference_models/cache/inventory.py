@@ -6,7 +6,6 @@ import os
 import shutil
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.cache.manifest import Damage, Manifest, PackageKey, find_damage, read_manifest
@@ -15,6 +14,7 @@ from inference_models.config import cache_directory
 from inference_models.errors import BaseInferenceModelsError
 from inference_models.files.durable import disk_errors_named, make_private_folder
 from inference_models.files.names import MANIFEST_NAME, is_portable_handle, model_slug
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
     from inference_models.entities import FileFacts
 
 
-@dataclass(frozen=True)
-class StoredPackage:
+class StoredPackage(Record, frozen=True):
     """A complete package."""
 
     key: PackageKey
@@ -41,8 +40,7 @@ class StoredPackage:
     pinned: bool
 
 
-@dataclass(frozen=True)
-class Verification:
+class Verification(Record, frozen=True):
     """Damaged files of a package folder; none when it is intact."""
 
     folder: Path

@@ -8,7 +8,6 @@ import re
 import stat
 import uuid
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inference_models.cache.inventory import Inventory, stamps_path, stored_files
@@ -27,6 +26,7 @@ from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError, RetryError
 from inference_models.files.durable import disk_errors_named, make_private_folder
 from inference_models.files.names import MANIFEST_NAME, check_handles, is_portable_handle
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,7 +18,7 @@ Steps: 1. best class of every anchor; 2. anchors above the lowest threshold; 3. 
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.arrays import namespace
@@ -34,6 +34,7 @@ from inference_models.decoders.candidates import (
 )
 from inference_models.decoders.layout import Layout
 from inference_models.decoders.types import BoxDecoder
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from inference_models.arrays import Array
+from inference_models.record import Record
 
 Outputs: TypeAlias = Sequence[Array]
 """Output arrays in the order of the graph, batch first."""
@@ -16,8 +16,7 @@ Shapes: TypeAlias = Sequence[tuple[int | None, ...]]
 """Output shapes in the order of the graph; None where the graph leaves it open."""
 
 
-@dataclass(frozen=True)
-class BoxLimits:
+class BoxLimits(Record, frozen=True):
     """Thresholds and limits of one call, for a box decoder."""
 
     confidence: float | Array
@@ -31,8 +30,7 @@ class BoxLimits:
     """Of (k, 4) x1 y1 x2 y2 as the decoder gives them, (k,) bool: which show something of the image; None: all do."""
 
 
-@dataclass(frozen=True)
-class Boxes:
+class Boxes(Record, frozen=True):
     """Boxes of one image, best score first."""
 
     xyxy: Array
@@ -49,8 +47,7 @@ BoxDecode: TypeAlias = Callable[[Outputs, Frame, BoxLimits], list[Boxes]]
 """One `Boxes` per image of the batch."""
 
 
-@dataclass(frozen=True)
-class BoxDecoder:
+class BoxDecoder(Record, frozen=True):
     """A layout of box outputs: how to read it, and how many classes a graph of given shapes has."""
 
     decode: BoxDecode
@@ -60,8 +57,7 @@ class BoxDecoder:
     """The decoder for outputs of these names, where their order may differ."""
 
 
-@dataclass(frozen=True)
-class KeyPointHead:
+class KeyPointHead(Record, frozen=True):
     """How many classes and key points a model has, and in which unit its raw head gives coordinates."""
 
     counts: tuple[int, ...]
@@ -80,8 +76,7 @@ class KeyPointHead:
         return max(self.counts, default=0)
 
 
-@dataclass(frozen=True)
-class PointSets:
+class PointSets(Record, frozen=True):
     """The key points of the objects of one image, best object first."""
 
     boxes: Boxes
@@ -112,8 +107,7 @@ KeyPointDecode: TypeAlias = Callable[[Outputs, Frame, BoxLimits, KeyPointHead], 
 """One `PointSets` per image of the batch."""
 
 
-@dataclass(frozen=True)
-class KeyPointDecoder:
+class KeyPointDecoder(Record, frozen=True):
     """A layout of key points: how to read it, and whether a graph of given shapes has it."""
 
     decode: KeyPointDecode
@@ -122,8 +116,7 @@ class KeyPointDecoder:
     gives_boxes: bool = True
 
 
-@dataclass(frozen=True)
-class ClassDecoder:
+class ClassDecoder(Record, frozen=True):
     """A layout of class scores."""
 
     decode: Callable[[Outputs], Array]

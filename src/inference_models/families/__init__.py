@@ -5,13 +5,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import field
 
 from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.errors import ModelImplementationNotFoundError, nearest_hint
 from inference_models.machine.libraries import entry_points
 from inference_models.package.preprocess_spec import ResizeMode
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,8 +38,7 @@ ALIASES = {
 _BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Graph:
+class Graph(Record, frozen=True, kw_only=True):
     """The model graph of one architecture for one task; base class with the fields of every task."""
 
     preprocess: PreprocessSpec
@@ -52,8 +53,7 @@ class Graph:
     there is one graph, in the file of its format."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ObjectGraph(Graph):
+class ObjectGraph(Graph, frozen=True, kw_only=True):
     """The model graph of anything that finds objects, with what holds for all of them."""
 
     confidence: float = DEFAULT_CONFIDENCE
@@ -64,8 +64,7 @@ class ObjectGraph(Graph):
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
 
 
-@dataclass(frozen=True, kw_only=True)
-class DetectionGraph(ObjectGraph):
+class DetectionGraph(ObjectGraph, frozen=True, kw_only=True):
     """The model graph of an object detector."""
 
     decoder: BoxDecoder
@@ -73,8 +72,7 @@ class DetectionGraph(ObjectGraph):
     """For exports that already hold non-maximum suppression; None: the family has no such export."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeyPointGraph(ObjectGraph):
+class KeyPointGraph(ObjectGraph, frozen=True, kw_only=True):
     """The model graph of a key-point detector."""
 
     decoder: KeyPointDecoder
@@ -94,8 +92,7 @@ def _plain_scores() -> ClassDecoder:
     return FUSED
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClassificationGraph(Graph):
+class ClassificationGraph(Graph, frozen=True, kw_only=True):
     """The model graph of a classifier: one label per image, or several."""
 
     decoder: ClassDecoder
@@ -116,16 +113,14 @@ class TextDecoder(Protocol):
         """The text of each row of tokens."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TextGraph(Graph):
+class TextGraph(Graph, frozen=True, kw_only=True):
     """The model graphs of a text reader."""
 
     decoder: Callable[[Mapping[str, Session], Mapping[str, Path]], TextDecoder]
     """Makes the decoder from the sessions and the other files of a package, both by role."""
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(Record, frozen=True):
     """An architecture and the tasks it can do."""
 
     architecture: str

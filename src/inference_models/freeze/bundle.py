@@ -15,7 +15,6 @@ import struct
 import uuid
 import zipfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inference_models.cache.store import PackageStore
@@ -25,6 +24,7 @@ from inference_models.files.durable import sync_folder
 from inference_models.files.names import check_handles
 from inference_models.freeze.lockfile import bad_target, lock_text, make_lock, parse_lock, refuse_bad_target
 from inference_models.loading.resolutions import Resolutions
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

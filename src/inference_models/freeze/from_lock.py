@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from inference_models.negotiate.request import PackageRequest, parse_device, par
 from inference_models.options import LoadOptions, merge_options, refuse_unknown_load_options
 from inference_models.package.folder import read_package_folder
 from inference_models.providers import DescribeOptions, find_record, open_provider
+from inference_models.record import replace
 
 _CHOICES = frozenset(
     {"backend", "batch_size", "model_package_id", "nms_fusion_preferences", "quantization", "weights_provider"}

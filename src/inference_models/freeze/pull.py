@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models import config
@@ -18,6 +18,7 @@ from inference_models.loading.resolutions import Question, Resolutions, machine_
 from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.providers import DescribeOptions, open_provider
+from inference_models.record import replace
 from inference_models.text import without_query
 
 if TYPE_CHECKING:

@@ -35,7 +35,8 @@ def parse_address(
 
     A `PathLike`, `./x`, `/x`, `~/x`, `x/`, `C:\x`, `local:x` and names of weight files are paths; `provider:id` and
     `scheme://...` name their provider; everything else is an id of the open catalogue, else of the hosted API where a
-    key or a host for it is known. Nobody is asked over the network because of a misspelt id alone.
+    key or a host for it is known, else a path that exists. Nobody is asked over the network because of a misspelt id
+    alone.
 
     Raises:
         InvalidParameterError: the id is empty, or means both a catalogue model and a folder.
@@ -46,16 +47,23 @@ def parse_address(
     if not isinstance(model, str) or not model.strip() or "\0" in model:
         raise InvalidParameterError(f"{model!r} is no model id.", needs="a model id or a path", found=repr(model))
     if provider is not None:
-        return ModelAddress(provider, model.removeprefix(f"{provider}:"))
+        return _of_provider(provider, model.removeprefix(f"{provider}:"))
     scheme = _SCHEME.match(model)
     if scheme is not None:
         return ModelAddress(provider_of_scheme(scheme["name"].lower()), model)
     prefix, separator, rest = model.partition(":")
     if separator and len(prefix) > 1 and prefix in known_providers():
-        return ModelAddress(prefix, rest)
+        return _of_provider(prefix, rest)
     if _looks_like_path(model):
         return ModelAddress(LOCAL, model)
     return _by_name(model, hosted=api_key is not None or config.hosted_api_known())
+
+
+def _of_provider(provider: str, model: str) -> ModelAddress:
+    """A path is loaded from disk, whatever provider is named with it; what is here is one for the hosted API."""
+    is_path, is_here = _looks_like_path(model), os.path.exists(model)  # noqa: PTH110
+    is_local = is_path or is_here if provider == HOSTED_API else is_path and is_here
+    return ModelAddress(LOCAL if is_local else provider, model)
 
 
 def _looks_like_path(text: str) -> bool:
@@ -73,8 +81,13 @@ def _by_name(text: str, *, hosted: bool) -> ModelAddress:
         )
     if known:
         return ModelAddress(OPEN_CATALOGUE, text)
+    if exists and hosted:
+        raise InvalidParameterError(
+            f"{text!r} may be a model of the hosted API and is also a path here; "
+            f"write '{HOSTED_API}:{text}' or '{LOCAL}:{text}'."
+        )
     if exists:
-        raise InvalidParameterError(f"{text!r} is no model id but a path here; write '{LOCAL}:{text}'.")
+        return ModelAddress(LOCAL, text)
     if hosted:
         return ModelAddress(HOSTED_API, text)
     raise ModelNotFoundError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from inference_models.errors import NoModelPackagesAvailableError
 from inference_models.loading.address import ModelAddress
 from inference_models.negotiate.choose import negotiate
 from inference_models.providers import can_be_remembered
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from hashlib import sha256
 from hmac import new as keyed_digest
@@ -24,6 +23,7 @@ from inference_models.entities import LocalFileArtefactSpecs, without_signatures
 from inference_models.files.prepared import prepared
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.providers import NO_OPTIONS, can_be_remembered, find_record
+from inference_models.record import Record, replace
 from inference_models.text import without_query
 from inference_models.version import __version__
 
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inference-models")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Question:
+class Question(Record, frozen=True, kw_only=True):
     """The key of a remembered decision: everything it depends on."""
 
     provider: str
@@ -55,8 +54,7 @@ class Question:
     """As in `LoadOptions`: what the declared order chose is no answer to `measured`, and the other way round."""
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(Record, frozen=True):
     """A remembered answer."""
 
     model: ModelMetadata

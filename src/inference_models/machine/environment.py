@@ -8,6 +8,8 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from inference_models.record import Record
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -21,8 +23,7 @@ _ELSEWHERE = "AzureExecutionProvider"
 """An execution provider that computes on another machine; only the runtime lists it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gpu:
+class Gpu(Record, frozen=True, kw_only=True):
     """One NVIDIA device, in the order this process sees them."""
 
     name: str

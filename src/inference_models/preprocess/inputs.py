@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -20,6 +19,7 @@ from inference_models.preprocess.pixels import (
     from_numpy,
     from_torch,
 )
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,7 @@ __all__ = ["ImageList", "InputRange", "SourceImage", "list_images", "load_images
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://|(?P<data>data):", re.ASCII)
 
 
-@dataclass(frozen=True, eq=False)
-class ImageList:
+class ImageList(Record, frozen=True, eq=False):
     """The caller's images, none of them decoded or copied yet."""
 
     items: Sequence[Any]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from inference_models.errors import ModelInputError
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
@@ -26,8 +26,7 @@ _TO_UINT8 = {
 _CHANNELS = (1, 3, 4)
 
 
-@dataclass(frozen=True, eq=False)
-class SourceImage:
+class SourceImage(Record, frozen=True, eq=False):
     """One image, decoded and checked."""
 
     pixels: NumpyArray
@@ -41,8 +40,7 @@ class SourceImage:
         return self.pixels.shape[0], self.pixels.shape[1]
 
 
-@dataclass(frozen=True)
-class ArrayFormat:
+class ArrayFormat(Record, frozen=True):
     """Channel order and value range of the arrays in a call."""
 
     color: ColorFormat | None = None

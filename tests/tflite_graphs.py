@@ -62,6 +62,18 @@ def dequantize(path: Path, *, scale: float, zero_point: int) -> Path:
     return save(path, tensors, _operator([0], [1]), _code(schema.BuiltinOperator.DEQUANTIZE))
 
 
+def mean_colour(path: Path, *, size: int) -> Path:
+    """`images` (1, size, size, 3) -> their mean colour (1, 3)."""
+    schema = _schema()
+    tensors = [
+        Tensor("images", (1, size, size, 3)),
+        Tensor("axes", (2,), np.int32, data=np.array([1, 2], np.int32)),
+        Tensor("scores", (1, 3)),
+    ]
+    operator = _operator([0, 1], [2], schema.ReducerOptionsT(), schema.BuiltinOptions.ReducerOptions)
+    return save(path, tensors, operator, _code(schema.BuiltinOperator.MEAN))
+
+
 def private(path: Path, operator: str) -> Path:
     """A graph of one operator that only its author has."""
     schema = _schema()
@@ -119,7 +131,7 @@ def _tensor(tensor: Tensor, buffers: list[Any]) -> Any:
     schema = _schema()
     made = schema.TensorT()
     made.name, made.shape = tensor.name, list(tensor.shape)
-    made.type = schema.TensorType.UINT8 if tensor.dtype is np.uint8 else schema.TensorType.FLOAT32
+    made.type = getattr(schema.TensorType, np.dtype(tensor.dtype).name.upper())
     if tensor.is_open:
         made.shapeSignature = [-1, *tensor.shape[1:]]
     if tensor.scale is not None:

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from inference_models.predictions.instances import InstanceDetections
     from inference_models.predictions.key_points import KeyPoints
     from inference_models.predictions.masks import InstancesRLEMasks
+    from inference_models.predictions.oriented import OrientedDetections
     from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
     from inference_models.tasks.action_recognition import ActionRecognitionModel, VideoSampling
     from inference_models.tasks.any_model import AnyModel
@@ -61,6 +62,7 @@ if TYPE_CHECKING:
     from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
     from inference_models.tasks.object_detection import ObjectDetectionModel
     from inference_models.tasks.open_vocabulary_object_detection import OpenVocabularyObjectDetectionModel
+    from inference_models.tasks.oriented_object_detection import OrientedObjectDetectionModel
     from inference_models.tasks.semantic_segmentation import SemanticSegmentationModel
     from inference_models.tasks.structured_ocr import StructuredOCRModel
     from inference_models.tasks.text_only_ocr import TextOnlyOCRModel
@@ -100,6 +102,8 @@ _MODULES = {
     "OfflinePackagePresence": "inference_models.loading.offline",
     "OfflinePackageStatus": "inference_models.loading.offline",
     "OpenVocabularyObjectDetectionModel": "inference_models.tasks.open_vocabulary_object_detection",
+    "OrientedDetections": "inference_models.predictions.oriented",
+    "OrientedObjectDetectionModel": "inference_models.tasks.oriented_object_detection",
     "PreProcessingOverrides": "inference_models.entities",
     "Quantization": "inference_models.entities",
     "SemanticSegmentationModel": "inference_models.tasks.semantic_segmentation",
@@ -145,6 +149,8 @@ __all__ = [
     "OfflinePackagePresence",
     "OfflinePackageStatus",
     "OpenVocabularyObjectDetectionModel",
+    "OrientedDetections",
+    "OrientedObjectDetectionModel",
     "PreProcessingOverrides",
     "Quantization",
     "SemanticSegmentationModel",

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from inference_models.entities import BackendType, Quantization
     from inference_models.loading.attempt import LoadSteps
     from inference_models.loading.offline import OfflineArtefactVerification, OfflineModelStatus
-    from inference_models.loading.remember import RememberedModels
+    from inference_models.loading.open import LoadRequest
+    from inference_models.machine.environment import Environment
     from inference_models.negotiate.report import NegotiationReport
 
 Loaded = TypeVar("Loaded")
@@ -68,7 +69,7 @@ class AutoModel:
         """
         from inference_models.loading.attempt import load_model  # noqa: PLC0415 - imported when a model is loaded
 
-        memory = _prepare(
+        load, environment = _prepare(
             options,
             kwargs,
             model_package_id=model_package_id,
@@ -79,13 +80,13 @@ class AutoModel:
             device=device,
         )
         address = parse_address(model_id_or_path, weights_provider, api_key=api_key)
-        steps, wishes = _steps(memory.load.options, cls.from_pretrained), memory.load.options
-        is_watched = wishes.model_access_manager is not None or wishes.point_model_directory is not None
+        steps, merged = _steps(load.options, cls.from_pretrained), load.options
+        is_watched = merged.model_access_manager is not None or merged.point_model_directory is not None
         if is_watched and address.provider != LOCAL:
             from inference_models.loading.access import load_watched  # noqa: PLC0415 - rarely needed
 
-            return load_watched(address, memory, steps, api_key=api_key)
-        return load_model(address, memory, steps, api_key=api_key)
+            return load_watched(address, load, environment, steps, api_key=api_key)
+        return load_model(address, load, environment, steps, api_key=api_key)
 
     @classmethod
     def from_lock(
@@ -159,8 +160,9 @@ class AutoModel:
         from inference_models.reports import explain_model  # noqa: PLC0415 - not needed to load
 
         chosen = {name: kwargs.pop(name) for name in _CHOICES if name in kwargs}
-        memory = _prepare(options, kwargs, explain=True, **chosen)
-        return explain_model(parse_address(model_id_or_path, weights_provider, api_key=api_key), memory, api_key)
+        load, environment = _prepare(options, kwargs, explain=True, **chosen)
+        address = parse_address(model_id_or_path, weights_provider, api_key=api_key)
+        return explain_model(address, load, environment, api_key=api_key)
 
     @classmethod
     def list_offline_models(cls) -> list[OfflineModelStatus]:
@@ -261,11 +263,10 @@ _CHOICES = ("backend", "batch_size", "device", "model_package_id", "onnx_executi
 
 def _prepare(
     options: LoadOptions | None, given: dict[str, Any], *, explain: bool = False, **chosen: Any
-) -> RememberedModels:
-    """The request, with what earlier loads of the same left. `chosen` holds arguments of `from_pretrained`."""
+) -> tuple[LoadRequest, Environment]:
+    """The request and the machine. `chosen` holds arguments of `from_pretrained`."""
     from inference_models.backends.environment import probe_environment  # noqa: PLC0415 - as above
     from inference_models.loading.open import LoadRequest  # noqa: PLC0415
-    from inference_models.loading.remember import RememberedModels  # noqa: PLC0415
 
     merged, extra = merge_options(options, given)
     wanted = build_request(merged, **chosen)
@@ -277,7 +278,7 @@ def _prepare(
         execution_providers=None if providers is None else tuple(providers),
         extra=extra,
     )
-    return RememberedModels(load, probe_environment(thorough=explain), read_only=explain)
+    return load, probe_environment(thorough=explain)
 
 
 def _steps(options: LoadOptions, load_dependency: Callable[..., Any]) -> LoadSteps:

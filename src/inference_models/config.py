@@ -16,7 +16,7 @@ DEFAULT_IOU_THRESHOLD = 0.3
 DEFAULT_MAX_DETECTIONS = 300
 PRE_NMS_TOP_K = 30_000
 """Candidates that enter non-maximum suppression at most, best scores first; bounds its time on hostile input."""
-MAX_BATCH = 8
+MAX_BATCH = 16
 """Images that `infer` keeps in memory at once when the graph sets no limit itself."""
 
 _TRUE = frozenset({"true", "1", "t", "yes", "y", "on"})

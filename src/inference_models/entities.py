@@ -17,7 +17,7 @@ from inference_models.text import without_query
 
 ColorFormat = Literal["rgb", "bgr"]
 Confidence: TypeAlias = float | Literal["best", "default"]
-InstanceSegmentationMaskFormat = Literal["dense", "rle"]
+InstanceSegmentationMaskFormat = Literal["dense", "polygons", "rle"]
 BACKEND_PLUGINS = "inference_models.backends"
 """Group of the entry points under which other distributions register backends, by the name of their runtime."""
 ImageDimensions = namedtuple("ImageDimensions", ["height", "width"])

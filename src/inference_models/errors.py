@@ -135,6 +135,9 @@ class PreloadedDependencyMismatchError(InvalidParameterError):
 class UnknownOptionError(InvalidParameterError, TypeError):
     """An argument has a name that nothing here knows; the nearest known name is in the text."""
 
+    option: str = ""
+    """The name."""
+
 
 class InvalidEnvVariable(BaseInferenceModelsError, ValueError):  # noqa: N818 - the public name
     """An environment variable holds a text that cannot be read as what it should be."""
@@ -366,13 +369,41 @@ def nearest_hint(name: str, known: Iterable[str], *, limit: int = 2) -> str:
     return "known: " + (", ".join(repr(item) for item in known) or "none")
 
 
-def refuse_unknown_options(given: Iterable[str], known: Iterable[str], *, where: str) -> None:
+OTHER_NAMES = {
+    "agnostic_nms": "class_agnostic_nms",
+    "architecture": "model_type",
+    "class_names": "labels",
+    "classes": "class_filter",
+    "conf": "confidence",
+    "conf_thres": "confidence",
+    "family": "model_type",
+    "img_size": "image_size",
+    "imgsz": "image_size",
+    "iou": "iou_threshold",
+    "iou_thres": "iou_threshold",
+    "max_det": "max_detections",
+    "min_confidence": "confidence",
+    "names": "labels",
+    "nms_threshold": "iou_threshold",
+    "score_threshold": "confidence",
+    "task": "task_type",
+    "threshold": "confidence",
+}
+"""Name of an option in other libraries -> the option here."""
+
+
+def refuse_unknown_options(given: Iterable[str], known: Iterable[str], *, where: str, fix: str | None = None) -> None:
     """Raise for the first name in `given` that is not in `known`.
 
     Raises:
-        UnknownOptionError: names the option, the place and the nearest known option.
+        UnknownOptionError: names the option, the place, and the option that is meant or the nearest; `fix` is what to
+            do about it where that is something else, with `{}` for the name that the option has here.
     """
     allowed = frozenset(known)
     for name in given:
         if name not in allowed:
-            raise UnknownOptionError(f"{where} has no option {name!r}; {nearest_hint(name, allowed)}.")
+            meant = OTHER_NAMES.get(name, name)
+            hint = f"it is called {meant!r}" if meant in allowed else nearest_hint(name, allowed)
+            error = UnknownOptionError(f"{where} has no option {name!r}; {hint}.", fix=fix and fix.format(meant))
+            error.option = name
+            raise error

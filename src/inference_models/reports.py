@@ -9,6 +9,7 @@ from inference_models.cache.manifest import Damage, PackageKey, find_difference,
 from inference_models.entities import LocalFileArtefactSpecs
 from inference_models.errors import BaseInferenceModelsError
 from inference_models.loading.describe import describe_model
+from inference_models.loading.remember import RememberedModels
 from inference_models.measure.select import remembered_plan
 from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.explain import PARITY, Circumstances, make_report
@@ -22,27 +23,30 @@ if TYPE_CHECKING:
     from inference_models.loading.address import ModelAddress
     from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
-    from inference_models.loading.remember import RememberedModels
+    from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Plan
     from inference_models.negotiate.report import NegotiationReport
     from inference_models.package.folder import PackageFolder
 
 
-def explain_model(address: ModelAddress, memory: RememberedModels, api_key: str | None = None) -> NegotiationReport:
+def explain_model(
+    address: ModelAddress, load: LoadRequest, environment: Environment, *, api_key: str | None = None
+) -> NegotiationReport:
     """What a load of the same request would do. Nothing is fetched, opened, measured or written.
 
     Args:
         address: The model.
-        memory: The request, and what earlier loads left, only to be read.
+        load: The request.
+        environment: The machine.
         api_key: Passed to the provider.
 
     Raises:
         ModelNotFoundError: no provider knows it.
         ModelRetrievalError: its provider cannot be asked.
     """
-    load = memory.load
+    memory = RememberedModels(load, environment, read_only=True)
     with describe_model(address, load, api_key=api_key, memory=memory) as (model, source):
-        choice = negotiate(model, load.wanted, memory.environment)
+        choice = negotiate(model, load.wanted, environment)
         circumstances = Circumstances(
             provider=source.name,
             stored={

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+import forked
 from inference_models.arrays import to_numpy
 from inference_models.errors import ModelRuntimeError
 
@@ -115,6 +116,25 @@ class SessionContract:
     def test_it_says_where_it_runs(self, session: Session) -> None:
         assert session.running_on == "cpu"
         assert isinstance(session.execution_providers, tuple)
+
+    @forked.NEEDS_FORK
+    @forked.QUIET
+    def test_in_a_child_that_is_forked_during_a_run_it_answers_as_before_or_refuses_at_once(
+        self, session: Session
+    ) -> None:
+        feeds = varied_feed_for(session)
+        expected = {name: to_numpy(array) for name, array in session.run(feeds).items()}
+
+        def answers() -> bool:
+            try:
+                found = session.run(feeds)
+            except ModelRuntimeError as exc:
+                return exc.fix is not None and "'spawn'" in exc.fix
+            # A runtime may sum in another order with another number of threads: float32, 1e-5 relative.
+            return all(np.allclose(to_numpy(found[name]), expected[name], rtol=1e-5, atol=1e-5) for name in expected)
+
+        with forked.busy(lambda: session.run(feeds)):
+            assert [forked.child_says(answers) for _ in range(5)] == [True] * 5
 
     def test_after_close_a_run_is_refused_and_closing_again_does_nothing(self, session: Session) -> None:
         session.close()

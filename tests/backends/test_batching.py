@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 import graphs
 from inference_models.arrays import TensorSpec
 from inference_models.backends import onnx
-from inference_models.backends.batching import BatchLimits, run_in_batches
-from inference_models.backends.session import SessionRequest
+from inference_models.backends.session import BatchLimits, SessionRequest, run_in_batches
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

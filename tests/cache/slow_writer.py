@@ -53,7 +53,7 @@ def main(root: str, sha256: str, point: str) -> None:
     for step in ("_withdraw_other_version", "_move_in", "_commit", "_stamp"):
         wrap(install.Installation, step)
     wrap(install, "manifest_text")
-    wrap(partial, "make_private_folder")
+    wrap(partial, "make_folder")
     wrap(durable.os, "fsync")
     key = store.PackageKey("test", "m", "p1")
     folder = store.PackageStore(Path(root)).ensure(key, specs(sha256), lambda _: pieces(point))

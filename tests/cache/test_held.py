@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -50,13 +51,13 @@ def test_looking_writes_nothing_and_opens_no_file_of_a_package(
     paths = {path for path in store.root.rglob("*") if path.is_file()}
     before = {path: path.stat().st_mtime_ns for path in paths}
     opened = []
-    real = Path.open
+    real = os.open
 
-    def spied(self: Path, *arguments: object, **options: object) -> object:
-        opened.append(self.name)
-        return real(self, *arguments, **options)
+    def spied(path: Path, *arguments: object, **options: object) -> object:
+        opened.append(Path(path).name)
+        return real(path, *arguments, **options)
 
-    monkeypatch.setattr(Path, "open", spied)
+    monkeypatch.setattr(os, "open", spied)
     store.cached_handles(KEY, FILES)
     assert opened == [".manifest.json"]
     assert {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()} == before

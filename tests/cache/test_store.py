@@ -71,10 +71,15 @@ def test_a_package_is_fetched_once_and_found_from_then_on(store):
     assert leftovers(store) == []
 
 
-def test_the_cache_belongs_to_this_user_only(store):
-    store.ensure(KEY, FILES, Source())
-    for folder in (store.root, store.root / "packages", store.folder_of(KEY)):
-        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+@pytest.mark.parametrize("mask", [0o002, 0o077])
+def test_the_umask_says_who_may_use_the_cache(store, mask):
+    before = os.umask(mask)
+    try:
+        store.ensure(KEY, FILES, Source())
+    finally:
+        os.umask(before)
+    for path in (store.root, *store.root.rglob("*")):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o777 if path.is_dir() else 0o666) & ~mask
 
 
 def damage(path: Path, how: str, outside: Path) -> None:
@@ -275,7 +280,7 @@ def test_damage_in_a_cache_that_cannot_be_written_names_the_file(store, monkeypa
     def refused(self, target):
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr(Path, "rename", refused)
+    monkeypatch.setattr(Path, "replace", refused)
     with pytest.raises(CorruptedModelPackageError) as caught:
         store.ensure(KEY, FILES, Source())
     assert str(caught.value) == (

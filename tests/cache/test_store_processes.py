@@ -29,7 +29,7 @@ POINTS = [
     "before _commit",
     "before _stamp",
     "after _commit",
-    "after make_private_folder",
+    "after make_folder",
 ]
 COMMITTED = {"before _stamp", "after _commit"}
 

@@ -280,7 +280,7 @@ class TestCache:
         assert [item.level for item in examine_cache(self.mounted(tmp_path, "ext4"))] == [GOOD]
 
     def test_that_takes_no_files(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "access", lambda path, mode: False)
+        monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK)
         folder = config.cache_directory()
         folder.mkdir(parents=True)
         words = "is read-only: only models that are in it load"

@@ -7,17 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from inference_models.files.durable import make_private_folder, write_atomic, write_hint
-
-
-def test_missing_parents_are_made_for_this_user_only(tmp_path):
-    make_private_folder(tmp_path / "a" / "b")
-    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b")] == [0o700, 0o700]
+from inference_models.files.durable import make_folder, write_atomic, write_hint
 
 
 def test_a_folder_that_exists_keeps_its_mode(tmp_path):
     (tmp_path / "a").mkdir(mode=0o755)
-    make_private_folder(tmp_path / "a")
+    make_folder(tmp_path / "a")
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o755
 
 
@@ -26,7 +21,7 @@ def test_what_is_no_folder_is_an_error(tmp_path, kind):
     path = tmp_path / "a"
     path.touch() if kind == "file" else path.symlink_to(tmp_path / "nowhere")
     with pytest.raises(FileExistsError):
-        make_private_folder(path)
+        make_folder(path)
 
 
 def test_folders_are_made_though_others_remove_them(tmp_path):
@@ -40,7 +35,7 @@ def test_folders_are_made_though_others_remove_them(tmp_path):
     thread.start()
     try:
         for _ in range(300):
-            make_private_folder(tmp_path / "a" / "b" / "c")
+            make_folder(tmp_path / "a" / "b" / "c")
     finally:
         stop.set()
         thread.join()
@@ -84,4 +79,4 @@ def test_a_hint_replaces_a_folder_and_never_fails(tmp_path):
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="/proc is a file system of Linux that takes no folders")
 def test_a_file_system_that_takes_no_folders_is_an_error_and_not_an_endless_wait() -> None:
     with pytest.raises(FileNotFoundError):
-        make_private_folder(Path("/proc/nothing/below"))
+        make_folder(Path("/proc/nothing/below"))

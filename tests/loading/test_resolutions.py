@@ -24,8 +24,8 @@ from inference_models.entities import (
 )
 from inference_models.errors import ModelRetrievalError
 from inference_models.loading.describe import RememberedProvider
-from inference_models.loading.resolutions import Question, Resolutions, machine_fingerprint
-from inference_models.machine.environment import Environment
+from inference_models.loading.remember import Question, Resolutions
+from inference_models.machine.environment import Environment, machine_fingerprint
 from inference_models.negotiate.request import PackageRequest
 from inference_models.providers import DescribeOptions
 from inference_models.record import replace
@@ -179,15 +179,15 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("damage", "said"),
         [
-            (lambda path: path.write_bytes(b""), "it is no JSON"),
-            (lambda path: path.write_bytes(path.read_bytes()[:-9]), "it is no JSON"),
+            (lambda path: path.write_bytes(b""), "it is no JSON object"),
+            (lambda path: path.write_bytes(path.read_bytes()[:-9]), "it is no JSON object"),
             (
                 lambda path: path.write_bytes(path.read_bytes().replace(b"onnx1", b"onnx2")),
                 "its checksum does not match",
             ),
-            (lambda path: path.write_bytes(os.urandom(500)), "it is no JSON"),
-            (lambda path: (path.unlink(), path.mkdir()), "it is not a regular file"),
-            (lambda path: (path.rename(path.with_suffix(".x")), path.symlink_to(path.with_suffix(".x"))), "it is not"),
+            (lambda path: path.write_bytes(os.urandom(500)), "it is no JSON object"),
+            (lambda path: (path.unlink(), path.mkdir()), "not a regular file"),
+            (lambda path: (path.rename(path.with_suffix(".x")), path.symlink_to(path.with_suffix(".x"))), "a link"),
         ],
         ids=["empty", "cut off", "changed", "random", "a folder", "a link"],
     )
@@ -366,11 +366,3 @@ def test_a_full_disk_only_costs_the_memory(tmp_path, monkeypatch):
 
     monkeypatch.setattr("inference_models.cache.resolution_files.write_atomic", full)
     assert FileResolutionCache(tmp_path).salt(create=True) is None
-
-
-def test_a_folder_below_one_that_may_not_be_looked_into_is_not_writable(tmp_path, monkeypatch):
-    def refuse(path, **options):
-        raise PermissionError(errno.EACCES, "Permission denied", str(path))
-
-    monkeypatch.setattr(Path, "exists", refuse)
-    assert FileResolutionCache(tmp_path / "cache").is_writable() is False

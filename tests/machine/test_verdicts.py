@@ -277,14 +277,13 @@ class TestFiles:
         assert verdict is not None
         assert (verdict.problem, victim.imports) == (None, 2)
 
-    def test_are_of_this_user_and_hold_no_secret(self, victim: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_hold_no_secret(self, victim: Victim, monkeypatch: pytest.MonkeyPatch) -> None:
         for name in ("ROBOFLOW_API_KEY", "HF_TOKEN", "LD_LIBRARY_PATH"):
             monkeypatch.setenv(name, "/canary-7f3a")
         victim.install()
         victim.verdict()
         (file,) = files()
         assert "canary" not in file.read_text()
-        assert file.parent.stat().st_mode & 0o077 == 0
 
     def test_are_not_needed(self, victim: Victim, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("INFERENCE_HOME", str(put(tmp_path, "a-file", "")))

@@ -62,7 +62,7 @@ def keep(asked: LoadToMeasure, *, position: int = 1, threads: int | None = 1) ->
 
 
 def chosen(asked: LoadToMeasure) -> tuple[str, str, int | None]:
-    selection = select_plans(*parts(asked))
+    selection = select_plans(*parts(asked)[:4])
     first = selection.plans[0]
     return selection.reason, first.candidate.package.package_id, first.threads
 
@@ -70,7 +70,7 @@ def chosen(asked: LoadToMeasure) -> tuple[str, str, int | None]:
 class TestRemembered:
     def test_comes_first_and_the_rest_in_the_declared_order(self, asked: LoadToMeasure) -> None:
         keep(asked)
-        selection = select_plans(*parts(asked))
+        selection = select_plans(*parts(asked)[:4])
         assert [(plan.candidate.package.package_id, plan.threads) for plan in selection.plans] == [
             ("b", 1),
             ("a", None),
@@ -102,12 +102,9 @@ class TestRemembered:
             lambda asked: replace(asked, source=replace(asked.source, name="others")),
             lambda asked: replace(asked, model=replace(asked.model, model_id="team/n")),
             lambda asked: replace(
-                asked,
-                memory=RememberedModels(
-                    replace(asked.load, wanted=PackageRequest(backends=frozenset({BackendType.ONNX}))), ENVIRONMENT
-                ),
+                asked, load=replace(asked.load, wanted=PackageRequest(backends=frozenset({BackendType.ONNX})))
             ),
-            lambda asked: replace(asked, memory=RememberedModels(asked.load, replace(ENVIRONMENT, cpus=64))),
+            lambda asked: replace(asked, choice=replace(asked.choice, environment=replace(ENVIRONMENT, cpus=64))),
         ],
         ids=["threads", "fallback", "code", "device", "providers", "provider", "model", "request", "machine"],
     )

@@ -69,7 +69,7 @@ class TestTheFastest:
         assert report.remembered
 
         monkeypatch.setattr(selection, "_measured_plan", lambda *_: pytest.fail("measured again"))
-        parts = asked.model, asked.source, asked.choice, asked.load, asked.memory
+        parts = asked.model, asked.source, asked.choice, asked.load
         chosen = select_plans(*parts)
         assert [plan.candidate.package.package_id for plan in chosen.plans] == ["fast", "slow"]
         assert chosen.reason == "measured"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -159,30 +157,3 @@ def test_a_lock_pins_the_content(folder: Path, tmp_path: Path) -> None:
         pulled = pull_model("host:two", PullOptions(request=PackageRequest(allow_untrusted=True)))
         write_lock(make_lock(pulled), tmp_path / "models.lock")
         AutoModel.from_lock(tmp_path / "models.lock", allow_untrusted_packages=True).close()
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork a process")
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork.*:DeprecationWarning")
-def test_a_model_that_ran_before_a_fork_answers_after_it(folder: Path) -> None:
-    before = torch.get_num_threads()
-    model = AutoModel.from_pretrained(folder, threads=2, **torch_graphs.consent(folder))
-    try:
-        expected = float(model(IMAGE).confidence[0, 1])
-        child = os.fork()
-        if child == 0:
-            os._exit(0 if float(model(IMAGE).confidence[0, 1]) == pytest.approx(expected, abs=1e-5) else 3)
-        assert _status(child) == 0
-    finally:
-        torch.set_num_threads(before)
-
-
-def _status(child: int) -> int | None:
-    """The exit status of a process; None when it has to be ended after a minute."""
-    for _ in range(600):
-        done, status = os.waitpid(child, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(status)
-        time.sleep(0.1)
-    os.kill(child, 9)
-    os.waitpid(child, 0)
-    return None

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from onnx import TensorProto, helper
 
 from inference_models.package.onnx_file import parse_onnx
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
@@ -141,3 +142,24 @@ def test_names_may_have_any_form_that_exporters_write(text):
 @pytest.mark.parametrize("write", [str, json.dumps])
 def test_a_name_may_be_any_text(write, name):
     assert hints([1, 6, 8400], {"names": write([name, "b"]), "task": "detect"}).class_names == (name, "b")
+
+
+@pytest.mark.parametrize(
+    ("shapes", "metadata", "architecture", "fused"),
+    [
+        ([[1, 38, 525], [1, 32, 40, 40]], {"task": "segment"}, "yolov8", False),
+        (
+            [[1, 38, 525], [1, 32, 40, 40]],
+            {"task": "segment", "description": "Ultralytics YOLO26n-seg"},
+            "yolo26",
+            False,
+        ),
+        ([[1, 300, 38], [1, 32, 40, 40]], {"task": "segment", "end2end": "True"}, "yolov8", True),
+        ([[1, 25200, 39], [1, 32, 160, 160]], {}, "yolov5", False),
+    ],
+)
+def test_a_segmenter_is_known_by_its_rows_and_its_prototypes(shapes, metadata, architecture, fused):
+    model = with_output(shapes[0], {"names": TWO, "stride": "32", **metadata})
+    model.graph.output.append(helper.make_tensor_value_info("output1", TensorProto.FLOAT, shapes[1]))
+    found = read_ultralytics(parse_onnx(model.SerializeToString(), Path("m.onnx")))
+    assert (found.architecture, found.task_type, found.fused) == (architecture, "instance-segmentation", fused)

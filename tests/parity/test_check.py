@@ -416,7 +416,7 @@ def test_a_cache_that_cannot_be_written_to_costs_the_certificate_and_not_the_rep
     def refuse(*_: object) -> None:
         raise OSError(30, "Read-only file system")
 
-    monkeypatch.setattr("inference_models.cache.facts.make_private_folder", refuse)
+    monkeypatch.setattr("inference_models.cache.facts.make_folder", refuse)
     (row,) = compare(images=probe_set(1)).rows
     assert (row.file, row.passed) == (None, True)
     assert row.notes == ("the certificate was not kept: Read-only file system",)

@@ -21,6 +21,7 @@ from inference_models.predictions.detections import Detections
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.key_points import KeyPoints
 from inference_models.predictions.masks import InstancesRLEMasks
+from inference_models.predictions.oriented import OrientedDetections
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
 from inference_models.record import replace
 
@@ -56,12 +57,19 @@ KEY_POINTS = KeyPoints(
     covariance=COVARIANCE,
     class_names=["person"],
 )
+ORIENTED = OrientedDetections(
+    xyxy=np.array([[0, 1, 4, 5]], np.float32),
+    class_id=np.array([1], np.int32),
+    confidence=np.array([0.75], np.float32),
+    xywhr=np.array([[2, 3, 4, 1, 0.5]], np.float32),
+    class_names=NAMES,
+)
 ONE_LABEL = ClassificationPrediction(np.array([0]), np.array([[0.93, 0.07]], np.float32), [{"page": 1}], ["cat", "dog"])
 LABELS = MultiLabelClassificationPrediction(np.array([1]), np.array([0.1, 0.7], np.float32), None, ["cat", "dog"])
 REGIONS = SemanticSegmentationResult(
     np.array([[0, 0, 2], [2, 2, 2]]), np.full((2, 3), 0.93, np.float32), None, ["road", "sky", "car"]
 )
-ALL = [DETECTIONS, INSTANCES, KEY_POINTS, ONE_LABEL, LABELS, REGIONS]
+ALL = [DETECTIONS, INSTANCES, KEY_POINTS, ORIENTED, ONE_LABEL, LABELS, REGIONS]
 PACKED = base64.b64encode(zlib.compress(REGIONS.confidence.tobytes())).decode()
 KINDS = [type(item).__name__ for item in ALL]
 JSON = [
@@ -90,6 +98,12 @@ JSON = [
         '"covariance": "float32"}}'
     ),
     (
+        '"detections": [{"xyxy": [0.0, 1.0, 4.0, 5.0], "xywhr": [2.0, 3.0, 4.0, 1.0, 0.5], "class_id": 1, '
+        '"class_name": "dog", "confidence": 0.75}], "class_names": ["face", "dog"], "image_metadata": null, '
+        '"bboxes_metadata": null, '
+        '"dtypes": {"xyxy": "float32", "class_id": "int32", "confidence": "float32", "xywhr": "float32"}}'
+    ),
+    (
         '"images": [{"class_id": 0, "class_name": "cat", "confidence": [0.93, 0.07]}], "class_names": ["cat", "dog"], '
         '"images_metadata": [{"page": 1}], "classes": 2, "dtypes": {"class_id": "int64", "confidence": "float32"}}'
     ),
@@ -111,6 +125,7 @@ FIELDS = [
     "xyxy class_id confidence image_metadata bboxes_metadata class_names",
     "xyxy class_id confidence mask image_metadata bboxes_metadata mask_size image_size mask_frame_size class_names",
     "xy class_id confidence image_metadata key_points_metadata covariance detection_confidence class_names",
+    "xyxy class_id confidence xywhr image_metadata bboxes_metadata class_names",
     "class_id confidence images_metadata class_names",
     "class_ids confidence image_metadata class_names",
     "segmentation_map confidence image_metadata class_names",
@@ -144,6 +159,7 @@ def test_the_json_is_readable_and_stable(prediction: Prediction, text: str) -> N
         replace(INSTANCES, mask=None),
         KEY_POINTS[[]],
         replace(KEY_POINTS, covariance=None, detection_confidence=np.ones(1, np.float16), key_points_metadata=[{}]),
+        ORIENTED[[]],
         replace(ONE_LABEL, class_id=np.zeros(0, np.int64), confidence=np.zeros((0, 2), np.float32), images_metadata=[]),
         replace(LABELS, class_ids=np.zeros(0, np.int64), class_names=None),
         replace(REGIONS, confidence=None),

@@ -13,7 +13,14 @@ from pycocotools import mask as coco
 
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.masks import InstancesRLEMasks
-from inference_models.predictions.rle import compress_counts, count_runs, decode_mask, decompress_counts, paint_runs
+from inference_models.predictions.rle import (
+    compress_counts,
+    count_runs,
+    count_runs_of_part,
+    decode_mask,
+    decompress_counts,
+    paint_runs,
+)
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 MASKS = SIZES.flatmap(lambda size: hnp.arrays(np.bool_, size))
@@ -21,6 +28,13 @@ MASKS = SIZES.flatmap(lambda size: hnp.arrays(np.bool_, size))
 
 def encoded(mask: np.ndarray) -> bytes:
     return compress_counts(count_runs(mask))
+
+
+@settings(max_examples=200, deadline=None)
+@given(part=MASKS, above=st.integers(0, 3), before=st.integers(0, 3), below=st.integers(0, 3), behind=st.integers(0, 3))
+def test_a_part_of_an_empty_mask_has_the_runs_of_the_whole(part, above, before, below, behind):
+    whole = np.pad(part, ((above, below), (before, behind)))
+    np.testing.assert_array_equal(count_runs_of_part(part.T, (above, before), whole.shape), count_runs(whole))
 
 
 def coco_encode(mask: np.ndarray) -> dict:

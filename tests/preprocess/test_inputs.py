@@ -289,3 +289,26 @@ def test_a_tensor_that_could_be_read_both_ways_has_its_channels_first() -> None:
     tensor = torch.arange(3 * 7 * 3, dtype=torch.uint8).reshape(3, 7, 3)
     (source,) = load_images(tensor)
     assert np.array_equal(source.pixels, tensor.permute(1, 2, 0).numpy())
+
+
+class Video:
+    """Has the methods of `cv2.VideoCapture` that tell it from a picture."""
+
+    def grab(self): ...
+
+    def read(self): ...
+
+
+@pytest.mark.parametrize(
+    ("thing", "fix"),
+    [
+        (Video(), "read a frame of it first: found, frame = video.read(); then model(frame)"),
+        ({"image": 1, "label": 2}, "pass the image in it: one of the values of 'image', 'label'"),
+        ((number for number in range(3)), "make a list of it first: list(images)"),
+        ("clips/walk.MP4", "read its frames with cv2.VideoCapture(path) and pass each: found, frame = video.read()"),
+    ],
+)
+def test_what_holds_pictures_is_told_how_to_get_one(thing, fix):
+    with pytest.raises(ModelInputError) as caught:
+        load_images(thing)
+    assert caught.value.fix == fix

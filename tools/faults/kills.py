@@ -46,7 +46,7 @@ REFETCH_ALLOWED = 1 << 20
 def hook(point: str, size: int, act: Callable[[], None]) -> None:
     """Let `act` happen at `point`, while `extra.bin` or its package is on its way. For use in a child."""
     if point == "after mkdir":
-        after(partial, "make_private_folder", act)
+        after(partial, "make_folder", act)
     elif point == "after temp open":
         after(partial.Partial, "__init__", act)
     elif point.endswith("%"):

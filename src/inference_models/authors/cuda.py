@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from contextlib import contextmanager
-from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.config import read_bool
 from inference_models.errors import InvalidParameterError
+from inference_models.fork import RLock
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator

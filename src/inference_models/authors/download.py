@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import InvalidParameterError, UntrustedFileError
 from inference_models.files.digest import file_digest
-from inference_models.files.durable import make_private_folder, sync_folder
+from inference_models.files.durable import make_folder, move, sync_folder
 from inference_models.files.names import check_handles
 from inference_models.record import replace
 
@@ -133,13 +133,13 @@ class _Job:
         if _is_there(target, file) or (self._other_cache("restore", file, target) and _is_there(target, file)):
             return
         parent = folder / PARTIALS / hashlib.sha256(file.file_handle.encode()).hexdigest()[:32]
-        make_private_folder(parent)
-        make_private_folder(target.parent)
+        make_folder(parent)
+        make_folder(target.parent)
         partial, _ = download(DownloadRequest(file, self.source, self.report, folder), parent, self.limits)
         if self.created is not None:
             self.created(str(partial.data))
         partial.close()
-        partial.data.replace(target)
+        move(partial.data, target)
         sync_folder(target.parent)
         partial.discard()
         with suppress(OSError):  # another download goes on in it
@@ -153,7 +153,7 @@ class _Job:
         """What `action` of the other cache answers; False where there is none or it fails."""
         if self.elsewhere is None or file.md5_hash is None:
             return False
-        make_private_folder(target.parent)
+        make_folder(target.parent)
         try:
             return bool(getattr(self.elsewhere, action)(file.md5_hash, str(target)))
         except (OSError, RuntimeError, ValueError) as exc:

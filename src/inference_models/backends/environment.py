@@ -10,7 +10,7 @@ def default_place() -> Place:
     """This process, with the libraries of all runtimes that are known."""
     records = known_runtimes()
     libraries = dict.fromkeys(library for record in records.values() for library in record.libraries)
-    driven = {kind: record.library for kind, record in records.items() if record.library and find_backend(kind)}
+    driven = {kind: record.libraries[0] for kind, record in records.items() if record.libraries and find_backend(kind)}
     return Place(libraries=tuple(libraries), runtimes=driven)
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +29,7 @@ from inference_models.backends.runtime import THREADS, Runtime, import_runtime, 
 from inference_models.backends.session import BaseSession, error_text, first_line, use_cpu_instead
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.fork import Lock, keep_for_ever
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
@@ -130,6 +130,12 @@ class LiteRtSession(BaseSession):
         shapes = {detail["index"]: tuple(map(int, detail["shape"])) for detail in interpreter.get_input_details()}
         self._ready: OrderedDict[Shapes, Any] = OrderedDict()
         self._ready[tuple(shapes[tensor.index] for tensor in ins)] = interpreter
+
+    def renew(self) -> None:
+        """In a forked child: interpreters are made anew from the content of the file."""
+        super().renew()
+        keep_for_ever(self._ready)
+        self._ready = OrderedDict()
 
     def close(self) -> None:
         """Drop the graph; memory goes back when the runs under way have ended."""

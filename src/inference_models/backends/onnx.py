@@ -21,15 +21,17 @@ from inference_models.backends.session import BaseSession, first_line
 from inference_models.entities import BackendType
 from inference_models.errors import (
     BaseInferenceModelsError,
+    CorruptedModelPackageError,
     EnvironmentConfigurationError,
 )
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
+from inference_models.package.onnx_file import file_stamp
 from inference_models.package.onnx_shapes import with_free_input_dims
 from inference_models.record import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.onnx_providers import Provider
@@ -84,7 +86,15 @@ def open_session(request: SessionRequest) -> OnnxSession:
         session = _Opening(runtime, replace(graph, path=path), request).with_providers(providers)
     running = session.get_providers()[0]
     options = next((given for name, given in providers if name == running), {})
-    return OnnxSession(session, running_on=device_of((running, options)))
+    files = graph.files
+    stamps = [file_stamp(path.stat()) for path in files]
+
+    def open_again() -> Any:
+        if stamps != [file_stamp(path.stat()) if path.exists() else () for path in files]:
+            raise CorruptedModelPackageError(f"{graph.path.name} changed since then.")
+        return _Opening(runtime, graph, request).with_providers(providers)
+
+    return OnnxSession(session, open_again, running_on=device_of((running, options)))
 
 
 class _Opening:
@@ -144,15 +154,19 @@ class _Opening:
 
 
 class OnnxSession(BaseSession):
-    """A graph opened by ONNX Runtime; `InferenceSession.run` is safe from many threads."""
+    """A graph opened by ONNX Runtime; `InferenceSession.run` is safe from many threads.
+
+    In a forked child it is opened again: its threads are missing there, and its locks may be held.
+    """
 
     runtime = RUNTIME
 
-    def __init__(self, session: Any, *, running_on: str) -> None:
+    def __init__(self, session: Any, open_again: Callable[[], Any], *, running_on: str) -> None:
         inputs = tuple(_tensor_spec(node) for node in session.get_inputs())
         outputs = tuple(_tensor_spec(node) for node in session.get_outputs())
         super().__init__(session, inputs, outputs, running_on=running_on)
         self.execution_providers = tuple(session.get_providers())
+        self._open_again = open_again
         self.run_errors = (*_errors(), UnicodeDecodeError)
         self._input_names = [spec.name for spec in inputs]
         self._output_names = [spec.name for spec in outputs]
@@ -161,6 +175,9 @@ class OnnxSession(BaseSession):
         feeds = zip(self._input_names, map(to_numpy, arrays), strict=True)
         answers: list[NumpyArray] = opened.run(self._output_names, dict(feeds))
         return answers
+
+    def _opened_in_child(self, opened: Any) -> Any:  # noqa: ARG002
+        return self._open_again()
 
 
 def _tensor_spec(node: Any) -> TensorSpec:

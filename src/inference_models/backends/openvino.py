@@ -24,14 +24,14 @@ import logging
 import re
 import sys
 from contextlib import ExitStack, contextmanager
-from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.runtime import THREADS, Runtime, import_runtime, reading
-from inference_models.backends.session import ONNX_WEIGHTS, BaseSession, error_text, use_cpu_instead
+from inference_models.backends.session import IN_CHILDREN, ONNX_WEIGHTS, BaseSession, error_text, use_cpu_instead
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
+from inference_models.fork import Lock, was_used_before_fork
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
@@ -91,9 +91,12 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
     Raises:
         MissingDependencyError: OpenVINO is not installed.
         CorruptedModelPackageError: the files are no graph, are damaged, or point outside their folder.
-        EnvironmentConfigurationError: the device that was asked for cannot be used.
+        EnvironmentConfigurationError: the device that was asked for cannot be used, or this process was forked from one
+            that uses OpenVINO.
     """
     runtime = import_openvino()
+    if was_used_before_fork(RUNTIME.label):
+        raise _lost_in_fork()
     core = runtime.Core()
     core.set_property({"ENABLE_MMAP": False, "CACHE_DIR": ""})
     device = choose_device(request, core)
@@ -155,8 +158,21 @@ class OpenVinoSession(BaseSession):
             answers: Sequence[NumpyArray] = opened.infer(feeds, share_inputs=True, share_outputs=False).to_tuple()
         return answers
 
+    def _opened_in_child(self, opened: Any) -> Any:  # noqa: ARG002
+        raise _lost_in_fork()
+
     def _reason(self, exc: Exception) -> str:
         return _reason(exc)
+
+
+def _lost_in_fork() -> EnvironmentConfigurationError:
+    # Its scheduler is one for the whole process, whose locks a thread that is not here may hold.
+    return EnvironmentConfigurationError(
+        "OpenVINO was used before this process was forked, and its threads are not here.",
+        needs="a process that was not forked from one that uses OpenVINO",
+        found="a fork",
+        fix=IN_CHILDREN,
+    )
 
 
 @contextmanager

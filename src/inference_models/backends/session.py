@@ -1,4 +1,4 @@
-"""The session of a backend, named arrays in and named arrays out, and the base class with its common checks."""
+"""The session of a backend, named arrays in and named arrays out: base class, common checks, batches of any length."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import field
 
-from inference_models.arrays import ANY_SHAPE
-from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.arrays import ANY_SHAPE, device_of, namespace
+from inference_models.errors import (
+    BaseInferenceModelsError,
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    ModelRuntimeError,
+)
+from inference_models.fork import Lock, keep_for_ever, renewed_in_children
 from inference_models.package.onnx_file import check_external_data, file_stamp, read_onnx_file
 from inference_models.record import Record
 
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
 ONNX_WEIGHTS = "weights.onnx"
 CLOSED = "the model was closed; load it again to use it."
 """What a session says when it is run after `close`."""
+IN_CHILDREN = "load the model in each worker after the fork, or start workers with the method 'spawn'"
+"""What always helps where a runtime does not survive a fork."""
 _NUMBERS = frozenset(
     {"bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
 )
@@ -60,6 +68,8 @@ class BaseSession:
     """A session of which the driver gives only `_run`.
 
     What is opened is dropped by `close`; its memory goes back when the runs under way have ended.
+
+    In a forked child, the first run asks `_opened_in_child` what to use there.
     """
 
     runtime: Runtime
@@ -75,13 +85,24 @@ class BaseSession:
         self.inputs = inputs
         self.outputs = outputs
         self.running_on = running_on
+        self._is_inherited = False
+        self._opening = Lock()
+        renewed_in_children.add(self)
+
+    def renew(self) -> None:
+        """In a forked child: nothing is taken down, since that waits for threads which are not here."""
+        keep_for_ever(self._opened)
+        self._is_inherited = True
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """All outputs by name, in the order of the graph; the arrays are the caller's own.
 
         Raises:
-            ModelRuntimeError: the session is closed, a feed does not fit, or the runtime failed.
+            ModelRuntimeError: the session is closed, a feed does not fit, or the runtime failed; or it was opened
+                before this process was forked, and cannot be used here.
         """
+        if self._is_inherited:
+            self._start_in_child()
         opened = self._opened
         if opened is None:
             raise ModelRuntimeError(CLOSED)
@@ -97,6 +118,31 @@ class BaseSession:
     def _run(self, opened: Any, arrays: Sequence[Array]) -> Sequence[Array]:
         """The outputs in their order for arrays that fit the inputs, in the order of these."""
         raise NotImplementedError
+
+    def _opened_in_child(self, opened: Any) -> Any:
+        """What takes the place of `opened` in a forked child: itself where the runtime survives a fork.
+
+        Raises:
+            BaseInferenceModelsError: nothing can.
+        """
+        return opened
+
+    def _start_in_child(self) -> None:
+        with self._opening:
+            if not self._is_inherited or self._opened is None:
+                return
+            try:
+                if self.running_on != "cpu":
+                    raise EnvironmentConfigurationError("a GPU in use does not survive a fork")
+                self._opened = self._opened_in_child(self._opened)
+            except BaseInferenceModelsError as exc:
+                raise ModelRuntimeError(
+                    f"this process was forked after the model was loaded, and {self.runtime.label} cannot use it here.",
+                    needs="a model that was loaded in this process",
+                    found=f"one loaded before the fork: {exc.summary.rstrip('.')}",
+                    fix=IN_CHILDREN,
+                ) from exc
+            self._is_inherited = False
 
     def _reason(self, exc: Exception) -> str:
         """One line from an error of the runtime."""
@@ -160,6 +206,58 @@ def _misfit(spec: TensorSpec, found: str, *, fix: str | None = None) -> ModelRun
     return ModelRuntimeError(
         f"the feed for input {spec.name!r} does not fit.", needs=f"{spec.shape} {spec.dtype}", found=found, fix=fix
     )
+
+
+class BatchLimits(Record, frozen=True):
+    """Batch sizes a graph takes."""
+
+    smallest: int = 1
+    largest: int | None = None
+    """None: any."""
+
+    @classmethod
+    def of(cls, session: Session, *, largest_dynamic: int | None = None) -> BatchLimits:
+        """Limits of a session's first input: its static batch, else 1 up to `largest_dynamic`."""
+        static = session.inputs[0].shape[0]
+        return cls(static, static) if static is not None else cls(1, largest_dynamic)
+
+
+def run_in_batches(session: Session, batch: Array, limits: BatchLimits) -> list[Array]:
+    """Outputs in the order of the graph for `batch` (B, ...), whatever B is.
+
+    Longer batches are split, shorter ones filled with zeros; the filling is cut off again.
+    """
+    name = session.inputs[0].name
+    count = batch.shape[0]
+    if limits.smallest <= count <= (limits.largest or count):
+        return _outputs(session, name, batch)
+    size = limits.largest or count
+    pieces = [batch[start : start + size] for start in range(0, count, size)]
+    parts = [_run_part(session, name, piece, limits.smallest) for piece in pieces]
+    xp = namespace(parts[0][0])
+    return [xp.concat([part[index] for part in parts]) for index in range(len(parts[0]))]
+
+
+def _run_part(session: Session, name: str, part: Array, smallest: int) -> list[Array]:
+    count = part.shape[0]
+    if count < smallest:
+        xp = namespace(part)
+        filling = xp.zeros((smallest - count, *part.shape[1:]), dtype=part.dtype, device=device_of(part))
+        part = xp.concat([part, filling])
+    return [output[:count] for output in _outputs(session, name, part)]
+
+
+def _outputs(session: Session, name: str, batch: Array) -> list[Array]:
+    outputs = list(session.run({name: batch}).values())
+    for spec, output in zip(session.outputs, outputs, strict=True):
+        if len(output.shape) == 0 or output.shape[0] != batch.shape[0]:
+            raise CorruptedModelPackageError(
+                f"output {spec.name!r} does not answer every image of a batch.",
+                needs=f"{batch.shape[0]} rows for {batch.shape[0]} images",
+                found=f"shape {tuple(output.shape)}",
+                fix="export the graph with a batch of 1, or with a batch that all of it follows",
+            )
+    return outputs
 
 
 class InputHint(Record, frozen=True):

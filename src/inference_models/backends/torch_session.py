@@ -15,7 +15,6 @@ until then `outputs` is empty.
 from __future__ import annotations
 
 import logging
-import os
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
@@ -29,6 +28,7 @@ from inference_models.errors import (
     EnvironmentConfigurationError,
     ModelRuntimeError,
 )
+from inference_models.fork import was_used_before_fork
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.record import Record, replace
@@ -81,7 +81,8 @@ def prepare_device(request: SessionRequest, torch: Any) -> str:
     """`cpu`, `cuda:N` or `mps`: what was asked for, else the first CUDA device, else the CPU.
 
     On the CPU, this sets the threads of one run: those of the request, else as many as this process may use. PyTorch
-    has one number for the whole process, so the model that was opened last decides for all of them.
+    has one number for the whole process, so the model that was opened last decides for all of them. In a fork of a
+    process that used PyTorch it is one thread.
 
     Raises:
         EnvironmentConfigurationError: PyTorch cannot use what was asked for, and `allow_fallback` is off.
@@ -102,7 +103,7 @@ def prepare_device(request: SessionRequest, torch: Any) -> str:
         needs = f"device {wanted!r} in this build of PyTorch {torch.__version__}"
         use_cpu_instead(request, PYTORCH, found, needs=needs, fix=fix)
         device = "cpu"
-    threads = request.threads or usable_cpus()
+    threads = 1 if was_used_before_fork(PYTORCH.label) else request.threads or usable_cpus()
     if device == "cpu" and torch.get_num_threads() != threads:
         torch.set_num_threads(threads)
     return device
@@ -144,13 +145,10 @@ class TorchSession(BaseSession):
         self._torch = torch
         self._device = torch.device(network.device)
         self._dtype = getattr(torch, network.dtype)
-        self._process = os.getpid()
         if hint is not None and hint.example is not None and len(self.inputs) == 1:
             self._learn(network, hint.example)
 
     def _run(self, opened: Network, arrays: Sequence[Array]) -> list[Array]:
-        if self._process != os.getpid():
-            self._start_in_fork()
         with self._torch.no_grad():
             tensors = [self._placed(feed) for feed in arrays]
             answers = list(_flat(opened.call(*tensors)))
@@ -168,11 +166,11 @@ class TorchSession(BaseSession):
     def _reason(self, exc: Exception) -> str:
         return reason_of(exc)
 
-    def _start_in_fork(self) -> None:
+    def _opened_in_child(self, opened: Network) -> Network:
         # A fork has none of the threads that PyTorch believes to have, and a run that hands them work never ends.
         self._torch.set_num_threads(1)
-        self._process = os.getpid()
         _log.warning("The model was loaded before this process was forked: it runs with one thread here.")
+        return opened
 
     def _placed(self, feed: Array) -> Array:
         tensor = feed if is_torch(feed) else to_torch(feed)

@@ -14,6 +14,7 @@ from inference_models.cache.locks import is_held
 from inference_models.cache.manifest import Damage, not_listed, read_manifest
 from inference_models.cache.partial import free_partials
 from inference_models.cache.workspace import is_abandoned, sweep
+from inference_models.files.regular import is_link, read_regular_file
 
 if TYPE_CHECKING:
     from inference_models.cache.inventory import Inventory
@@ -32,6 +33,8 @@ class CollectionReport:
     quarantined: int = 0
     freed: int = 0
     """Bytes."""
+    skipped: tuple[Path, ...] = ()
+    """What stays because another process holds it open or loads it: the next time takes it."""
 
 
 @dataclass
@@ -40,14 +43,19 @@ class _Remover:
 
     freed: int = 0
     removed: dict[str, int] = field(default_factory=dict)
+    skipped: list[Path] = field(default_factory=list)
 
     def take(self, place: Path, kind: str) -> None:
-        self.freed += _size(place)
+        size = _size(place)
         with suppress(OSError):
-            if place.is_dir() and not place.is_symlink():
+            if place.is_dir() and not is_link(place):
                 shutil.rmtree(place, ignore_errors=True)
             else:
                 place.unlink()
+        if os.path.lexists(place):
+            self.skipped.append(place)
+        else:
+            self.freed += size
             self.removed[kind] = self.removed.get(kind, 0) + 1
 
 
@@ -68,7 +76,7 @@ def collect(inventory: Inventory, quota: int | None) -> CollectionReport:
     removed = _make_room(inventory, quota, busy, found) if quota is not None else 0
     _collect_hints(root)
     counts = {kind: found.removed.get(kind, 0) for kind in ("orphans", "partials", "quarantined")}
-    return CollectionReport(packages=removed, freed=found.freed, **counts)
+    return CollectionReport(packages=removed, freed=found.freed, skipped=tuple(found.skipped), **counts)
 
 
 def _folders_in_work(root: Path) -> set[Path]:
@@ -77,7 +85,7 @@ def _folders_in_work(root: Path) -> set[Path]:
     for desk in _entries(root / "tmp"):
         if not is_abandoned(desk):
             with suppress(OSError, ValueError):
-                busy.add(root / (desk / "package").read_text("utf-8"))
+                busy.add(root / read_regular_file(desk / "package").decode())
     return busy
 
 
@@ -108,7 +116,12 @@ def _make_room(inventory: Inventory, quota: int, busy: set[Path], found: _Remove
             break
         if package.pinned or package.folder in busy:
             continue
-        if remove_folder(inventory.root, package.folder):
+        try:
+            gone = remove_folder(inventory.root, package.folder, unless_held=True)
+        except PermissionError:
+            found.skipped.append(package.folder)
+            continue
+        if gone:
             total, found.freed, removed = total - package.size, found.freed + package.size, removed + 1
     return removed
 
@@ -143,7 +156,7 @@ def _entries(folder: Path) -> list[Path]:
 
 def _size(place: Path) -> int:
     with suppress(OSError):
-        if place.is_symlink() or not place.is_dir():
+        if is_link(place) or not place.is_dir():
             return os.lstat(place).st_size
     total = 0
     for where, _, files in os.walk(place):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import msgspec
 
-from inference_models.files.durable import make_private_folder, put_aside_folder, read_regular_file, write_atomic
+from inference_models.files.durable import make_folder, put_aside_folder, write_atomic
 from inference_models.files.prepared import prepared
+from inference_models.files.regular import read_json_object
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +47,7 @@ class Facts(Generic[Record]):
         """The remembered values; None when the file is absent, damaged or of another format."""
         path = self.path_of(name)
         try:
-            return msgspec.convert(checked_content(read_regular_file(path)), prepared(self._record))
+            return msgspec.convert(checked_content(path), prepared(self._record))
         except FileNotFoundError:
             return None
         except msgspec.ValidationError:
@@ -63,7 +64,7 @@ class Facts(Generic[Record]):
             OSError: the folder is full or cannot be written to.
         """
         path = self.path_of(name)
-        make_private_folder(path.parent)
+        make_folder(path.parent)
         put_aside_folder(path)
         write_atomic(path, json.dumps(as_checked(record), indent=1).encode() + b"\n")
         return path
@@ -90,17 +91,15 @@ def as_checked(record: object) -> dict[str, Any]:
     return {**content, CHECKSUM: _checksum(content)}
 
 
-def checked_content(data: bytes) -> dict[str, Any]:
-    """The content of a file without its checksum.
+def checked_content(path: Path) -> dict[str, Any]:
+    """The content of a small regular file without its checksum.
 
     Raises:
+        OSError: it cannot be read.
         ValueError: it is damaged.
     """
-    try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as exc:
-        raise ValueError("it is no JSON") from exc
-    if not isinstance(content, dict) or content.pop(CHECKSUM, None) != _checksum(content):
+    content = read_json_object(path)
+    if content.pop(CHECKSUM, None) != _checksum(content):
         raise ValueError("its checksum does not match")
     return content
 

@@ -28,9 +28,10 @@ from inference_models.cache.source import as_range_source
 from inference_models.cache.stamps import Stamps
 from inference_models.cache.workspace import own_name, private_folder, sweep
 from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs
-from inference_models.files.digest import CHUNK, RunningDigest, file_digest, open_quietly, text_sha256
-from inference_models.files.durable import make_private_folder, refuse_when_full, sync_folder, write_file
+from inference_models.files.digest import CHUNK, RunningDigest, file_digest, text_sha256
+from inference_models.files.durable import make_folder, move, refuse_when_full, sync, sync_folder, write_file
 from inference_models.files.names import MANIFEST_NAME
+from inference_models.files.regular import is_link, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -78,7 +79,7 @@ class Installation:
             ModelRetrievalError: the source cannot hand a file over, or it is not the announced one.
             EnvironmentConfigurationError: the disk is full.
         """
-        make_private_folder(self.root)
+        make_folder(self.root)
         sweep(self.root / "tmp")
         shown = shown_progress() if progress is None else nullcontext(progress)
         with (
@@ -157,13 +158,13 @@ class Installation:
         self, item: FileDownloadSpecs, stored: Sequence[tuple[FileFacts, Path]]
     ) -> tuple[Partial, RunningDigest] | None:
         """The file from another package that has it, hashed on the way; None when none has."""
-        for place in (place for file, place in stored if has_content(file, item) and not place.is_symlink()):
+        for place in (place for file, place in stored if has_content(file, item) and not is_link(place)):
             folder = self._partials(item) / own_name()
             digest = RunningDigest(with_md5=item.md5_hash is not None)
             try:
                 partial = new_partial(folder)
                 _copy(place, partial.data, digest)
-            except FileNotFoundError:  # removed meanwhile
+            except (FileNotFoundError, PermissionError):  # removed meanwhile, or not ours to read
                 shutil.rmtree(folder, ignore_errors=True)
                 continue
             except BaseException:
@@ -184,11 +185,11 @@ class Installation:
                     (self.folder / file.handle).unlink(missing_ok=True)
 
     def _move_in(self, staged: Sequence[_StagedFile]) -> None:
-        make_private_folder(self.folder)
+        make_folder(self.folder)
         for item in staged:
             target = self.folder / item.file.handle
-            make_private_folder(target.parent)
-            item.data.replace(target)
+            make_folder(target.parent)
+            move(item.data, target)
 
     def _commit(self, files: list[FileFacts], desk: Path) -> None:
         key = self.key
@@ -202,7 +203,7 @@ class Installation:
         write_file(draft, manifest_text(manifest).encode())
         for folder in {(self.folder / file.handle).parent for file in files} | {self.folder}:
             sync_folder(folder)
-        draft.replace(self.folder / MANIFEST_NAME)
+        move(draft, self.folder / MANIFEST_NAME)
         for folder in (self.folder, *list(self.folder.parents)[:3]):
             sync_folder(folder)
         self._stamp(files)
@@ -264,12 +265,12 @@ def _stage_text(item: ArtefactSpecs, desk: Path) -> _StagedFile:
 
 
 def _copy(place: Path, target: Path, digest: RunningDigest) -> None:
-    with os.fdopen(open_quietly(place), "rb", buffering=0) as reader, target.open("r+b") as writer:
+    with os.fdopen(open_regular(place, quietly=True), "rb", buffering=0) as reader, target.open("r+b") as writer:
         while chunk := reader.read(CHUNK):
             digest.update(chunk)
             writer.write(chunk)
         writer.flush()
-        os.fsync(writer.fileno())
+        sync(writer.fileno())
 
 
 @contextmanager

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import uuid
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from inference_models.cache.locks import held_alone
 from inference_models.cache.manifest import Damage, Manifest, PackageKey, find_damage, read_manifest
 from inference_models.cache.stamps import Stamps
 from inference_models.config import cache_directory
-from inference_models.errors import BaseInferenceModelsError
-from inference_models.files.durable import disk_errors_named, make_private_folder
-from inference_models.files.names import MANIFEST_NAME, is_portable_handle, model_slug
+from inference_models.errors import BaseInferenceModelsError, EnvironmentConfigurationError
+from inference_models.files.digest import text_sha256
+from inference_models.files.durable import disk_errors_named, make_folder
+from inference_models.files.names import MANIFEST_NAME, MAX_NAME, is_portable_handle, model_slug
+from inference_models.files.regular import is_denied, unreadable
 from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from inference_models.cache.collect import CollectionReport
     from inference_models.entities import FileFacts
 
 
@@ -61,8 +64,11 @@ class Inventory:
         self.root = (root or cache_directory()).absolute()
 
     def folder_of(self, key: PackageKey) -> Path:
-        """Where the package is, or would be."""
-        return self.root / "packages" / model_slug(key.provider, key.model_id) / key.package_id
+        """Where the package is, or would be. Ids that differ in upper and lower case only have folders of their own."""
+        folder = self.root / "packages" / model_slug(key.provider, key.model_id) / key.package_id
+        if key.package_id == key.package_id.lower() or _is_folder_of(folder, key):
+            return folder
+        return folder.with_name(f"{key.package_id.lower()[: MAX_NAME // 2]}-{text_sha256(key.package_id)[:8]}")
 
     def packages(self) -> list[StoredPackage]:
         """Every complete package, last used first. Contents are not checked; `verify` does that."""
@@ -74,15 +80,31 @@ class Inventory:
         return _stored_package(self.root, self.folder_of(key))
 
     def remove(self, key: PackageKey) -> bool:
-        """Remove a package; False when there is none. Models that are loaded from it keep working."""
-        with disk_errors_named(self.root, needed=0):
-            return remove_folder(self.root, self.folder_of(key))
+        """Remove a package; False when there is none. Models that are loaded from it keep working.
+
+        Raises:
+            EnvironmentConfigurationError: the cache folder must not be written to; or another process holds a file of
+                the package open, where the system does not remove such files. It stays.
+        """
+        folder = self.folder_of(key)
+        try:
+            with disk_errors_named(self.root, needed=0):
+                return remove_folder(self.root, folder)
+        except EnvironmentConfigurationError as exc:
+            if not os.access(folder.parent, os.W_OK):
+                raise
+            raise EnvironmentConfigurationError(
+                f"package {key.package_id!r} of {key.model_id!r} stays in the cache: it is open.",
+                needs="no process that holds its files open",
+                found=exc.found,
+                fix="end the programs that use the model, then run again",
+            ) from exc
 
     def pin(self, key: PackageKey) -> None:
         """Keep the package when `gc` makes room."""
         path = _pin_path(self.root, self.folder_of(key))
         with disk_errors_named(self.root, needed=0):
-            make_private_folder(path.parent)
+            make_folder(path.parent)
             path.touch()
 
     def unpin(self, key: PackageKey) -> None:
@@ -101,16 +123,27 @@ class Inventory:
         folders = package_folders(self.root) if only is None else iter([only] if only.exists() else [])
         return [_verification(self.root, folder, full=full) for folder in sorted(folders)]
 
-    def gc(self, *, quota: int | None = None) -> CollectionReport:
-        """Remove what no package needs: broken downloads, quarantine, orphans.
+    def unreadable(self) -> list[Path]:
+        """Folders and manifests that this user may not read, so that nobody takes them for absent."""
+        for place in (self.root, self.root / "packages"):
+            if is_denied(place):
+                return [place]
+        models = list(_folders(self.root / "packages"))
+        packages = [folder for model in models for folder in _folders(model)]
+        return [
+            place
+            for place in [*models, *packages, *(folder / MANIFEST_NAME for folder in packages)]
+            if is_denied(place)
+        ]
 
-        Args:
-            quota: Bytes; packages that are not pinned are removed, least recently used first, until the rest fits.
+    def refuse_unreadable(self) -> None:
+        """Raise where something in the cache cannot be read.
+
+        Raises:
+            EnvironmentConfigurationError: names the first such place, whose it is, and who may not read it.
         """
-        from inference_models.cache import collect  # noqa: PLC0415 - not needed to load
-
-        with disk_errors_named(self.root, needed=0):
-            return collect.collect(self, quota)
+        for place in (*self.unreadable()[:1], *filter(is_denied, [self.root / "resolutions"])):
+            raise unreadable(place, self.root)
 
 
 def package_folders(root: Path) -> Iterator[Path]:
@@ -129,14 +162,26 @@ def stored_files(root: Path) -> list[tuple[FileFacts, Path]]:
     return found
 
 
-def remove_folder(root: Path, folder: Path) -> bool:
-    """Take a package away in one step, then its files; False when it is not there."""
+def remove_folder(root: Path, folder: Path, *, unless_held: bool = False) -> bool:
+    """Take a package away in one step, then its files; False when it is not there.
+
+    Args:
+        root: The cache folder.
+        folder: Of the package.
+        unless_held: Leave what another process is loading.
+
+    Raises:
+        PermissionError: another process holds it open; it stays.
+    """
     away = root / "tmp" / f"removed-{uuid.uuid4().hex}"
-    make_private_folder(away.parent)
-    try:
-        folder.rename(away)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
+    make_folder(away.parent)
+    with held_alone(folder / MANIFEST_NAME) as alone:
+        if unless_held and not alone:
+            raise PermissionError(errno.EACCES, "another process is loading it", str(folder))
+        try:
+            folder.rename(away)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
     shutil.rmtree(away, ignore_errors=True)
     for path in (stamps_path(root, folder), _pin_path(root, folder), *certificates_of(root, folder)):
         with suppress(OSError):
@@ -158,6 +203,11 @@ def certificates_of(root: Path, folder: Path) -> list[Path]:
     with suppress(OSError):
         return sorted(path for path in place.iterdir() if path.name.startswith(f"{folder.name}."))
     return []
+
+
+def _is_folder_of(folder: Path, key: PackageKey) -> bool:
+    manifest = read_manifest(folder)
+    return isinstance(manifest, Manifest) and manifest.package_id == key.package_id
 
 
 def _pin_path(root: Path, folder: Path) -> Path:

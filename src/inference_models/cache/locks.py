@@ -5,13 +5,16 @@ Locks save work and nothing else: everything is correct where they do nothing.
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from inference_models.files.durable import make_private_folder
+from inference_models.files.durable import make_folder
+from inference_models.files.regular import open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +22,13 @@ if TYPE_CHECKING:
 
     from filelock import BaseFileLock
 
+_log = logging.getLogger("inference-models")
 HEARTBEAT_S = 1.0
 """Seconds between two updates of a held lock file, which show that its process is alive."""
 PROGRESS_INTERVAL_S = 5.0
 """A holder that shows nothing for twice as long is stopped, or its machine is gone: waiters go on by themselves."""
 _POLL_S = 0.05
+_REMOVAL_S = 1.0
 
 
 @contextmanager
@@ -52,18 +57,68 @@ def hold_locks(paths: Sequence[Path], waiting: Callable[[Path], None]) -> Iterat
 
 
 def is_held(path: Path) -> bool:
-    """Whether some process holds the lock now."""
-    lock = _try(path)
+    """Whether some process holds the lock now; False where the file system has no locks."""
+    try:
+        lock = _try(path)
+    except OSError:
+        return False
     if lock is None:
         return True
     lock.release()
     return False
 
 
+def hold_shared(path: Path) -> int | None:
+    """A descriptor of a file that is locked together with others until it is closed; None where that cannot be.
+
+    Who has the lock to itself, for the moment of a removal, is waited for.
+    """
+    try:
+        descriptor = open_regular(path, quietly=True)
+    except OSError:
+        return None
+    until = time.monotonic() + _REMOVAL_S
+    while not _flocked(descriptor, alone=False) and time.monotonic() < until:
+        time.sleep(_POLL_S / 10)
+    return descriptor
+
+
+@contextmanager
+def held_alone(path: Path) -> Iterator[bool]:
+    """False in the block when somebody else holds the file shared; True where there are no locks."""
+    try:
+        descriptor = open_regular(path, quietly=True)
+    except OSError:
+        yield True
+        return
+    try:
+        yield _flocked(descriptor, alone=True)
+    finally:
+        os.close(descriptor)
+
+
+def _flocked(descriptor: int, *, alone: bool) -> bool:
+    """False when it would have to wait; True where there are no locks."""
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows, where what is open is not removed
+
+        fcntl.flock(descriptor, fcntl.LOCK_NB | (fcntl.LOCK_EX if alone else fcntl.LOCK_SH))
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):
+        return True
+    return True
+
+
 def _acquire(path: Path, waiting: Callable[[Path], None]) -> BaseFileLock | None:
     seen, since = _heartbeat(path), time.monotonic()
     while True:
-        lock = _try(path)
+        try:
+            lock = _try(path)
+        except OSError as exc:
+            # Of a file system that refuses locks (EOPNOTSUPP, ENOLCK, EINVAL, EIO, ENOSYS), or rights.
+            _log.debug("%s: not locked: %s", path, exc)
+            return None
         if lock is not None:
             return lock
         waiting(path)
@@ -76,22 +131,29 @@ def _acquire(path: Path, waiting: Callable[[Path], None]) -> BaseFileLock | None
 
 
 def _try(path: Path) -> BaseFileLock | None:
+    """The lock; None when another process or thread holds it.
+
+    Raises:
+        OSError: it cannot be had, whoever holds it.
+    """
     from filelock import FileLock, Timeout  # noqa: PLC0415 - not needed for a package that is stored
 
-    make_private_folder(path.parent)
-    lock = FileLock(path, thread_local=False)
+    make_folder(path.parent)
+    if os.path.lexists(path) and not path.is_file():
+        _put_away(path)
+    # Without the fallback, which would leave files that nobody removes when this process dies.
+    lock = FileLock(path, thread_local=False, fallback_to_soft=False)
     try:
         lock.acquire(blocking=False)
     except Timeout:
         return None
-    except (IsADirectoryError, PermissionError):
-        _put_away(path)
-        return None
+    except NotImplementedError as exc:
+        raise OSError(errno.ENOSYS, str(exc)) from exc
     return lock
 
 
 def _put_away(path: Path) -> None:
-    # A folder, or a file of somebody else, where a lock should be: it holds nothing worth keeping.
+    # A folder or a pipe where a lock should be: it holds nothing worth keeping.
     with suppress(OSError):
         path.rmdir() if path.is_dir() else path.unlink()
 

@@ -15,6 +15,7 @@ from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSp
 from inference_models.files.digest import file_digest, text_sha256
 from inference_models.files.names import MANIFEST_NAME, check_model_id, check_package_id, is_portable_handle
 from inference_models.files.prepared import prepared
+from inference_models.files.regular import is_link
 from inference_models.record import Record
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from inference_models.entities import ArtefactSpecs
 
 FORMAT: Final = 3
-MAX_MANIFEST_BYTES = 4 << 20
 
 
 class PackageKey(Record, frozen=True):
@@ -60,6 +60,8 @@ class Damage(Record, frozen=True):
     reason: str
     is_news: bool = False
     """The package is intact, but the provider announces other files now."""
+    is_denied: bool = False
+    """It may be there: this user may not read it."""
 
 
 def manifest_text(manifest: Manifest) -> str:
@@ -73,10 +75,9 @@ def read_manifest(directory: Path) -> Manifest | Damage:
     if isinstance(status, Damage):
         return status
     try:
-        with (directory / MANIFEST_NAME).open("rb") as stream:
-            return msgspec.convert(checked_content(stream.read(MAX_MANIFEST_BYTES)), prepared(Manifest))
+        return msgspec.convert(checked_content(directory / MANIFEST_NAME), prepared(Manifest))
     except OSError as exc:
-        return Damage(MANIFEST_NAME, exc.strerror or type(exc).__name__)
+        return _unread(MANIFEST_NAME, exc)
     except msgspec.ValidationError:
         return Damage(MANIFEST_NAME, "not a manifest of this format")
     except ValueError as exc:
@@ -120,7 +121,7 @@ def _content_damage(path: Path, file: FileFacts) -> Damage | None:
     try:
         right = file_digest(path).sha256 == file.sha256
     except OSError as exc:
-        return Damage(file.handle, exc.strerror or type(exc).__name__)
+        return _unread(file.handle, exc)
     return None if right else Damage(file.handle, "has other content than was stored")
 
 
@@ -128,12 +129,12 @@ def regular_file(directory: Path, handle: str) -> os.stat_result | Damage:
     """The status of a file that has one name only and no link on its way, or why it is something else."""
     path = directory / handle
     folders = [parent for parent in path.parents if parent != directory and directory in parent.parents]
-    if any(folder.is_symlink() for folder in folders):
+    if any(map(is_link, folders)):
         return Damage(handle, "lies behind a link")
     try:
         status = os.lstat(path)
     except OSError as exc:
-        return Damage(handle, exc.strerror or type(exc).__name__)
+        return _unread(handle, exc)
     if not stat.S_ISREG(status.st_mode):
         return Damage(handle, "is not a regular file")
     if status.st_nlink != 1:
@@ -141,12 +142,17 @@ def regular_file(directory: Path, handle: str) -> os.stat_result | Damage:
     return status
 
 
+def _unread(handle: str, cause: OSError) -> Damage:
+    return Damage(handle, cause.strerror or type(cause).__name__, is_denied=isinstance(cause, PermissionError))
+
+
 def _names(directory: Path) -> list[str]:
     """Everything below `directory` that is not a folder, by handle."""
     found: list[str] = []
     for where, folders, files in os.walk(directory):
         base = Path(where)
-        links = [name for name in folders if (base / name).is_symlink()]
+        links = [name for name in folders if is_link(base / name)]
+        folders[:] = [name for name in folders if name not in links]
         found.extend((base / name).relative_to(directory).as_posix() for name in (*files, *links))
     return sorted(found)
 

@@ -6,32 +6,33 @@ counted after they were written, so what `done` says is there was written, whate
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import struct
-import threading
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from inference_models.cache.workspace import is_abandoned, is_of_this_machine
-from inference_models.files.durable import make_private_folder, write_atomic
+from inference_models.files.durable import make_folder, move, sync, write_atomic
+from inference_models.files.prepared import prepared
+from inference_models.files.regular import read_json_object, read_regular_file
+from inference_models.fork import Lock
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
 _COUNT = struct.Struct("<Q")
-_MAX_PLAN_BYTES = 1 << 16
 _MAX_PARTS = 64
 _RELEASED = "free-"
 COPY_CHUNK = 1 << 20
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Record, frozen=True):
     """Which file this is, and its parts."""
 
     version: str | None
@@ -55,9 +56,9 @@ class Partial:
         self.folder = folder
         self.plan = plan
         self.done = list(done)
-        self._lock = threading.Lock()
-        self._data: int | None = os.open(self.data, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
-        self._done = os.open(folder / "done", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+        self._lock = Lock()
+        self._data: int | None = os.open(self.data, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        self._done = os.open(folder / "done", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
         self._write_plan()
 
     @property
@@ -122,7 +123,7 @@ class Partial:
                 return
             descriptor = os.dup(self._data)
         try:
-            os.fsync(descriptor)
+            sync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -146,10 +147,9 @@ class Partial:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write_plan(self) -> None:
-        text = json.dumps({"version": self.plan.version, "size": self.plan.size, "starts": list(self.plan.starts)})
         for part, done in enumerate(self.done):
             self._count(part, done)
-        write_atomic(self.folder / "plan.json", text.encode(), durable=False)
+        write_atomic(self.folder / "plan.json", msgspec.json.encode(self.plan), durable=False)
 
     def _count(self, part: int, done: int) -> None:
         _write_at(self._done, _COUNT.pack(done), part * _COUNT.size)
@@ -163,7 +163,7 @@ class Partial:
 
 def new_partial(folder: Path) -> Partial:
     """An empty download in a new folder."""
-    make_private_folder(folder)
+    make_folder(folder)
     return Partial(folder, Plan(version=None, size=None), [0])
 
 
@@ -173,11 +173,11 @@ def continued_partial(mine: Path) -> Partial:
     One whose process is gone is taken over; that of a process that is stopped, or on a machine nobody here can ask,
     is copied: its owner may come back and write to it.
     """
-    make_private_folder(mine.parent)
+    make_folder(mine.parent)
     for _, folder in sorted(_candidates(mine.parent), reverse=True):
         try:
             if _is_free(folder):
-                folder.rename(mine)
+                move(folder, mine)
             else:
                 _copy(folder, mine)
             plan, done = _read(mine)
@@ -220,18 +220,15 @@ def _read(folder: Path) -> tuple[Plan, list[int]]:
         OSError: a file is missing.
         ValueError: the files contradict each other.
     """
-    with (folder / "plan.json").open("rb") as stream:
-        text = stream.read(_MAX_PLAN_BYTES)
-    counts = (folder / "done").read_bytes()[: _MAX_PARTS * _COUNT.size]
+    counts = read_regular_file(folder / "done", _MAX_PARTS * _COUNT.size)
     try:
-        content = json.loads(text)
-        plan = Plan(content["version"], content["size"], tuple(int(start) for start in content["starts"]))
+        plan = msgspec.convert(read_json_object(folder / "plan.json"), prepared(Plan))
         done = [_COUNT.unpack_from(counts, part * _COUNT.size)[0] for part in range(len(plan.starts))]
-    except (TypeError, KeyError, struct.error, RecursionError) as exc:
+    except (msgspec.ValidationError, struct.error) as exc:
         raise ValueError("not the files of a download") from exc
     ends = [plan.stop(part) for part in range(len(done))]
     held = [end is None or start + count <= end for start, count, end in zip(plan.starts, done, ends, strict=True)]
-    size = (folder / "data").stat().st_size
+    size = os.lstat(folder / "data").st_size
     last = max(start + count for start, count in zip(plan.starts, done, strict=True))
     if not all(held) or plan.starts[0] != 0 or list(plan.starts) != sorted(plan.starts) or last > size:
         raise ValueError("the files of a download contradict each other")
@@ -241,7 +238,7 @@ def _read(folder: Path) -> tuple[Plan, list[int]]:
 def _copy(source: Path, target: Path) -> None:
     """Copy what is done, part by part; what its owner writes meanwhile is left out."""
     plan, done = _read(source)
-    make_private_folder(target)
+    make_folder(target)
     with (source / "data").open("rb") as reader, (target / "data").open("xb") as writer:
         for start, count in zip(plan.starts, done, strict=True):
             reader.seek(start)

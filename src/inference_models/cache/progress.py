@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from inference_models.config import interactive_progress_bars
+from inference_models.fork import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_one_display = threading.Lock()
+_one_display = Lock()
 """A terminal shows the bars of one load; others that run beside it show nothing."""
 
 

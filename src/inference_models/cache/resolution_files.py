@@ -12,7 +12,8 @@ import msgspec
 
 from inference_models import config
 from inference_models.cache.facts import Facts
-from inference_models.files.durable import make_private_folder, put_aside_folder, read_regular_file, write_atomic
+from inference_models.files.durable import make_folder, put_aside_folder, write_atomic
+from inference_models.files.regular import is_denied, read_regular_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inference-models")
 FORMAT = 1
 FOLDER = "resolutions"
+_MAX_SALT = 1 << 10
 LIFETIME_VARIABLE = "AUTO_LOADER_CACHE_EXPIRATION_MINUTES"
 DEFAULT_LIFETIME_MINUTES = 1440
 CLOCK_TOLERANCE_S = 300
@@ -72,21 +74,18 @@ class FileResolutionCache:
 
     def is_writable(self) -> bool:
         """Whether an answer could be replaced by a newer one. Finds out without writing."""
-        try:
-            existing = next(path for path in (self.folder, *self.folder.parents) if path.exists())
-        except OSError:  # below a folder this user may not look into
-            return False
-        return os.access(existing, os.W_OK)
+        places = (self.folder, *self.folder.parents)
+        return not is_denied(self.folder) and os.access(next(filter(os.path.exists, places)), os.W_OK)
 
     def salt(self, *, create: bool = False) -> bytes | None:
         """What credentials are hashed with in this cache; None when nothing was ever hashed here."""
         path = self.folder / "salt"
         try:
             if create and not path.is_file() and self.is_writable():
-                make_private_folder(self.folder)
+                make_folder(self.folder)
                 put_aside_folder(path)
                 write_atomic(path, os.urandom(32))
-            return read_regular_file(path)
+            return read_regular_file(path, _MAX_SALT)
         except (OSError, ValueError) as exc:
             _log.debug("answers to a key are not remembered: %s", exc)
             return None

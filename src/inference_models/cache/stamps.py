@@ -1,20 +1,28 @@
 """What a file looked like when its whole content was last hashed: as long as it looks the same, it is not hashed again.
 
 A stamp holds for one boot of one machine. After a reboot, which may follow a power cut, every file is hashed once more.
+It says something only where a change of the file moves a time that no program can set: stamps are written down on file
+systems that keep such a time, and on Windows and exFAT every process hashes for itself.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import cache
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from inference_models.files.durable import write_hint
+from inference_models.files.regular import read_json_object
+from inference_models.machine.system import boot_id
 
-MAX_STAMPS_BYTES = 8 << 20
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_TICK_S = 0.02
+"""The times of a file are counted in steps of up to 10 ms."""
 _seen_here: dict[Path, dict[str, list[int | str]]] = {}
 """Stamps of this process, by package folder: all there is where the cache folder cannot be written."""
 
@@ -43,19 +51,14 @@ class Stamps:
         self.changed = True
 
     def save(self) -> None:
-        """Write the stamps down when they changed and the cache may be written; nothing is tried where it may not."""
+        """Write the stamps down when they changed, the cache may be written, and its change times can be trusted."""
         if not self.changed or not boot_id() or not _writable(self.path.parent):
             return
         self.changed = False
         write_hint(self.path, json.dumps({"boot": boot_id(), "files": self.known}).encode())
-
-
-@cache
-def boot_id() -> str:
-    """A name for the time since this machine was started; empty where the system does not say."""
-    with suppress(OSError):
-        return Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
-    return ""
+        if not _moves_when_changed(self.path):
+            with suppress(OSError):
+                self.path.unlink()
 
 
 def _stamp(status: os.stat_result, sha256: str) -> list[int | str]:
@@ -65,15 +68,26 @@ def _stamp(status: os.stat_result, sha256: str) -> list[int | str]:
 
 def _read(path: Path) -> dict[str, list[int | str]]:
     """Stamps of this boot; what is damaged is equal to no stamp."""
-    try:
-        with path.open("rb") as stream:
-            content = json.loads(stream.read(MAX_STAMPS_BYTES))
-        return dict(content["files"]) if boot_id() and content["boot"] == boot_id() else {}
-    except (OSError, ValueError, TypeError, KeyError, RecursionError):
-        return {}
+    with suppress(OSError, ValueError):
+        content = read_json_object(path)
+        files = content.get("files")
+        if isinstance(files, dict) and boot_id() and content.get("boot") == boot_id():
+            return files
+    return {}
+
+
+def _moves_when_changed(path: Path) -> bool:
+    """Whether the change time moves with each change and is no copy of the time that programs can set."""
+    with suppress(OSError):
+        before = os.lstat(path)
+        time.sleep(_TICK_S)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns - 10**9))
+        after = os.lstat(path)
+        return after.st_ctime_ns > before.st_ctime_ns and after.st_ctime_ns != after.st_mtime_ns
+    return False
 
 
 def _writable(folder: Path) -> bool:
-    while not folder.exists() and folder != folder.parent:
+    while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
     return os.access(folder, os.W_OK)

@@ -7,10 +7,12 @@ import os
 import re
 import stat
 import uuid
+import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from inference_models.cache.inventory import Inventory, stamps_path, stored_files
+from inference_models.cache.locks import hold_shared
 from inference_models.cache.manifest import (
     Damage,
     Manifest,
@@ -24,14 +26,16 @@ from inference_models.cache.manifest import (
 from inference_models.cache.stamps import Stamps
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError, RetryError
-from inference_models.files.durable import disk_errors_named, make_private_folder
+from inference_models.files.durable import disk_errors_named, make_folder, move
 from inference_models.files.names import MANIFEST_NAME, check_handles, is_portable_handle
+from inference_models.files.regular import is_link, unreadable
 from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from inference_models.cache.collect import CollectionReport
     from inference_models.cache.progress import ProgressCallback
     from inference_models.cache.source import AnySource
     from inference_models.entities import ArtefactSpecs, FileFacts
@@ -49,8 +53,14 @@ class PackageStore(Inventory):
 
     A file enters a package folder in one step, after all of it was verified; the manifest enters last, and only with
     it the folder is a package. A package is verified each time before it is handed out: by the stamps of its files,
-    or by their content where a stamp does not hold.
+    or by their content where a stamp does not hold. As long as the store exists, `gc` of other processes leaves what
+    was handed out.
     """
+
+    def __init__(self, root: Path | None = None) -> None:
+        super().__init__(root)
+        self._held: dict[Path, int] = {}
+        weakref.finalize(self, _release, self._held)
 
     def open(self, key: PackageKey, files: Sequence[ArtefactSpecs] | None = None) -> Path | None:
         """The folder of a package that is stored, complete and undamaged; None otherwise.
@@ -118,6 +128,18 @@ class PackageStore(Inventory):
             fix="set INFERENCE_HOME to a folder on another disk",
         )
 
+    def gc(self, *, quota: int | None = None) -> CollectionReport:
+        """Remove what no package needs: broken downloads, quarantine, orphans.
+
+        Args:
+            quota: Bytes; packages that are not pinned are removed, least recently used first, until the rest fits.
+        """
+        from inference_models.cache.collect import collect  # noqa: PLC0415 - not needed to load
+
+        _release(self._held)
+        with disk_errors_named(self.root, needed=0):
+            return collect(self, quota)
+
     def cached_handles(self, key: PackageKey, files: Sequence[ArtefactSpecs]) -> frozenset[str]:
         """Handles of the announced files that need not be fetched: this package or another seems to hold them.
 
@@ -140,7 +162,18 @@ class PackageStore(Inventory):
         return not isinstance(status, Damage) and status.st_size == listed[0].size
 
     def _damage(self, key: PackageKey, files: Sequence[ArtefactSpecs] | None) -> list[Damage]:
+        """What is wrong with a package; from now on it is held while nothing is."""
         folder = self.folder_of(key)
+        self._hold(folder)
+        found: list[Damage] | None = None
+        try:
+            found = self._readable(self._found(folder, key, files), folder)
+        finally:
+            if found != []:
+                self._let_go(folder)
+        return found
+
+    def _found(self, folder: Path, key: PackageKey, files: Sequence[ArtefactSpecs] | None) -> list[Damage]:
         if any(_is_in_the_way(place) for place in (folder, folder.parent, folder.parent.parent)):
             return [Damage(".", "lies behind a link, or is not a folder")]
         manifest = read_manifest(folder)
@@ -155,6 +188,24 @@ class PackageStore(Inventory):
             return [difference]
         return damage
 
+    def _readable(self, damage: list[Damage], folder: Path) -> list[Damage]:
+        for item in damage:
+            if item.is_denied:
+                raise unreadable(folder / item.handle, self.root)
+        return damage
+
+    def _hold(self, folder: Path) -> None:
+        """Keep `gc` of other processes away from a package. A file that is open is not removed on Windows either."""
+        descriptor = hold_shared(folder / MANIFEST_NAME)
+        self._let_go(folder)
+        if descriptor is not None:
+            self._held[folder] = descriptor
+
+    def _let_go(self, folder: Path) -> None:
+        descriptor = self._held.pop(folder, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
     def _put_aside(self, key: PackageKey, damage: Sequence[Damage]) -> list[Damage]:
         """Move damaged files to the quarantine; returns what was wrong with a package that had been complete."""
         folder = self.folder_of(key)
@@ -167,7 +218,7 @@ class PackageStore(Inventory):
                 moved.append(item)
             if seen is None or item.is_news:
                 continue
-            points_to = place.readlink() if place.is_symlink() else None
+            points_to = place.readlink() if is_link(place) else None
             try:
                 self._quarantine(place, seen)
             except OSError as exc:
@@ -178,17 +229,22 @@ class PackageStore(Inventory):
 
     def _quarantine(self, place: Path, seen: tuple[int, int]) -> None:
         quarantine = self.root / "quarantine"
-        make_private_folder(quarantine)
+        make_folder(quarantine)
         target = quarantine / f"{place.name[:80]}-{uuid.uuid4().hex}"
         # Another process may have repaired the file since we looked: one that is not the damaged one stays, and one
         # that was exchanged in the instant of the move goes back.
         if _identity(place) != seen:
             return
         with suppress(FileNotFoundError):
-            place.rename(target)
+            move(place, target)
             if _identity(target) != seen:
                 with suppress(OSError):
-                    target.rename(place)
+                    move(target, place)
+
+
+def _release(held: dict[Path, int]) -> None:
+    while held:
+        os.close(held.popitem()[1])
 
 
 def _is_there(file: FileFacts, place: Path, item: FileDownloadSpecs) -> bool:
@@ -207,7 +263,7 @@ def _place(folder: Path, damage: Damage) -> Path:
         return next((place for place in places if _is_in_the_way(place)), folder)
     parts = damage.handle.split("/")
     ways = [folder.joinpath(*parts[:count]) for count in range(1, len(parts) + 1)]
-    return next((way for way in ways if way.is_symlink() or not way.is_dir()), ways[-1])
+    return next((way for way in ways if is_link(way) or not way.is_dir()), ways[-1])
 
 
 def _quarantine_message(folder: Path, damage: Damage, place: Path, points_to: Path | None) -> str:
@@ -229,7 +285,7 @@ def _damage_subject(damage: Damage) -> str:
 
 def _is_in_the_way(place: Path) -> bool:
     with suppress(OSError):
-        return not stat.S_ISDIR(os.lstat(place).st_mode)
+        return is_link(place) or not stat.S_ISDIR(os.lstat(place).st_mode)
     return False
 
 

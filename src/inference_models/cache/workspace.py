@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import shutil
+import tempfile
 import time
 import uuid
 from contextlib import contextmanager, suppress
@@ -13,7 +14,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference_models.files.durable import make_private_folder
+from inference_models import config
+from inference_models.errors import EnvironmentConfigurationError
+from inference_models.files.durable import make_folder
+from inference_models.machine.system import boot_id, is_running
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +30,33 @@ ABANDONED_AFTER_S = 24 * 3600
 def private_folder(parent: Path) -> Iterator[Path]:
     """A new folder that only this process writes to. What is left of it at the end is removed."""
     folder = parent / own_name()
-    make_private_folder(folder)
+    make_folder(folder)
     try:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def temporary_folder() -> Path:
+    """A new folder on the disk of the cache, which has room for models; else where the system keeps such folders.
+
+    Raises:
+        EnvironmentConfigurationError: neither takes files.
+    """
+    folder = config.cache_directory() / "tmp" / own_name()
+    try:
+        make_folder(folder)
+    except OSError as exc:
+        try:
+            return Path(tempfile.mkdtemp(prefix="inference-models-"))
+        except OSError:
+            raise EnvironmentConfigurationError(
+                "there is no place for temporary files.",
+                needs=f"a folder with room: '{folder.parent}', or TMPDIR",
+                found=exc.strerror or type(exc).__name__,
+                fix="set INFERENCE_HOME to a folder with room that you may write to",
+            ) from exc
+    return folder
 
 
 def sweep(parent: Path) -> None:
@@ -47,9 +73,9 @@ def own_name() -> str:
 
 
 def is_abandoned(folder: Path) -> bool:
-    """Whether the process that made the folder is gone; for those of other machines, whether nothing changes in it."""
-    if is_of_this_machine(folder):
-        return not _is_running(int(folder.name.split("-")[1]))
+    """Whether the process that made the folder is gone, or nothing changed in it for a day, whosever it is."""
+    if is_of_this_machine(folder) and not is_running(int(folder.name.split("-")[1])):
+        return True
     with suppress(OSError):
         return time.time() - _last_change(folder) > ABANDONED_AFTER_S
     return False
@@ -58,7 +84,7 @@ def is_abandoned(folder: Path) -> bool:
 def is_of_this_machine(folder: Path) -> bool:
     """Whether the process that made the folder is one whose life this process can ask about."""
     token, _, rest = folder.name.partition("-")
-    return token == _machine_token() and rest.partition("-")[0].isdecimal() and os.name != "nt"
+    return token == _machine_token() and rest.partition("-")[0].isdecimal()
 
 
 def _last_change(folder: Path) -> float:
@@ -66,26 +92,13 @@ def _last_change(folder: Path) -> float:
     return max(os.lstat(path).st_mtime for path in paths)
 
 
-def _is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
 @cache
 def _machine_token() -> str:
-    """Tells apart the machines, boots and process namespaces that may share a cache folder: a pid means one of them."""
-    facts = [platform.node(), _first_line("/proc/sys/kernel/random/boot_id")]
+    """Tells apart the machines, boots and process namespaces that may share a cache folder: a pid means one of them.
+
+    So a pid that is used again after a reboot is not taken for the process that had it before.
+    """
+    facts = [platform.node(), boot_id()]
     with suppress(OSError):
         facts.append(str(Path("/proc/self/ns/pid").readlink()))
     return hashlib.blake2s("\0".join(facts).encode(), digest_size=6).hexdigest()
-
-
-def _first_line(path: str) -> str:
-    with suppress(OSError):
-        return Path(path).read_text("utf-8").partition("\n")[0]
-    return ""

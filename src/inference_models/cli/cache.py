@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inference_models.cli.console import output, say, tell
+from inference_models.cli.console import output, report_error, say, tell
 from inference_models.cli.sizes import counted, day, megabytes, parse_size
-from inference_models.errors import ModelNotFoundError, nearest_hint
+from inference_models.errors import EnvironmentConfigurationError, ModelNotFoundError, nearest_hint
+from inference_models.files.regular import unreadable
 from inference_models.text import plain
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ def directory() -> None:
 @cache.command("ls")
 def ls(as_json: AsJson = False) -> None:
     """List the stored packages, last used first, with their sizes."""
-    packages = _store().packages()
+    store = _store()
+    packages = store.packages()
+    denied = [unreadable(place, store.root) for place in store.unreadable()]
+    for error in denied:
+        report_error(error)
     if as_json:
         _print_json([_facts(package) for package in packages])
-        return
+        raise typer.Exit(1 if denied else 0)
     from rich.table import Table  # noqa: PLC0415 - only needed to print
 
     table = Table("model", "package", "provider", "MB", "stored", "last used", "kept")
@@ -51,6 +56,7 @@ def ls(as_json: AsJson = False) -> None:
         )
     output().print(table)
     output().print(f"{counted(len(packages), 'package')}, {megabytes(sum(package.size for package in packages))} MB")
+    raise typer.Exit(1 if denied else 0)
 
 
 @cache.command("info")
@@ -108,6 +114,8 @@ def gc(
         f"{done.quarantined} damaged files, {done.orphans} leftovers, {decisions} unreadable decisions",
         soft_wrap=True,
     )
+    for place in done.skipped:
+        tell(f"{place} stays: another process uses it; run again later")
 
 
 @cache.command("rm")
@@ -119,9 +127,12 @@ def rm(
     if (model is None) == (not everything):
         raise typer.BadParameter("name one model, or pass --all")
     store = _store()
-    removed = 0
+    removed, kept = 0, list[EnvironmentConfigurationError]()
     for package in store.packages() if model is None else _find(store, model):
-        removed += package.size if store.remove(package.key) else 0
+        try:
+            removed += package.size if store.remove(package.key) else 0
+        except EnvironmentConfigurationError as exc:
+            kept.append(exc)
     if everything:
         from inference_models.cache.resolution_files import FileResolutionCache  # noqa: PLC0415
         from inference_models.measure.store import MeasurementStore  # noqa: PLC0415 - not needed for --help
@@ -129,6 +140,9 @@ def rm(
         FileResolutionCache(store.root).clear()
         MeasurementStore(store.root).clear()
     output().print(f"freed {megabytes(removed)} MB")
+    for error in kept:
+        report_error(error)
+    raise typer.Exit(1 if kept else 0)
 
 
 def _store() -> PackageStore:

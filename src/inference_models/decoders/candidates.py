@@ -78,9 +78,7 @@ def suppress(found: Candidates, limits: BoxLimits) -> Boxes:
     Raises:
         CorruptedModelPackageError: a class has no threshold.
     """
-    if to_numpy(limits.confidence).ndim:
-        found = found[found.score > threshold_of(found.class_id, limits)]
-    found = _visible(found, limits)
+    found = eligible(found, limits)
     kept = nms(
         found.xyxy,
         found.score,
@@ -90,6 +88,13 @@ def suppress(found: Candidates, limits: BoxLimits) -> Boxes:
         class_agnostic=limits.class_agnostic,
     )
     return _boxes(found[kept])
+
+
+def eligible(found: Candidates, limits: BoxLimits) -> Candidates:
+    """Those strictly above the threshold of their class that show something of the image."""
+    if to_numpy(limits.confidence).ndim:
+        found = found[found.score > threshold_of(found.class_id, limits)]
+    return _visible(found, limits)
 
 
 def sigmoid(logits: Array) -> Array:

@@ -52,6 +52,15 @@ class Layout(Record, frozen=True):
         length = lengths.pop() if len(lengths) == 1 else None
         return None if length is None else length - self.before_classes
 
+    def check(self, shapes: Shapes) -> None:
+        """Returns nothing when a graph with outputs of these shapes may have this layout.
+
+        Raises:
+            CorruptedModelPackageError: it has another one.
+        """
+        if known(shapes) and not self._orders(shapes):
+            raise unexpected_outputs(self.needs, shapes)
+
     def select(self, outputs: Outputs) -> list[Array]:
         """The outputs that are read.
 
@@ -86,6 +95,11 @@ class Layout(Record, frozen=True):
         output, axis = self.class_axis
         length = shapes[output][axis]
         return length is None or length > self.before_classes
+
+
+def known(shapes: Shapes) -> bool:
+    """Whether the graph says how many axes each output has; some runtimes learn it from the first run."""
+    return bool(shapes) and all(shapes)
 
 
 def unexpected_outputs(needs: str, shapes: Shapes) -> CorruptedModelPackageError:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import Array
 from inference_models.record import Record
+
+if TYPE_CHECKING:
+    from inference_models.decoders.masks import MaskMaps
 
 Outputs: TypeAlias = Sequence[Array]
 """Output arrays in the order of the graph, batch first."""
@@ -55,6 +58,34 @@ class BoxDecoder(Record, frozen=True):
     """Number of classes, or None when the shapes do not say."""
     named: Callable[[Sequence[str]], BoxDecoder] | None = None
     """The decoder for outputs of these names, where their order may differ."""
+
+
+class OrientedBoxes(Record, frozen=True):
+    """Rotated boxes of one image, best score first."""
+
+    xywhr: Array
+    """(n, 5) float32: centre, width, height in network pixels, angle in radians, clockwise."""
+    confidence: Array
+    """(n,) float32."""
+    class_id: Array
+    """(n,) int32."""
+
+
+class OrientedDecoder(Record, frozen=True):
+    """A layout of rotated boxes: how to read it, and how many classes a graph of given shapes has."""
+
+    decode: Callable[[Outputs, Frame, BoxLimits, bool], list[OrientedBoxes]]
+    """One `OrientedBoxes` per image; the last argument says whether boxes are parts of the input size."""
+    count_classes: Callable[[Shapes], int | None]
+
+
+class InstanceDecoder(BoxDecoder, frozen=True, kw_only=True):
+    """A layout of boxes with a mask each."""
+
+    maps: Callable[[Outputs, Boxes], MaskMaps]
+    """The masks of the boxes that were found in one image, from the outputs of that image, with a batch of 1."""
+    check: Callable[[Shapes, Frame | None], None]
+    """Raises `CorruptedModelPackageError` for outputs that are not of this layout, or of another input size."""
 
 
 class KeyPointHead(Record, frozen=True):

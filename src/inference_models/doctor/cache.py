@@ -12,8 +12,10 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from inference_models import config
+from inference_models.cache.inventory import Inventory
 from inference_models.cache.resolution_files import CLOCK_TOLERANCE_S
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
+from inference_models.files.regular import unreadable
 from inference_models.machine.hardware import ROOT, read_text
 
 if TYPE_CHECKING:
@@ -32,7 +34,10 @@ _SYNCHRONISE = {"darwin": "sudo sntp -sS time.apple.com", "win32": "w32tm /resyn
 def examine_cache(root: Path = ROOT) -> Iterable[Finding]:
     """Whether the cache folder can be written, keeps what it gets, and has room."""
     folder = config.cache_directory()
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    for place in Inventory(folder).unreadable():
+        error = unreadable(place, folder)
+        yield Finding(BAD, f"{error.summary} needs {error.needs}; found: {error.found}", error.fix or _OTHER_FOLDER)
+    existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110 - never raises
     if not existing.is_dir():
         yield Finding(BAD, f"the cache {folder} cannot be used: {existing} is a file", _OTHER_FOLDER)
         return

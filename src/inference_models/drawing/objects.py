@@ -25,14 +25,16 @@ if TYPE_CHECKING:
 
 
 def draw(picture: Picture, prediction: Any, class_names: Sequence[str] | None, _: object) -> None:
-    """Draw masks, then boxes, then labels of `Detections` or `InstanceDetections`."""
+    """Draw masks, then boxes, then labels of `Detections`, `InstanceDetections` or `OrientedDetections`."""
     objects = DrawnObjects.of(prediction, class_names, picture.shape[:2])
     style = Style.of(picture.shape[:2])
     colors = [color_of(int(class_id)) for class_id in objects.class_ids]
     for mask, color in zip(objects.masks(), colors, strict=False):
         blend(picture, mask, color, style)
-    for box, color in zip(objects.xyxy, colors, strict=True):
+    for box, color in zip(objects.xyxy if objects.polygons is None else (), colors, strict=False):
         draw_box(picture, box, color, style)
+    for polygon, color in zip(() if objects.polygons is None else objects.polygons, colors, strict=False):
+        draw_polygon(picture, polygon, color, style)
     labels = [measure(text, style, room=picture.shape[1]) for text in objects.labels]
     places = _places(picture, objects, labels)
     for label, where, color in zip(labels, places, colors, strict=True):
@@ -51,6 +53,8 @@ class DrawnObjects:
     labels: list[str]
     source: InstanceDetections | None
     """The instances in the same order, with a mask each; None where there are no masks, or they do not fit."""
+    polygons: NumpyArray | None
+    """(n, 4, 2) corners of rotated boxes, in pixels; None where the boxes are upright."""
 
     @classmethod
     def of(
@@ -70,6 +74,7 @@ class DrawnObjects:
             class_ids=ids.astype(np.int64),
             labels=[_label(prediction, row) for row in range(len(order))],
             source=instances if fits else None,
+            polygons=getattr(prediction, "polygons", None),
         )
 
     def masks(self) -> Iterator[npt.NDArray[np.bool_]]:
@@ -83,6 +88,15 @@ def draw_box(picture: Picture, box: npt.NDArray[np.int64], color: Color, style: 
     for near in range(style.line):
         picture[[min(y1 + near, y2), max(y2 - near, y1)], x1 : x2 + 1] = color
         picture[y1 : y2 + 1, [min(x1 + near, x2), max(x2 - near, x1)]] = color
+
+
+def draw_polygon(picture: Picture, polygon: NumpyArray, color: Color, style: Style) -> None:
+    """Draw the outline of a rotated box (4, 2); corners far outside the picture are held where OpenCV can draw."""
+    import cv2  # noqa: PLC0415
+
+    limit = 4 * max(picture.shape[:2])
+    whole = np.rint(np.clip(np.nan_to_num(polygon), -limit, limit)).astype(np.int32)
+    cv2.polylines(picture, [whole], isClosed=True, color=color, thickness=style.line, lineType=cv2.LINE_AA)
 
 
 def blend(picture: Picture, mask: npt.NDArray[np.bool_], color: Color, style: Style) -> None:

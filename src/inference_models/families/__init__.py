@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import field
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import ModuleBuilder, Session
-    from inference_models.decoders.types import BoxDecoder, ClassDecoder, KeyPointDecoder
+    from inference_models.decoders.types import (
+        BoxDecoder,
+        ClassDecoder,
+        InstanceDecoder,
+        KeyPointDecoder,
+        OrientedDecoder,
+    )
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
 
@@ -35,6 +42,8 @@ ALIASES = {
     "yolov26": "yolo26",
 }
 """Other spellings of an architecture, sorted."""
+_RFDETR = re.compile(r"rfdetr-(seg-)?(nano|small|medium|base|large|x?xlarge|2xlarge|preview)")
+"""Sizes of one architecture: what differs is inside the graph."""
 _BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
 
 
@@ -45,6 +54,9 @@ class Graph(Record, frozen=True, kw_only=True):
     """For a bare file that says nothing about itself; a package's own configuration wins."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.STRETCH
     """`fit-longer-edge` gives every image another network size, which these graphs do not take."""
+    stretches: bool = False
+    """Whether pictures are stretched to the network size, after what a package says of the size of its data set; the
+    resize, which smooths as Pillow does, is that of the platform that writes such packages."""
     module: str | None = None
     """`package.module:function` that builds the PyTorch module for a package of weights; None: there is none."""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -62,6 +74,10 @@ class ObjectGraph(Graph, frozen=True, kw_only=True):
     normalized_in: tuple[str, ...] = ()
     """Formats of packages in which the exporter of these graphs writes boxes as parts of the input size."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
+    extra_columns: bool = False
+    """Whether the classes of its outputs may have columns that are no class of the package; see `ClassColumns`."""
+    features: frozenset[str] = frozenset()
+    """What a package may state of its variant, and nobody needs to know."""
 
 
 class DetectionGraph(ObjectGraph, frozen=True, kw_only=True):
@@ -70,6 +86,25 @@ class DetectionGraph(ObjectGraph, frozen=True, kw_only=True):
     decoder: BoxDecoder
     fused: BoxDecoder | None = None
     """For exports that already hold non-maximum suppression; None: the family has no such export."""
+
+
+class OrientedDetectionGraph(ObjectGraph, frozen=True, kw_only=True):
+    """The model graph of a detector of rotated boxes."""
+
+    decoder: OrientedDecoder
+    fused: OrientedDecoder | None = None
+    """For exports that already hold non-maximum suppression; None: the family has no such export."""
+
+
+class InstanceGraph(DetectionGraph, frozen=True, kw_only=True):
+    """The model graph of an instance segmenter."""
+
+    decoder: InstanceDecoder
+    fused: InstanceDecoder | None = None
+    smooth: bool = False
+    """Whether the project resizes scores of pixels; else their logits, whose edges are a little tighter."""
+    in_boxes: bool = True
+    """Whether the mask of an object ends at its box."""
 
 
 class KeyPointGraph(ObjectGraph, frozen=True, kw_only=True):
@@ -153,7 +188,7 @@ def find_family(architecture: str) -> Family:
 def canonical_name(architecture: str) -> str:
     """The one spelling of an architecture name."""
     wanted = architecture.strip().lower()
-    return ALIASES.get(wanted, wanted)
+    return "rfdetr" if _RFDETR.fullmatch(wanted) else ALIASES.get(wanted, wanted)
 
 
 def find_graph(architecture: str, task: str) -> Graph:

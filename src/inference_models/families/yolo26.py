@@ -8,14 +8,16 @@ head: (B, M, 6) x1 y1 x2 y2, score, class, and behind them the numbers of other 
 from __future__ import annotations
 
 from inference_models.families import Family
-from inference_models.families.yolov8 import CLASSIFICATION, DETECTION, KEY_POINTS
+from inference_models.families.yolov8 import CLASSIFICATION, DETECTION, INSTANCES, KEY_POINTS, ORIENTED
 from inference_models.record import replace
 
 FAMILY = Family(
     architecture="yolo26",
     tasks={
         "classification": CLASSIFICATION,
+        "instance-segmentation": replace(INSTANCES, confidence=0.25),
         "keypoint-detection": replace(KEY_POINTS, confidence=0.25, key_points_threshold=0.3),
         "object-detection": replace(DETECTION, confidence=0.25),
+        "oriented-object-detection": ORIENTED,
     },
 )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from inference_models.files.regular import open_regular
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from inference_models.entities import FileDownloadSpecs
 
 CHUNK = 1 << 20
-_QUIETLY = getattr(os, "O_NOATIME", 0)
-"""Open flag that keeps the access time, which counts as the last use of a package, where the system has it."""
-_PLAIN = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass
@@ -57,37 +55,34 @@ class RunningDigest:
         return None
 
 
-def file_digest(path: Path, *, with_md5: bool = False) -> RunningDigest:
-    """Size and hashes of a file's content; a link is not followed.
+def file_digest(path: Path, *, with_md5: bool = False, follow: bool = False) -> RunningDigest:
+    """Size and hashes of a regular file's content.
+
+    Args:
+        path: The file.
+        with_md5: Compute the MD5 too.
+        follow: Whether it may be a link to one.
 
     Raises:
-        OSError: the file cannot be read, or is a link.
+        OSError: the file cannot be read, or is something else.
     """
     digest = RunningDigest(with_md5=with_md5)
     buffer = memoryview(bytearray(CHUNK))
-    with os.fdopen(open_quietly(path), "rb", buffering=0) as stream:
+    with os.fdopen(open_regular(path, follow=follow, quietly=True), "rb", buffering=0) as stream:
         while count := stream.readinto(buffer):
             digest.update(buffer[:count])
     return digest
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content, 64 lower-case hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while chunk := stream.read(CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+    """SHA-256 of a file's content, 64 lower-case hexadecimal digits; a link is followed.
+
+    Raises:
+        OSError: the file cannot be read, or is no regular file.
+    """
+    return file_digest(path, follow=True).sha256
 
 
 def text_sha256(text: str) -> str:
     """SHA-256 of `text` in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def open_quietly(path: Path) -> int:
-    """A descriptor for reading `path`, which must not be a link, without touching its time of last use."""
-    if _QUIETLY:
-        with suppress(PermissionError):  # only the owner of a file may ask for it
-            return os.open(path, _PLAIN | _QUIETLY)
-    return os.open(path, _PLAIN)

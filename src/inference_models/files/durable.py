@@ -5,33 +5,36 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import stat
+import sys
+import time
 import uuid
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 from inference_models.errors import EnvironmentConfigurationError
+from inference_models.files.regular import is_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)})
-MAX_BYTES = 16 << 20
 _TRIES = 1000
 """Attempts when another process removes the folder at the same time."""
+_MOVE_S = 2.0
+"""A virus scanner or an indexer may hold a fresh file open for so long; Windows moves no file that is open."""
 _OTHER_FOLDER = "set INFERENCE_HOME to a folder with room that you may write to"
 
 
-def make_private_folder(path: Path) -> None:
-    """Create `path` and missing parents, readable by this user only. Folders that exist keep their mode."""
+def make_folder(path: Path) -> None:
+    """Create `path` and missing parents, as the umask says. Folders that exist keep their mode."""
     lost: OSError | None = None
     for _ in range(_TRIES):
-        if path.is_dir():
+        if os.path.isdir(path):  # noqa: PTH112 - the method raises below a folder this user may not look into
             return
-        make_private_folder(path.parent)
+        make_folder(path.parent)
         try:
-            path.mkdir(mode=0o700)
+            path.mkdir()
         except FileExistsError as exc:
             if os.path.lexists(path) and not path.is_dir():
                 raise
@@ -42,64 +45,89 @@ def make_private_folder(path: Path) -> None:
         raise lost
 
 
+def move(source: Path, target: Path) -> None:
+    """Rename a file or folder; a file that is there is replaced. A denial is waited for where rights do not explain it.
+
+    Raises:
+        OSError: it cannot be moved; `PermissionError` after two seconds where another process holds it open.
+    """
+    until, pause = time.monotonic() + _MOVE_S, 0.01
+    while True:
+        try:
+            source.replace(target)
+        except PermissionError:
+            folders = {source.parent, target.parent}
+            lasting = target.is_dir() or not all(os.access(folder, os.W_OK) for folder in folders)
+            if lasting or time.monotonic() + pause > until:
+                raise
+            time.sleep(pause)
+            pause *= 2
+        else:
+            return
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write a new file and wait until the disk has it."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_folder(path.parent)
     with path.open("xb") as stream:
         stream.write(data)
         stream.flush()
-        os.fsync(stream.fileno())
+        sync(stream.fileno())
 
 
-def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Put `data` at `path` in one step: readers see the old file or the new one, whole.
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[IO[bytes]]:
+    """A stream whose content is at `path` after the block: readers see the old file or the new one, whole.
 
     Args:
         path: In a folder that exists.
-        data: The content.
         durable: Wait until the disk has it; not needed for what is only a hint.
     """
     temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
     try:
         with temporary.open("xb") as stream:
-            stream.write(data)
+            yield stream
             stream.flush()
             if durable:
-                os.fsync(stream.fileno())
-        temporary.replace(path)
+                sync(stream.fileno())
+        move(temporary, path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         raise
     if durable:
         sync_folder(path.parent)
 
 
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Put `data` at `path` in one step, as `replacing` does."""
+    with replacing(path, durable=durable) as stream:
+        stream.write(data)
+
+
 def write_hint(path: Path, data: bytes) -> None:
     """Put `data` at `path` when that is possible: for files whose loss costs time and nothing else."""
     with suppress(OSError):
-        make_private_folder(path.parent)
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+        make_folder(path.parent)
+        put_aside_folder(path)
         write_atomic(path, data, durable=False)
-
-
-def read_regular_file(path: Path) -> bytes:
-    """The first `MAX_BYTES` of a file that is neither a link nor a folder nor a pipe.
-
-    Raises:
-        OSError: there is none, or it cannot be read.
-        ValueError: it is something else.
-    """
-    if not stat.S_ISREG(os.lstat(path).st_mode):
-        raise ValueError("it is not a regular file")
-    with path.open("rb") as stream:
-        return stream.read(MAX_BYTES)
 
 
 def put_aside_folder(path: Path) -> None:
     """A folder in the place of a file cannot be replaced by one, so it is renamed."""
-    if path.is_dir() and not path.is_symlink():
-        path.rename(path.with_name(f"{path.name}.{os.urandom(8).hex()}.damaged"))
+    if path.is_dir() and not is_link(path):
+        move(path, path.with_name(f"{path.name}.{os.urandom(8).hex()}.damaged"))
+
+
+def sync(descriptor: int) -> None:
+    """Wait until the disk has a file; on macOS the disk itself, not only its cache, where it can be asked to."""
+    if sys.platform == "darwin":
+        import fcntl  # noqa: PLC0415 - not on Windows
+
+        with suppress(OSError):
+            fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            return
+    os.fsync(descriptor)
 
 
 def sync_folder(path: Path) -> None:
@@ -108,7 +136,7 @@ def sync_folder(path: Path) -> None:
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        sync(descriptor)
     finally:
         os.close(descriptor)
 
@@ -131,7 +159,7 @@ def refuse_when_full(root: Path, needed: int) -> None:
 
 @contextmanager
 def disk_errors_named(root: Path, *, needed: int) -> Iterator[None]:
-    """Translate a full disk and missing rights into errors that say what to do.
+    """Translate a full disk, missing rights and paths that are too long into errors that say what to do.
 
     Raises:
         EnvironmentConfigurationError: instead of `OSError`.
@@ -141,16 +169,19 @@ def disk_errors_named(root: Path, *, needed: int) -> Iterator[None]:
     except OSError as exc:
         if isinstance(exc, (ConnectionError, TimeoutError)):
             raise  # of the source that is being read, not of the disk
+        needs, found = "a folder this process may write to", exc.strerror or type(exc).__name__
         if exc.errno in _FULL:
             needs, found = f"{needed} bytes", f"{_free(root)} bytes free"
-        else:
-            needs, found = "a folder this process may write to", exc.strerror or type(exc).__name__
+        elif exc.errno == errno.ENAMETOOLONG and exc.filename is not None:
+            needs, found = "a folder whose path is shorter", f"a path of {len(str(exc.filename))} characters"
+        elif isinstance(exc, PermissionError) and exc.filename is not None:
+            found = f"{found}: '{exc.filename}'"
         raise EnvironmentConfigurationError(
             f"the package cannot be stored in the cache folder '{root}'.", needs=needs, found=found, fix=_OTHER_FOLDER
         ) from exc
 
 
 def _free(root: Path) -> int:
-    while not root.exists() and root != root.parent:
+    while not os.path.exists(root) and root != root.parent:  # noqa: PTH110 - as in make_folder
         root = root.parent
     return shutil.disk_usage(root).free

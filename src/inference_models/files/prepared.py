@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from threading import RLock
 from typing import TypeVar
 
 import msgspec
+
+from inference_models.fork import RLock
 
 Structure = TypeVar("Structure")
 _prepared: set[object] = set()

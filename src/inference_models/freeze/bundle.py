@@ -12,7 +12,6 @@ import os
 import re
 import stat
 import struct
-import uuid
 import zipfile
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
@@ -20,10 +19,18 @@ from typing import TYPE_CHECKING
 from inference_models.cache.store import PackageStore
 from inference_models.errors import CorruptedModelPackageError, FileHashSumMissmatch, ModelRetrievalError
 from inference_models.files.digest import CHUNK
-from inference_models.files.durable import sync_folder
+from inference_models.files.durable import replacing
 from inference_models.files.names import check_handles
-from inference_models.freeze.lockfile import bad_target, lock_text, make_lock, parse_lock, refuse_bad_target
-from inference_models.loading.resolutions import Resolutions
+from inference_models.files.regular import open_regular
+from inference_models.freeze.lockfile import (
+    MAX_LOCK_BYTES,
+    bad_target,
+    lock_text,
+    make_lock,
+    parse_lock,
+    refuse_bad_target,
+)
+from inference_models.loading.remember import Resolutions
 from inference_models.record import replace
 
 if TYPE_CHECKING:
@@ -38,6 +45,11 @@ if TYPE_CHECKING:
 LOCK, LICENSES, OLD_INDEX = "models.lock", "LICENSES.txt", "bundle.json"
 MAX_TEXT = 16 << 20
 MAX_MEMBERS = 100_000
+MAX_DIRECTORY = 12 << 20
+"""Bytes of the list of members at the end of the archive."""
+_MAX_TAIL = (1 << 16) + 128
+"""Bytes at the end of an archive in which its records of the end begin: a comment, and two records before it."""
+_END, _END_64 = b"PK\x05\x06", b"PK\x06\x06"
 _BLOB = re.compile(r"blobs/[0-9a-f]{64}")
 _WHEN = (1980, 1, 1, 0, 0, 0)
 """The same models make the same file, whenever it is made."""
@@ -107,9 +119,10 @@ def open_bundle(path: Path, *, sha256: str | None = None) -> Iterator[tuple[zipf
     """
     with ExitStack() as stack:
         try:
-            stream = stack.enter_context(path.open("rb"))
+            stream = stack.enter_context(os.fdopen(open_regular(path, follow=True), "rb"))
             if sha256 is not None:
                 _refuse_other_file(stream, path, sha256.lower())
+            _refuse_large_directory(stream, path)
             archive = stack.enter_context(zipfile.ZipFile(stream))
             lock = _checked_lock(archive, path)
         except _UNREADABLE as exc:
@@ -149,6 +162,8 @@ def _checked_lock(archive: zipfile.ZipFile, path: Path) -> Lock:
     members = _checked_members(archive, path)
     if LOCK not in members:
         raise _no_bundle(path, LOCK, "an archive without it")
+    if members[LOCK].file_size > MAX_LOCK_BYTES:
+        raise _no_bundle(path, f"a lock of at most {MAX_LOCK_BYTES} bytes", f"{members[LOCK].file_size} bytes")
     lock = parse_lock(archive.read(LOCK).decode(), where=f"{LOCK} in '{path.name}'")
     for locked in lock.models:
         check_handles(file.handle for file in locked.files)
@@ -171,6 +186,19 @@ def _refuse_other_file(stream: BinaryIO, path: Path, sha256: str) -> None:
             f"{path} is another file.", needs=f"sha256 {sha256}", found=f"sha256 {digest.hexdigest()}"
         )
     stream.seek(0)
+
+
+def _refuse_large_directory(stream: BinaryIO, path: Path) -> None:
+    """`zipfile` reads the whole list of members at once, at ten times its size."""
+    stream.seek(max(0, path.stat().st_size - _MAX_TAIL))
+    tail = stream.read()
+    stream.seek(0)
+    for mark, place, form in ((_END, 12, "<L"), (_END_64, 40, "<Q")):
+        at = tail.rfind(mark)
+        if at >= 0 and len(tail) >= at + place + 8:
+            size = struct.unpack_from(form, tail, at + place)[0]
+            if size > MAX_DIRECTORY and (mark, size) != (_END, 0xFFFFFFFF):
+                raise _no_bundle(path, f"a list of members of at most {MAX_DIRECTORY} bytes", f"{size} bytes")
 
 
 def _checked_members(archive: zipfile.ZipFile, path: Path) -> dict[str, zipfile.ZipInfo]:
@@ -231,21 +259,11 @@ def _untrusted(model: ModelMetadata) -> ModelMetadata:
 
 
 def _write_archive(path: Path, texts: dict[str, str], blobs: dict[str, Path]) -> None:
-    """Replaces the file in one step: readers see the old file or the whole new one, also after a crash."""
-    temporary = path.with_name(f".{uuid.uuid4().hex}.tmp")
-    try:
-        with temporary.open("xb") as stream:
-            with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
-                for name, text in texts.items():
-                    archive.writestr(zipfile.ZipInfo(name, _WHEN), text.encode())
-                for name in sorted(blobs):
-                    _write_file(archive, name, blobs[name])
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    with replacing(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for name, text in texts.items():
+            archive.writestr(zipfile.ZipInfo(name, _WHEN), text.encode())
+        for name in sorted(blobs):
+            _write_file(archive, name, blobs[name])
 
 
 def _write_file(archive: zipfile.ZipFile, name: str, path: Path) -> None:

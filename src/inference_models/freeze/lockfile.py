@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,6 +38,11 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inference-models")
 FORMAT = 1
 HEADER = "# Written by `inference-models lock`. AutoModel.from_lock loads exactly these bytes.\n"
+MAX_LOCK_BYTES = 3 << 19
+"""The reader of TOML takes a second and 120 MB per MB of the worst text."""
+_MAX_DOTS = 32
+"""In the keys of one line: the time to read a key grows with the square of its parts."""
+_QUOTED = re.compile(r"""\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'""")
 
 
 class LockedFile(FileFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -161,8 +167,20 @@ def make_lock(pulled: Iterable[PulledPackage]) -> Lock:
 
 
 def lock_text(lock: Lock) -> str:
-    """`lock` as TOML."""
-    return HEADER + "\n" + tomli_w.dumps(_without_none(to_builtins(lock)))
+    """`lock` as TOML.
+
+    Raises:
+        InvalidParameterError: it pins so much that nobody would read it.
+    """
+    text = HEADER + "\n" + tomli_w.dumps(_without_none(to_builtins(lock)))
+    if len(text.encode()) > MAX_LOCK_BYTES:
+        raise InvalidParameterError(
+            f"{len(lock.models)} packages do not fit into one lock file.",
+            needs=f"at most {MAX_LOCK_BYTES} bytes",
+            found=f"{len(text.encode())} bytes",
+            fix="write several lock files, or bundles, each with a part of the models",
+        )
+    return text
 
 
 def write_lock(lock: Lock, path: Path) -> None:
@@ -206,7 +224,7 @@ def read_lock(path: str | Path) -> Lock:
         CorruptedModelPackageError: the file cannot be read, or is no lock file of this format.
     """
     path = Path(path)
-    return parse_lock(read_text(path, where=path.name), where=path.name)
+    return parse_lock(read_text(path, where=path.name, limit=MAX_LOCK_BYTES), where=path.name)
 
 
 def parse_lock(text: str, *, where: str) -> Lock:
@@ -217,12 +235,18 @@ def parse_lock(text: str, *, where: str) -> Lock:
     """
     toml = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
+        _refuse_long_keys(text)
         return fitted(Lock, toml.loads(text))
     except (ValueError, RecursionError) as exc:  # MisfitError and TOMLDecodeError are ValueErrors
         found = str(exc)
     raise CorruptedModelPackageError(
         f"{where} is no lock file.", needs="a file that `inference-models lock` wrote", found=found
     )
+
+
+def _refuse_long_keys(text: str) -> None:
+    if any(_QUOTED.sub("", line).count(".") > _MAX_DOTS for line in text.splitlines()):
+        raise ValueError(f"a key of more than {_MAX_DOTS} parts")
 
 
 def warn_about_runtimes(lock: Lock) -> None:

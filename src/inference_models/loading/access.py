@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata
     from inference_models.loading.address import ModelAddress
     from inference_models.loading.attempt import LoadSteps
-    from inference_models.loading.remember import RememberedModels
+    from inference_models.loading.open import LoadRequest
+    from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
     from inference_models.package.folder import PackageFolder
     from inference_models.tasks.any_model import AnyModel
@@ -29,13 +30,15 @@ class AccessIdentifiers:
     api_key: str | None
 
 
-def load_watched(address: ModelAddress, memory: RememberedModels, steps: LoadSteps, *, api_key: str | None) -> AnyModel:
+def load_watched(
+    address: ModelAddress, load: LoadRequest, environment: Environment, steps: LoadSteps, *, api_key: str | None
+) -> AnyModel:
     """`load_model` of a model of a provider, with `model_access_manager` and `point_model_directory`.
 
     Raises:
         UnauthorizedModelAccessError: the manager forbids it, or the provider does.
     """
-    options, wanted, asked = memory.load.options, memory.load.wanted, address.model_id
+    options, wanted, asked = load.options, load.wanted, address.model_id
     manager, point = options.model_access_manager, options.point_model_directory
     if manager is not None:
         if manager.is_model_access_forbidden(model_id=asked, api_key=api_key):
@@ -44,7 +47,7 @@ def load_watched(address: ModelAddress, memory: RememberedModels, steps: LoadSte
                 needs="a model it allows, or another api_key",
                 found=f"no api_key and model {asked!r}" if api_key is None else f"model {asked!r} with this api_key",
             )
-        facts = (address, wanted, memory.load.execution_providers, options.arrays, options.threads)
+        facts = (address, wanted, load.execution_providers, options.arrays, options.threads)
         held = manager.retrieve_model_instance(
             model_id=asked,
             package_id=wanted.package_id,
@@ -66,7 +69,7 @@ def load_watched(address: ModelAddress, memory: RememberedModels, steps: LoadSte
             point(place)
 
     try:
-        return load_model(address, memory, replace(steps, report=report), api_key=api_key)
+        return load_model(address, load, environment, replace(steps, report=report), api_key=api_key)
     except (UnauthorizedModelAccessError, ForbiddenModelAccessError):
         if manager is not None:
             manager.on_model_access_forbidden(model_id=asked, api_key=api_key)

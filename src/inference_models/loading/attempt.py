@@ -19,6 +19,7 @@ from inference_models.errors import (
 from inference_models.loading.describe import describe_model
 from inference_models.loading.open import fetch_package, load_package
 from inference_models.negotiate.choose import negotiate
+from inference_models.providers import can_be_remembered
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from inference_models.loading.address import ModelAddress
     from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
-    from inference_models.loading.remember import RememberedModels
+    from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate, Selection
     from inference_models.negotiate.choose import Choice
     from inference_models.package.folder import PackageFolder
@@ -51,7 +52,7 @@ class LoadSteps(Record, frozen=True, kw_only=True):
 
     load_dependency: Callable[..., AnyModel]
     """Loads a model that this one needs; takes the arguments of `AutoModel.from_pretrained`."""
-    select: Callable[[ModelMetadata, Source, Choice, LoadRequest, RememberedModels], Selection] | None = None
+    select: Callable[[ModelMetadata, Source, Choice, LoadRequest], Selection] | None = None
     """The order in which admissible candidates are tried; None: the declared order."""
     certify: Callable[[Candidate, PackageFolder, LoadRequest, Source], object] | None = None
     """Raises where nothing vouches for a package as it would be opened; None: nothing has to."""
@@ -60,7 +61,7 @@ class LoadSteps(Record, frozen=True, kw_only=True):
 
 
 def load_model(
-    address: ModelAddress, memory: RememberedModels, steps: LoadSteps, *, api_key: str | None = None
+    address: ModelAddress, load: LoadRequest, environment: Environment, steps: LoadSteps, *, api_key: str | None = None
 ) -> AnyModel:
     """The best package that opens here, ready to be called.
 
@@ -68,39 +69,46 @@ def load_model(
 
     Args:
         address: The model.
-        memory: The request, and what earlier loads of the same left.
+        load: How it is to be opened.
+        environment: The machine.
         steps: What a load takes from the rooms above it.
         api_key: Passed to the provider.
 
     Raises:
         ModelPackageAlternativesExhaustedError: several packages fit, and none could be opened.
     """
-    with describe_model(address, memory.load, api_key=api_key, memory=memory) as (model, source):
+    memory = None
+    if can_be_remembered(address.provider):
+        from inference_models.loading.remember import RememberedModels  # noqa: PLC0415 - local models are not
+
+        memory = RememberedModels(load, environment)
+    with describe_model(address, load, api_key=api_key, memory=memory) as (model, source):
         try:
-            loaded = _load_described(model, source, memory, steps)
+            loaded = _load_described(model, source, load, environment, steps)
         except (*_OF_THE_MACHINE, ModelLoadingError, ModelRetrievalError):
-            if not source.is_remembered or config.network_forbidden_by() is not None:
+            if memory is None or not source.is_remembered or config.network_forbidden_by() is not None:
                 raise
             memory.forget(source)
         else:
-            if source.memory is not None and not source.is_remembered:
+            if memory is not None and not source.is_remembered:
                 used = None if loaded.resolved_model is None else loaded.resolved_model.model_package_id
-                source.memory.remember(source, model, used)
+                memory.remember(source, model, used)
             return loaded
-    with describe_model(address, memory.load, api_key=api_key) as (model, source):
-        return _load_described(model, source, memory, steps)
+    with describe_model(address, load, api_key=api_key) as (model, source):
+        return _load_described(model, replace(source, store=memory.store), load, environment, steps)
 
 
-def _load_described(model: ModelMetadata, source: Source, memory: RememberedModels, steps: LoadSteps) -> AnyModel:
-    load = memory.load
-    choice = negotiate(model, load.wanted, memory.environment)
+def _load_described(
+    model: ModelMetadata, source: Source, load: LoadRequest, environment: Environment, steps: LoadSteps
+) -> AnyModel:
+    choice = negotiate(model, load.wanted, environment)
     if not choice.verdicts or not choice.verdicts[0].runs:
         from inference_models.negotiate.explain import refusal  # noqa: PLC0415 - made where something is refused
 
         raise refusal(choice)
     for reason in choice.overridden if load.wanted.force else ():
         _log.warning("%s is forced: it needs %s; found: %s", reason.package_id, reason.needs, reason.found)
-    selection = steps.select(model, source, choice, load, memory) if steps.select else choice.declared_order
+    selection = steps.select(model, source, choice, load) if steps.select else choice.declared_order
     if source.is_remembered and selection.reason == "order":
         selection = replace(selection, reason="remembered")
     level = logging.INFO if load.options.verbose else logging.DEBUG

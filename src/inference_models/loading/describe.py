@@ -18,13 +18,14 @@ from inference_models.errors import (
 from inference_models.families import canonical_name, default_task
 from inference_models.loading.address import LOCAL
 from inference_models.options import LoadOptions, refuse_unknown_load_options
-from inference_models.providers import NO_OPTIONS, DescribeOptions, can_be_remembered, open_provider
+from inference_models.providers import NO_OPTIONS, DescribeOptions, open_provider
 from inference_models.record import Record, replace
 from inference_models.tasks import find_task, known_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from inference_models.cache.store import PackageStore
     from inference_models.entities import FileDownloadSpecs, ModelMetadata
     from inference_models.loading.address import ModelAddress
     from inference_models.loading.open import LoadRequest
@@ -69,8 +70,8 @@ class Source(Record, frozen=True):
     model_id: str = ""
     """As the caller wrote it, without the provider."""
     options: DescribeOptions = NO_OPTIONS
-    memory: RememberedModels | None = None
-    """What keeps the description for later loads; None: nothing does."""
+    store: PackageStore | None = None
+    """Where the files of this load are kept, and held as long as it lasts; None: each fetch opens it anew."""
 
     @property
     def is_remembered(self) -> bool:
@@ -107,15 +108,7 @@ def describe_model(
             needs="a model id",
             found="allow_direct_local_storage_loading=False",
         )
-    options = DescribeOptions(
-        api_key=api_key,
-        labels=stated.labels,
-        architecture=stated.model_type,
-        task_type=stated.task_type,
-        extra_query_params=tuple(stated.weights_provider_extra_query_params or ()),
-        extra_headers=tuple((stated.weights_provider_extra_headers or {}).items()),
-    )
-    memory = memory if can_be_remembered(name) else None
+    options = describe_options(stated, api_key)
     known = None if memory is None else memory.recall(address, options)
     provider: Provider = open_provider(name) if known is None else RememberedProvider(known)
     with closing(provider):
@@ -134,13 +127,27 @@ def describe_model(
         if not any(package.backend is BackendType.CUSTOM for package in model.model_packages):
             if load.extra:
                 refuse_unknown_load_options(load.extra)
-            model = _with_task(model, stated)
+            model = with_task(model, stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
-        yield model, Source(name, provider, model_id, options, memory)
+        yield model, Source(name, provider, model_id, options, None if memory is None else memory.store)
 
 
-def _with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:
+def describe_options(options: LoadOptions, api_key: str | None) -> DescribeOptions:
+    """What the options of a load say of a model."""
+    size = options.input_size
+    return DescribeOptions(
+        api_key=api_key,
+        labels=options.labels,
+        architecture=options.model_type,
+        task_type=options.task_type,
+        input_size=(size, size) if isinstance(size, int) else size,
+        extra_query_params=tuple(options.weights_provider_extra_query_params or ()),
+        extra_headers=tuple((options.weights_provider_extra_headers or {}).items()),
+    )
+
+
+def with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:
     """`model` with a task where it names none; what the caller says must not contradict what the model is.
 
     Raises:

@@ -1,29 +1,178 @@
-"""Remembered descriptions of models, and remembered choices of packages, from earlier loads."""
+"""Remembered descriptions of models, and remembered choices of packages, from earlier loads.
+
+Two entries are kept for each load. The *description* depends on the provider, the id and the credential; the
+*choice* also on the request and on this machine, so that it is not found any more once a runtime is installed,
+updated or removed. Neither holds a key or a signed URL.
+"""
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import TYPE_CHECKING
+import json
+import logging
+import os
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from hashlib import sha256
+from hmac import new as keyed_digest
+from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from inference_models import config
+from inference_models.cache.manifest import PackageKey
+from inference_models.cache.resolution_files import FORMAT, AutoResolutionCacheEntry, FileResolutionCache, is_fresh
+from inference_models.cache.store import PackageStore
+from inference_models.entities import LocalFileArtefactSpecs, without_signatures
 from inference_models.errors import NoModelPackagesAvailableError
-from inference_models.loading.address import ModelAddress
+from inference_models.files.prepared import prepared
+from inference_models.fork import cached_property
+from inference_models.machine.environment import machine_fingerprint
 from inference_models.negotiate.choose import negotiate
-from inference_models.providers import can_be_remembered
+from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
+from inference_models.providers import NO_OPTIONS, can_be_remembered, find_record
 from inference_models.record import replace
+from inference_models.text import without_query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
+    from inference_models.loading.address import ModelAddress
     from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
-    from inference_models.loading.resolutions import Decision, Question, Resolutions
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice
+    from inference_models.negotiate.request import PackageRequest
+    from inference_models.options import AutoResolutionCache
     from inference_models.providers import DescribeOptions
+
+_log = logging.getLogger("inference-models")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """The key of a remembered decision: everything it depends on."""
+
+    provider: str
+    model_id: str
+    request: PackageRequest
+    machine: str
+    """`machine_fingerprint`."""
+    options: DescribeOptions = NO_OPTIONS
+    execution_providers: tuple[Any, ...] | None = None
+    select: str = "auto"
+    """As in `LoadOptions`: what the declared order chose is no answer to `measured`, and the other way round."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A remembered answer."""
+
+    model: ModelMetadata
+    package_id: str | None
+    """None: only the description is known; which package fits has to be decided."""
+
+
+class Resolutions:
+    """Asks and fills a cache of answers."""
+
+    def __init__(self, cache: AutoResolutionCache | None = None, *, root: Path | None = None) -> None:
+        self._files = FileResolutionCache(root)
+        self._cache: AutoResolutionCache = self._files if cache is None else cache
+
+    def recall(self, question: Question, *, any_age: bool = False) -> Decision | None:
+        """The answer to the same question, else a description of the same model; None when neither is known.
+
+        Args:
+            question: What is to be loaded, where and by whom.
+            any_age: Also take answers past their lifetime: without a network there are no newer ones. An answer in
+                a cache that must not be written to never ages, since nothing could replace it.
+        """
+        if not can_be_remembered(question.provider):
+            return None
+        any_age = any_age or not self._files.is_writable()
+        keys = self._keys(question, self._files.salt())
+        for key, decides in zip(keys, (True, False, False), strict=True):
+            if key is None or (decides and question.select == "measured"):
+                continue
+            entry = self._entry(key, question)
+            if entry is None or not (any_age or is_fresh(entry)):
+                continue
+            model = self._model(key, entry)
+            if model is not None:
+                return Decision(model, entry.model_package_id if decides else None)
+        return None
+
+    def remember(self, question: Question, model: ModelMetadata, package_id: str | None) -> None:
+        """Keep what the provider said, and the package that was loaded (None: nothing was loaded)."""
+        remembered = can_be_remembered(question.provider)
+        entry = _entry_of(question.provider, question.model_id, model) if remembered else None
+        if entry is None:
+            return
+        decision, description, _ = self._keys(question, self._files.salt(create=_credential(question) is not None))
+        if description is not None:
+            self._cache.register(description, entry)
+        if decision is not None and package_id is not None:
+            self._cache.register(decision, msgspec.structs.replace(entry, model_package_id=package_id))
+
+    def remember_choice(self, question: Question, package_id: str) -> None:
+        """Answer the same question with this package from now on; where no answer is known, there is none to change."""
+        decision, description, shared = self._keys(question, self._files.salt())
+        if decision is None or not can_be_remembered(question.provider):
+            return
+        found = (self._entry(key, question) for key in (description, shared) if key is not None)
+        entry = next((entry for entry in found if entry is not None), None)
+        if entry is not None:
+            self._cache.register(decision, msgspec.structs.replace(entry, model_package_id=package_id))
+
+    def remember_for_everyone(self, provider: str, model_id: str, model: ModelMetadata) -> None:
+        """Keep a description that came with the files themselves, for any credential."""
+        if can_be_remembered(provider) and (entry := _entry_of(provider, model_id, model)) is not None:
+            self._cache.register(_shared_key(provider, model_id), entry)
+
+    def forget(self, question: Question) -> None:
+        """Drop the answer and the description."""
+        for key in self._keys(question, self._files.salt()):
+            if key is not None:
+                self._cache.invalidate(key)
+
+    def _keys(self, question: Question, salt: bytes | None) -> tuple[str | None, str | None, str]:
+        """Of the decision, of the description, and of the description for everyone."""
+        shared = _shared_key(question.provider, question.model_id)
+        secret = _credential(question)
+        if secret is not None and salt is None:
+            return None, None, shared
+        who = None if secret is None else keyed_digest(salt or b"", secret, "sha256").hexdigest()
+        options, record = question.options, find_record(question.provider)
+        hosts = [os.environ.get(name, "") for name in (record.host_variables if record is not None else ())]
+        description = _digest([shared, who, hosts, options.architecture, options.task_type, repr(options.labels)])
+        wanted = repr(replace(question.request, backends=None, quantizations=None))
+        kinds = [_sorted_values(question.request.backends), _sorted_values(question.request.quantizations)]
+        providers = repr(question.execution_providers)
+        order = ["order"] if question.select == "order" else []
+        return _digest([description, wanted, kinds, providers, question.machine, *order]), description, shared
+
+    def _entry(self, key: str, question: Question) -> AutoResolutionCacheEntry | None:
+        found = self._cache.retrieve(key)
+        if found is None:
+            return None
+        try:
+            entry = msgspec.convert(found, prepared(AutoResolutionCacheEntry), strict=False, from_attributes=True)
+        except msgspec.ValidationError:
+            return None
+        asked = question.provider, without_query(question.model_id)
+        same = (entry.format, entry.provider, entry.model_id) == (FORMAT, *asked)
+        return entry if same else None
+
+    def _model(self, key: str, entry: AutoResolutionCacheEntry) -> ModelMetadata | None:
+        try:
+            return metadata_from_json(entry.description)
+        except ValueError as exc:
+            _log.warning("the remembered description of %r was ignored: %s", entry.model_id, exc)
+            self._cache.invalidate(key)
+            return None
 
 
 class RememberedModels:
@@ -56,14 +205,10 @@ class RememberedModels:
     @cached_property
     def store(self) -> PackageStore:
         """The files."""
-        from inference_models.cache.store import PackageStore  # noqa: PLC0415 - local models are not stored
-
         return self._store or PackageStore()
 
     @cached_property
     def _resolutions(self) -> Resolutions:
-        from inference_models.loading.resolutions import Resolutions  # noqa: PLC0415 - local models are not remembered
-
         return Resolutions(self.load.options.auto_resolution_cache)
 
     def recall(
@@ -76,16 +221,20 @@ class RememberedModels:
             options: What the provider would be told.
             unreachable: The provider was asked and does not answer now, so that any package that is here will do.
         """
+        if not can_be_remembered(address.provider):
+            return None
         alone = unreachable or _no_network()
         if not (alone or (self._enabled and not self._read_only)):
             return None
-        decision = self._resolutions.recall(self._question(address, options), any_age=alone)
+        decision = self._resolutions.recall(self._question(*address, options), any_age=alone)
+        if decision is None and alone:
+            self.store.refuse_unreadable()
         if decision is None or self._read_only:
             return None if decision is None else decision.model
         packages = self._stored(address.provider, decision, self._wanted(decision, alone=alone))
         if alone and not packages:  # what was loaded before is gone; another package may be here
             packages = self._stored(address.provider, decision, decision.model.model_packages)
-        if self._is_measured and not alone and len(packages) < len(self._admissible(decision)):
+        if self.load.options.select == "measured" and not alone and len(packages) < len(self._admissible(decision)):
             return None
         return replace(decision.model, model_packages=packages) if packages else None
 
@@ -97,7 +246,7 @@ class RememberedModels:
     def remember_choice(self, source: Source, package_id: str) -> None:
         """Let later loads take this package without asking the provider which there are."""
         if self._enabled:
-            self._resolutions.decide(self._question_of(source), package_id)
+            self._resolutions.remember_choice(self._question_of(source), package_id)
 
     def forget(self, source: Source) -> None:
         """Drop the description and the choice, which turned out not to load."""
@@ -124,23 +273,17 @@ class RememberedModels:
         """What fits of all that the provider said when it was asked last; empty: nothing is known."""
         decision = self._resolutions.recall(self._question_of(source), any_age=True)
         try:
-            return () if decision is None else self._choose(decision).admissible
+            return () if decision is None else self._negotiated(decision).admissible
         except NoModelPackagesAvailableError:
             return ()
 
-    @property
-    def _is_measured(self) -> bool:
-        return self.load.options.select == "measured"
-
     def _question_of(self, source: Source) -> Question:
-        return self._question(ModelAddress(source.name, source.model_id), source.options)
+        return self._question(source.name, source.model_id, source.options)
 
-    def _question(self, address: ModelAddress, options: DescribeOptions) -> Question:
-        from inference_models.loading.resolutions import Question, machine_fingerprint  # noqa: PLC0415 - as above
-
+    def _question(self, provider: str, model_id: str, options: DescribeOptions) -> Question:
         return Question(
-            provider=address.provider,
-            model_id=address.model_id,
+            provider=provider,
+            model_id=model_id,
             request=self.load.wanted,
             machine=machine_fingerprint(self.environment),
             options=options,
@@ -158,29 +301,71 @@ class RememberedModels:
             return [package for package in packages if package.package_id == decision.package_id]
         if alone:
             return packages
-        return self._admissible(decision) if self._is_measured else self._admissible(decision)[:1]
+        return self._admissible(decision) if self.load.options.select == "measured" else self._admissible(decision)[:1]
 
     def _admissible(self, decision: Decision) -> list[ModelPackageMetadata]:
         """The packages that can run here, best first."""
         try:
-            return list(self._choose(decision).packages)
+            return list(self._negotiated(decision).packages)
         except NoModelPackagesAvailableError:
             return []
 
-    def _choose(self, decision: Decision) -> Choice:
+    def _negotiated(self, decision: Decision) -> Choice:
         return negotiate(decision.model, self.load.wanted, self.environment)
 
     def _stored(
         self, provider: str, decision: Decision, packages: list[ModelPackageMetadata]
     ) -> list[ModelPackageMetadata]:
         """Those whose files are all in the cache."""
-        from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - as above
-
         keys = [
             PackageKey(provider, item.cache_model_id or decision.model.model_id, item.package_id) for item in packages
         ]
         pairs = zip(keys, packages, strict=True)
         return [package for key, package in pairs if self.store.open(key, package.package_artefacts) is not None]
+
+
+def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolutionCacheEntry | None:
+    """None for a description that could not be given back exactly, or whose files belong to the user."""
+    artefacts = [item for package in model.model_packages for item in package.package_artefacts]
+    if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
+        return None
+    kept = without_signatures(model)
+    try:
+        description = json.loads(json.dumps(metadata_to_json(kept), allow_nan=False))
+        if metadata_from_json(description) != kept:
+            return None
+    except (TypeError, ValueError):
+        return None
+    return AutoResolutionCacheEntry(
+        provider=provider,
+        model_id=without_query(model_id),
+        canonical_model_id=kept.model_id,
+        created_at=datetime.now(timezone.utc),
+        description=description,
+    )
+
+
+def _credential(question: Question) -> bytes | None:
+    """Everything secret that decides what a provider shows; None when there is nothing."""
+    options, record = question.options, find_record(question.provider)
+    names = record.key_variables if record is not None else ()
+    key = None if options.api_key == "local" else options.api_key
+    key = key or next((value for name in names if (value := os.environ.get(name, "").strip())), None)
+    if not (key or options.extra_query_params or options.extra_headers):
+        return None
+    return json.dumps([key, sorted(options.extra_query_params), sorted(options.extra_headers)]).encode()
+
+
+def _shared_key(provider: str, model_id: str) -> str:
+    return _digest([FORMAT, provider, without_query(model_id)])
+
+
+def _sorted_values(kinds: Sequence[Any] | frozenset[Any] | None) -> list[str] | None:
+    return None if kinds is None else sorted(kind.value for kind in kinds)
+
+
+def _digest(facts: Sequence[Any]) -> str:
+    return sha256(json.dumps(facts, sort_keys=True).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _no_network() -> bool:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from inference_models import config
+from inference_models.fork import cached_property
 from inference_models.record import Record
+from inference_models.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,6 +146,12 @@ class Environment:
     def _library(self, name: str) -> str:
         broken = " (broken)" if name in self.broken else ""
         return self.builds.get(name, f"{name} {self.installed[name]}") + broken
+
+
+def machine_fingerprint(environment: Environment) -> str:
+    """Changes whenever this library, or a fact that decides what runs here or how fast, changes."""
+    facts = [__version__, environment.fingerprint(), config.requested_execution_providers()]
+    return sha256(json.dumps(facts).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _quota(quota: float | None) -> str:

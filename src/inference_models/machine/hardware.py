@@ -172,14 +172,14 @@ def apple_intel_flags(text: str) -> frozenset[str]:
 
 
 def _apple_flags() -> frozenset[str]:
-    if _sysctl("hw.optional.arm64"):
-        named = {flag for name, flag in _APPLE_ARM.items() if any(_sysctl(f"hw.optional.arm.{name}"))}
+    if sysctl("hw.optional.arm64"):
+        named = {flag for name, flag in _APPLE_ARM.items() if any(sysctl(f"hw.optional.arm.{name}"))}
         return frozenset({"asimd", "neon", *named})
-    texts = (_sysctl(f"machdep.cpu.{name}").rstrip(b"\0") for name in ("features", "leaf7_features"))
+    texts = (sysctl(f"machdep.cpu.{name}").rstrip(b"\0") for name in ("features", "leaf7_features"))
     return apple_intel_flags(b" ".join(texts).decode("ascii", "replace"))
 
 
-def _sysctl(name: str) -> bytes:
+def sysctl(name: str) -> bytes:
     """The value of a kernel variable of macOS; empty when the name is unknown."""
     ask = ctypes.CDLL(None).sysctlbyname
     size = ctypes.c_size_t(0)

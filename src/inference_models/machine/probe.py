@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from msgspec import field
 from packaging.version import InvalidVersion, Version
 
 from inference_models import config
+from inference_models.fork import cached_property
 from inference_models.machine import system
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.hardware import (

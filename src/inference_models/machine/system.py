@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import re
 import sys
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference_models import config
 from inference_models.errors import JetsonTypeResolutionError, nearest_hint
-from inference_models.machine.hardware import public_version, read_text
+from inference_models.machine.hardware import public_version, read_text, sysctl
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from packaging.version import Version
 
 JETSONS = (
@@ -31,6 +33,7 @@ JETSONS = (
 """Modules by the beginning of their name; a longer name stands before those it begins with."""
 VARIABLES = ("JETSON_MODULE", "L4T_VERSION", "RUNNING_ON_JETSON")
 """What a user can say where the system does not."""
+_BOOT_KEY = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"
 _L4T_RELEASE = re.compile(r"R(\d+).*REVISION:\s*([\d.]+)")
 
 
@@ -84,3 +87,37 @@ def accelerators(root: Path) -> frozenset[str] | None:
         return None
     nodes = {"gpu": "dri/renderD*", "npu": "accel/accel*"}
     return frozenset(kind for kind, pattern in nodes.items() if any((root / "dev").glob(pattern)))
+
+
+@cache
+def boot_id() -> str:
+    """A name for the time since this machine was started; empty where the system does not say."""
+    if sys.platform == "darwin":
+        return sysctl("kern.bootsessionuuid").rstrip(b"\0").decode("ascii", "replace")
+    if sys.platform == "win32":
+        import winreg  # noqa: PLC0415 - Windows only
+
+        with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _BOOT_KEY) as key:
+            return f"boot {winreg.QueryValueEx(key, 'BootId')[0]}"
+        return ""
+    return read_text(Path("/proc/sys/kernel/random/boot_id")).strip()
+
+
+def is_running(process: int) -> bool:
+    """Whether a process with this number exists; True where this user may not know."""
+    if sys.platform == "win32":
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        handle = kernel.OpenProcess(0x1000, False, process)  # PROCESS_QUERY_LIMITED_INFORMATION
+        if not handle:
+            return ctypes.get_last_error() != 87  # ERROR_INVALID_PARAMETER: there is none
+        ended, still_active = ctypes.c_ulong(), 259
+        known = kernel.GetExitCodeProcess(handle, ctypes.byref(ended))
+        kernel.CloseHandle(handle)
+        return not known or ended.value == still_active
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True

@@ -12,7 +12,6 @@ import json
 import os
 import platform
 import sys
-import threading
 import time
 from functools import cache
 from hashlib import sha256
@@ -23,6 +22,8 @@ from msgspec import field
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_hint
+from inference_models.files.regular import read_json_object
+from inference_models.fork import Lock
 from inference_models.machine import mends
 from inference_models.machine.hardware import cpu_flags
 from inference_models.machine.libraries import CUDA, DECIDING, find_library, hiding, import_path, module_stamp
@@ -67,7 +68,7 @@ class Learned:
     """By key."""
     generation = 0
     """Changes whenever a child process found something out."""
-    asking: ClassVar[dict[str, threading.Lock]] = {}
+    asking: ClassVar[dict[str, Lock]] = {}
 
 
 def forget() -> None:
@@ -161,8 +162,7 @@ def _settle(question: _Question, *, run: bool, retry: bool) -> Verdict | None:
         return known
     if not run:
         return None
-    asking = Learned.asking.setdefault(key, threading.Lock())
-    # A process that was forked while another thread asked has a lock that is never released: it asks by itself.
+    asking = Learned.asking.setdefault(key, Lock())
     held = asking.acquire(timeout=question.deadline + 5)
     try:
         known = None if retry else _recall(path, key)
@@ -185,10 +185,10 @@ def _recall(path: Path, key: str) -> Verdict | None:
     if key in Learned.verdicts:
         return Learned.verdicts[key]
     try:
-        kept = json.loads(path.read_bytes()) if path.stat().st_size <= _LARGEST else None
-    except (OSError, ValueError, RecursionError):
+        kept = read_json_object(path, _LARGEST)
+    except (OSError, ValueError):
         return None
-    if not isinstance(kept, dict) or kept.get("key") != key:
+    if kept.get("key") != key:
         return None
     problem, facts, when = kept.get("problem"), kept.get("facts"), kept.get("when")
     if not isinstance(problem, str | None) or not isinstance(facts, dict) or not isinstance(when, float):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from threading import Lock
 from typing import TYPE_CHECKING
 
 from inference_models.errors import EnvironmentConfigurationError
+from inference_models.fork import Lock
+from inference_models.loading.remember import RememberedModels
 from inference_models.measure.settings import LoadToMeasure, plans_to_measure
 from inference_models.measure.store import MeasurementStore, covers, find_plan, subject_of
 from inference_models.negotiate.case import Plan, Selection
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata
     from inference_models.loading.describe import Source
     from inference_models.loading.open import LoadRequest
-    from inference_models.loading.remember import RememberedModels
     from inference_models.negotiate.choose import Choice
 
 _log = logging.getLogger("inference-models")
@@ -25,9 +25,7 @@ _ONE_AT_A_TIME = Lock()
 """Two measurements in one process would each measure the noise of the other."""
 
 
-def select_plans(
-    model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest, memory: RememberedModels
-) -> Selection:
+def select_plans(model: ModelMetadata, source: Source, choice: Choice, load: LoadRequest) -> Selection:
     """The admissible candidates, best first: what was measured to be fastest here, then the declared order.
 
     With `select="measured"` and nothing remembered, they are measured now, which takes up to a minute.
@@ -35,6 +33,7 @@ def select_plans(
     in_order = choice.declared_order
     if load.options.select == "order":
         return in_order
+    memory = RememberedModels(load, choice.environment)
     fastest = remembered_plan(model, source, choice, load, memory)
     if fastest is None and load.options.select == "measured":
         with _ONE_AT_A_TIME:

@@ -15,7 +15,7 @@ import msgspec
 from inference_models import config
 from inference_models.cache.facts import Facts
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
-from inference_models.loading.resolutions import machine_fingerprint
+from inference_models.machine.environment import machine_fingerprint
 from inference_models.text import without_query
 
 if TYPE_CHECKING:

@@ -66,7 +66,7 @@ def check_platform(case: Case) -> Rejection | None:
 def check_runtime(case: Case) -> Rejection | None:
     """Refuses runtimes that are not installed, are too old, or cannot be imported."""
     record = find_runtime(case.runtime)
-    library = record.library
+    library = next(iter(record.libraries), None)
     if library is None:
         return None
     if library.name in case.environment.broken:

@@ -39,7 +39,7 @@ def format_class_names(names: Sequence[str]) -> str:
     lines = [name.strip() for name in names]
     fits = lines == list(names) and any(lines[-1:]) and not any("\n" in name for name in lines)
     text = "\n".join(names) + "\n"
-    return text if fits and _json_list(text) is None else json.dumps(list(names)) + "\n"
+    return text if fits and not text.startswith("[") else json.dumps(list(names)) + "\n"
 
 
 def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
@@ -53,7 +53,7 @@ def check_class_names(names: Sequence[str], where: str) -> tuple[str, ...]:
             f"{where} lists no class.", needs="one name per line", found="only blank lines"
         )
     for index, name in enumerate(names):
-        if any(_hides_text(character) for character in name):
+        if not name.isprintable() and any(map(_hides_text, name)):
             raise CorruptedModelPackageError(
                 f"{where}: the name of class {index} cannot be shown.", needs="no control characters", found=ascii(name)
             )

@@ -118,7 +118,7 @@ class OnnxFile(Record, frozen=True, kw_only=True):
     @property
     def files(self) -> list[Path]:
         """The file and those it points to."""
-        return [self.path, *(self.path.parent / name for name in self.locations)]
+        return [self.path, *(self.path.parent / name for name in (self.locations if self.external else ()))]
 
     @contextmanager
     def without_links(self) -> Iterator[Path]:

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.files.regular import read_regular_file
 from inference_models.text import JsonRefusedError, scrub, shown, strict_object
 
 if TYPE_CHECKING:
@@ -20,23 +21,22 @@ _STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)")
 """One step of a path as msgspec writes it: `$.network_input.normalization[1][0]`."""
 
 
-def read_text(path: Path, *, where: str) -> str:
+def read_text(path: Path, *, where: str, limit: int = MAX_TEXT_BYTES) -> str:
     """The content of a small UTF-8 file, without a byte order mark.
 
     Raises:
-        CorruptedModelPackageError: the file cannot be read, is too large, or is not UTF-8.
+        CorruptedModelPackageError: the file cannot be read, is larger than `limit` bytes, or is not UTF-8.
     """
     try:
-        with path.open("rb") as stream:
-            data = stream.read(MAX_TEXT_BYTES + 1)
+        data = read_regular_file(path, limit, follow=True)
+    except ValueError as exc:
+        raise CorruptedModelPackageError(
+            f"{where} is too large.", needs=f"at most {limit} bytes", found=f"more than {limit} bytes"
+        ) from exc
     except OSError as exc:
         raise CorruptedModelPackageError(
             f"{where} cannot be read.", needs="a readable file", found=exc.strerror or type(exc).__name__
         ) from exc
-    if len(data) > MAX_TEXT_BYTES:
-        raise CorruptedModelPackageError(
-            f"{where} is too large.", needs=f"at most {MAX_TEXT_BYTES} bytes", found=f"more than {MAX_TEXT_BYTES} bytes"
-        )
     return decode_text(data, where=where)
 
 

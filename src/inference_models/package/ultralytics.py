@@ -72,9 +72,9 @@ def read_ultralytics(model: OnnxFile) -> GraphHints:
     names = _class_names(metadata["names"]) if "names" in metadata else None
     stated = metadata.get("task", "").strip().lower()
     shapes = [spec.shape for spec in model.outputs]
-    layout = _layout(shapes, len(names)) if names and stated in {"", "detect"} else None
+    layout = _layout(shapes, len(names)) if names and stated in {"", "detect", "segment"} else None
     by_script = not stated and "stride" in metadata and layout in {"yolov5", "yolov8"}
-    task = "object-detection" if by_script else TASKS.get(stated)
+    task = TASKS.get(("segment" if _prototypes(shapes) else "detect") if by_script else stated)
     seen = f"task {stated!r}, outputs {', '.join(map(str, shapes))}"
     if names is None or task is None:
         return GraphHints(class_names=names, seen=seen)
@@ -114,16 +114,25 @@ def _version(description: str) -> tuple[int, str]:
 
 
 def _layout(shapes: list[Shape], classes: int) -> str | None:
-    """`yolov8` for (B, 4 + C, N), `yolov5` for (B, N, 5 + C), `final` for (B, M, 6); None where they do not say."""
-    if len(shapes) != 1 or len(shapes[0]) != 3:
+    """`yolov8` for (B, 4 + C, N), `yolov5` for (B, N, 5 + C), `final` for (B, M, 6); None where they do not say.
+
+    Of models with masks, rows end in as many coefficients as there are prototypes.
+    """
+    behind = _prototypes(shapes)
+    if (len(shapes) != 1 and not behind) or len(shapes[0]) != 3:
         return None
     _, rows, columns = shapes[0]
-    if columns == _ROW:
-        # No input size gives 6 anchors.
+    if columns == _ROW + behind:
+        # No input size gives so few anchors.
         return _FINAL
-    if rows == 4 + classes and columns != 5 + classes:
-        return "yolov8"
-    return "yolov5" if columns == 5 + classes and rows != 4 + classes else None
+    is_raw, has_objectness = rows == 4 + classes + behind, columns == 5 + classes + behind
+    return None if is_raw == has_objectness else "yolov8" if is_raw else "yolov5"
+
+
+def _prototypes(shapes: list[Shape]) -> int:
+    """How many maps the masks of a model are sums of; 0 where it has none. YOLOv7 gives them behind its raw heads."""
+    maps = [shape for shape in shapes[1:] if len(shape) == 4]
+    return (maps[0][1] or 0) if maps else 0
 
 
 def _says_fused(metadata: Mapping[str, str]) -> bool:

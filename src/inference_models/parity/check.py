@@ -16,7 +16,7 @@ from inference_models.loading.address import parse_address
 from inference_models.loading.describe import describe_model
 from inference_models.loading.open import LoadRequest, fetch_package, load_package
 from inference_models.loading.remember import RememberedModels
-from inference_models.loading.resolutions import machine_fingerprint
+from inference_models.machine.environment import machine_fingerprint
 from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions

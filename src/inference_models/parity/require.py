@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from inference_models.backends.environment import probe_environment
 from inference_models.errors import MissingParityCertificateError
 from inference_models.loading.address import LOCAL
-from inference_models.loading.resolutions import machine_fingerprint
+from inference_models.machine.environment import machine_fingerprint
 from inference_models.parity.certificate import CertificateStore, requested_settings
 from inference_models.text import without_query
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from inference_models.arrays import to_numpy
 from inference_models.errors import InvalidParameterError
-from inference_models.predictions.rle import compress_counts, count_runs, decode_mask, read_counts
+from inference_models.predictions.rle import compress_counts, count_runs, count_runs_of_part, decode_mask, read_counts
 from inference_models.predictions.rows import rows_of, single_row
 from inference_models.record import replace
 
@@ -108,6 +108,12 @@ class InstancesRLEMasks:
         mask_size = (int(pixels.shape[-2]), int(pixels.shape[-1]))
         return cls(image_size or mask_size, [compress_counts(count_runs(mask)) for mask in pixels], mask_size)
 
+    @classmethod
+    def from_parts(cls, parts: Iterable[tuple[Mask, tuple[int, int]]], image_size: MaskSize) -> Self:
+        """The run lengths of masks that are empty outside a part: (w, h) bool column by column, and its (top, left)."""
+        counts = (count_runs_of_part(columns, at, image_size) for columns, at in parts)
+        return cls(image_size, [compress_counts(runs) for runs in counts])
+
     def to_coco_rle_masks(self) -> list[CocoRLE]:
         """One COCO dictionary `{"size": [h, w], "counts": bytes}` per instance."""
         return list(self)
@@ -122,6 +128,10 @@ class InstancesRLEMasks:
         for row, mask in enumerate(self):
             dense[row] = decode_mask(mask)
         return dense
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NumpyArray:
+        """`to_dense`, so that NumPy functions take it as masks."""
+        return self.to_dense() if dtype is None else self.to_dense().astype(dtype)
 
     def __len__(self) -> int:
         return len(self.masks)

@@ -52,6 +52,27 @@ def count_runs(mask: npt.NDArray[Any]) -> Counts:
     return np.diff(edges).astype(np.int64, copy=False)
 
 
+def count_runs_of_part(columns: npt.NDArray[np.bool_], at: tuple[int, int], size: tuple[int, int]) -> Counts:
+    """The same of a mask of `size` (height, width) that is empty but for one part; work grows with the part alone.
+
+    Args:
+        columns: (w, h) the part, column by column.
+        at: (top, left) of the part.
+        size: Of the mask.
+    """
+    width, height = columns.shape
+    edges = np.zeros((width, height + 2), np.bool_)
+    edges[:, 1:-1] = columns
+    column, row = np.nonzero(edges[:, 1:] != edges[:, :-1])
+    places = (column + at[1]) * size[0] + row + at[0]
+    # A run that goes on at the top of the next column ends and starts at one place.
+    meets = np.flatnonzero(places[1:] == places[:-1])
+    places = np.delete(places, np.concatenate((meets, meets + 1)))
+    end = size[0] * size[1]
+    edges_of_runs = [0, *places.tolist(), *([] if places.size and places[-1] == end else [end])]
+    return np.diff(np.array(edges_of_runs, np.int64)).astype(np.int64, copy=False)
+
+
 def paint_runs(counts: Counts, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
     """(H, W) bool mask of run lengths as `count_runs` gives them.
 

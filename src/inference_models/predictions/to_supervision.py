@@ -17,13 +17,16 @@ if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
 
 
-def boxes_to_supervision(values: Mapping[str, NumpyArray | None], *, names: list[str] | None) -> supervision.Detections:
-    """Boxes, classes and confidences by the names Supervision has for them, and the name of each class.
+def boxes_to_supervision(
+    values: Mapping[str, NumpyArray | None], *, names: list[str] | None, corners: NumpyArray | None = None
+) -> supervision.Detections:
+    """Boxes, classes, confidences, the name of each class, and (n, 4, 2) corners, by the names of Supervision.
 
     Raises:
         MissingDependencyError: Supervision is not installed.
     """
-    return _import_supervision().Detections(**values, data=_named(names))
+    data = {**_named(names), **({} if corners is None else {"xyxyxyxy": corners})}
+    return _import_supervision().Detections(**values, data=data)
 
 
 def key_points_to_supervision(

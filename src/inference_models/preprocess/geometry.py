@@ -64,6 +64,25 @@ class ImageTransform(Record, frozen=True):
         x1, y1, x2, y2 = self._to_image(xyxy, clamp=True, axis=0)
         return (x2 > x1) & (y2 > y1)
 
+    def cells_under(self, axis: int, cells: int) -> tuple[int, NumpyArray]:
+        """Where the pixels of an axis lie on a map of `cells` over the network input; axis 0: x, 1: y.
+
+        Returns:
+            The first pixel that the network sees, and for it and those after it (k,) float64: the place of its centre,
+            where 0 is the centre of the first cell. What lies in the padding has no part in it.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        scale, shift, room = self.scale[axis], self.shift[axis], self.network_size[1 - axis]
+        length = (self.crop_size or self.image_size)[1 - axis]
+        places = (np.arange(length) + 0.5) * scale + shift
+        seen = np.flatnonzero((places > 0) & (places < room))
+        first, last = (max(shift, 0) * cells / room, min(shift + length * scale, room) * cells / room - 1)
+        low, high = min(first, (first + last) / 2), max(last, (first + last) / 2)
+        positions = np.clip(places[seen] * cells / room - 0.5, low, high)
+        start = int(seen[0]) if seen.size else 0
+        return self.crop_offset[axis] + start, np.clip(positions, 0, cells - 1)
+
     def _to_image(self, values: Array, *, clamp: bool, axis: int) -> Array:
         """`values` (..., 2 or 4) in image pixels, with x and y along `axis`."""
         from inference_models.arrays import namespace  # noqa: PLC0415 - array-api-compat is imported when used
@@ -82,7 +101,7 @@ class Placement(Record, frozen=True):
     """Resize to `resized`, take `window` of it, put that at `at` of a frame of size `network`."""
 
     network: Size
-    """(height, width) of the network input."""
+    """(height, width) of the network input, or of the frame that is stretched to it."""
     resized: Size
     """(height, width) of the whole resized image, at least 1 x 1."""
     at: tuple[int, int]
@@ -112,12 +131,15 @@ def plan_image(spec: PreprocessSpec, size: Size, *, requested: Size | None = Non
     window = crop_window(spec.static_crop, size) if crops and spec.static_crop is not None else None
     left, top, right, bottom = window or (0, 0, size[1], size[0])
     cropped = (bottom - top, right - left)
-    placement = place(spec, cropped, target=target_size(spec, cropped, requested=requested))
+    target = target_size(spec, cropped, requested=requested)
+    placement = place(spec, cropped, target=spec.frame or target)
+    network = placement.network if spec.frame is None else target
+    across, down = network[1] / placement.network[1], network[0] / placement.network[0]
     transform = ImageTransform(
         image_size=size,
-        network_size=placement.network,
-        scale=(placement.resized[1] / cropped[1], placement.resized[0] / cropped[0]),
-        shift=(float(placement.at[1] - placement.window[1]), float(placement.at[0] - placement.window[0])),
+        network_size=network,
+        scale=(placement.resized[1] / cropped[1] * across, placement.resized[0] / cropped[0] * down),
+        shift=((placement.at[1] - placement.window[1]) * across, (placement.at[0] - placement.window[0]) * down),
         crop_offset=(left, top),
         crop_size=None if window is None else cropped,
     )

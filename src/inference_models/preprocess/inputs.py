@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageList", "InputRange", "SourceImage", "list_images", "load_images"]
 
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://|(?P<data>data):", re.ASCII)
 
 
@@ -134,6 +136,11 @@ def _load_file(path: str | os.PathLike[str], array_format: ArrayFormat, label: s
             f"{label}: a URL ({scheme}:...) is not an image; images are never fetched.",
             fix="fetch it yourself, then pass its bytes or the path of the file",
         )
+    if os.path.splitext(text)[1].lower() in VIDEO_SUFFIXES:  # noqa: PTH122 - text may be no path
+        raise ModelInputError(
+            f"{label}: {os.path.basename(text)!r} is a video; a call takes pictures.",  # noqa: PTH119
+            fix="read its frames with cv2.VideoCapture(path) and pass each: found, frame = video.read()",
+        )
     shown = text if len(text) <= 200 else f"{text[:80]}...{text[-40:]}"
     return read_image(text, array_format, label=f"{label} ({shown!r})")
 
@@ -145,6 +152,10 @@ def _describe(item: object) -> str:
 
 
 def _type_fix(item: object) -> str:
+    if hasattr(item, "read") and hasattr(item, "grab"):
+        return "read a frame of it first: found, frame = video.read(); then model(frame)"
+    if isinstance(item, Mapping):
+        return f"pass the image in it: one of the values of {', '.join(map(repr, list(item)[:3]))}"
     if item is None:
         return "cv2.imread returns None for a file that it cannot read: pass the path itself"
     if isinstance(item, list | tuple):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from inference_models.fork import Lock, renewed_in_children
 
 if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
@@ -26,10 +27,15 @@ class BufferPool:
     """
 
     def __init__(self) -> None:
+        self._lock = Lock()
         self._idle: deque[NumpyArray] = deque()
         self.idle_bytes = 0
         """Bytes in arrays that are not in use."""
-        self._lock = threading.Lock()
+        renewed_in_children.add(self)
+
+    def renew(self) -> None:
+        """Start empty in a forked child: another thread may have been half through a change."""
+        self._idle, self.idle_bytes = deque(), 0
 
     def take(self, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> NumpyArray:
         """A contiguous array with any content."""

@@ -10,12 +10,12 @@ import json
 import pkgutil
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import network_forbidden_by
 from inference_models.entities import InlineFileSpecs, ModelMetadata
 from inference_models.errors import ModelRetrievalError, nearest_hint
+from inference_models.fork import Lock
 from inference_models.machine.libraries import entry_points
 from inference_models.record import Record, replace
 from inference_models.text import shown_url
@@ -44,6 +44,8 @@ class DescribeOptions:
     """For a bare file."""
     task_type: str | None = None
     """For a bare file."""
+    input_size: tuple[int, int] | None = None
+    """(height, width), for a bare file that takes any."""
     extra_query_params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
@@ -23,6 +22,7 @@ from inference_models.errors import (
     nearest_hint,
 )
 from inference_models.files.prepared import prepared
+from inference_models.fork import cached_property
 from inference_models.text import shown_url
 from inference_models.transport.answers import HttpAnswer, error_for
 from inference_models.transport.limits import call_with_retries

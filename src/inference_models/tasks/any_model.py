@@ -13,6 +13,7 @@ from inference_models.tasks.keypoint_detection import KeyPointsDetectionModel
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.object_detection import ObjectDetectionModel
 from inference_models.tasks.open_vocabulary_object_detection import OpenVocabularyObjectDetectionModel
+from inference_models.tasks.oriented_object_detection import OrientedObjectDetectionModel
 from inference_models.tasks.semantic_segmentation import SemanticSegmentationModel
 from inference_models.tasks.structured_ocr import StructuredOCRModel
 from inference_models.tasks.text_only_ocr import TextOnlyOCRModel
@@ -27,6 +28,7 @@ AnyModel: TypeAlias = (
     | MultiLabelClassificationModel
     | ObjectDetectionModel
     | OpenVocabularyObjectDetectionModel
+    | OrientedObjectDetectionModel
     | SemanticSegmentationModel
     | StructuredOCRModel
     | TextImageEmbeddingModel

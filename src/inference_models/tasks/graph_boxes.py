@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.record import replace
+from inference_models.tasks.class_columns import ClassColumns
 from inference_models.tasks.graph_objects import ObjectFinder, chosen_decoder
-from inference_models.tasks.graph_options import DetectionOptions, parse_image_options
+from inference_models.tasks.graph_options import DetectionOptions
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
-    from inference_models.decoders.types import BoxDecoder, Boxes, BoxLimits, Frame
+    from inference_models.decoders.types import BoxDecoder, Boxes, BoxLimits, Frame, Shapes
     from inference_models.families import DetectionGraph
     from inference_models.preprocess.geometry import ImageTransform
     from inference_models.tasks.graph_runner import OpenedPackage, RawOutputs
@@ -26,41 +27,25 @@ class BoxFinder(ObjectFinder):
     OPTIONS: ClassVar[type] = DetectionOptions
 
     def __init__(self, graph: OpenedPackage, family: DetectionGraph) -> None:
-        decoder = self._decoder(graph, family)
-        super().__init__(graph, family, decoder.count_classes)
-        self._decode = decoder.decode
+        decoder = chosen_decoder(family.decoder, family.fused, graph)
+        names = [spec.name for spec in graph.session.outputs]
+        self._decoder: BoxDecoder = decoder.named(names) if decoder.named else decoder
+        count = self._count_classes([spec.shape for spec in graph.session.outputs])
+        self._columns: ClassColumns | None = None
+        if family.extra_columns and count is not None:
+            removed = graph.removed_class_names
+            self._columns = ClassColumns.of(count, graph.class_names, removed, label=graph.label)
+            graph = replace(graph, class_names=self._columns.names)
+        super().__init__(graph, family, lambda _: None if self._columns else count)
         self._normalized = graph.normalized_boxes
-
-    def infer(self, images: object, **kwargs: Any) -> list[Any]:
-        """One prediction per image, in the order of the images.
-
-        Args:
-            images: one image or a list: (H, W, 3) uint8 BGR arrays, (3, H, W) RGB tensors, PIL images, paths, bytes.
-            **kwargs: those of `OPTIONS`.
-
-        Raises:
-            ModelInputError: an image cannot be used; the text names it.
-            InvalidParameterError: an option is unknown or has a value that makes no sense.
-            ModelRuntimeError: the runtime failed.
-        """
-        limits = self._limits(kwargs)
-        return self._runner.answers(
-            images, parse_image_options(kwargs), lambda raw, meta: self._read(raw, meta, limits, kwargs)
-        )
-
-    def post_process(
-        self, model_results: list[RawOutputs], pre_processing_meta: list[ImageTransform], **kwargs: Any
-    ) -> list[Any]:
-        """One prediction per image, in pixels of the original images, with boxes clamped to them."""
-        return self._read(model_results, pre_processing_meta, self._limits(kwargs), kwargs)
 
     def _prediction(self, image: RawOutputs, boxes: Boxes, transform: ImageTransform, options: dict[str, Any]) -> Any:
         """The answer to one image; `boxes` are in pixels of the image."""
         raise NotImplementedError
 
-    def _decoder(self, graph: OpenedPackage, family: DetectionGraph) -> BoxDecoder:
-        decoder = chosen_decoder(family.decoder, family.fused, graph)
-        return decoder.named([spec.name for spec in graph.session.outputs]) if decoder.named else decoder
+    def _count_classes(self, shapes: Shapes) -> int | None:
+        """Number of classes of a graph with outputs of these shapes."""
+        return self._decoder.count_classes(shapes)
 
     def _read(
         self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits, options: dict[str, Any]
@@ -74,8 +59,12 @@ class BoxFinder(ObjectFinder):
         def pixels(xyxy: Array) -> Array:
             return _in_pixels(xyxy, image.frame, self._label) if self._normalized else xyxy
 
+        if self._columns is not None:
+            limits = self._columns.limits(limits)
         limits = replace(limits, shows=lambda xyxy: transform.shows(pixels(xyxy)))
-        (boxes,) = self._decode(image.outputs, image.frame, limits)
+        (boxes,) = self._decoder.decode(image.outputs, image.frame, limits)
+        if self._columns is not None:
+            boxes = self._columns.renumbered(boxes)
         self._check_class_ids(boxes.class_id)
         return replace(boxes, xyxy=transform.boxes_to_image(pixels(boxes.xyxy)))
 

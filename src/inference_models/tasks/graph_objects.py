@@ -47,6 +47,35 @@ class ObjectFinder(OneGraph):
         self._defaults = BoxLimits(family.confidence, family.iou, family.max_detections)
         self._confidence = ConfidenceRule(family.confidence, graph.class_names, graph.recommended)
 
+    def infer(self, images: object, **kwargs: Any) -> Any:
+        """One prediction per image, in the order of the images.
+
+        Args:
+            images: one image or a list: (H, W, 3) uint8 BGR arrays, (3, H, W) RGB tensors, PIL images, paths, bytes.
+            **kwargs: those of `OPTIONS`.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text names it.
+            InvalidParameterError: an option is unknown or has a value that makes no sense.
+            ModelRuntimeError: the runtime failed.
+        """
+        limits = self._limits(kwargs)
+        return self._runner.answers(
+            images, parse_image_options(kwargs), lambda raw, meta: self._read(raw, meta, limits, kwargs)
+        )
+
+    def post_process(
+        self, model_results: list[RawOutputs], pre_processing_meta: list[ImageTransform], **kwargs: Any
+    ) -> Any:
+        """One prediction per image, in pixels of the original images."""
+        return self._read(model_results, pre_processing_meta, self._limits(kwargs), kwargs)
+
+    def _read(
+        self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits, options: dict[str, Any]
+    ) -> Any:
+        """One answer per image, from what the graph gave."""
+        raise NotImplementedError
+
     def pre_process(self, images: object, **kwargs: Any) -> tuple[NetworkInputs, list[ImageTransform]]:
         """What the graph takes for all `images` at once, and the way back to each of them."""
         self._check(kwargs)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from msgspec import field
 
-from inference_models.backends.batching import BatchLimits, run_in_batches
+from inference_models.backends.session import BatchLimits, run_in_batches
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.record import Record
@@ -53,6 +53,8 @@ class OpenedPackage(Record, frozen=True, kw_only=True):
     preprocess: PreprocessSpec
     class_names: tuple[str, ...] = ()
     """Empty where the task has no classes."""
+    removed_class_names: tuple[str, ...] = ()
+    """Those of them that the training platform took away; for architectures that keep their columns."""
     key_points: KeyPointNames | None = None
     """None: the package does not name any."""
     fused: bool = False
@@ -164,6 +166,15 @@ class GraphModel:
         resolved = getattr(self, "resolved_model", None)
         runs = f": package {resolved.model_package_id}, {resolved.backend} on {resolved.device}" if resolved else ""
         return f"<{self._label}{runs}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refused: what a runtime has opened belongs to its process."""
+        raise InvalidParameterError(
+            f"{self._label} cannot be sent to another process, or copied.",
+            needs="what it was loaded from: an id or a path",
+            found="a loaded model",
+            fix="load it in each worker: AutoModel.from_pretrained(...)",
+        )
 
     def close(self) -> None:
         """Give the memory of the sessions back; calls are refused from now on."""

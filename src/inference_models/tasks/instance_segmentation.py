@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Generic
 
+from inference_models.arrays import namespace
+from inference_models.errors import InvalidParameterError
+from inference_models.families import InstanceGraph
+from inference_models.fork import Lock
 from inference_models.predictions.instances import InstanceDetections
+from inference_models.record import replace
 from inference_models.tasks import Task
+from inference_models.tasks.graph_boxes import BoxFinder
+from inference_models.tasks.graph_options import DetectionOptions
+from inference_models.tasks.graph_runner import NetworkInputs, RawOutputs
 from inference_models.tasks.stages import (
     Answer,
     KnowsClasses,
@@ -18,9 +25,12 @@ from inference_models.tasks.stages import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
+    from inference_models.decoders.types import Boxes, BoxLimits, InstanceDecoder, Outputs, Shapes
     from inference_models.entities import InstanceSegmentationMaskFormat
+    from inference_models.preprocess.geometry import ImageTransform
+    from inference_models.tasks.graph_runner import OpenedPackage
     from inference_models.tasks.stages import Images
 
 
@@ -83,4 +93,100 @@ class InstanceSegmentationModel(
         return PredictionFuture(lambda: self.post_process(results, pre_processing_meta, **kwargs))
 
 
-TASK = Task(name="instance-segmentation", model=InstanceSegmentationModel, predictions={InstanceDetections: "objects"})
+class InstanceOptions(DetectionOptions, total=False):
+    """Options of an instance segmentation call."""
+
+    masks: InstanceSegmentationMaskFormat | None
+    """"rle", the default: run lengths, as small as what was found; "dense": (n, H, W) bool; "polygons": run lengths,
+    and in `bboxes_metadata` the `polygons` of each object, (k, 2) int32 x y of the pixels along each outer edge."""
+    mask_format: InstanceSegmentationMaskFormat | None
+    """The same by its other name."""
+
+
+class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[ImageTransform]", list[RawOutputs]]):
+    """An instance segmenter whose whole work is one graph, on any backend. Safe to call from many threads.
+
+    Every method takes the options of `InstanceOptions` by name.
+    """
+
+    OPTIONS = InstanceOptions
+    _decoder: InstanceDecoder
+
+    def __init__(self, graph: OpenedPackage, family: InstanceGraph) -> None:
+        self._family = family
+        self._spec = graph.preprocess
+        super().__init__(graph, family)
+
+    @property
+    def supported_mask_formats(self) -> set[InstanceSegmentationMaskFormat]:
+        """What `masks=` may be."""
+        return set(_FORMATS)
+
+    def _count_classes(self, shapes: Shapes) -> int | None:
+        shapes = [_moved(shape, (0, 3, 1, 2)) if self._is_turned(shape) else shape for shape in shapes]
+        self._decoder.check(shapes, None if self._spec.dynamic else self._spec.size)
+        return super()._count_classes(shapes)
+
+    def _limits(self, options: dict[str, Any]) -> BoxLimits:
+        limits = super()._limits(options)
+        _mask_format(options)
+        return limits
+
+    def _images(self, raw: list[RawOutputs], meta: list[ImageTransform]) -> list[tuple[RawOutputs, ImageTransform]]:
+        return [(replace(image, outputs=self._planar(image.outputs)), way) for image, way in super()._images(raw, meta)]
+
+    def _planar(self, outputs: Outputs) -> Outputs:
+        """`outputs` with the channels of maps first, which come last where those of the input do."""
+        return [
+            namespace(output).permute_dims(output, (0, 3, 1, 2)) if self._is_turned(output.shape) else output
+            for output in outputs
+        ]
+
+    def _is_turned(self, shape: Sequence[int | None]) -> bool:
+        return len(shape) == 4 and self._spec.layout == "nhwc"
+
+    def _prediction(self, image: RawOutputs, boxes: Boxes, transform: ImageTransform, options: dict[str, Any]) -> Any:
+        from inference_models.tasks.instance_masks import MaskWriter  # noqa: PLC0415 - brings NumPy
+
+        writer = MaskWriter.of(self._decoder.maps(image.outputs, boxes), transform, smooth=self._family.smooth)
+        masks, facts = writer.write(boxes.xyxy, _mask_format(options), in_boxes=self._family.in_boxes)
+        return self._as_asked(
+            InstanceDetections(
+                boxes.xyxy,
+                boxes.class_id,
+                boxes.confidence,
+                masks,
+                bboxes_metadata=facts,
+                image_size=transform.image_size,
+                class_names=self._names,
+            )
+        )
+
+
+_FORMATS: tuple[InstanceSegmentationMaskFormat, ...] = ("dense", "polygons", "rle")
+
+
+def _mask_format(options: Mapping[str, Any]) -> InstanceSegmentationMaskFormat:
+    wanted = {options[name] for name in ("masks", "mask_format") if options.get(name) is not None} or {"rle"}
+    for name in _FORMATS:
+        if wanted == {name}:
+            return name
+    raise InvalidParameterError(
+        "masks cannot be given in this form.",
+        needs=f"masks= one of {', '.join(map(repr, _FORMATS))}",
+        found=" and ".join(sorted(map(repr, wanted))),
+    )
+
+
+def _moved(shape: Sequence[int | None], axes: Sequence[int]) -> tuple[int | None, ...]:
+    return tuple(shape[axis] for axis in axes)
+
+
+TASK = Task(
+    name="instance-segmentation",
+    model=InstanceSegmentationModel,
+    predictions={InstanceDetections: "objects"},
+    graph=InstanceGraph,
+    bind=GraphSegmenter,
+    post_processing="nms",
+)

@@ -12,7 +12,7 @@ from inference_models.predictions.key_points import KeyPoints
 from inference_models.record import replace
 from inference_models.tasks import Task
 from inference_models.tasks.graph_objects import ObjectFinder, chosen_decoder
-from inference_models.tasks.graph_options import KeyPointOptions, parse_image_options, parse_share
+from inference_models.tasks.graph_options import KeyPointOptions, parse_share
 from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs
 from inference_models.tasks.stages import (
     KnowsClasses,
@@ -90,30 +90,22 @@ class GraphKeyPointDetector(
             InvalidParameterError: an option is unknown or has a value that makes no sense.
             ModelRuntimeError: the runtime failed.
         """
-        limits, threshold = self._limits(kwargs), self._least(kwargs)
-        return self._answer(
-            self._runner.answers(
-                images, parse_image_options(kwargs), lambda raw, meta: self._read(raw, meta, limits, threshold)
-            )
-        )
+        return self._answer(super().infer(images, **kwargs))
 
     def post_process(
         self, model_results: list[RawOutputs], pre_processing_meta: list[ImageTransform], **kwargs: Any
     ) -> KeyPointsAnswer:
         """Key points and boxes in pixels of the original images."""
-        limits, threshold = self._limits(kwargs), self._least(kwargs)
-        return self._answer(self._read(model_results, pre_processing_meta, limits, threshold))
-
-    def _least(self, options: dict[str, Any]) -> float:
-        return parse_share(options, "key_points_threshold", self._threshold)
+        return self._answer(super().post_process(model_results, pre_processing_meta, **kwargs))
 
     def _answer(self, found: list[tuple[KeyPoints, Detections]]) -> KeyPointsAnswer:
         boxes = [detections for _, detections in found] if self._decoder.gives_boxes else None
         return [key_points for key_points, _ in found], boxes
 
     def _read(
-        self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits, threshold: float
+        self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits, options: dict[str, Any]
     ) -> list[tuple[KeyPoints, Detections]]:
+        threshold = parse_share(options, "key_points_threshold", self._threshold)
         found = []
         for image, transform in self._images(raw, meta):
             # The box around the points of the only object there is does not say whether it is in the picture.

@@ -10,7 +10,6 @@ import importlib.util
 import logging
 import os
 import ssl
-import threading
 import weakref
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
@@ -26,6 +25,7 @@ from inference_models.errors import (
     RangeRequestNotSupportedError,
     RetryError,
 )
+from inference_models.fork import Lock
 from inference_models.text import scrub, shown_url
 from inference_models.transport import redirects
 from inference_models.transport.answers import (
@@ -105,7 +105,7 @@ class HttpClient:
 
     def __init__(self, limits: HttpLimits | None = None) -> None:
         self._limits = limits or HttpLimits()
-        self._lock = threading.Lock()
+        self._lock = Lock()
         self._client: httpx.Client | None = None
         self._bodies: weakref.WeakSet[Body] = weakref.WeakSet()
         self._closed = False

@@ -1,0 +1,73 @@
+"""The masks of one image in the form that was asked for; work grows with what was found, not with the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from inference_models.arrays import is_torch, to_numpy, to_torch
+from inference_models.decoders.masks import Axis, MaskSampler
+from inference_models.predictions.masks import InstancesRLEMasks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inference_models.arrays import Array, NumpyArray
+    from inference_models.decoders.masks import MaskMaps, MaskPart
+    from inference_models.entities import InstanceSegmentationMaskFormat
+    from inference_models.preprocess.geometry import ImageTransform
+
+
+@dataclass(frozen=True)
+class MaskWriter:
+    """Writes the masks of the objects of one image."""
+
+    maps: MaskMaps
+    sampler: MaskSampler
+    image_size: tuple[int, int]
+
+    @classmethod
+    def of(cls, maps: MaskMaps, transform: ImageTransform, *, smooth: bool) -> MaskWriter:
+        """For maps over the network input that `transform` led to."""
+        rows, columns = (
+            Axis.of(*transform.cells_under(1 - axis, cells), cells) for axis, cells in enumerate(maps.size)
+        )
+        return cls(maps, MaskSampler(rows, columns, smooth), transform.image_size)
+
+    def write(
+        self, xyxy: Array, form: InstanceSegmentationMaskFormat, *, in_boxes: bool
+    ) -> tuple[Any, list[dict[str, Any]] | None]:
+        """The masks, and what is said of each object besides; `xyxy` are (n, 4) boxes in pixels of the image."""
+        parts = self._parts(to_numpy(xyxy) if in_boxes else [None] * self.maps.count)
+        if form == "dense":
+            masks = np.zeros((self.maps.count, *self.image_size), np.bool_)
+            for mask, part in zip(masks, parts, strict=True):
+                height, width = part.pixels.shape
+                mask[part.top : part.top + height, part.left : part.left + width] = part.pixels
+            return (to_torch(masks, str(xyxy.device)) if is_torch(xyxy) else masks), None
+        outlines: list[dict[str, Any]] | None = None if form == "rle" else []
+
+        def columns() -> Iterator[tuple[NumpyArray, tuple[int, int]]]:
+            for part in parts:
+                if outlines is not None:
+                    outlines.append({"polygons": _outlines(part)})
+                yield part.pixels.T, (part.top, part.left)
+
+        return InstancesRLEMasks.from_parts(columns(), self.image_size), outlines
+
+    def _parts(self, boxes: Any) -> Iterator[MaskPart]:
+        for logits, box in zip(self.maps, boxes, strict=True):
+            yield self.sampler.part(logits, box)
+
+
+def _outlines(part: MaskPart) -> list[NumpyArray]:
+    """(k, 2) int32 x y of the pixels along each outer edge; holes are not told."""
+    import cv2  # noqa: PLC0415
+
+    inside = np.ascontiguousarray(part.pixels).view(np.uint8)
+    if not inside.size:
+        return []
+    found, _ = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE, offset=(part.left, part.top))
+    return [outline.reshape(-1, 2).astype(np.int32) for outline in found]

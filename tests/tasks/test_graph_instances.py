@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import supervision
+
+import graphs
+from inference_models import AutoModel
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
+from inference_models.predictions.instances import InstanceDetections
+from inference_models.predictions.masks import InstancesRLEMasks
+from torch_graphs import network_input
+
+RECORDED = Path(__file__).parent.parent / "decoders" / "recorded"
+FRAME, IMAGE = (96, 128), (125, 200)
+NAMES = ["person", "dog", "ball"]
+PICTURE = np.full((*IMAGE, 3), 90, np.uint8)
+
+
+class Recorded:
+    """Outputs of a graph, and what the original project makes of them; see tools/record_instances.py."""
+
+    def __init__(self, name: str) -> None:
+        data = np.load(RECORDED / f"{name}.npz")
+        places = sorted(key for key in data.files if key.startswith("output"))
+        self.outputs = [data[place].astype(np.float32) for place in places]
+        self.xyxy, self.score, self.class_id = np.split(data["found"], [4, 5], axis=1)
+        count = int(np.prod(data["shape"]))
+        self.masks = np.unpackbits(data["bits"], count=count).reshape(data["shape"]).astype(bool)
+
+
+def package(folder: Path, outputs, *, architecture="yolov8", names=NAMES, batch="batch", **network) -> str:
+    folder.mkdir(parents=True, exist_ok=True)
+    named = {f"output{place}": output for place, output in enumerate(outputs)}
+    graphs.constant_outputs(folder / "weights.onnx", size=FRAME, outputs=named, batch=batch)
+    config = {"network_input": network_input(FRAME, **{"resize_mode": "letterbox", **network})}
+    (folder / "inference_config.json").write_text(json.dumps(config))
+    (folder / "class_names.txt").write_text("\n".join(names))
+    stated = {"model_architecture": architecture, "task_type": "instance-segmentation", "backend_type": "onnx"}
+    (folder / "model_config.json").write_text(json.dumps(stated))
+    return f"local:{folder}"
+
+
+@pytest.fixture
+def raw(tmp_path):
+    return package(tmp_path / "raw", Recorded("ultralytics_raw").outputs)
+
+
+def iou(first, second):
+    return (first & second).sum((1, 2)) / np.maximum(1, (first | second).sum((1, 2)))
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+@pytest.mark.parametrize(
+    ("name", "architecture"),
+    [("ultralytics_raw", "yolov8"), ("ultralytics_final", "yolov8"), ("ultralytics_raw", "yolo26"),
+     ("ultralytics_final", "yolo26"), ("ultralytics_raw", "yolov9"), ("ultralytics_raw", "yolov12")],
+)  # fmt: skip
+def test_outputs_of_a_graph_are_what_ultralytics_makes_of_them(tmp_path, name, architecture, backend):
+    recorded = Recorded(name)
+    where = package(tmp_path / "m", recorded.outputs, architecture=architecture)
+    with AutoModel.from_pretrained(where, backend=backend) as model:
+        (found,) = model(PICTURE, confidence=0.25, iou_threshold=0.7, masks="dense")
+    np.testing.assert_allclose(found.xyxy, recorded.xyxy, atol=1e-3)
+    np.testing.assert_allclose(found.confidence[:, None], recorded.score, atol=1e-5)
+    np.testing.assert_array_equal(found.class_id[:, None], recorded.class_id)
+    # Of 25000 pixels those are other ones that are within the last digits of float32 of the threshold.
+    assert (found.mask != recorded.masks).sum((1, 2)).max() <= 2
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_rows_with_objectness_are_scored_with_it_and_class_ids_start_behind_it(tmp_path, backend):
+    recorded = Recorded("ultralytics_raw")
+    rows, prototypes = recorded.outputs[0].transpose(0, 2, 1), recorded.outputs[1]
+    objectness = np.linspace(0.9, 1, rows.shape[1], dtype=np.float32)[None, :, None]
+    rows = np.concatenate([rows[..., :4], objectness, rows[..., 4:]], axis=2)
+    heads = [np.zeros((1, 3, *side, 16), np.float32) for side in ((12, 16), (6, 8), (3, 4))]
+    for architecture, outputs in (("yolov5", [rows, prototypes]), ("yolov7", [rows, *heads, prototypes])):
+        where = package(tmp_path / architecture, outputs, architecture=architecture)
+        found = AutoModel.from_pretrained(where, backend=backend)(PICTURE, confidence=0.2, iou_threshold=1.0)[0]
+        scores = (rows[0, :, 4:5] * rows[0, :, 5:8]).max(1)
+        best = np.argsort(-scores)[: len(found)]
+        np.testing.assert_allclose(found.confidence, scores[best], rtol=1e-6)
+        np.testing.assert_array_equal(found.class_id, rows[0, best, 5:8].argmax(1))
+        assert found.confidence.min() > 0.2 >= np.sort(scores)[-len(found) - 1]
+        assert found.mask.to_dense().any((1, 2)).mean() > 0.9
+
+
+def test_masks_are_run_lengths_unless_pixels_are_asked_for(raw):
+    model = AutoModel.from_pretrained(raw)
+    (plain,), (dense,) = model(PICTURE), model(PICTURE, mask_format="dense")
+    assert isinstance(plain.mask, InstancesRLEMasks)
+    assert dense.mask.dtype == np.bool_
+    assert dense.mask.shape == (len(dense), *IMAGE)
+    np.testing.assert_array_equal(plain.mask, dense.mask)
+    assert plain.mask == InstancesRLEMasks.from_dense(dense.mask)
+    assert model.supported_mask_formats == {"dense", "polygons", "rle"}
+
+
+def test_polygons_cover_what_the_masks_cover(raw):
+    import cv2
+
+    (found,) = AutoModel.from_pretrained(raw)(PICTURE, masks="polygons")
+    for facts, mask in zip(found.bboxes_metadata, found.mask.to_dense(), strict=True):
+        painted = cv2.drawContours(np.zeros(IMAGE, np.uint8), facts["polygons"], -1, 1, cv2.FILLED) > 0
+        assert not (mask & ~painted).any()
+        outer, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        assert len(facts["polygons"]) == len(outer)
+    assert InstanceDetections.from_json(found.to_json()) == found
+
+
+@pytest.mark.parametrize("given", [{"masks": "bits"}, {"masks": "rle", "mask_format": "dense"}, {"masks": True}])
+def test_another_form_of_masks_is_refused_before_an_image_is_looked_at(raw, given):
+    with pytest.raises(InvalidParameterError, match="dense"):
+        AutoModel.from_pretrained(raw)("no-such-picture.png", **given)
+
+
+@pytest.mark.parametrize("form", ["dense", "rle", "polygons"])
+def test_an_empty_answer_keeps_types_shapes_and_names(raw, form):
+    (found,) = AutoModel.from_pretrained(raw)(PICTURE, confidence=1.0, masks=form)
+    assert (found.xyxy.shape, found.xyxy.dtype) == ((0, 4), np.float32)
+    assert (found.class_id.dtype, found.confidence.dtype) == (np.int32, np.float32)
+    assert found.class_names == tuple(NAMES)
+    dense = np.asarray(found.mask)
+    assert (dense.shape, dense.dtype) == ((0, *IMAGE), np.bool_)
+    assert found.image_size == found.mask_size == IMAGE
+    assert InstanceDetections.from_json(found.to_json()) == found
+    assert found.to_supervision().mask.shape == (0, *IMAGE)
+
+
+def test_the_images_of_a_batch_do_not_touch_each_other(raw):
+    pictures = [PICTURE, np.zeros((240, 90, 3), np.uint8), np.zeros((96, 128, 3), np.uint8)]
+    model = AutoModel.from_pretrained(raw)
+    together = model(pictures, masks="rle")
+    assert together == [model(picture)[0] for picture in pictures]
+    assert together[::-1] == model(pictures[::-1])
+
+
+def test_classes_can_be_filtered_and_each_have_a_threshold_of_their_own(raw):
+    model = AutoModel.from_pretrained(raw)
+    (all_of_them,), (dogs,) = model(PICTURE), model(PICTURE, class_filter=["dog"])
+    assert len(dogs) == (all_of_them.class_id == 1).sum() > 0
+    assert dogs.mask.masks == [all_of_them.mask.masks[row] for row in np.flatnonzero(all_of_them.class_id == 1)]
+
+
+def test_boxes_and_masks_go_to_supervision_together(raw):
+    (found,) = AutoModel.from_pretrained(raw)(PICTURE)
+    there = found.to_supervision()
+    assert isinstance(there, supervision.Detections)
+    np.testing.assert_array_equal(there.mask, found.mask.to_dense())
+
+
+CORNERS = [(0, 0), (40, 20), (80, 60), (127, 95)]
+
+
+@pytest.mark.parametrize("mode", ["stretch", "letterbox", "letterbox-reflect-edges", "center-crop", "fit-longer-edge"])
+@pytest.mark.parametrize("crop", [None, {"enabled": True, "x_min": 10, "x_max": 80, "y_min": 20, "y_max": 100}])
+def test_a_mask_lies_where_the_network_saw_it(tmp_path, mode, crop):
+    """One object, whose map is a ramp to the right: it covers what the network saw beyond the middle of its input."""
+    rows = np.array([64, 48, 128, 96, 0.9, 0, 0, 1], np.float32).reshape(1, 8, 1)
+    ramp = np.broadcast_to(np.arange(32, dtype=np.float32) - 15.5, (1, 1, 24, 32))
+    folder = tmp_path / "m"
+    where = package(folder, [rows, ramp], resize_mode=mode)
+    if crop:
+        config = json.loads((folder / "inference_config.json").read_text())
+        config["image_pre_processing"] = {"static-crop": crop}
+        (folder / "inference_config.json").write_text(json.dumps(config))
+    model = AutoModel.from_pretrained(where)
+    _, (way,) = model.pre_process(PICTURE)
+    (found,) = model(PICTURE, masks="dense")
+    centres = np.stack(np.meshgrid(np.arange(IMAGE[1]) + 0.5, np.arange(IMAGE[0]) + 0.5), axis=-1)
+    x, y = np.moveaxis(way.points_to_network(centres), -1, 0)
+    seen = (x > 0) & (x < FRAME[1]) & (y > 0) & (y < FRAME[0])
+    if crop:
+        top, left = (25, 20)
+        inside = np.zeros(IMAGE, bool)
+        inside[top:125, left:160] = True
+        seen &= inside
+    x1, y1, x2, y2 = found.xyxy[0]
+    boxed = (centres[..., 0] - 0.5 >= x1) & (centres[..., 0] - 0.5 < x2)
+    boxed &= (centres[..., 1] - 0.5 >= y1) & (centres[..., 1] - 0.5 < y2)
+    np.testing.assert_array_equal(found.mask[0], seen & boxed & (x > 64))
+
+
+ROWS, PROTOTYPES = np.zeros((1, 15, 60), np.float32), np.zeros((1, 8, 24, 32), np.float32)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "names", "words"),
+    [
+        ([ROWS, PROTOTYPES], ["a", "b"], ["2 names", "3 classes"]),
+        ([ROWS], NAMES, ["prototypes (B, M, h, w)", "(None, 15, 60)"]),
+        ([ROWS[0], PROTOTYPES], NAMES, ["rows (B, 4 + C + M, N)", "found: (15, 60), (None, 8, 24, 32)"]),
+        ([ROWS, PROTOTYPES[..., :16]], NAMES, ["96x128", "24x16"]),
+        ([ROWS, PROTOTYPES[:, :2]], NAMES, ["3 names", "9 classes"]),
+        ([ROWS[:, :11], PROTOTYPES], NAMES, ["at least one class", "(None, 11, 60)"]),
+    ],
+    ids=["names", "no prototypes", "rank", "size of prototypes", "number of prototypes", "no classes"],
+)
+def test_a_package_that_contradicts_its_graph_is_refused_when_it_is_loaded(tmp_path, outputs, names, words):
+    where = package(tmp_path / "m", outputs, names=names)
+    with pytest.raises(CorruptedModelPackageError) as caught:
+        AutoModel.from_pretrained(where)
+    assert all(word in str(caught.value) for word in words), str(caught.value)

@@ -19,6 +19,9 @@ PRE_NMS_TOP_K = 30_000
 MAX_BATCH = 16
 """Images that `infer` keeps in memory at once when the graph sets no limit itself."""
 
+MEASUREMENTS = "measurements"
+"""Folder of the cache with the measured choices; not there as long as nothing was measured."""
+
 _TRUE = frozenset({"true", "1", "t", "yes", "y", "on"})
 _FALSE = frozenset({"false", "0", "f", "no", "n", "off"})
 
@@ -67,11 +70,6 @@ def _no_cache(found: str) -> EnvironmentConfigurationError:
         found=found,
         fix="set INFERENCE_HOME to a folder that this user may write to",
     )
-
-
-def measurements_directory() -> Path:
-    """Where measured choices are kept; not there as long as nothing was measured."""
-    return cache_directory() / "measurements"
 
 
 def offline_mode() -> bool:

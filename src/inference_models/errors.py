@@ -49,7 +49,8 @@ BaseInferenceModelsError
 ```
 
 The text of an error has three parts: what failed, with the caller's own values; `needs ...; found: ...`;
-one thing to do. The parts stay on the object as `summary`, `needs`, `found` and `fix`.
+one thing to do. The parts stay on the object as `summary`, `needs`, `found` and `fix`. What is never raised here exists
+so that code which catches it can be imported.
 """
 
 from __future__ import annotations
@@ -163,16 +164,9 @@ class RetryError(BaseInferenceModelsError):
     """A source did not answer now, after every try that was allowed, and may answer later."""
 
     def __init__(
-        self,
-        message: str,
-        help_url: str | None = None,
-        *,
-        needs: str | None = None,
-        found: str | None = None,
-        fix: str | None = None,
-        retry_after: float | None = None,
+        self, message: str, help_url: str | None = None, *, retry_after: float | None = None, **facts: str | None
     ) -> None:
-        super().__init__(message, help_url, needs=needs, found=found, fix=fix)
+        super().__init__(message, help_url, **facts)
         self.retry_after = retry_after
         """Seconds the source asks to wait; None: it did not say."""
 
@@ -221,17 +215,11 @@ class UsagePausedModelAccessError(ModelRetrievalError):
 
 
 class ModelMetadataConsistencyError(ModelRetrievalError, ValueError):
-    """The description of a package contradicts itself.
-
-    Never raised by this release; exists so that code which catches it can still be imported.
-    """
+    """The description of a package contradicts itself. Never raised here."""
 
 
 class ModelMetadataHandlerNotImplementedError(ModelRetrievalError):
-    """The description of a package is of a kind this release does not know.
-
-    Never raised by this release; exists so that code which catches it can still be imported.
-    """
+    """The description of a package is of a kind this release does not know. Never raised here."""
 
 
 class FileHashSumMissmatch(ModelRetrievalError, ValueError):  # noqa: N818 - the public name
@@ -302,9 +290,9 @@ class ModelPackageAlternativesExhaustedError(ModelLoadingError):
         help_url: str | None = None,
         *,
         alternatives_errors: Sequence[Exception] = (),
-        fix: str | None = None,
+        **facts: str | None,
     ) -> None:
-        super().__init__(message, help_url, fix=fix)
+        super().__init__(message, help_url, **facts)
         self.alternatives_errors = list(alternatives_errors)
         """One error per package, in the order they were tried."""
 
@@ -318,17 +306,11 @@ class MissingModelInitParameterError(ModelLoadingError, TypeError):
 
 
 class InvalidModelInitParameterError(ModelLoadingError, ValueError):
-    """A parameter of a model class has a value it cannot use.
-
-    Never raised by this release; exists so that code which catches it can still be imported.
-    """
+    """A parameter of a model class has a value it cannot use. Never raised here."""
 
 
 class InsecureModelIdentifierError(ModelLoadingError, ValueError):
-    """An id holds characters that could lead out of the cache folder.
-
-    Never raised by this release; exists so that code which catches it can still be imported.
-    """
+    """An id holds characters that could lead out of the cache folder. Never raised here."""
 
 
 class DependencyModelParametersValidationError(ModelLoadingError, ValueError):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from inference_models.arrays import TensorSpec, to_numpy
@@ -82,7 +83,7 @@ def open_session(request: SessionRequest) -> OnnxSession:
     runtime = import_runtime(RUNTIME)
     graph = request.onnx_file()
     providers = choose_providers(request, runtime.get_available_providers())
-    with graph.without_links() as path:
+    with graph.without_links() if graph.external else nullcontext(graph.path) as path:
         session = _Opening(runtime, replace(graph, path=path), request).with_providers(providers)
     running = session.get_providers()[0]
     options = next((given for name, given in providers if name == running), {})

@@ -105,6 +105,8 @@ class InstanceGraph(DetectionGraph, frozen=True, kw_only=True):
     """Whether the project resizes scores of pixels; else their logits, whose edges are a little tighter."""
     in_boxes: bool = True
     """Whether the mask of an object ends at its box."""
+    with_pixels: bool = True
+    """Whether the project leaves out objects whose mask has no pixel."""
 
 
 class KeyPointGraph(ObjectGraph, frozen=True, kw_only=True):

@@ -31,7 +31,9 @@ _RECIPE: dict[str, Any] = {
 FAMILY = Family(
     architecture="rfdetr",
     tasks={
-        "instance-segmentation": InstanceGraph(decoder=queries.QUERIES_WITH_MASKS, in_boxes=False, **_RECIPE),
+        "instance-segmentation": InstanceGraph(
+            decoder=queries.QUERIES_WITH_MASKS, in_boxes=False, with_pixels=False, **_RECIPE
+        ),
         "object-detection": DetectionGraph(decoder=queries.QUERIES, **_RECIPE),
     },
 )

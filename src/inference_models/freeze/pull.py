@@ -29,7 +29,7 @@ from inference_models.text import without_query
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from inference_models.cache.source import AnySource
+    from inference_models.cache.download import AnySource
     from inference_models.entities import ArtefactSpecs, ModelMetadata, ModelPackageMetadata
     from inference_models.providers import Provider
 

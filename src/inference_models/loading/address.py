@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from inference_models import config
@@ -17,8 +16,8 @@ LOCAL = "local"
 OPEN_CATALOGUE = "wheel"
 HOSTED_API = "roboflow"
 _SCHEME = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9+.-]+)://")
-_PATH_START = re.compile(r"^(?:[./~]|[\\/]|[A-Za-z]:[\\/])")
-_FILE_SUFFIXES = frozenset({".engine", ".onnx", ".pt", ".pth", ".safetensors", ".tflite", ".torchscript"})
+_WEIGHTS = re.compile(r"\.(?:engine|onnx|pth?|safetensors|tflite|torchscript)$", re.IGNORECASE)
+_PATH = re.compile(rf"^[./~\\]|^[A-Za-z]:[\\/]|[\\/]$|{_WEIGHTS.pattern}", re.IGNORECASE)
 
 
 class ModelAddress(NamedTuple):
@@ -52,7 +51,7 @@ def parse_address(
     scheme = _SCHEME.match(model)
     if scheme is not None:
         path = model.partition("?")[0]
-        if scheme["name"].lower() in {"http", "https"} and Path(path).suffix.lower() in _FILE_SUFFIXES:
+        if scheme["name"].lower() in {"http", "https"} and _WEIGHTS.search(path):
             raise InvalidParameterError(
                 f"{path!r} is the URL of one file; nothing says which bytes are the right ones.",
                 needs="a file on this machine, or the URL of a folder with a manifest.json",
@@ -63,14 +62,14 @@ def parse_address(
     prefix, separator, rest = model.partition(":")
     if separator and len(prefix) > 1 and prefix in known_providers():
         return _of_provider(prefix, rest)
-    if _looks_like_path(model):
+    if _PATH.search(model):
         return ModelAddress(LOCAL, model)
     return _by_name(model, hosted=api_key is not None or config.hosted_api_known())
 
 
 def _of_provider(provider: str, model: str) -> ModelAddress:
     """A path is loaded from disk, whatever provider is named with it; what is here is one for the hosted API."""
-    is_path, is_here = _looks_like_path(model), os.path.exists(model)  # noqa: PTH110
+    is_path, is_here = bool(_PATH.search(model)), os.path.exists(model)  # noqa: PTH110
     is_local = is_path or is_here if provider == HOSTED_API else is_path and is_here
     return ModelAddress(LOCAL if is_local else provider, model)
 
@@ -85,10 +84,6 @@ def _no_id(model: object) -> InvalidParameterError:
     elif isinstance(model, bytes | bytearray):
         fix = "write the bytes to a file and load its path"
     return InvalidParameterError(f"{what} is no model id.", needs="a model id or a path", found=found, fix=fix)
-
-
-def _looks_like_path(text: str) -> bool:
-    return bool(_PATH_START.match(text)) or text.endswith(("/", "\\")) or Path(text).suffix.lower() in _FILE_SUFFIXES
 
 
 def _by_name(text: str, *, hosted: bool) -> ModelAddress:

@@ -89,12 +89,6 @@ def describe_model(
 ) -> Iterator[tuple[ModelMetadata, Source]]:
     """What the provider says about a model, or is remembered to have said; and the provider, open in the block.
 
-    Args:
-        address: The model.
-        load: How it will be opened.
-        api_key: Passed to the provider.
-        memory: What earlier loads left; None: the provider is asked.
-
     Raises:
         DirectLocalStorageAccessError: it is a path, and paths were forbidden.
         ModelNotFoundError: nobody knows it.

@@ -205,7 +205,7 @@ def _device(case: Case) -> str | None:
 def _suppression(preferred: bool | NmsPreferences | None) -> str:
     if not preferred:
         return "an export without non-maximum suppression"
-    return "suppression with " + _listed((USUAL if preferred is True else preferred).stated())
+    return "suppression with " + _listed((USUAL if preferred is True else preferred).as_argument())
 
 
 def _listed(settings: Mapping[str, object]) -> str:

@@ -113,7 +113,8 @@ def file_damage(directory: Path, file: FileFacts, stamps: Stamps) -> Damage | No
     if status.st_size != file.size:
         return Damage(file.handle, f"has {status.st_size} bytes instead of {file.size}")
     if stamps.holds(file.handle, status, file.sha256):
-        return None
+        denied = not os.access(directory / file.handle, os.R_OK)
+        return Damage(file.handle, "may not be read", is_denied=True) if denied else None
     damage = _content_damage(directory / file.handle, file)
     if damage is None:
         stamps.add(file.handle, status, file.sha256)
@@ -181,8 +182,6 @@ def has_content(stored: FileFacts, announced: FileDownloadSpecs) -> bool:
 def _is_same(stored: FileFacts, announced: ArtefactSpecs) -> bool:
     if isinstance(announced, InlineFileSpecs):
         return stored.sha256 == text_sha256(announced.text)
-    if not isinstance(announced, FileDownloadSpecs):
+    if not isinstance(announced, FileDownloadSpecs) or has_content(stored, announced):
         return True
-    if announced.sha256_hash is not None:
-        return stored.sha256 == announced.sha256_hash.lower()
-    return stored.md5 is None or announced.md5_hash is None or stored.md5 == announced.md5_hash.lower()
+    return announced.sha256_hash is None and None in {stored.md5, announced.md5_hash}

@@ -125,7 +125,12 @@ def describe_model(
             model = with_task(model, stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
-        yield model, Source(name, provider, model_id, options, None if memory is None else memory.store)
+        store = None if memory is None else memory.store
+        if memory is None and name != LOCAL:
+            from inference_models.cache.store import PackageStore  # noqa: PLC0415 - local models are not stored
+
+            store = PackageStore()
+        yield model, Source(name, provider, model_id, options, store)
 
 
 def describe_options(options: LoadOptions, api_key: str | None) -> DescribeOptions:

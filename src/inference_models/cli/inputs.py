@@ -66,8 +66,10 @@ def _expand(text: str) -> list[Path]:
     if path.is_dir():
         images = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES and item.is_file())
         return images or _refuse(text, f"a folder without {', '.join(sorted(IMAGE_SUFFIXES))} files")
-    # Path.glob takes no absolute patterns.
-    matches = sorted(Path(match) for match in glob.glob(text, recursive=True))  # noqa: PTH207
+    # What exists as it is written is no pattern: folders are called [examples]. Path.glob takes no absolute patterns.
+    folder = next((parent for parent in path.parents if parent.exists()), Path())
+    rest = path.relative_to(folder) if folder.parts else path
+    matches = sorted(Path(match) for match in glob.glob(str(Path(glob.escape(str(folder))) / rest), recursive=True))  # noqa: PTH207
     return [match for match in matches if match.is_file()] or _refuse(text, "nothing there")
 
 

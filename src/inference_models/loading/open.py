@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from inference_models.backends import find_backend
@@ -26,6 +25,7 @@ from inference_models.package.folder import incomplete_folder, read_package, rea
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.package.text_files import read_text
 from inference_models.providers.local import FUSED, HINTS
+from inference_models.record import Record, replace
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input, stated_spec
 from inference_models.tasks.graph_runner import OpenedPackage
@@ -51,8 +51,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inference-models")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadRequest:
+class LoadRequest(Record, frozen=True, kw_only=True):
     """Settings for opening a package."""
 
     options: LoadOptions

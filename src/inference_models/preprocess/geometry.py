@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from numbers import Integral
 from typing import TYPE_CHECKING
 
 from inference_models.errors import InvalidParameterError
 from inference_models.package.preprocess_spec import MAX_PIXELS, MAX_SIDE, DynamicSize, ResizeMode
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
@@ -18,8 +18,7 @@ CropWindow = tuple[int, int, int, int]
 """(left, top, right, bottom) in whole pixels, right and bottom exclusive."""
 
 
-@dataclass(frozen=True)
-class ImageTransform:
+class ImageTransform(Record, frozen=True):
     """How one image became a network input: crop, then scale, then shift. Undoes itself.
 
     Coordinates are continuous: (0, 0) is the top left corner of the top left pixel.
@@ -101,8 +100,7 @@ class ImageTransform:
         return xp.astype(xp.stack(columns, axis=axis), values.dtype)
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(Record, frozen=True):
     """Resize to `resized`, take `window` of it, put that at `at` of a frame of size `network`."""
 
     network: Size
@@ -115,8 +113,7 @@ class Placement:
     """(top, left, height, width) of the part of the resized image that is kept."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Record, frozen=True):
     """What happens to one image."""
 
     window: CropWindow | None

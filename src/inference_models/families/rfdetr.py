@@ -16,8 +16,10 @@ from inference_models.families import DetectionGraph, Family, InstanceGraph, Key
 from inference_models.package.key_point_names import COCO_PERSON
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 
-PREPROCESS = PreprocessSpec(size=None, scaling_factor=255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-"""`predict` of rfdetr 1.11 stretches without smoothing."""
+PREPROCESS = PreprocessSpec(
+    size=None, as_float=True, scaling_factor=255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+)
+"""`predict` of rfdetr 1.11 stretches tensors without smoothing."""
 
 VARIANT = frozenset({"dec_layers", "num_queries", "num_select", "num_windows", "patch_size", "resolution"})
 """Features of networks that were searched for; the graph has them inside."""
@@ -33,7 +35,9 @@ _RECIPE: dict[str, Any] = {
 FAMILY = Family(
     architecture="rfdetr",
     tasks={
-        "instance-segmentation": InstanceGraph(decoder=queries.QUERIES_WITH_MASKS, in_boxes=False, **_RECIPE),
+        "instance-segmentation": InstanceGraph(
+            decoder=queries.QUERIES_WITH_MASKS, in_boxes=False, with_pixels=False, **_RECIPE
+        ),
         "keypoint-detection": KeyPointGraph(
             decoder=QUERY_POINTS, key_points=COCO_PERSON, key_points_threshold=0.3, clamp=True, **_RECIPE
         ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -20,7 +19,9 @@ from inference_models.preprocess.pixels import (
     SourceImage,
     from_numpy,
     from_torch,
+    refuse_tensor_without_pixels,
 )
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,8 +32,7 @@ VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".m
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://|(?P<data>data):", re.ASCII)
 
 
-@dataclass(frozen=True, eq=False)
-class ImageList:
+class ImageList(Record, frozen=True, eq=False):
     """The caller's images, none of them decoded or copied yet."""
 
     items: Sequence[Any]
@@ -94,6 +94,8 @@ def list_images(
     _refuse_unknown("input_color_format", input_color_format, get_args(ColorFormat))
     _refuse_unknown("input_range", input_range, get_args(InputRange))
     array_format = ArrayFormat(input_color_format, input_range)
+    if is_torch(images):
+        refuse_tensor_without_pixels(images, "images")
     is_batch = (isinstance(images, np.ndarray) or is_torch(images)) and getattr(images, "ndim", 0) == 4
     if not is_batch and not isinstance(images, list | tuple):
         return ImageList((images,), array_format, counted=False)
@@ -153,17 +155,21 @@ def _describe(item: object) -> str:
 
 
 def _type_fix(item: object) -> str:
-    if hasattr(item, "read") and hasattr(item, "grab"):
-        return "read a frame of it first: found, frame = video.read(); then model(frame)"
-    if isinstance(item, Mapping):
-        return f"pass the image in it: one of the values of {', '.join(map(repr, list(item)[:3]))}"
     if item is None:
         return "cv2.imread returns None for a file that it cannot read: pass the path itself"
+    if isinstance(item, Mapping):
+        return f"pass the image in it: one of the values of {', '.join(map(repr, list(item)[:3]))}"
     if isinstance(item, list | tuple):
         return "pass a flat list of images; numbers belong in a NumPy array"
-    if hasattr(item, "__iter__"):
-        return "make a list of it first: list(images)"
-    return "convert it with np.asarray(...)"
+    return next((fix for method, fix in _FIXES.items() if hasattr(item, method)), "convert it with np.asarray(...)")
+
+
+_FIXES = {
+    "grab": "read a frame of it first: found, frame = video.read(); then model(frame)",
+    "read": "pass its content: file.read()",
+    "__iter__": "make a list of it first: list(images)",
+}
+"""By a method that tells what was passed."""
 
 
 def _refuse_unknown(name: str, value: object, allowed: tuple[str, ...]) -> None:

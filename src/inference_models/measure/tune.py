@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +35,7 @@ from inference_models.measure.settings import LoadToMeasure, default_first, plan
 from inference_models.measure.store import Measurement, MeasurementStore, covers, name_candidate, name_plan, subject_of
 from inference_models.negotiate.explain import choose_packages
 from inference_models.parity.images import probe_images
+from inference_models.record import replace
 from inference_models.version import __version__
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from inference_models.cli import inputs
 from inference_models.cli.inputs import find_images, save_targets
 from inference_models.errors import ModelInputError
 
@@ -72,3 +73,12 @@ def test_pictures_are_named_after_their_images(
 ) -> None:
     targets = save_targets(tmp_path / folder, [tmp_path / name for name in images])
     assert targets == {tmp_path / name: tmp_path / folder / made for name, made in zip(images, pictures, strict=True)}
+
+
+def test_many_pictures_of_one_name_take_linear_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up = []
+    monkeypatch.setattr(inputs, "_identity", lambda path: looked_up.append(path) or str(path).casefold())
+    paths = [tmp_path / f"{number}" / "rgb.png" for number in range(300)]
+    targets = save_targets(tmp_path, paths)
+    assert [path.name for path in targets.values()] == ["rgb.png", *(f"rgb-{number}.png" for number in range(2, 301))]
+    assert len(looked_up) <= 4 * len(paths)

@@ -83,6 +83,8 @@ class PreprocessSpec(Record, frozen=True, kw_only=True):
     """Where a letterbox pads: half on both sides, or only right and bottom (YOLOX)."""
     shorter_edge: int | None = None
     """Only for `shorter-edge-crop`; None: that of the network, and a network that is not square is stretched to."""
+    as_float: bool = False
+    """Resize to values between grey levels, as networks see them that are fed tensors; else they are rounded."""
     resized: Size | None = None
     """Only for `stretch-crop`."""
     scaling_factor: float | None = None

@@ -83,6 +83,15 @@ class RowPrediction(Prediction, Generic[Row]):
         return rows_from_plain(data[cls.ROWS], data["dtypes"], cls._shapes(data))
 
     @classmethod
+    def _usual(cls, data: dict[str, Plain]) -> dict[str, Plain]:
+        rows: list[dict[str, Plain]] = data[cls.ROWS]
+        absent = {name for name in cls.ARRAYS if rows and all(row.get(name) is None for row in rows)}
+        types = {name: "int32" if name == "class_id" else "float32" for name in cls.ARRAYS}
+        found = {row["class_id"]: row[CLASS_NAME] for row in rows if CLASS_NAME in row}
+        names = [found.get(number, f"class {number}") for number in range(max(found, default=-1) + 1)]
+        return {"dtypes": {**types, **dict.fromkeys(absent)}, "class_names": names or None}
+
+    @classmethod
     @abstractmethod
     def _shapes(cls, data: dict[str, Plain]) -> dict[str, tuple[int, ...]]:
         """Of the array fields, when there is no row."""

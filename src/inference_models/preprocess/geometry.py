@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from numbers import Integral
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,8 @@ class ImageTransform(Record, frozen=True):
 
         Returns:
             The first pixel that the network sees, and for it and those after it (k,) float64: the place of its centre,
-            where 0 is the centre of the first cell. What lies in the padding has no part in it.
+            where 0 is the centre of the first cell. What lies in the padding has no part in it; a cell that the edge
+            of the picture cuts is taken as equal parts, of which those on the edge count.
         """
         import numpy as np  # noqa: PLC0415
 
@@ -77,9 +79,10 @@ class ImageTransform(Record, frozen=True):
         length = (self.crop_size or self.image_size)[1 - axis]
         places = (np.arange(length) + 0.5) * scale + shift
         seen = np.flatnonzero((places > 0) & (places < room))
-        first, last = (max(shift, 0) * cells / room, min(shift + length * scale, room) * cells / room - 1)
-        low, high = min(first, (first + last) / 2), max(last, (first + last) / 2)
-        positions = np.clip(places[seen] * cells / room - 0.5, low, high)
+        first, last = max(shift, 0), min(shift + length * scale, room)
+        part = math.gcd(max(1, room // cells), round(first), round(room - last)) / 2
+        low, high = min(first + part, (first + last) / 2), max(last - part, (first + last) / 2)
+        positions = np.clip(places[seen], low, high) * cells / room - 0.5
         start = int(seen[0]) if seen.size else 0
         return self.crop_offset[axis] + start, np.clip(positions, 0, cells - 1)
 

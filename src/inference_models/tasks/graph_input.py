@@ -90,7 +90,7 @@ def stated_spec(graph: Graph, config: InferenceConfig | None) -> PreprocessSpec 
         return None
     if not graph.stretches:
         return config.preprocess
-    spec = replace(config.preprocess, antialias=True)
+    spec = replace(config.preprocess, antialias=True)  # of whole grey levels, as its own loader
     one_step = spec.resize in {ResizeMode.STRETCH, ResizeMode.FIT_LONGER_EDGE} or config.dataset_size is None
     return replace(spec, resize=ResizeMode.STRETCH) if one_step else replace(spec, frame=config.dataset_size)
 

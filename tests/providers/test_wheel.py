@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import shlex
@@ -21,6 +20,7 @@ from inference_models.package.folder import read_package_folder
 from inference_models.providers import _pip, open_provider
 from inference_models.providers._pip import _last_reason
 from inference_models.providers.wheel import WheelProvider, read_member
+from inference_models.record import replace
 from providers.contract import ProviderContract
 from providers.wheel_index import CONTENT, FILE_NAME, MEMBER, build_wheel, catalogue_for, member_of, pages_of
 from scripted_server import scripted
@@ -308,7 +308,7 @@ def test_a_size_that_lies_ends_at_what_the_archive_holds(tmp_path):
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
     size = 64 << 20
-    announced = dataclasses.replace(ANNOUNCED, size=size)
+    announced = replace(ANNOUNCED, size=size)
     text = member_error(build_wheel(tmp_path, bytes(size)), announced)
     assert text.startswith(
         f"{FILE_NAME}: {MEMBER} cannot be taken out.\nneeds a compression ratio of at most 1000; found: "

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.errors import OTHER_NAMES, InvalidParameterError, MissingDependencyError, refuse_unknown_options
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -82,7 +83,7 @@ class LoadOptions:
     """What `AutoModel.from_pretrained` takes besides its ten common arguments; each can also be passed by name."""
 
     labels: Sequence[str] | str | PathLike[str] | None = None
-    """Class names of a bare file: a list, the path of a text file with one per line, or "coco"."""
+    """Class names of a bare file: a list, the path of a text file with one per line, "coco", "imagenet" or "voc"."""
     model_type: str | None = None
     """Architecture of a bare file, for example "yolov8"."""
     task_type: str | None = None

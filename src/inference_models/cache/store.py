@@ -9,7 +9,6 @@ import stat
 import uuid
 import weakref
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inference_models.cache.inventory import Inventory, stamps_path, stored_files
@@ -36,6 +35,7 @@ from inference_models.files.durable import disk_errors_named, make_folder, move
 from inference_models.files.names import MANIFEST_NAME, check_handles, is_portable_handle
 from inference_models.files.regular import is_link, unreadable
 from inference_models.machine.system import longest_path
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,6 @@ import stat
 import struct
 import zipfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inference_models.cache.store import PackageStore
@@ -33,6 +32,7 @@ from inference_models.freeze.lockfile import (
     refuse_bad_target,
 )
 from inference_models.loading.remember import Resolutions
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

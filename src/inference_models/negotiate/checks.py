@@ -5,7 +5,6 @@ Each is a pure function of one candidate, the request and the machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,7 @@ from inference_models.negotiate import checks_compiled, checks_machine
 from inference_models.negotiate.nms_fusion import FEATURE, USUAL, NmsPreferences, exact_preferences, read_settings
 from inference_models.negotiate.request import CAPABILITIES
 from inference_models.package.model_config import FILE_NAME as CONFIG_FILE
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -233,8 +233,7 @@ def _graph(architecture: str, task: str) -> Graph | str:
         return exc.summary.rstrip(".")
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Record, frozen=True):
     """One line of the table."""
 
     function: Callable[[Case], Rejection | None]

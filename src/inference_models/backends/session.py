@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import logging
+import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.arrays import ANY_SHAPE, device_of, namespace
@@ -15,6 +18,7 @@ from inference_models.errors import (
     ModelRuntimeError,
 )
 from inference_models.fork import Lock, keep_for_ever, renewed_in_children
+from inference_models.machine.hardware import memory_limit, total_memory
 from inference_models.package.onnx_file import check_external_data, file_stamp, read_onnx_file
 
 if TYPE_CHECKING:
@@ -34,6 +38,10 @@ _NUMBERS = frozenset(
     {"bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
 )
 """Number formats that are compared; what else a runtime names (texts, packed formats) it has to judge itself."""
+_BITS = re.compile(r"(8|16|32|64)$")
+_ALWAYS_FITS = 1 << 28
+"""Bytes that fit wherever a runtime does, so that the memory of the machine need not be looked up."""
+_UNKNOWN_MEMORY = 8 << 30
 _AT_THE_BORDER = {"bfloat16": "float32"}
 """Number formats that NumPy does not have, and what stands for them outside of a session."""
 _log = logging.getLogger("inference-models")
@@ -79,6 +87,7 @@ class BaseSession:
     def __init__(
         self, opened: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], *, running_on: str = "cpu"
     ) -> None:
+        check_sizes((*inputs, *outputs))
         self._opened = opened
         self.inputs = inputs
         self.outputs = outputs
@@ -187,6 +196,28 @@ def check_feeds(inputs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> Non
             needs=", ".join(sorted(names)),
             found=", ".join(feeds),
         )
+
+
+def check_sizes(specs: Sequence[TensorSpec]) -> None:
+    """Returns nothing when an array for each of `specs` fits into the memory of this machine, open sides being 1.
+
+    Raises:
+        CorruptedModelPackageError: names the tensor, and how much it needs.
+    """
+    for spec in specs:
+        size = prod(side or 1 for side in spec.shape) * int((_BITS.search(spec.dtype) or [0, 32])[1]) // 8
+        if size > _ALWAYS_FITS and size > memory_here():
+            raise CorruptedModelPackageError(
+                f"one run of the graph does not fit into the memory of this machine: {spec.name!r} is {spec.shape}.",
+                needs=f"at most {memory_here() / 1e9:.1f} GB",
+                found=f"{size / 1e9:.3g} GB of {spec.dtype}",
+                fix="export the model for a smaller batch and image size",
+            )
+
+
+def memory_here() -> int:
+    """Bytes that processes may use here: those of the machine, or fewer in a container; 8 GB where nothing is known."""
+    return min(total_memory() or _UNKNOWN_MEMORY, memory_limit() or sys.maxsize)
 
 
 def dtype_name(array: Array) -> str:
@@ -311,7 +342,7 @@ class SessionRequest:
         )
 
     def onnx_file(self) -> OnnxFile:
-        """The graph in `weights.onnx`, found to be one, with external data that may be opened.
+        """The graph in `weights.onnx`, found to be one that this machine can hold, with data that may be opened.
 
         What was read of it earlier in this load is taken, unless a file changed since.
 
@@ -320,9 +351,10 @@ class SessionRequest:
         """
         path, known = self.file(ONNX_WEIGHTS), self.graph
         if known is None or known.path != path or not path.exists() or known.stamp != file_stamp(path.stat()):
-            return read_onnx_file(path)
-        if known.external:
+            known = read_onnx_file(path)
+        elif known.external:
             check_external_data(known)
+        check_sizes((*known.inputs, *known.outputs))
         return known
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from inference_models.entities import FileDownloadSpecs
+    from inference_models.package.onnx_file import OnnxFile
 
 PREFIX = "local:"
 PACKAGE_ID = "local"
@@ -186,6 +187,13 @@ def _with_graph(folder: PackageFolder) -> PackageFolder:
     return replace(folder, files={**folder.files, **pointed_to}, graph=graph)
 
 
+def _quantization(config: ModelConfig, graph: OnnxFile | None) -> Quantization:
+    """What the graph says, which is what runs, else the package."""
+    read = Quantization.UNKNOWN if graph is None else graph.quantization
+    stated = config.quantization or Quantization.UNKNOWN
+    return read if read is Quantization.INT8 or stated is Quantization.UNKNOWN else stated
+
+
 def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMetadata:
     config, graph = folder.model, folder.graph
     dynamic, static = config.dynamic_batch_size_supported, config.static_batch_size
@@ -200,7 +208,7 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
             *(InlineFileSpecs(handle, text) for handle, text in folder.texts.items()),
         ],
         package_source=PackageSourceType.LOCAL_CACHE,
-        quantization=config.quantization or Quantization.UNKNOWN,
+        quantization=_quantization(config, graph),
         dynamic_batch_size_supported=dynamic,
         static_batch_size=static,
         onnx_package_details=None if graph is None or graph.opset is None else ONNXPackageDetails(graph.opset),

@@ -14,8 +14,8 @@ import graphs
 
 pytest.importorskip("onnxruntime")
 
-MOST_FUNCTIONS, MOST_FILES = 191, 48
-"""Of a load that is the first of its process, with every runtime of the tests installed; on the way to 120 and 25."""
+MOST = {"the first on a machine": (183, 48), "the first of a process": (162, 46)}
+"""Functions and files of a load, with every runtime of the tests installed; on the way to 120 and 25."""
 MOST_LINES = 8_000
 SLOW = ["fsspec", "httpx", "packaging.requirements", "rich", "typer"]
 """Modules that would cost a start more than all of ours."""
@@ -64,9 +64,10 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_load_of_a_local_file_enters_few_functions_in_few_files(path: Path) -> None:
-    counted = told(COUNT, str(path))
-    assert counted["functions"] <= MOST_FUNCTIONS
-    assert len(counted["files"]) <= MOST_FILES, counted["files"]
+    for functions, files in MOST.values():  # the second one finds what the first one learned about the machine
+        counted = told(COUNT, str(path))
+        assert counted["functions"] <= functions
+        assert len(counted["files"]) <= files, counted["files"]
 
 
 def test_a_load_parses_the_file_once(path: Path) -> None:

@@ -196,7 +196,7 @@ class AutoModel:
         """Print what a model is, its licence and source, and which of its packages run here.
 
         Args:
-            model_id: As for `from_pretrained`.
+            model_id: As for `from_pretrained`, like all the others.
             weights_provider: The provider to ask.
             api_key: Passed to the provider.
             pull_artefacts_size: Changes nothing: the announced sizes are shown, and nobody is asked for others.
@@ -221,20 +221,13 @@ class AutoModel:
         package_id: str,
         weights_provider: str | None = None,
         api_key: str | None = None,
-        pull_artefacts_size: bool = True,  # noqa: ARG003 - the sizes that the provider announces are always there
+        pull_artefacts_size: bool = True,  # noqa: ARG003 - as above
         weights_provider_extra_query_params: Sequence[tuple[str, str]] | None = None,
         weights_provider_extra_headers: Mapping[str, str] | None = None,
     ) -> None:
         """Print one package of a model: how it was made, its files, and whether it runs here.
 
-        Args:
-            model_id: As for `from_pretrained`.
-            package_id: Which package.
-            weights_provider: The provider to ask.
-            api_key: Passed to the provider.
-            pull_artefacts_size: Changes nothing: the announced sizes are shown, and nobody is asked for others.
-            weights_provider_extra_query_params: Sent along with the question.
-            weights_provider_extra_headers: Sent along with the question.
+        The arguments are those of `describe_model`, and the id of the package.
 
         Raises:
             ModelNotFoundError: no provider knows the id.
@@ -286,7 +279,9 @@ def _steps(options: LoadOptions, load_dependency: Callable[..., Any]) -> LoadSte
     from inference_models.loading.attempt import LoadSteps  # noqa: PLC0415 - as above
 
     steps = LoadSteps(load_dependency=load_dependency)
-    if options.select == "measured" or (options.select == "auto" and config.measurements_directory().is_dir()):
+    if options.select == "measured" or (
+        options.select == "auto" and (config.cache_directory() / config.MEASUREMENTS).is_dir()
+    ):
         from inference_models.measure.select import select_plans  # noqa: PLC0415 - rarely needed
 
         steps = replace(steps, select=select_plans)

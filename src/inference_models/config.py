@@ -13,8 +13,11 @@ DEFAULT_IOU_THRESHOLD = 0.3
 DEFAULT_MAX_DETECTIONS = 300
 PRE_NMS_TOP_K = 30_000
 """Candidates that enter non-maximum suppression at most, best scores first; bounds its time on hostile input."""
-MAX_BATCH = 8
+MAX_BATCH = 16
 """Images that `infer` keeps in memory at once when the graph sets no limit itself."""
+
+MEASUREMENTS = "measurements"
+"""Folder of the cache with the measured choices; not there as long as nothing was measured."""
 
 _TRUE = frozenset({"true", "1", "t", "yes", "y", "on"})
 _FALSE = frozenset({"false", "0", "f", "no", "n", "off"})
@@ -29,11 +32,6 @@ def cache_directory() -> Path:
     import platformdirs  # noqa: PLC0415 - only needed when no variable is set
 
     return Path(platformdirs.user_cache_dir("inference-models", appauthor=False))
-
-
-def measurements_directory() -> Path:
-    """Where measured choices are kept; not there as long as nothing was measured."""
-    return cache_directory() / "measurements"
 
 
 def offline_mode() -> bool:

@@ -49,7 +49,8 @@ BaseInferenceModelsError
 ```
 
 The text of an error has three parts: what failed, with the caller's own values; `needs ...; found: ...`;
-one thing to do. The parts stay on the object as `summary`, `needs`, `found` and `fix`.
+one thing to do. The parts stay on the object as `summary`, `needs`, `found` and `fix`. What is never raised here exists
+so that code which catches it can be imported.
 """
 
 from __future__ import annotations
@@ -135,6 +136,9 @@ class PreloadedDependencyMismatchError(InvalidParameterError):
 class UnknownOptionError(InvalidParameterError, TypeError):
     """An argument has a name that nothing here knows; the nearest known name is in the text."""
 
+    option: str = ""
+    """The name."""
+
 
 class InvalidEnvVariable(BaseInferenceModelsError, ValueError):  # noqa: N818 - the public name
     """An environment variable holds a text that cannot be read as what it should be."""
@@ -160,16 +164,9 @@ class RetryError(BaseInferenceModelsError):
     """A source did not answer now, after every try that was allowed, and may answer later."""
 
     def __init__(
-        self,
-        message: str,
-        help_url: str | None = None,
-        *,
-        needs: str | None = None,
-        found: str | None = None,
-        fix: str | None = None,
-        retry_after: float | None = None,
+        self, message: str, help_url: str | None = None, *, retry_after: float | None = None, **facts: str | None
     ) -> None:
-        super().__init__(message, help_url, needs=needs, found=found, fix=fix)
+        super().__init__(message, help_url, **facts)
         self.retry_after = retry_after
         """Seconds the source asks to wait; None: it did not say."""
 
@@ -218,17 +215,11 @@ class UsagePausedModelAccessError(ModelRetrievalError):
 
 
 class ModelMetadataConsistencyError(ModelRetrievalError, ValueError):
-    """The description of a package contradicts itself.
-
-    Never raised by this release; exists so that code which catches it can still be imported.
-    """
+    """The description of a package contradicts itself. Never raised here."""
 
 
 class ModelMetadataHandlerNotImplementedError(ModelRetrievalError):
-    """The description of a package is of a kind this release does not know.
-
-    Never raised by this release; exists so that code which catches it can still be imported.
-    """
+    """The description of a package is of a kind this release does not know. Never raised here."""
 
 
 class FileHashSumMissmatch(ModelRetrievalError, ValueError):  # noqa: N818 - the public name
@@ -299,9 +290,9 @@ class ModelPackageAlternativesExhaustedError(ModelLoadingError):
         help_url: str | None = None,
         *,
         alternatives_errors: Sequence[Exception] = (),
-        fix: str | None = None,
+        **facts: str | None,
     ) -> None:
-        super().__init__(message, help_url, fix=fix)
+        super().__init__(message, help_url, **facts)
         self.alternatives_errors = list(alternatives_errors)
         """One error per package, in the order they were tried."""
 
@@ -319,17 +310,11 @@ class MissingModelInitParameterError(ModelLoadingError, TypeError):
 
 
 class InvalidModelInitParameterError(ModelLoadingError, ValueError):
-    """A parameter of a model class has a value it cannot use.
-
-    Never raised by this release; exists so that code which catches it can still be imported.
-    """
+    """A parameter of a model class has a value it cannot use. Never raised here."""
 
 
 class InsecureModelIdentifierError(ModelLoadingError, ValueError):
-    """An id holds characters that could lead out of the cache folder.
-
-    Never raised by this release; exists so that code which catches it can still be imported.
-    """
+    """An id holds characters that could lead out of the cache folder. Never raised here."""
 
 
 class DependencyModelParametersValidationError(ModelLoadingError, ValueError):
@@ -370,13 +355,41 @@ def nearest_hint(name: str, known: Iterable[str], *, limit: int = 2) -> str:
     return "known: " + (", ".join(repr(item) for item in known) or "none")
 
 
-def refuse_unknown_options(given: Iterable[str], known: Iterable[str], *, where: str) -> None:
+OTHER_NAMES = {
+    "agnostic_nms": "class_agnostic_nms",
+    "architecture": "model_type",
+    "class_names": "labels",
+    "classes": "class_filter",
+    "conf": "confidence",
+    "conf_thres": "confidence",
+    "family": "model_type",
+    "img_size": "image_size",
+    "imgsz": "image_size",
+    "iou": "iou_threshold",
+    "iou_thres": "iou_threshold",
+    "max_det": "max_detections",
+    "min_confidence": "confidence",
+    "names": "labels",
+    "nms_threshold": "iou_threshold",
+    "score_threshold": "confidence",
+    "task": "task_type",
+    "threshold": "confidence",
+}
+"""Name of an option in other libraries -> the option here."""
+
+
+def refuse_unknown_options(given: Iterable[str], known: Iterable[str], *, where: str, fix: str | None = None) -> None:
     """Raise for the first name in `given` that is not in `known`.
 
     Raises:
-        UnknownOptionError: names the option, the place and the nearest known option.
+        UnknownOptionError: names the option, the place, and the option that is meant or the nearest; `fix` is what to
+            do about it where that is something else, with `{}` for the name that the option has here.
     """
     allowed = frozenset(known)
     for name in given:
         if name not in allowed:
-            raise UnknownOptionError(f"{where} has no option {name!r}; {nearest_hint(name, allowed)}.")
+            meant = OTHER_NAMES.get(name, name)
+            hint = f"it is called {meant!r}" if meant in allowed else nearest_hint(name, allowed)
+            error = UnknownOptionError(f"{where} has no option {name!r}; {hint}.", fix=fix and fix.format(meant))
+            error.option = name
+            raise error

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inference_models.errors import InvalidParameterError, MissingDependencyError, refuse_unknown_options
+from inference_models.errors import OTHER_NAMES, InvalidParameterError, MissingDependencyError, refuse_unknown_options
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -41,6 +41,8 @@ WORKS_OTHERWISE = {
 """Options of the public library that do something else here, or less, and what."""
 
 
+OF_A_CALL = frozenset({"class_filter", "confidence", "image_size", "iou_threshold", "mask_format", "max_detections"})
+"""Options that calls of most models take, and a load does not."""
 MOST_THREADS = max(64, 4 * (os.cpu_count() or 1))
 """Upper limit of `threads`: runtimes start as many as given, and far more than there are processors hang the load."""
 
@@ -87,6 +89,9 @@ class LoadOptions:
     """Task of a bare file, for example "object-detection"."""
     model_class: type | None = None
     """Base class of a task; a model of another task is refused before anything of it is fetched."""
+    input_size: int | tuple[int, int] | None = None
+    """Network size of a bare file whose graph takes any, in pixels or as (height, width); None: what it says, else that
+    of its family."""
     arrays: ArrayKind | None = None
     """Kind of array predictions hold, "numpy" or "torch"; None: the kind the package computes in."""
     threads: int | None = None
@@ -214,4 +219,7 @@ def refuse_unknown_load_options(rest: Mapping[str, Any]) -> None:
         "quantization",
         "weights_provider",
     }
-    refuse_unknown_options(rest, OPTION_NAMES | NO_EFFECT.keys() | common, where="AutoModel.from_pretrained")
+    known = OPTION_NAMES | NO_EFFECT.keys() | common
+    unknown = (OTHER_NAMES.get(name, name) for name in rest if name not in known)
+    fix = "pass it when you call the model: model(image, {}=...)" if next(unknown, None) in OF_A_CALL else None
+    refuse_unknown_options(rest, known, where="AutoModel.from_pretrained", fix=fix)

@@ -85,7 +85,7 @@ class AutoModelPipeline:
         models: list[Any] = []
         try:
             for parameters in stated:
-                models.append(AutoModel.from_pretrained(**{**shared, **parameters.stated()}))
+                models.append(AutoModel.from_pretrained(**{**shared, **parameters.arguments()}))
             return pipeline.build(models, **rest)
         except BaseException:
             close_models(models)
@@ -143,6 +143,6 @@ def _one(name: str, index: int, own: object, default: DependencyModelParameters 
     parsed = parse_model_parameters({"model_id_or_path": own} if isinstance(own, str) else own, where=where)
     if parsed.model_id_or_path is None:
         raise DependencyModelParametersValidationError(
-            f"{where} does not say which model.", needs="model_id_or_path", found=", ".join(sorted(parsed.stated()))
+            f"{where} does not say which model.", needs="model_id_or_path", found=", ".join(sorted(parsed.arguments()))
         )
     return parsed

@@ -34,12 +34,6 @@ def explain_model(
 ) -> NegotiationReport:
     """What a load of the same request would do. Nothing is fetched, opened, measured or written.
 
-    Args:
-        address: The model.
-        load: The request.
-        environment: The machine.
-        api_key: Passed to the provider.
-
     Raises:
         ModelNotFoundError: no provider knows it.
         ModelRetrievalError: its provider cannot be asked.

@@ -9,11 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from inference_models.cache import download as engine
-from inference_models.cache import pace
-from inference_models.cache.download import DownloadRequest, download
-from inference_models.cache.pace import Limits
+from inference_models.cache.download import WORTH_COUNTING, Clock, DownloadRequest, Limits, download
 from inference_models.entities import FileDownloadSpecs
-from inference_models.errors import EnvironmentConfigurationError, FileHashSumMissmatch, ModelRetrievalError, RetryError
+from inference_models.errors import (
+    EnvironmentConfigurationError,
+    FileHashSumMissmatch,
+    InvalidEnvVariable,
+    ModelRetrievalError,
+    RetryError,
+)
 from inference_models.transport.stream import FileStream
 
 CONTENT = bytes(range(256)) * 4096
@@ -154,13 +158,13 @@ def test_whatever_the_cuts_and_the_parts_are_the_file_is_the_file(tmp_path_facto
     content = hashlib.shake_128(size.to_bytes(4, "big")).digest(size)
     cuts = data.draw(st.lists(st.integers(0, size), max_size=3))
     source = Scripted(content, [cut_at(cut, broken()) for cut in cuts], chunk=data.draw(st.integers(1000, 70_000)))
-    pause, pace._FIRST_PAUSE_S = pace._FIRST_PAUSE_S, 0.001
+    pause, engine._FIRST_PAUSE_S = engine._FIRST_PAUSE_S, 0.001
     before, engine.PARALLEL_FROM = engine.PARALLEL_FROM, data.draw(st.sampled_from([1, 10_000, 1 << 30]))
     try:
         limits = Limits(deadline=20, idle=5, budget=10, connections=data.draw(st.integers(1, 5)))
         partial, digest = fetch(tmp_path, source, limits=limits)
     finally:
-        engine.PARALLEL_FROM, pace._FIRST_PAUSE_S = before, pause
+        engine.PARALLEL_FROM, engine._FIRST_PAUSE_S = before, pause
     assert partial.data.read_bytes() == content
     assert digest.sha256 == hashlib.sha256(content).hexdigest()
 
@@ -319,7 +323,7 @@ def test_ctrl_c_between_the_making_of_a_thread_and_its_start_is_still_ctrl_c(tmp
 
     def interrupted(thread):
         started.append(thread)
-        if len(started) == 2:
+        if thread.name == "inference-models-fetch":
             raise KeyboardInterrupt
         start(thread)
 
@@ -327,3 +331,70 @@ def test_ctrl_c_between_the_making_of_a_thread_and_its_start_is_still_ctrl_c(tmp
     with pytest.raises(KeyboardInterrupt):
         fetch(tmp_path, Scripted())
     assert left(tmp_path) == []
+
+
+FILE = FileDownloadSpecs("x", "w.bin", size=100)
+
+
+@pytest.fixture
+def now(monkeypatch):
+    """A clock that only the test moves."""
+    time = [1000.0]
+    monkeypatch.setattr(engine.time, "monotonic", lambda: time[0])
+    return time
+
+
+def clock(now, **limits):
+    return Clock(Limits(**{"deadline": 600, "idle": 60, "budget": 60, **limits}), FILE, started=now[0], moved=now[0])
+
+
+def test_a_pause_is_never_shorter_than_the_source_asks(now):
+    watch = clock(now)
+    pauses = [watch.pause_after(RetryError("no", retry_after=2.0), 0) for _ in range(50)]
+    assert min(pauses) >= 2.0
+    assert max(pauses) <= 2.5
+    assert len(set(pauses)) > 1  # many that were refused together do not come back together
+
+
+def test_pauses_grow_up_to_ten_seconds(now):
+    watch = clock(now)
+    assert [watch.pause_after(RetryError("no"), count) >= 0.25 * 2**count for count in range(5)] == [True] * 5
+    assert 10 <= watch.pause_after(RetryError("no"), 30) <= 12.5
+
+
+def test_the_budget_counts_from_the_last_bytes_worth_counting(now):
+    watch = clock(now)
+    now[0] += 59
+    watch.hear(10)
+    with pytest.raises(RetryError, match=r"gave up after 59 s"):
+        watch.pause_after(RetryError("no"), 5)
+    watch.hear(WORTH_COUNTING)
+    assert watch.pause_after(RetryError("no"), 5) > 0
+
+
+def test_who_pauses_is_not_idle(now):
+    watch = clock(now)
+    watch.hear(0)
+    with watch.pausing():
+        now[0] += 100
+        watch.refuse_when_late(0)
+    watch.refuse_when_late(0)
+    now[0] += 61
+    with pytest.raises(RetryError) as caught:
+        watch.refuse_when_late(7)
+    assert str(caught.value) == (
+        "w.bin stopped arriving.\n"
+        "needs a byte within 60 s; found: 7 of 100 bytes\n"
+        "run again; it goes on where it stopped"
+    )
+
+
+def test_limits_come_from_the_environment(monkeypatch):
+    assert Limits.configured(None) == Limits(600, 60, 60)
+    assert Limits.configured(1 << 30).deadline == 600 + (1 << 30) // (64 << 10)
+    monkeypatch.setenv("INFERENCE_MODELS_DOWNLOAD_TIMEOUT", "90")
+    monkeypatch.setenv("CHUNK_DOWNLOAD_READ_TIMEOUT", "7")
+    assert Limits.configured(1 << 30) == Limits(90, 7, 60)
+    monkeypatch.setenv("INFERENCE_MODELS_DOWNLOAD_TIMEOUT", "soon")
+    with pytest.raises(InvalidEnvVariable):
+        Limits.configured(None)

@@ -85,7 +85,9 @@ def test_a_bad_image_among_others_is_reported_and_the_rest_is_done(
     bad.write_bytes(b"no image")
     assert main([*typed[:2], str(bad), *typed[2:], "--json"]) == 1
     out, err = capsys.readouterr()
-    assert json.loads(out)["image"] == str(PHOTO)
+    refused, answered = map(json.loads, out.splitlines())
+    assert (refused["image"], refused["error"]["type"]) == (str(bad), "ModelInputError")
+    assert answered["image"] == str(PHOTO)
     assert "bad.jpg" in err
     assert err.startswith("error: ")
 
@@ -145,7 +147,7 @@ def test_a_threshold_for_a_model_without_one_is_refused_in_the_words_of_the_comm
     assert main([*command, "--confidence", "0.5"]) == 1
     assert capsys.readouterr().err == (
         "error: --confidence means nothing to this model.\n"
-        "needs a model with a threshold, such as a detector; found: one that answers with a ClassificationPrediction\n"
+        "needs a model that takes it, such as a detector; found: one that answers with a ClassificationPrediction\n"
         "leave --confidence out\n"
     )
 
@@ -194,3 +196,12 @@ def test_an_interrupted_command_says_so(
     monkeypatch.setattr("inference_models.cli.app.app", interrupted)
     assert main([]) == 130
     assert capsys.readouterr() == ("", "interrupted\n")
+
+
+def test_ctrl_c_in_a_command_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("inference_models.catalogue.open_catalogue", interrupted)
+    assert main(["list"]) == 130
+    assert capsys.readouterr().err.strip() == "interrupted"

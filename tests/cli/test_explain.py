@@ -111,7 +111,9 @@ def test_what_is_unknown_is_an_error_on_standard_error(
     arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*arguments, "--json"]) == 1
-    assert capsys.readouterr() == ("", text)
+    out, err = capsys.readouterr()
+    assert err == text
+    assert json.loads(out)["error"]["summary"] == text.removeprefix("error: ").rstrip()
 
 
 def test_what_strangers_wrote_is_shown_and_never_obeyed(

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 import typer
-from typer.testing import CliRunner
 
 from inference_models import AutoModel
-from inference_models.cli.tune import parse_seconds, tune
+from inference_models.cli import main
+from inference_models.cli.tune import parse_seconds
 from inference_models.machine.child import Child
 from measure.packages import classifier, record
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytest.importorskip("onnxruntime")
-COMMAND = typer.Typer(pretty_exceptions_enable=False)
-COMMAND.command()(tune)
 
 
 @pytest.fixture(autouse=True)
@@ -38,12 +36,11 @@ def test_what_is_no_time_is_refused(text: str) -> None:
         parse_seconds(text)
 
 
-def test_a_load_takes_the_winner_of_the_command(tmp_path: Path) -> None:
+def test_a_load_takes_the_winner_of_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "made"
     classifier(folder)
-    done = CliRunner().invoke(COMMAND, [str(folder), "--budget", "30s", "--backend", "onnx", "--json"])
-    assert done.exit_code == 0, done.output
-    said = json.loads(done.stdout)
+    assert main(["tune", str(folder), "--budget", "30s", "--backend", "onnx", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
     assert (said["schema_version"], said["remembered"], said["budget"]) == (1, True, 30)
     (winner,) = [row for row in said["rows"] if row["status"] == "winner"]
     with AutoModel.from_pretrained(folder, backend="onnx") as model:
@@ -53,7 +50,7 @@ def test_a_load_takes_the_winner_of_the_command(tmp_path: Path) -> None:
         assert model.resolved_model.selected_by == "order"
 
 
-def test_pictures_of_ones_own_are_timed_and_compared(tmp_path: Path) -> None:
+def test_pictures_of_ones_own_are_timed_and_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     import cv2
     import numpy as np
 
@@ -61,17 +58,18 @@ def test_pictures_of_ones_own_are_timed_and_compared(tmp_path: Path) -> None:
     classifier(folder)
     cv2.imwrite(str(picture), np.full((20, 30, 3), (0, 0, 200), np.uint8))
     arguments = [str(folder), "--budget", "30s", "--backend", "onnx", "--threads", "1", "--image", str(picture)]
-    done = CliRunner().invoke(COMMAND, arguments)
-    assert done.exit_code == 0, done.output
-    assert "onnx fp32" in done.stdout or "onnx unknown" in done.stdout
-    assert "answers compared on 17 pictures" in done.stdout
+    assert main(["tune", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "onnx fp32" in out or "onnx unknown" in out
+    assert "answers compared on 17 pictures" in out
 
 
-def test_nothing_measured_is_exit_code_1(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_measured_is_exit_code_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.executable", str(tmp_path / "none"))
     monkeypatch.setattr("inference_models.measure.contest.Child", Child)
     folder = tmp_path / "made"
     classifier(folder)
-    done = CliRunner().invoke(COMMAND, [str(folder), "--backend", "onnx"])
-    assert done.exit_code == 1
-    assert "nothing could be measured; the declared order stays" in done.stdout
+    assert main(["tune", str(folder), "--backend", "onnx"]) == 1
+    assert "nothing could be measured; the declared order stays" in capsys.readouterr().out

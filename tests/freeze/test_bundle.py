@@ -142,8 +142,8 @@ class TestTrust:
         monkeypatch.setenv("OFFLINE_MODE", "1")
         assert main(["bundle", "import", str(bundle)]) == 0
         assert capsys.readouterr().err == (
-            "nobody vouches for this bundle: its models load with allow_untrusted_packages=True only. "
-            "Import it with --sha256 and the hash that `bundle export` printed to trust them.\n"
+            "nobody vouches for cats of this bundle: load with --allow-untrusted, or import with --sha256 and the hash "
+            "that `bundle export` printed\n"
         )
         with pytest.raises(NoCompatiblePackageError, match="allow_untrusted_packages=True"):
             AutoModel.from_pretrained("host:cats")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -73,16 +74,29 @@ def test_what_does_not_fit_is_refused_with_the_reason(host: hosted.Hosted, capsy
     assert "needs quantization int8; found: fp32" in " ".join(capsys.readouterr().err.split())
 
 
-def test_a_path_needs_no_fetching(host: hosted.Hosted, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = tmp_path / "package"
-    folder.mkdir()
-    for name, data in hosted.detector_files(tmp_path / "made").items():
-        (folder / name).write_bytes(data)
-    assert main(["pull", str(folder)]) == 1
-    assert capsys.readouterr().err == (
-        f"error: {str(folder)!r} lies on this machine already and is not fetched.\n"
-        "needs a model of another provider; found: a path\n"
-    )
+def test_a_bare_file_is_copied_so_that_it_can_be_locked_and_bundled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my net.onnx").write_bytes(hosted.detector_files(tmp_path / "made")["weights.onnx"])
+    Path("names.txt").write_text("cat\ndog\n")
+    stated = ["my net.onnx", "--labels", "names.txt", "--family", "yolov8"]
+    assert main(["pull", *stated]) == main(["lock", *stated]) == main(["bundle", "export", *stated, "-o", "n.zip"]) == 0
+    assert "my-net.onnx: " in capsys.readouterr().out
+    Path("names.txt").unlink()
+    image = np.zeros((64, 64, 3), np.uint8)
+    shutil.rmtree(os.environ["INFERENCE_HOME"])
+    with AutoModel.from_lock("models.lock") as model:  # from the file, which still lies here
+        assert (model.class_names, len(model(image)[0])) == (["cat", "dog"], 1)
+    Path("my net.onnx").unlink()
+    shutil.rmtree(os.environ["INFERENCE_HOME"])
+    assert main(["bundle", "import", "n.zip"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    with AutoModel.from_pretrained(Path(out.split("  in ")[1].strip())) as model:
+        assert (model.class_names, len(model(image)[0])) == (["cat", "dog"], 1)
+    with AutoModel.from_lock("models.lock") as model:
+        assert len(model(image)[0]) == 1
 
 
 def test_one_that_fails_does_not_keep_the_rest_from_being_fetched(

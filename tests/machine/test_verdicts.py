@@ -342,7 +342,7 @@ class TestBeforeTheImport:
 
     def test_one_that_is_imported_costs_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "tensorrt", sys)
-        monkeypatch.setattr(probe_verdicts, "find_library", pytest.fail)
+        monkeypatch.setattr(probe_verdicts, "installed_libraries", pytest.fail)
         ensure_importable(LIBRARY)
 
     def test_where_no_child_can_be_started_nobody_is_stopped(

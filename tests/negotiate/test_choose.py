@@ -70,7 +70,7 @@ def test_an_unknown_architecture_is_a_reason_with_the_nearest_name() -> None:
 
 def test_an_unknown_task_is_a_reason_and_code_packages_need_neither() -> None:
     refused = negotiate(model(package("p"), task=None), PackageRequest(), MACHINE).verdicts[0]
-    assert refused.rejections[0].needs == "a family for yolov8 that does a task (model_config.json names none)"
+    assert refused.rejections[0].needs == "a family for yolov8 that does a task (none is named)"
     code = model(package("p", backend=BackendType.CUSTOM), architecture="custom", task=None)
     assert choose_packages(code, PackageRequest(), MACHINE).packages
 

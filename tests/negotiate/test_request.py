@@ -193,7 +193,7 @@ def test_an_unknown_capability_names_those_that_are_known() -> None:
     ],
 )
 def test_a_changed_request_is_written_as_arguments_that_can_be_pasted(change: dict[str, object], text: str) -> None:
-    assert as_arguments(change) == text
+    assert as_arguments(tuple(change.items())) == text
 
 
 @pytest.mark.parametrize(("name", "parse"), [("backend", parse_backends), ("quantization", parse_quantizations)])

@@ -6,6 +6,7 @@ import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -289,3 +290,82 @@ def test_a_tensor_that_could_be_read_both_ways_has_its_channels_first() -> None:
     tensor = torch.arange(3 * 7 * 3, dtype=torch.uint8).reshape(3, 7, 3)
     (source,) = load_images(tensor)
     assert np.array_equal(source.pixels, tensor.permute(1, 2, 0).numpy())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_view_that_repeats_its_memory_without_end_is_refused(dtype: type) -> None:
+    view = np.broadcast_to(np.zeros(1, dtype), (50_000, 50_000, 3))
+    with pytest.raises(ModelInputError) as caught:
+        load_images(view, input_range="0-1")
+    assert str(caught.value) == (
+        f"image: shape (50000, 50000, 3) is a view that repeats {view.itemsize} bytes.\n"
+        "needs at most 178956970 pixels; found: 2500000000\npass the array it was made of"
+    )
+    grey = np.broadcast_to(np.arange(6, dtype=np.uint8).reshape(2, 3, 1), (2, 3, 3))
+    np.testing.assert_array_equal(load_images(grey)[0].pixels, grey)
+
+
+def tensors_without_pixels() -> dict[str, tuple[Any, str]]:
+    plain = torch.zeros(3, 4, 5)
+    return {
+        "meta": (plain.to("meta"), "a meta tensor, which holds no values\npass a tensor on a real device"),
+        "sparse": (plain.to_sparse(), "a sparse_coo tensor\nconvert it: image.to_dense()"),
+        "nested": (
+            torch.nested.nested_tensor([plain, plain]),
+            "a nested tensor\npass its parts: list(images.unbind())",
+        ),
+        "quantized": (
+            torch.quantize_per_tensor(plain, 0.1, 0, torch.quint8),
+            "a quantized tensor\nconvert it: image.int_repr(), or image.dequantize() with input_range=",
+        ),
+    }
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", ["meta", "sparse", "nested", "quantized"])
+def test_a_tensor_without_pixels_is_refused_alone_and_in_a_list(kind: str) -> None:
+    tensor, found = tensors_without_pixels()[kind]
+    for images in (tensor, [tensor]):
+        with pytest.raises(ModelInputError) as caught:
+            load_images(images)
+        lines = str(caught.value).split("\n", 1)
+        assert lines[0].endswith(": not a tensor of pixels.")
+        assert lines[1] == f"needs a dense tensor; found: {found}"
+
+
+@pytest.mark.parametrize("dtype", ["float8_e4m3fn", "complex64"])
+def test_a_tensor_of_numbers_that_are_no_pixels_is_refused(dtype: str) -> None:
+    with pytest.raises(ModelInputError, match=dtype):
+        load_images(torch.zeros(3, 4, 5).to(getattr(torch, dtype)), input_range="0-1")
+
+
+def test_an_open_file_is_refused_with_what_to_pass(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"")
+    with (
+        (tmp_path / "a.png").open("rb") as stream,
+        pytest.raises(ModelInputError, match=r"pass its content: file.read"),
+    ):
+        load_images(stream)
+
+
+class Video:
+    """Has the methods of `cv2.VideoCapture` that tell it from a picture."""
+
+    def grab(self): ...
+
+    def read(self): ...
+
+
+@pytest.mark.parametrize(
+    ("thing", "fix"),
+    [
+        (Video(), "read a frame of it first: found, frame = video.read(); then model(frame)"),
+        ({"image": 1, "label": 2}, "pass the image in it: one of the values of 'image', 'label'"),
+        ((number for number in range(3)), "make a list of it first: list(images)"),
+        ("clips/walk.MP4", "read its frames with cv2.VideoCapture(path) and pass each: found, frame = video.read()"),
+    ],
+)
+def test_what_holds_pictures_is_told_how_to_get_one(thing, fix):
+    with pytest.raises(ModelInputError) as caught:
+        load_images(thing)
+    assert caught.value.fix == fix

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
+import graphs
 from inference_models.entities import BackendType, InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -175,7 +177,7 @@ def test_what_is_missing_is_named_with_what_to_pass(provider, silent):
     assert refused(MissingModelInitParameterError, silent, architecture="yolov8") == (
         "'silent.onnx' does not say everything about itself.\n"
         "needs labels; found: model_type\n"
-        'pass labels="coco", a list or a text file (on the command line --labels)'
+        'pass labels="coco", a list of names or a text file'
     )
 
 
@@ -189,13 +191,47 @@ def test_labels_that_cannot_be_used_are_refused(provider, bare, labels, found):
     )
 
 
+@pytest.mark.parametrize("name", ["best.pt", "net.pth", "gone.ckpt"])
+def test_a_checkpoint_is_exported_first(provider, tmp_path, name):
+    if name != "gone.ckpt":
+        (tmp_path / name).touch()
+    kind = ModelNotFoundError if name == "gone.ckpt" else InvalidParameterError
+    assert "export it to ONNX with the library that made it" in refused(kind, tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("shape", "advice"),
+    [
+        ((1, 10), 'model_type="resnet" and task_type="classification" or task_type="multi-label-classification"'),
+        ((1, 84, 9), 'model_type="yolov8" or another architecture'),
+    ],
+)
+def test_a_silent_graph_gets_advice_that_fits_its_output(provider, tmp_path, shape, advice):
+    outputs = {"output0": np.zeros(shape, np.float32)}
+    path = graphs.constant_outputs(tmp_path / "net.onnx", size=(32, 32), outputs=outputs)
+    assert refused(MissingModelInitParameterError, path).endswith(f"and {advice}")
+
+
+@pytest.mark.parametrize(("size", "right"), [((32, 48), True), ((48, 32), False)])
+def test_an_input_size_is_what_the_graph_takes(provider, tmp_path, size, right):
+    outputs = {"output0": np.zeros((1, 84, 9), np.float32)}
+    path = graphs.constant_outputs(tmp_path / "net.onnx", size=(32, 48), outputs=outputs)
+    stated = {"labels": "coco", "architecture": "yolov8", "input_size": size}
+    if right:
+        assert provider.describe(str(path), DescribeOptions(**stated))
+    else:
+        assert "needs 32 x 48, the only size of this graph; found: 48 x 32" in refused(
+            InvalidParameterError, path, **stated
+        )
+
+
 def test_a_file_of_another_kind_is_refused(provider, tmp_path):
-    path = tmp_path / "best.pt"
+    path = tmp_path / "best.h5"
     path.touch()
     assert refused(InvalidParameterError, path) == (
         f"'{path}' cannot be loaded.\n"
-        "needs a folder with model_config.json, or a file .onnx, .tflite, .torchscript or .xml; found: a .pt file\n"
-        "export the model to ONNX, or name the folder it lies in"
+        "needs a folder with model_config.json, or a file .onnx, .tflite, .torchscript or .xml; found: a .h5 file\n"
+        "export the model to ONNX, or name its folder"
     )
 
 

@@ -146,6 +146,16 @@ def test_classes_can_be_filtered_and_each_have_a_threshold_of_their_own(raw):
     assert dogs.mask.masks == [all_of_them.mask.masks[row] for row in np.flatnonzero(all_of_them.class_id == 1)]
 
 
+def test_an_object_without_a_pixel_is_none_where_its_project_says_so(tmp_path):
+    outputs = Recorded("ultralytics_raw").outputs
+    outputs = [outputs[0], np.where(np.arange(32) < 16, -1, 1).astype(np.float32) * np.ones_like(outputs[1])]
+    outputs[0][0, 7:] = 0.5
+    for form in ("rle", "dense", "polygons"):
+        (found,) = AutoModel.from_pretrained(package(tmp_path / form, outputs))(PICTURE, masks=form)
+        assert 0 < len(found) == np.asarray(found.mask).any((1, 2)).sum()
+        assert (found.xyxy[:, 2] > 90).all()
+
+
 def test_boxes_and_masks_go_to_supervision_together(raw):
     (found,) = AutoModel.from_pretrained(raw)(PICTURE)
     there = found.to_supervision()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Collection, Sequence
 
-    from inference_models.cache.pace import Limits
+    from inference_models.cache.download import Limits
     from inference_models.cache.progress import ProgressCallback
     from inference_models.transport.client import HttpClient
     from inference_models.transport.stream import FileStream, RangeSource
@@ -81,7 +81,7 @@ def download_files_to_directory(  # noqa: PLR0913, PLR0917 - the public interfac
         ModelRetrievalError: a server refuses.
         CorruptedModelPackageError: a handle leads out of the folder.
     """
-    from inference_models.cache.pace import Limits  # noqa: PLC0415 - the network is loaded when it is used
+    from inference_models.cache.download import Limits  # noqa: PLC0415 - the network is loaded when it is used
     from inference_models.cache.progress import shown_progress  # noqa: PLC0415
 
     folder = Path(target_dir).absolute()

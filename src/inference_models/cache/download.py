@@ -2,37 +2,52 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 import threading
 import time
-from concurrent.futures import Future
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
-from inference_models.cache.pace import WORTH_COUNTING, Clock, Limits
+from inference_models import config
 from inference_models.cache.partial import Partial, PartialClosedError, Plan, continued_partial, new_partial
 from inference_models.cache.progress import Progress
-from inference_models.cache.source import next_chunk, open_stream
 from inference_models.cache.workspace import own_name
-from inference_models.errors import FileHashSumMissmatch, RetryError
+from inference_models.errors import FileHashSumMissmatch, ModelRetrievalError, RetryError
 from inference_models.files.digest import CHUNK, RunningDigest
 from inference_models.files.durable import refuse_when_full
+from inference_models.transport.stream import FileStream, RangeSource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from inference_models.cache.progress import ProgressCallback
     from inference_models.entities import FileDownloadSpecs
-    from inference_models.transport.stream import FileStream, RangeSource
 
 PARALLEL_FROM = 32 << 20
 """Bytes; below, a second connection costs more than it brings."""
+WORTH_COUNTING = 64 << 10
+"""Bytes; a source that gives less before it fails again does not get the download any further."""
 _RESTARTS = 4
+_FIRST_PAUSE_S = 0.25
+_LONGEST_PAUSE_S = 10.0
+_JITTER = 0.25
 _POLL_S = 0.1
 _JOIN_S = 0.2
-_SYNC_EVERY = 64 << 20
 _HASH_AT_ONCE = 16 * CHUNK
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """A provider that can only hand over whole files."""
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        """The bytes of `file`, in pieces."""
+
+
+AnySource: TypeAlias = "RangeSource | Reader | Callable[[FileDownloadSpecs], Iterator[bytes]]"
 
 
 @dataclass(frozen=True)
@@ -40,10 +55,99 @@ class DownloadRequest:
     """A file to download, its source, and the callback that is told the progress."""
 
     file: FileDownloadSpecs
-    source: RangeSource
+    source: AnySource
     report: ProgressCallback
     root: Path
     """The cache folder."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """In seconds, but for the number of connections."""
+
+    deadline: float
+    """For one file, from the first request to the last byte."""
+    idle: float
+    """Without a byte on any connection."""
+    budget: float
+    """Without a byte while the source fails, pauses between attempts included."""
+    connections: int = 4
+
+    @classmethod
+    def configured(cls, size: int | None) -> Limits:
+        """The limits of the environment variables, for a file of this size."""
+        return cls(config.download_deadline(size), config.download_idle_timeout(), config.DOWNLOAD_RETRY_BUDGET)
+
+
+@dataclass
+class Clock:
+    """Watches one download."""
+
+    limits: Limits
+    file: FileDownloadSpecs
+    started: float = field(default_factory=time.monotonic)
+    moved: float = field(default_factory=time.monotonic)
+    """When enough new bytes had arrived: the budget counts from here."""
+    heard: float = field(default_factory=time.monotonic)
+    """When the last byte arrived, also one that was there: tells a dead connection."""
+    _gained: int = 0
+    _pauses: list[object] = field(default_factory=list)
+
+    def hear(self, new: int) -> None:
+        """A piece has arrived, with so many bytes that were not there yet."""
+        self.heard = time.monotonic()
+        self._gained += new
+        if self._gained >= WORTH_COUNTING:
+            self._gained, self.moved = 0, self.heard
+
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """A connection waits on purpose for the block."""
+        self._pauses.append(None)
+        try:
+            yield
+        finally:
+            self._pauses.pop()
+            self.heard = time.monotonic()
+
+    def refuse_when_late(self, stored: int) -> None:
+        """Raise when the download takes too long, or nothing arrives.
+
+        Raises:
+            RetryError: says how far it got.
+        """
+        now, limits, what = time.monotonic(), self.limits, ""
+        if now - self.started > limits.deadline:
+            what, needs = "did not arrive in time", f"all of it within {limits.deadline:g} s"
+        elif not self._pauses and now - self.heard > limits.idle:
+            what, needs = "stopped arriving", f"a byte within {limits.idle:g} s"
+        if what:
+            size = "" if self.file.size is None else f" of {self.file.size}"
+            found, fix = f"{stored}{size} bytes", "run again; it goes on where it stopped"
+            raise RetryError(f"{self.file.file_handle} {what}.", needs=needs, found=found, fix=fix)
+
+    def pause_after(self, error: RetryError, failures: int) -> float:
+        """Seconds to wait before the next attempt, never less than the source asks for.
+
+        Raises:
+            RetryError: that would be longer than the budget allows.
+        """
+        self._gained = 0
+        own = min(_FIRST_PAUSE_S * 2**failures, _LONGEST_PAUSE_S)
+        pause = max(error.retry_after or 0.0, own) * (1 + _JITTER * random.random())  # noqa: S311 - spreads load
+        now = time.monotonic()
+        if pause <= min(self.limits.budget - (now - self.moved), self.limits.deadline - (now - self.started)):
+            return float(pause)
+        waited = f"{error.found or error.summary} (gave up after {now - self.moved:.0f} s)"
+        if error.retry_after is not None:
+            waited += f"; the source asks to wait {error.retry_after:g} s"
+        raise RetryError(
+            f"{self.file.file_handle} could not be fetched.",
+            needs=f"an answer within {self.limits.budget:g} s",
+            found=waited,
+            fix="run again later; what has arrived is kept",
+            retry_after=error.retry_after,
+        ) from error
 
 
 class _RestartError(Exception):
@@ -71,54 +175,32 @@ def download(wanted: DownloadRequest, parent: Path, limits: Limits | None = None
         EnvironmentConfigurationError: it does not fit on the disk.
     """
     limits = limits or Limits.configured(wanted.file.size)
-    folder = parent / own_name()
+    folder, clock, connections = parent / own_name(), Clock(limits, wanted.file), limits.connections
+    partial: Partial | None = None
+    why = ""
     try:
-        return _download(wanted, folder, limits)
+        for _ in range(_RESTARTS):
+            partial = new_partial(folder) if why else continued_partial(folder)
+            try:
+                return partial, _Download(wanted, partial, clock, connections).run()
+            except _RestartError as exc:
+                why, connections = str(exc), exc.connections or connections
+                partial.discard()
     except RetryError:
+        if partial is not None:
+            partial.release()
         raise
     except BaseException:
+        if partial is not None:
+            partial.close()
         shutil.rmtree(folder, ignore_errors=True)
         raise
-
-
-def _download(wanted: DownloadRequest, folder: Path, limits: Limits) -> tuple[Partial, RunningDigest]:
-    clock = Clock(limits, wanted.file)
-    partial = continued_partial(folder)
-    why = ""
-    for _ in range(_RESTARTS):
-        attempt = _Download(wanted, partial, clock, limits.connections)
-        try:
-            digest = attempt.run()
-            _refuse_other(wanted.file, digest, again=attempt.joined)
-        except _RestartError as exc:
-            why = str(exc)
-            partial.discard()
-            partial = new_partial(folder)
-            limits = replace(limits, connections=exc.connections or limits.connections)
-        except RetryError:
-            partial.release()
-            raise
-        except BaseException:
-            partial.discard()
-            raise
-        else:
-            return partial, digest
-    partial.discard()
     raise RetryError(
         f"{wanted.file.file_handle} could not be fetched in one piece.",
         needs="a source that hands over one version",
         found=why,
         fix="run again later",
     )
-
-
-def _refuse_other(file: FileDownloadSpecs, digest: RunningDigest, *, again: bool) -> None:
-    mismatch = digest.mismatch(file)
-    if mismatch is None:
-        return
-    if again:  # the parts may be of different versions, or of a disk that lost power
-        raise _RestartError("parts that do not make the announced file", connections=1)
-    raise other_file(file, *mismatch)
 
 
 def other_file(file: FileDownloadSpecs, needs: str, found: str) -> FileHashSumMissmatch:
@@ -132,87 +214,90 @@ def other_file(file: FileDownloadSpecs, needs: str, found: str) -> FileHashSumMi
 
 
 class _Download:
-    """Threads that fetch, one thread that waits for the disk, and the caller's thread, which hashes and watches."""
+    """Threads that fetch, and the caller's thread, which hashes and watches."""
 
     def __init__(self, wanted: DownloadRequest, partial: Partial, clock: Clock, connections: int) -> None:
         self._wanted = wanted
+        self._file = wanted.file
         self._partial = partial
         self._clock = clock
         self._connections = connections
         self._changed = threading.Condition()
         self._stop = threading.Event()
-        self._running: list[tuple[threading.Thread, Future[None]]] = []
+        self._threads: list[threading.Thread] = []
+        self._ended: list[BaseException | None] = []
+        """Of each thread that has ended, the reason."""
         self._digest = RunningDigest(with_md5=wanted.file.md5_hash is not None)
         self._buffer = memoryview(bytearray(CHUNK))
         self._ends: dict[int, int] = {}
-        self.joined = partial.stored > 0
+        self._joined = partial.stored > 0
         """Whether the file consists of several answers."""
 
     def run(self) -> RunningDigest:
         """Fetch what is missing; returns the hashes of the whole."""
-        if self._wanted.file.size == 0:
+        if self._file.size == 0:
             self._partial.set_plan(Plan(None, 0))
         try:
-            parts = [part for part in range(len(self._partial.done)) if not self._partial.is_complete(part)]
-            for part in parts:
-                self._start(self._fetch, part)
-            self._start(self._sync)
+            for part in [part for part in range(len(self._partial.done)) if not self._partial.is_complete(part)]:
+                self._start(part)
             self._watch()
         except _TruncatedError as exc:
-            raise other_file(self._wanted.file, f"{self._partial.plan.size} bytes", f"{exc} bytes") from None
+            raise other_file(self._file, f"{self._partial.plan.size} bytes", f"{exc} bytes") from None
         finally:
             self._end()
+        mismatch = self._digest.mismatch(self._file)
+        if mismatch and self._joined:  # the parts may be of different versions, or of a disk that lost power
+            raise _RestartError("parts that do not make the announced file", connections=1)
+        if mismatch:
+            raise other_file(self._file, *mismatch)
+        self._partial.sync()
         return self._digest
 
-    def _start(self, work: Callable[..., None], *arguments: int) -> None:
-        future: Future[None] = Future()
-
+    def _start(self, part: int) -> None:
         def target() -> None:
+            reason: BaseException | None = None
             try:
-                work(*arguments)
+                self._fetch(part)
             except BaseException as exc:  # noqa: BLE001 - carried to the caller's thread, which raises it
-                future.set_exception(exc)
-            else:
-                future.set_result(None)
-            with self._changed:
-                self._changed.notify_all()
+                reason = exc
+            self._ended.append(reason)
+            self._notify()
 
         # A daemon: one that hangs in a dead connection must not keep the process from ending.
         thread = threading.Thread(target=target, name="inference-models-fetch", daemon=True)
-        self._running.append((thread, future))
+        self._threads.append(thread)
         thread.start()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def _end(self) -> None:
         self._stop.set()
-        with self._changed:
-            self._changed.notify_all()
         until = time.monotonic() + _JOIN_S
         # A signal may have come between the making of a thread and its start.
-        for thread in (thread for thread, _ in self._running if thread.ident is not None):
+        for thread in (thread for thread in self._threads if thread.ident is not None):
             thread.join(max(0.0, until - time.monotonic()))
 
     def _watch(self) -> None:
-        reported = 0.0
-        while True:
-            for _, future in tuple(self._running):
-                if future.done():
-                    future.result()
+        reported, is_done = 0.0, False
+        while not is_done:
             hashed = self._hash_what_is_there()
             self._clock.refuse_when_late(self._partial.stored)
             if time.monotonic() - reported >= _POLL_S:
                 reported = time.monotonic()
                 self._report()
-            if hashed:
-                continue
             with self._changed:
-                if all(future.done() for _, future in self._running) and self._digest.size == self._partial.stored:
-                    break
-                self._changed.wait(_POLL_S)
+                is_done = len(self._ended) == len(self._threads) and self._digest.size == self._partial.stored
+                if not (hashed or is_done or any(self._ended)):
+                    self._changed.wait(_POLL_S)
+            for reason in filter(None, self._ended):
+                raise reason
         self._report()
 
     def _report(self) -> None:
-        file, plan = self._wanted.file, self._partial.plan
-        self._wanted.report(Progress(file.file_handle, self._partial.stored, plan.size or file.size))
+        size = self._partial.plan.size or self._file.size
+        self._wanted.report(Progress(self._file.file_handle, self._partial.stored, size))
 
     def _hash_what_is_there(self) -> bool:
         """Take the next bytes in; read back from the disk cache, so that what is hashed is what is stored."""
@@ -225,22 +310,6 @@ class _Download:
             self._digest.update(self._buffer[:count])
         return self._digest.size > before
 
-    def _sync(self) -> None:
-        synced = -1
-        while not self._stop.is_set():
-            fetched = all(future.done() for _, future in self._fetchers())
-            stored = self._partial.stored
-            if fetched or stored - max(synced, 0) >= _SYNC_EVERY:
-                self._partial.sync()
-                synced = stored
-            if fetched:
-                return
-            with self._changed:
-                self._changed.wait(_POLL_S)
-
-    def _fetchers(self) -> list[tuple[threading.Thread, Future[None]]]:
-        return [pair for pair in tuple(self._running) if pair[0] is not threading.current_thread()]
-
     def _fetch(self, part: int) -> None:
         failures = 0
         while not self._stop.is_set() and not self._partial.is_complete(part):
@@ -251,17 +320,13 @@ class _Download:
             except PartialClosedError:
                 return
             except RetryError as exc:
-                gained = self._partial.done[part] - before
-                failures = 0 if gained >= WORTH_COUNTING else failures + 1
-                self._pause(self._clock.pause_after(exc, failures))
+                failures = 0 if self._partial.done[part] - before >= WORTH_COUNTING else failures + 1
+                pause = self._clock.pause_after(exc, failures)
+                with self._clock.pausing():
+                    self._stop.wait(pause)
 
     def _refuse_early_end(self, part: int) -> None:
-        """Raise when an answer ended without an error, but too early.
-
-        Raises:
-            RetryError: once: it may have been cut off.
-            _TruncatedError: at the same byte as the answer before: that is all there is.
-        """
+        """Raise when an answer ended without an error, but too early: once it may have been cut off."""
         if self._partial.is_complete(part) or self._stop.is_set():
             return
         end = self._partial.plan.starts[part] + self._partial.done[part]
@@ -269,51 +334,39 @@ class _Download:
             raise _TruncatedError(end)
         self._ends[part] = end
         needs = f"{self._partial.plan.stop(part)} bytes"
-        raise RetryError(f"{self._wanted.file.file_handle}: the answer ended early.", needs=needs, found=f"{end} bytes")
-
-    def _pause(self, seconds: float) -> None:
-        with self._clock.pausing():
-            self._stop.wait(seconds)
+        raise RetryError(f"{self._file.file_handle}: the answer ended early.", needs=needs, found=f"{end} bytes")
 
     def _stream(self, part: int) -> None:
         start = self._partial.plan.starts[part] + self._partial.done[part]
-        with open_stream(self._wanted.source, self._wanted.file, start, self._stop_for(part)) as stream:
+        with _opened(self._wanted, start, self._stop_for(part)) as stream:
             skip = self._agree(stream, start)
-            while not self._stop.is_set():
-                chunk = next_chunk(stream, self._wanted.file)
-                if chunk is None:
-                    self._end_of_stream(part)
-                    return
+            for chunk in stream.chunks:
                 self._clock.hear(max(0, len(chunk) - skip))
                 fresh, skip = chunk[skip:], max(0, skip - len(chunk))
-                if fresh and self._take(part, fresh):
+                if self._stop.is_set() or (fresh and self._take(part, fresh)):
                     return
+        plan = self._partial.plan
+        if part == 0 and plan.size is None:  # nobody said how long the file is: it ends where the source ends
+            self._partial.set_plan(Plan(plan.version, self._partial.done[0]))
 
     def _stop_for(self, part: int) -> int | None:
-        size = self._wanted.file.size
+        size = self._file.size
         if self._partial.plan.size is None and size is not None and self._is_parallel(size):
             return -(-size // self._connections)
         return self._partial.plan.stop(part) if len(self._partial.done) > 1 else None
 
     def _take(self, part: int, chunk: bytes) -> bool:
         """Store a piece; True when the part is complete."""
-        stop = self._partial.plan.stop(part)
-        room = None if stop is None else stop - self._partial.plan.starts[part] - self._partial.done[part]
-        if room is not None and len(chunk) > room:
-            if stop == self._partial.plan.size:
-                raise other_file(self._wanted.file, f"{stop} bytes", f"more than {stop} bytes")
-            chunk = chunk[:room]
-        if self._stop.is_set():
-            return True
-        self._partial.write(part, chunk)
-        with self._changed:
-            self._changed.notify_all()
-        return stop is not None and stop != self._partial.plan.size and self._partial.is_complete(part)
-
-    def _end_of_stream(self, part: int) -> None:
         plan = self._partial.plan
-        if part == 0 and plan.size is None:  # nobody said how long the file is: it ends where the source ends
-            self._partial.set_plan(Plan(plan.version, self._partial.done[0]))
+        stop = plan.stop(part)
+        room = None if stop is None else stop - plan.starts[part] - self._partial.done[part]
+        if room is not None and len(chunk) > room:
+            if stop == plan.size:
+                raise other_file(self._file, f"{stop} bytes", f"more than {stop} bytes")
+            chunk = chunk[:room]
+        self._partial.write(part, chunk)
+        self._notify()
+        return stop is not None and stop != plan.size and self._partial.is_complete(part)
 
     def _agree(self, stream: FileStream, start: int) -> int:
         """Hold the answer against what is known; the first answer decides how the file is divided.
@@ -323,12 +376,12 @@ class _Download:
         Raises:
             _RestartError: it is another version than what is stored, or cannot begin where it should.
         """
-        plan, file = self._partial.plan, self._wanted.file
+        plan, file = self._partial.plan, self._file
         if stream.size is not None and file.size is not None and stream.size != file.size:
             raise other_file(file, f"{file.size} bytes", f"{stream.size} bytes")
         if stream.start > start or (stream.start < start and len(self._partial.done) > 1):
             raise _RestartError(f"an answer from byte {stream.start} on instead of {start}", connections=1)
-        self.joined |= start > 0
+        self._joined |= start > 0
         if self._partial.stored and (plan.version, plan.size) != (stream.version, stream.size or plan.size):
             raise _RestartError(f"version {stream.version} instead of {plan.version}")
         if plan.size is None:
@@ -336,16 +389,57 @@ class _Download:
         return start - stream.start
 
     def _divide(self, stream: FileStream) -> None:
-        size = stream.size if stream.size is not None else self._wanted.file.size
+        size = stream.size if stream.size is not None else self._file.size
         if size is not None:
             refuse_when_full(self._wanted.root, size - self._partial.stored)
         starts: tuple[int, ...] = (0,)
         if size is not None and stream.ranges and not self._partial.stored and self._is_parallel(size):
-            share = -(-size // self._connections)
-            starts = tuple(range(0, size, share))
+            starts = tuple(range(0, size, -(-size // self._connections)))
         self._partial.set_plan(Plan(stream.version, size, starts))
         for part in range(1, len(starts)):
-            self._start(self._fetch, part)
+            self._start(part)
 
     def _is_parallel(self, size: int) -> bool:
         return self._connections > 1 and size >= PARALLEL_FROM
+
+
+@contextmanager
+def _opened(wanted: DownloadRequest, start: int, stop: int | None) -> Iterator[FileStream]:
+    """The answer of any source, closed at the end of the block; its pieces raise errors of this library."""
+    source, file = wanted.source, wanted.file
+    with _network_errors_named(file):
+        if isinstance(source, RangeSource):
+            stream = source.open(file, start=start, stop=stop)
+        else:
+            read = source.read if isinstance(source, Reader) else source
+            stream = FileStream(read(file), 0, file.size, None, ranges=False)
+
+    def chunks() -> Iterator[bytes]:
+        with _network_errors_named(file):
+            yield from stream.chunks
+
+    try:
+        yield replace(stream, chunks=chunks())
+    finally:
+        close = getattr(stream.chunks, "close", None)
+        if close is not None:
+            close()
+
+
+@contextmanager
+def _network_errors_named(file: FileDownloadSpecs) -> Iterator[None]:
+    """Translate errors of a source, which are not those of the cache folder.
+
+    Raises:
+        RetryError: instead of a broken or silent connection.
+        ModelRetrievalError: instead of any other `OSError`.
+    """
+    try:
+        yield
+    except (ConnectionError, TimeoutError) as exc:
+        found = exc.strerror or type(exc).__name__
+        raise RetryError(f"{file.file_handle}: the connection broke.", needs="an answer", found=found) from exc
+    except OSError as exc:
+        raise ModelRetrievalError(
+            f"{file.file_handle} cannot be read from its source.", needs="an answer", found=str(exc)
+        ) from exc

@@ -24,7 +24,6 @@ from inference_models.cache.manifest import (
 )
 from inference_models.cache.partial import new_partial, stored_bytes
 from inference_models.cache.progress import Progress, shown_progress
-from inference_models.cache.source import as_range_source
 from inference_models.cache.stamps import Stamps
 from inference_models.cache.workspace import own_name, private_folder, sweep
 from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs
@@ -38,12 +37,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import FrameType
 
+    from inference_models.cache.download import AnySource
     from inference_models.cache.manifest import PackageKey
     from inference_models.cache.partial import Partial
     from inference_models.cache.progress import ProgressCallback
-    from inference_models.cache.source import AnySource
     from inference_models.entities import ArtefactSpecs
-    from inference_models.transport.stream import RangeSource
 
 
 @dataclass(frozen=True)
@@ -94,7 +92,7 @@ class Installation:
             if self.is_done():
                 return  # by another process, while this one waited
             try:
-                self._fill(as_range_source(source), report, desk)
+                self._fill(source, report, desk)
             except FileNotFoundError:
                 # The folder, or a download, is gone: another process was faster, or removed the package.
                 if self.is_done():
@@ -125,7 +123,7 @@ class Installation:
                 return False
         return self.is_done()
 
-    def _fill(self, source: RangeSource, report: ProgressCallback, desk: Path) -> None:
+    def _fill(self, source: AnySource, report: ProgressCallback, desk: Path) -> None:
         present = {item.file_handle: file for item in self.files if (file := self._in_place(item)) is not None}
         missing = [item for item in self.files if item.file_handle not in present]
         self._refuse_when_full(missing)

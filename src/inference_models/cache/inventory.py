@@ -131,12 +131,9 @@ class Inventory:
             if is_denied(place):
                 return [place]
         models = list(_folders(self.root / "packages"))
-        packages = [folder for model in models for folder in _folders(model)]
-        return [
-            place
-            for place in [*models, *packages, *(folder / MANIFEST_NAME for folder in packages)]
-            if is_denied(place)
-        ]
+        ways = [(folder, folder / MANIFEST_NAME) for model in models for folder in _folders(model)]
+        found = (next(filter(is_denied, way), None) for way in ways)
+        return [*filter(is_denied, models), *(place for place in found if place is not None)]
 
     def refuse_unreadable(self) -> None:
         """Raise where something in the cache cannot be read.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from inference_models.cache.workspace import is_abandoned, is_of_this_machine
+from inference_models.files.digest import CHUNK
 from inference_models.files.durable import make_folder, move, sync, write_atomic
 from inference_models.files.prepared import prepared
 from inference_models.files.regular import read_json_object, read_regular_file
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 _COUNT = struct.Struct("<Q")
 _MAX_PARTS = 64
 _RELEASED = "free-"
-COPY_CHUNK = 1 << 20
+_WRITING = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class Partial:
         self.plan = plan
         self.done = list(done)
         self._lock = Lock()
-        self._data: int | None = os.open(self.data, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
-        self._done = os.open(folder / "done", os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o666)
+        self._data: int | None = os.open(self.data, _WRITING, 0o666)
+        self._done = os.open(folder / "done", _WRITING, 0o666)
         self._write_plan()
 
     @property
@@ -113,20 +114,15 @@ class Partial:
 
     def read(self, start: int, buffer: memoryview) -> int:
         """Bytes read into `buffer` from `start` on."""
-        if self._data is None:
-            raise PartialClosedError
-        return os.preadv(self._data, [buffer], start) if hasattr(os, "preadv") else self._seek_and_read(start, buffer)
+        with self.data.open("rb", buffering=0) as stream:
+            stream.seek(start)
+            return stream.readinto(buffer) or 0
 
     def sync(self) -> None:
         """Wait until the disk has the bytes written so far."""
         with self._lock:
-            if self._data is None:
-                return
-            descriptor = os.dup(self._data)
-        try:
-            sync(descriptor)
-        finally:
-            os.close(descriptor)
+            if self._data is not None:
+                sync(self._data)
 
     def close(self) -> None:
         """No more writing, by whatever thread; a second call does nothing."""
@@ -155,11 +151,6 @@ class Partial:
     def _count(self, part: int, done: int) -> None:
         _write_at(self._done, _COUNT.pack(done), part * _COUNT.size)
         self.done[part] = done
-
-    def _seek_and_read(self, start: int, buffer: memoryview) -> int:
-        with self._lock, self.data.open("rb") as stream:
-            stream.seek(start)
-            return stream.readinto(buffer)
 
 
 def new_partial(folder: Path) -> Partial:
@@ -242,12 +233,10 @@ def _copy(source: Path, target: Path) -> None:
     make_folder(target)
     with (source / "data").open("rb") as reader, (target / "data").open("xb") as writer:
         for start, count in zip(plan.starts, done, strict=True):
-            reader.seek(start)
-            writer.seek(start)
-            remaining = count
-            while remaining and (chunk := reader.read(min(COPY_CHUNK, remaining))):
-                writer.write(chunk)
-                remaining -= len(chunk)
+            for place in range(start, start + count, CHUNK):
+                reader.seek(place)
+                writer.seek(place)
+                writer.write(reader.read(min(CHUNK, start + count - place)))
     shutil.copyfile(source / "plan.json", target / "plan.json")
     (target / "done").write_bytes(b"".join(_COUNT.pack(count) for count in done))
     if _read(source)[0] != plan:

@@ -47,8 +47,10 @@ class Stamps:
 
     def add(self, handle: str, status: os.stat_result, sha256: str) -> None:
         """Remember that a file of this status was hashed, with this result."""
-        self.known[handle] = _seen_here.setdefault(self.folder, {})[handle] = _stamp(status, sha256)
+        self.known[handle] = _stamp(status, sha256)
         self.changed = True
+        if os.name != "nt":
+            _seen_here.setdefault(self.folder, {})[handle] = self.known[handle]
 
     def save(self) -> None:
         """Write the stamps down when they changed, the cache may be written, and its change times can be trusted."""
@@ -57,6 +59,7 @@ class Stamps:
         self.changed = False
         write_hint(self.path, json.dumps({"boot": boot_id(), "files": self.known}).encode())
         if not _moves_when_changed(self.path):
+            _seen_here.pop(self.folder, None)
             with suppress(OSError):
                 self.path.unlink()
 

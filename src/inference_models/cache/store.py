@@ -26,24 +26,32 @@ from inference_models.cache.manifest import (
 )
 from inference_models.cache.stamps import Stamps
 from inference_models.entities import FileDownloadSpecs
-from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError, RetryError
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    EnvironmentConfigurationError,
+    ModelRetrievalError,
+    RetryError,
+)
 from inference_models.files.durable import disk_errors_named, make_folder, move
 from inference_models.files.names import MANIFEST_NAME, check_handles, is_portable_handle
 from inference_models.files.regular import is_link, unreadable
+from inference_models.machine.system import longest_path
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from inference_models.cache.collect import CollectionReport
+    from inference_models.cache.download import AnySource
     from inference_models.cache.progress import ProgressCallback
-    from inference_models.cache.source import AnySource
     from inference_models.entities import ArtefactSpecs, FileFacts
 
 __all__ = ["PackageKey", "PackageStore"]
 _log = logging.getLogger("inference-models")
 _SHA256 = re.compile(r"[0-9A-Fa-f]{64}")
 _MD5 = re.compile(r"[0-9A-Fa-f]{32}")
+_LONGEST_PARTIAL = 170
+"""Characters: a hash, the name of an owner, and that of a file that is put in place."""
 _ROUNDS = 5
 """Other processes may put a package there, or find it damaged, while we look; more rounds than this are no race."""
 
@@ -100,6 +108,7 @@ class PackageStore(Inventory):
         check_handles(item.file_handle for item in files)
         for item in files:
             _refuse_unverifiable(item)
+        self._refuse_long_paths(key, files)
         damage = self._damage(key, files)
         if not damage:
             return self.folder_of(key)
@@ -187,6 +196,20 @@ class PackageStore(Inventory):
         if not damage and files is not None and (difference := find_difference(manifest, files)):
             return [difference]
         return damage
+
+    def _refuse_long_paths(self, key: PackageKey, files: Sequence[ArtefactSpecs]) -> None:
+        limit = longest_path()
+        if limit is None:
+            return
+        places = [self.folder_of(key) / item.file_handle for item in files]
+        longest = max(len(str(place)) for place in [*places, self.root / "partials" / ("x" * _LONGEST_PARTIAL)])
+        if longest > limit:
+            raise EnvironmentConfigurationError(
+                f"the package does not fit below the cache folder '{self.root}'.",
+                needs=f"paths of at most {limit} characters, or long paths enabled in Windows",
+                found=f"one of {longest} characters",
+                fix="set INFERENCE_HOME to a folder with a shorter path",
+            )
 
     def _readable(self, damage: list[Damage], folder: Path) -> list[Damage]:
         for item in damage:

@@ -9,8 +9,7 @@ from contextlib import suppress
 
 import inference_models
 
-FAILED = 1
-INTERRUPTED = 130
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 _OVERWRITTEN = (
     "this command belongs to inference-models-lean, and the product inference-models was installed over it.\n"
     "pip uninstall -y inference-models inference-models-lean, then install the one you want again\n"
@@ -22,34 +21,20 @@ def main(arguments: list[str] | None = None) -> int:
     if getattr(inference_models, "DISTRIBUTION", None) is None:
         sys.stderr.write(_OVERWRITTEN)
         return FAILED
-    from inference_models.cli.app import app  # noqa: PLC0415 - typer is loaded when a command runs
-    from inference_models.cli.console import report_error  # noqa: PLC0415
-    from inference_models.errors import BaseInferenceModelsError  # noqa: PLC0415 - may be of another product
-
-    # Closed, as cron, daemons and pythonw do: what is written goes nowhere.
-    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
-    for stream in (sys.stdout, sys.stderr):
-        # File names and class names may hold letters that the terminal's encoding does not know.
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    _open_streams()
     try:
-        try:
-            app(args=arguments, prog_name="inference-models")
-        finally:
-            sys.stdout.flush()
+        code = _run(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except SystemExit as exc:
+        ended = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
+        return _interrupted() if ended == INTERRUPTED else ended
     except OSError as exc:
         if exc.filename is not None:
             raise
         return _unwritten(exc)
-    except BaseInferenceModelsError as exc:
-        report_error(exc)
-        return FAILED
-    except KeyboardInterrupt:
-        return _interrupted()
-    except SystemExit as exc:
-        code = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
-        return _interrupted() if code == INTERRUPTED else code
-    return 0
+    return code
 
 
 def _unwritten(cause: OSError) -> int:
@@ -64,3 +49,34 @@ def _unwritten(cause: OSError) -> int:
 def _interrupted() -> int:
     sys.stderr.write("interrupted\n")
     return INTERRUPTED
+
+
+def _run(arguments: list[str]) -> int:
+    import typer  # noqa: PLC0415 - loaded when a command runs
+
+    from inference_models.cli.app import app  # noqa: PLC0415 - typer is loaded when a command runs
+    from inference_models.cli.console import USAGE_ERROR, report_error, report_usage  # noqa: PLC0415
+    from inference_models.errors import BaseInferenceModelsError  # noqa: PLC0415 - may be of another product
+
+    as_json = "--json" in arguments
+    try:
+        code = app(args=arguments, prog_name="inference-models", standalone_mode=False)
+    except BaseInferenceModelsError as exc:
+        report_error(exc, as_json=as_json)
+        return FAILED
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    except USAGE_ERROR as exc:
+        report_usage(exc, as_json=as_json)
+        return WRONG_USAGE
+    return code if isinstance(code, int) else 0
+
+
+def _open_streams() -> None:
+    """Give the program streams that take any text."""
+    # Closed, as cron, daemons and pythonw do: what is written goes nowhere.
+    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
+    for stream in (sys.stdout, sys.stderr):
+        # File names and class names may hold letters that the terminal's encoding does not know.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from inference_models.cli.arguments import takes_model
 from inference_models.cli.bundle import bundle
 from inference_models.cli.cache import cache
-from inference_models.cli.describe import describe, list_models
+from inference_models.cli.describe import describe, explain, list_models
 from inference_models.cli.doctor import doctor
-from inference_models.cli.explain import explain
 from inference_models.cli.lock import lock
 from inference_models.cli.manifest import manifest
 from inference_models.cli.parity import parity
@@ -44,15 +44,10 @@ def _root(
     """Run `inference-models COMMAND --help` for the options of a command."""
 
 
-app.command("predict")(predict)
-app.command("describe")(describe)
-app.command("explain")(explain)
+for command in (predict, describe, explain, tune, pull, parity, lock):
+    app.command()(takes_model(command))
 app.command("list")(list_models)
-app.command("tune")(tune)
 app.command("doctor")(doctor)
-app.command("pull")(pull)
-app.command("parity")(parity)
-app.command("lock")(lock)
 app.add_typer(bundle, name="bundle")
 app.add_typer(cache, name="cache")
 app.add_typer(registry, name="registry")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import glob
 import itertools
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference_models.errors import ModelInputError
+from inference_models.preprocess.inputs import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,6 +54,13 @@ def _identity(path: Path) -> str:
 
 def _expand(text: str) -> list[Path]:
     path = Path(text)
+    if text.lower().startswith(("http://", "https://")):
+        name = text.partition("?")[0].rpartition("/")[2] or "picture.jpg"
+        return _refuse(text.partition("?")[0], "a URL", f"fetch it first: curl -L -o {name} URL, then pass {name}")
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        frames = "frames/%05d.jpg"
+        command = f"mkdir -p frames; ffmpeg -i {shlex.quote(text)} -r 5 {frames}, then pass the folder frames"
+        return _refuse(text, "a video", f"take pictures from it: {command}")
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -62,7 +71,6 @@ def _expand(text: str) -> list[Path]:
     return [match for match in matches if match.is_file()] or _refuse(text, "nothing there")
 
 
-def _refuse(text: str, found: str) -> list[Path]:
-    raise ModelInputError(
-        f"no images at {text!r}.", needs="an image file, a folder with images or a pattern", found=found
-    )
+def _refuse(text: str, found: str, fix: str | None = None) -> list[Path]:
+    needs = "an image file, a folder with images or a pattern"
+    raise ModelInputError(f"no images at {text!r}.", needs=needs, found=found, fix=fix)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inference_models.cli import arguments
+from inference_models.cli.arguments import ModelOptions
 from inference_models.cli.console import messages, output, tell
 from inference_models.cli.inputs import find_images
 from inference_models.errors import EnvironmentConfigurationError
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 def parity(
     model: arguments.Model,
+    *,
+    how: ModelOptions,
     reference: Annotated[
         str | None,
         typer.Option(help="PACKAGE or PACKAGE/BACKEND. Default: the first fp32 package on ONNX Runtime, on the CPU."),
@@ -28,14 +31,6 @@ def parity(
         str | None, typer.Option(help="Folder of images, or a pattern. Default: those that come with the library.")
     ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Images at most. Default: 200 of a folder.")] = None,
-    backend: arguments.Backend = None,
-    device: arguments.Device = None,
-    labels: arguments.Labels = None,
-    family: arguments.Family = None,
-    task: arguments.Task = None,
-    api_key: arguments.ApiKey = None,
-    allow_untrusted: arguments.AllowUntrusted = False,
-    allow_code: arguments.AllowCode = None,
     as_json: arguments.AsJson = False,
     target: Annotated[Path | None, typer.Option("--output", help="Also write the report as JSON here.")] = None,
 ) -> None:
@@ -43,22 +38,15 @@ def parity(
 
     Exits with 1 when one differs by more than it may, or does not run.
     """
-    from inference_models.negotiate.request import PackageRequest, parse_backends, parse_device  # noqa: PLC0415
-    from inference_models.options import LoadOptions  # noqa: PLC0415 - not needed for --help
-    from inference_models.parity.check import ParityOptions, check_parity  # noqa: PLC0415
+    from inference_models.parity.check import ParityOptions, check_parity  # noqa: PLC0415 - not needed for --help
     from inference_models.parity.report import render  # noqa: PLC0415
 
-    request = PackageRequest(
-        backends=parse_backends(backend or None), device=parse_device(device), allow_untrusted=allow_untrusted
-    )
     options = ParityOptions(
         reference=reference,
         images=_image_set(images, count),
-        request=request,
-        load=LoadOptions(
-            labels=labels, model_type=family, task_type=task, allow_local_code_packages=allow_code or False
-        ),
-        api_key=api_key,
+        request=how.request(),
+        load=how.load_options(),
+        api_key=how.api_key,
     )
     report = check_parity(model, options, progress=_say)
     if target is not None:

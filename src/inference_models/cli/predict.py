@@ -9,7 +9,8 @@ import typer
 from rich.progress import Progress
 
 from inference_models.cli import arguments
-from inference_models.cli.console import messages, output, report_error, say, tell
+from inference_models.cli.arguments import ModelOptions
+from inference_models.cli.console import error_facts, messages, output, report_error, say, tell
 from inference_models.cli.inputs import find_images, save_targets
 from inference_models.cli.tables import print_prediction
 from inference_models.errors import (
@@ -29,30 +30,24 @@ if TYPE_CHECKING:
 def predict(
     model: arguments.Model,
     images: Annotated[list[str], typer.Argument(help="Image files, folders or patterns such as 'photos/*.jpg'.")],
+    *,
+    how: ModelOptions,
     save: Annotated[Path | None, typer.Option(help="Folder for the pictures with the predictions drawn.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per image instead of a table.")] = False,
     confidence: Annotated[float | None, typer.Option(help="Least score, 0..1. Default: the model's own.")] = None,
-    labels: arguments.Labels = None,
-    family: arguments.Family = None,
-    task: arguments.Task = None,
-    backend: Annotated[str | None, typer.Option(help="Only this backend, for example onnx.")] = None,
-    device: arguments.Device = None,
-    allow_code: arguments.AllowCode = None,
+    iou_threshold: Annotated[float | None, typer.Option(help="Overlap from which boxes are one object, 0..1.")] = None,
+    class_filter: Annotated[list[str] | None, typer.Option(help="Only this class; may be repeated.")] = None,
+    image_size: Annotated[str | None, typer.Option(help="Network size, of a model that takes any.")] = None,
 ) -> None:
     """Run MODEL on IMAGES and print what it finds."""
     from inference_models.auto import AutoModel  # noqa: PLC0415 - what it loads is not needed for --help
 
+    size = None if image_size is None else arguments.parse_size(image_size, "--image-size")
+    classes = [int(name) if name.isdecimal() else name for name in class_filter or ()] or None
+    given = {"confidence": confidence, "iou_threshold": iou_threshold, "class_filter": classes, "image_size": size}
+    options = {name: value for name, value in given.items() if value is not None}
     paths = find_images(images)
-    loaded: Any = AutoModel.from_pretrained(
-        model,
-        backend=backend,
-        device=device,
-        labels=labels,
-        model_type=family,
-        task_type=task,
-        allow_local_code_packages=allow_code or False,
-    )
-    options = {} if confidence is None else {"confidence": confidence}
+    loaded: Any = AutoModel.from_pretrained(model, None, how.api_key, options=how.load_options(), **how.choices())
     targets = {} if save is None else save_targets(save, paths)
     if save is not None:
         _check_drawable(loaded)
@@ -64,6 +59,8 @@ def predict(
                 prediction = first_prediction(_answer(loaded, path, options))
             except ModelInputError as exc:
                 report_error(exc)
+                if as_json:
+                    typer.echo(json_text({"image": str(path), "error": error_facts(exc)}))
                 failed += 1
                 continue
             _show(path, prediction, as_json=as_json)
@@ -113,15 +110,16 @@ def _save(model: Any, path: Path, prediction: Prediction | str, target: Path) ->
     tell(f"saved {target}")
 
 
-def _answer(model: Any, path: Path, options: dict[str, float]) -> Any:
+def _answer(model: Any, path: Path, options: dict[str, Any]) -> Any:
     try:
         return model(path, **options)
     except UnknownOptionError as exc:
+        option = f"--{exc.option.replace('_', '-')}"
         raise InvalidParameterError(
-            "--confidence means nothing to this model.",
-            needs="a model with a threshold, such as a detector",
+            f"{option} means nothing to this model.",
+            needs="a model that takes it, such as a detector",
             found=f"one that answers with a {type(first_prediction(model(path))).__name__}",
-            fix="leave --confidence out",
+            fix=f"leave {option} out",
         ) from exc
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from inference_models.cli import arguments
+from inference_models.cli.arguments import ModelOptions
 from inference_models.cli.console import report_error, say, tell
 from inference_models.cli.sizes import megabytes
 from inference_models.errors import BaseInferenceModelsError
@@ -18,54 +19,18 @@ if TYPE_CHECKING:
     from inference_models.freeze.pull import PulledPackage, PullOptions
 
 
-def pull_options(
-    *,
-    backend: list[str] | None,
-    quantization: list[str] | None,
-    package: str | None,
-    api_key: str | None,
-    allow_untrusted: bool,
-    every_package: bool = False,
-) -> PullOptions:
-    """Which packages of the models, and with which key, from the options of a command."""
-    from inference_models.freeze.pull import PullOptions  # noqa: PLC0415 - not needed for --help
-    from inference_models.negotiate.request import (  # noqa: PLC0415
-        PackageRequest,
-        parse_backends,
-        parse_quantizations,
-    )
-
-    request = PackageRequest(
-        package_id=package,
-        backends=parse_backends(backend or None),
-        quantizations=parse_quantizations(quantization or None),
-        allow_untrusted=allow_untrusted,
-    )
-    return PullOptions(request=request, api_key=api_key, every_package=every_package)
-
-
 def pull(
     models: arguments.Models,
-    backend: arguments.Backend = None,
-    quantization: arguments.Quantization = None,
-    package: arguments.Package = None,
+    *,
+    how: ModelOptions,
     every_package: arguments.EveryPackage = False,
     pin: Annotated[bool, typer.Option("--pin", help="`cache gc` never removes them to make room.")] = False,
-    api_key: arguments.ApiKey = None,
-    allow_untrusted: arguments.AllowUntrusted = False,
 ) -> None:
     """Fetch MODELS and what they depend on into the cache, verified; loads nothing.
 
     Goes on after a model that cannot be had, and exits with 1 then.
     """
-    options = pull_options(
-        backend=backend,
-        quantization=quantization,
-        package=package,
-        every_package=every_package,
-        api_key=api_key,
-        allow_untrusted=allow_untrusted,
-    )
+    options = how.pull_options(every_package=every_package)
     failed: list[str] = []
 
     def report(model: str, error: BaseInferenceModelsError) -> None:

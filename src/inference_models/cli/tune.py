@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from inference_models.cli import arguments
+from inference_models.cli.arguments import ModelOptions
 from inference_models.cli.console import output
 from inference_models.text import json_text
 
@@ -17,22 +18,14 @@ LONGEST_S = 86_400
 
 def tune(
     model: arguments.Model,
+    *,
+    how: ModelOptions,
     budget: Annotated[str, typer.Option(help="Time to measure for: 60s, 5m. Fetching comes before.")] = "60s",
     image: Annotated[
         list[Path] | None, typer.Option(help="A picture of the kind the model will see; may be repeated.")
     ] = None,
     as_json: arguments.AsJson = False,
-    labels: arguments.Labels = None,
-    family: arguments.Family = None,
-    task: arguments.Task = None,
-    backend: arguments.Backend = None,
-    quantization: arguments.Quantization = None,
-    package: arguments.Package = None,
-    device: arguments.Device = None,
     threads: Annotated[int | None, typer.Option(help="Threads of one run. Default: several numbers are tried.")] = None,
-    api_key: arguments.ApiKey = None,
-    allow_untrusted: arguments.AllowUntrusted = False,
-    allow_code: arguments.AllowCode = None,
 ) -> None:
     """Time the packages, backends and settings of MODEL that fit this machine, and remember the fastest.
 
@@ -41,31 +34,14 @@ def tune(
     """
     from inference_models.measure.progress import shown_progress  # noqa: PLC0415
     from inference_models.measure.tune import TuneOptions, tune_model  # noqa: PLC0415
-    from inference_models.negotiate.request import build_request  # noqa: PLC0415
-    from inference_models.options import LoadOptions  # noqa: PLC0415 - not needed for --help
     from inference_models.preprocess.inputs import load_images  # noqa: PLC0415
 
     seconds = parse_seconds(budget)
-    options = LoadOptions(
-        labels=labels,
-        model_type=family,
-        task_type=task,
-        threads=threads,
-        select="measured",
-        allow_untrusted_packages=allow_untrusted,
-        allow_local_code_packages=allow_code or False,
-    )
+    options = how.load_options(threads=threads, select="measured")
     pictures = [picture.pixels[..., ::-1] for picture in load_images(image)] if image else []
-    request = build_request(
-        options,
-        model_package_id=package,
-        backend=backend or None,
-        quantization=quantization or None,
-        device=device,
-    )
     with shown_progress() as progress:
-        how = TuneOptions(budget=seconds, images=pictures, progress=progress)
-        report = tune_model(model, request, options, api_key=api_key, how=how)
+        measured = TuneOptions(budget=seconds, images=pictures, progress=progress)
+        report = tune_model(model, how.request(), options, api_key=how.api_key, how=measured)
     if as_json:
         typer.echo(json_text(report.to_dict()))
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import pkgutil
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -39,6 +40,8 @@ ALIASES = {
     "yolov26": "yolo26",
 }
 """Other spellings of an architecture, sorted."""
+_RFDETR = re.compile(r"rfdetr-(seg-)?(nano|small|medium|base|large|x?xlarge|2xlarge|preview)")
+"""Sizes of one architecture: what differs is inside the graph."""
 _BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
 
 
@@ -50,6 +53,9 @@ class Graph:
     """For a bare file that says nothing about itself; a package's own configuration wins."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.STRETCH
     """`fit-longer-edge` gives every image another network size, which these graphs do not take."""
+    stretches: bool = False
+    """Whether pictures are stretched to the network size, after what a package says of the size of its data set; the
+    resize, which smooths as Pillow does, is that of the platform that writes such packages."""
     module: str | None = None
     """`package.module:function` that builds the PyTorch module for a package of weights; None: there is none."""
     files: Mapping[str, str] = field(default_factory=dict)
@@ -68,6 +74,10 @@ class ObjectGraph(Graph):
     normalized_in: tuple[str, ...] = ()
     """Formats of packages in which the exporter of these graphs writes boxes as parts of the input size."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
+    extra_columns: bool = False
+    """Whether the classes of its outputs may have columns that are no class of the package; see `ClassColumns`."""
+    features: frozenset[str] = frozenset()
+    """What a package may state of its variant, and nobody needs to know."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +108,8 @@ class InstanceGraph(DetectionGraph):
     """Whether the project resizes scores of pixels; else their logits, whose edges are a little tighter."""
     in_boxes: bool = True
     """Whether the mask of an object ends at its box."""
+    with_pixels: bool = True
+    """Whether the project leaves out objects whose mask has no pixel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,7 +197,7 @@ def find_family(architecture: str) -> Family:
 def canonical_name(architecture: str) -> str:
     """The one spelling of an architecture name."""
     wanted = architecture.strip().lower()
-    return ALIASES.get(wanted, wanted)
+    return "rfdetr" if _RFDETR.fullmatch(wanted) else ALIASES.get(wanted, wanted)
 
 
 def find_graph(architecture: str, task: str) -> Graph:

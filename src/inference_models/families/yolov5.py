@@ -13,7 +13,11 @@ from inference_models.families import DetectionGraph, Family, InstanceGraph
 from inference_models.families.yolov8 import LETTERBOX, NORMALIZED_IN
 
 INSTANCES = InstanceGraph(
-    decoder=prototypes.ANCHOR_BASED_PROTOTYPES, preprocess=LETTERBOX, normalized_in=NORMALIZED_IN, smooth=True
+    decoder=prototypes.ANCHOR_BASED_PROTOTYPES,
+    preprocess=LETTERBOX,
+    normalized_in=NORMALIZED_IN,
+    smooth=True,
+    with_pixels=False,
 )
 
 FAMILY = Family(

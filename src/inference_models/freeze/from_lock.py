@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
@@ -18,8 +17,9 @@ from inference_models.entities import (
     ModelDependency,
 )
 from inference_models.errors import InvalidParameterError, ModelRetrievalError
-from inference_models.files.digest import CHUNK, file_sha256, text_sha256
+from inference_models.files.digest import file_sha256, text_sha256
 from inference_models.freeze.lockfile import contradiction
+from inference_models.freeze.pull import read_path
 from inference_models.loading.address import LOCAL, parse_address
 from inference_models.loading.dependencies import load_dependencies
 from inference_models.loading.describe import refuse_other_task
@@ -39,7 +39,8 @@ _CHOICES = frozenset(
 """Options that say which package is wanted, which a lock has decided."""
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
     from inference_models.entities import ModelMetadata
     from inference_models.freeze.lockfile import Lock, LockedFile, LockedModel
@@ -106,9 +107,12 @@ def fetch_locked(
             f"{locked.id!r} is not in the cache as it is locked.", needs="network access", found=f"{switch} is set"
         )
     with closing(open_provider(provider)) as opened:
-        offered = opened.describe(model_id, DescribeOptions(api_key=api_key))
+        options = DescribeOptions(api_key=api_key)
+        if provider == LOCAL:  # a bare file need not say what it is: the lock does
+            options = replace(options, labels=("-",), architecture=locked.metadata().model_architecture)
+        offered = opened.describe(model_id, options)
         artefacts = [_carried(locked, file) or _offer(file, offered, provider) for file in locked.files]
-        return store.ensure(locked.key, artefacts, _read_here if provider == LOCAL else opened)
+        return store.ensure(locked.key, artefacts, read_path if provider == LOCAL else opened)
 
 
 def dependency_mirror(mirror: str, needed: LockedModel) -> str:
@@ -154,19 +158,6 @@ class _LockedDependencies:
         )
         mirror = None if self.mirror is None else dependency_mirror(self.mirror, inner)
         return load_locked(self.lock, inner, load, mirror=mirror, api_key=self.api_key)
-
-
-def _read_here(file: FileDownloadSpecs) -> Iterator[bytes]:
-    try:
-        with Path(file.download_url).open("rb") as stream:
-            while chunk := stream.read(CHUNK):
-                yield chunk
-    except OSError as exc:
-        raise ModelRetrievalError(
-            f"'{file.download_url}' cannot be read.",
-            needs="a file this process may read",
-            found=exc.strerror or type(exc).__name__,
-        ) from exc
 
 
 def _carried(locked: LockedModel, file: LockedFile) -> InlineFileSpecs | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,22 +45,39 @@ def parse_address(
     if isinstance(model, os.PathLike):
         return ModelAddress(LOCAL, os.fspath(model))
     if not isinstance(model, str) or not model.strip() or "\0" in model:
-        raise InvalidParameterError(f"{model!r} is no model id.", needs="a model id or a path", found=repr(model))
+        raise _no_id(model)
     if provider is not None:
         return ModelAddress(provider, model.removeprefix(f"{provider}:"))
     scheme = _SCHEME.match(model)
     if scheme is not None:
+        path = model.partition("?")[0]
+        if scheme["name"].lower() in {"http", "https"} and Path(path).suffix.lower() in _FILE_SUFFIXES:
+            raise InvalidParameterError(
+                f"{path!r} is the URL of one file; nothing says which bytes are the right ones.",
+                needs="a file on this machine, or the URL of a folder with a manifest.json",
+                found="a URL",
+                fix=f"fetch it yourself and load it by its path: ./{path.rpartition('/')[2]}",
+            )
         return ModelAddress(provider_of_scheme(scheme["name"].lower()), model)
     prefix, separator, rest = model.partition(":")
     if separator and len(prefix) > 1 and prefix in known_providers():
         return ModelAddress(prefix, rest)
-    if _looks_like_path(model):
+    suffix = Path(model).suffix.lower()
+    if _PATH_START.match(model) or model.endswith(("/", "\\")) or suffix in _FILE_SUFFIXES:
         return ModelAddress(LOCAL, model)
     return _by_name(model, hosted=api_key is not None or config.hosted_api_known())
 
 
-def _looks_like_path(text: str) -> bool:
-    return bool(_PATH_START.match(text)) or text.endswith(("/", "\\")) or Path(text).suffix.lower() in _FILE_SUFFIXES
+def _no_id(model: object) -> InvalidParameterError:
+    """The error for something that names no model: weights and networks in memory are told apart."""
+    what = repr(model)[:90] if isinstance(model, str | bytes | int | None) else f"a {type(model).__name__}"
+    found, fix = what, None
+    if hasattr(model, "state_dict") or isinstance(model, Mapping):
+        found = "a network in memory" if hasattr(model, "state_dict") else "a dict, such as the weights of a network"
+        fix = 'export it first: torch.onnx.export(network, (example,), "model.onnx"), then load "./model.onnx"'
+    elif isinstance(model, bytes | bytearray):
+        fix = "write the bytes to a file and load its path"
+    return InvalidParameterError(f"{what} is no model id.", needs="a model id or a path", found=found, fix=fix)
 
 
 def _by_name(text: str, *, hosted: bool) -> ModelAddress:

@@ -69,13 +69,6 @@ def load_model(
 
     A remembered package that does not load any more is forgotten, and the provider is asked.
 
-    Args:
-        address: The model.
-        load: How it is to be opened.
-        environment: The machine.
-        steps: What a load takes from the rooms above it.
-        api_key: Passed to the provider.
-
     Raises:
         ModelPackageAlternativesExhaustedError: several packages fit, and none could be opened.
     """

@@ -63,26 +63,28 @@ class DependencyModelParameters:
     model_type: str | None = None
     task_type: str | None = None
 
-    def __init__(self, **stated: Any) -> None:
-        for name, value in stated.items():
+    def __init__(self, **arguments: Any) -> None:
+        for name, value in arguments.items():
             kinds = _KINDS.get(name, (object,))
             if not isinstance(value, kinds) and (value is not None or name == "default_onnx_trt_options"):
                 raise DependencyModelParametersValidationError(
                     f"{name} cannot be used.", needs=" or ".join(kind.__name__ for kind in kinds), found=repr(value)
                 )
-        self.__dict__.update(stated)
+        self.__dict__.update(arguments)
 
-    def stated(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, Any]:
         """The fields that were set, under the argument names of `AutoModel.from_pretrained`."""
         return dict(self.__dict__)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, DependencyModelParameters) and self.stated() == other.stated()
+        return isinstance(other, DependencyModelParameters) and self.arguments() == other.arguments()
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"DependencyModelParameters({', '.join(f'{name}={value!r}' for name, value in self.stated().items())})"
+        return (
+            f"DependencyModelParameters({', '.join(f'{name}={value!r}' for name, value in self.arguments().items())})"
+        )
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -100,13 +102,8 @@ def load_dependencies(
 ) -> dict[str, Any]:
     """The models that `model` needs, by the names it knows them by; {} when it needs none.
 
-    When one of them cannot be loaded, those that were loaded before are closed.
-
-    Args:
-        model: The model.
-        load: What the caller said about it, and about the models it needs.
-        load_model: Loads one of those; takes the arguments of `AutoModel.from_pretrained`.
-        shared: Arguments that each is loaded with: provider, key, security switches.
+    When one of them cannot be loaded, those that were loaded before are closed. Each is loaded with the `shared`
+    arguments: provider, key, security switches.
 
     Raises:
         CorruptedModelPackageError: it needs models, and loading them was forbidden.
@@ -168,7 +165,7 @@ def parse_model_parameters(value: object, *, where: str) -> DependencyModelParam
 def _arguments(dependency: ModelDependency, load: LoadRequest, shared: Mapping[str, Any]) -> dict[str, Any]:
     where = f"dependency_models_params[{dependency.name!r}]"
     params, extra, names = load.options.dependency_models_params or {}, load.extra or {}, load.options.forwarded_kwargs
-    own = parse_model_parameters(params.get(dependency.name, {}), where=where).stated()
+    own = parse_model_parameters(params.get(dependency.name, {}), where=where).arguments()
     forwarded = {name: extra[name] for name in (FORWARDED if names is None else names) if name in extra}
     return {
         **shared,

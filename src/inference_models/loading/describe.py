@@ -90,12 +90,6 @@ def describe_model(
 ) -> Iterator[tuple[ModelMetadata, Source]]:
     """What the provider says about a model, or is remembered to have said; and the provider, open in the block.
 
-    Args:
-        address: The model.
-        load: How it will be opened.
-        api_key: Passed to the provider.
-        memory: What earlier loads left; None: the provider is asked.
-
     Raises:
         DirectLocalStorageAccessError: it is a path, and paths were forbidden.
         ModelNotFoundError: nobody knows it.
@@ -109,14 +103,7 @@ def describe_model(
             needs="a model id",
             found="allow_direct_local_storage_loading=False",
         )
-    options = DescribeOptions(
-        api_key=api_key,
-        labels=stated.labels,
-        architecture=stated.model_type,
-        task_type=stated.task_type,
-        extra_query_params=tuple(stated.weights_provider_extra_query_params or ()),
-        extra_headers=tuple((stated.weights_provider_extra_headers or {}).items()),
-    )
+    options = describe_options(stated, api_key)
     known = None if memory is None else memory.recall(address, options)
     provider: Provider = open_provider(name) if known is None else RememberedProvider(known)
     with closing(provider):
@@ -135,13 +122,27 @@ def describe_model(
         if not any(package.backend is BackendType.CUSTOM for package in model.model_packages):
             if load.extra:
                 refuse_unknown_load_options(load.extra)
-            model = _with_task(model, stated)
+            model = with_task(model, stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
         yield model, Source(name, provider, model_id, options, None if memory is None else memory.store)
 
 
-def _with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:
+def describe_options(options: LoadOptions, api_key: str | None) -> DescribeOptions:
+    """What the options of a load say of a model."""
+    size = options.input_size
+    return DescribeOptions(
+        api_key=api_key,
+        labels=options.labels,
+        architecture=options.model_type,
+        task_type=options.task_type,
+        input_size=(size, size) if isinstance(size, int) else size,
+        extra_query_params=tuple(options.weights_provider_extra_query_params or ()),
+        extra_headers=tuple((options.weights_provider_extra_headers or {}).items()),
+    )
+
+
+def with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:
     """`model` with a task where it names none; what the caller says must not contradict what the model is.
 
     Raises:

@@ -31,9 +31,10 @@ from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
+from inference_models.package.text_files import read_text
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
-from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input
+from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input, stated_spec
 from inference_models.tasks.graph_runner import OpenedPackage
 from inference_models.text import without_query
 
@@ -118,7 +119,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
         return load_code(model, package, folder, request)
     task, graph = _task_and_graph(model)
     files = files_by_role(folder.files, graph.files, package.backend, label=f"model {model.model_id!r}")
-    hints = InputHints.of(folder.texts.get(HINTS))
+    hints = InputHints.of(_hints(folder))
     requests = _session_requests(folder, graph, package.backend, files, request, hints)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
         from inference_models.package.code import check_archive_consent  # noqa: PLC0415 - only where it is needed
@@ -133,7 +134,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             sessions[role] = _open(candidate.runtime, wanted, request)
             unfinished.callback(sessions[role].close)
         session, config = next(iter(sessions.values())), folder.inference
-        preprocess = fit_spec(graph, session, config.preprocess if config else None, hints)
+        preprocess = fit_spec(graph, session, stated_spec(graph, config), hints)
         if request.options.rf_detr_max_input_resolution is not None:
             _check_resolution(model, preprocess.size, request.options.rf_detr_max_input_resolution)
         opened = OpenedPackage(
@@ -141,6 +142,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             files=files,
             preprocess=preprocess,
             class_names=_class_names(model, folder, request.options) if task.has_classes else (),
+            removed_class_names=config.removed_class_names if config else (),
             key_points=folder.key_points,
             fused=_is_fused(package, config, task),
             normalized_boxes=_has_normalized_boxes(graph, package, config),
@@ -216,6 +218,12 @@ def _session_requests(
         start = further if requests else replace(images, graph=None)
         requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
     return requests
+
+
+def _hints(folder: PackageFolder) -> str | None:
+    """What a bare graph says about its input; of one that was stored, in a file."""
+    stored = folder.files.get(HINTS)
+    return folder.texts.get(HINTS) or (None if stored is None else read_text(stored, where=HINTS))
 
 
 def _check_resolution(model: ModelMetadata, size: tuple[int, int] | None, limit: int | tuple[int, int]) -> None:

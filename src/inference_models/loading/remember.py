@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from hashlib import sha256
@@ -71,7 +72,7 @@ class Decision:
 
     model: ModelMetadata
     package_id: str | None
-    """None: only the description is known; which package fits has to be decided."""
+    """None: only the description is known."""
 
 
 class Resolutions:
@@ -84,10 +85,8 @@ class Resolutions:
     def recall(self, question: Question, *, any_age: bool = False) -> Decision | None:
         """The answer to the same question, else a description of the same model; None when neither is known.
 
-        Args:
-            question: What is to be loaded, where and by whom.
-            any_age: Also take answers past their lifetime: without a network there are no newer ones. An answer in
-                a cache that must not be written to never ages, since nothing could replace it.
+        `any_age` takes those past their lifetime too: without a network there are no newer ones. In a cache that must
+        not be written to they never age, since nothing could replace them.
         """
         if not can_be_remembered(question.provider):
             return None
@@ -179,7 +178,7 @@ class RememberedModels:
 
     Args:
         load: The request.
-        environment: The facts of this machine.
+        environment: The machine.
         read_only: Nothing is kept or dropped, and a provider that can be asked is asked.
         enabled: Whether descriptions are taken and kept; None: as the options of `load` say. Without a network they
             are taken all the same.
@@ -215,10 +214,7 @@ class RememberedModels:
     ) -> ModelMetadata | None:
         """The model with the packages that can be loaded from the cache; None when the provider has to be asked.
 
-        Args:
-            address: The model.
-            options: What the provider would be told.
-            unreachable: The provider was asked and does not answer now, so that any package that is here will do.
+        When that was asked and is `unreachable`, any package that is here will do.
         """
         if not can_be_remembered(address.provider):
             return None
@@ -271,10 +267,8 @@ class RememberedModels:
     def last_candidates(self, source: Source) -> Sequence[Candidate]:
         """What fits of all that the provider said when it was asked last; empty: nothing is known."""
         decision = self._resolutions.recall(self._question_of(source), any_age=True)
-        try:
-            return () if decision is None else self._negotiated(decision).admissible
-        except NoModelPackagesAvailableError:
-            return ()
+        choice = None if decision is None else self._negotiated(decision)
+        return () if choice is None else choice.admissible
 
     def _question_of(self, source: Source) -> Question:
         return self._question(source.name, source.model_id, source.options)
@@ -304,13 +298,14 @@ class RememberedModels:
 
     def _admissible(self, decision: Decision) -> list[ModelPackageMetadata]:
         """The packages that can run here, best first."""
-        try:
-            return list(self._negotiated(decision).packages)
-        except NoModelPackagesAvailableError:
-            return []
+        choice = self._negotiated(decision)
+        return [] if choice is None else list(choice.packages)
 
-    def _negotiated(self, decision: Decision) -> Choice:
-        return negotiate(decision.model, self.load.wanted, self.environment)
+    def _negotiated(self, decision: Decision) -> Choice | None:
+        """None where no package has the id in the request."""
+        with suppress(NoModelPackagesAvailableError):
+            return negotiate(decision.model, self.load.wanted, self.environment)
+        return None
 
     def _stored(
         self, provider: str, decision: Decision, packages: list[ModelPackageMetadata]

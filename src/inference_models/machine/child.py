@@ -173,10 +173,10 @@ class Child:
             return
         self._closed = True
         with suppress(ProcessLookupError, PermissionError):
-            if os.name == "nt":
-                self._process.kill()
-            else:
+            if hasattr(os, "killpg"):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            else:
+                self._process.kill()
         end_marked(_MARK, self._mark)
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(timeout=_GONE_S)

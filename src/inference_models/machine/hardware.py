@@ -157,12 +157,7 @@ def cpu_flags(root: Path = ROOT) -> frozenset[str]:
     if sys.platform == "win32":
         present = ctypes.CDLL("kernel32").IsProcessorFeaturePresent
         return frozenset(name for number, name in _WINDOWS.items() if present(number))
-    return linux_flags(read_text(root / "proc/cpuinfo", limit=_ONE_PROCESSOR))
-
-
-def linux_flags(text: str) -> frozenset[str]:
-    """Those of `FLAGS` in the text of /proc/cpuinfo."""
-    found = _LINUX.search(text)
+    found = _LINUX.search(read_text(root / "proc/cpuinfo", limit=_ONE_PROCESSOR))
     return FLAGS & set(found[1].lower().split()) if found else frozenset()
 
 

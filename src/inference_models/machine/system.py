@@ -121,3 +121,10 @@ def is_running(process: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     return True
+
+
+def longest_path() -> int | None:
+    """Characters that a path may have on Windows where long ones were not enabled; None: no such limit."""
+    if sys.platform == "win32":
+        return None if ctypes.WinDLL("ntdll").RtlAreLongPathsEnabled() else 259
+    return None

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_hint
-from inference_models.files.regular import read_json_object
+from inference_models.files.regular import read_regular_file
 from inference_models.fork import Lock
 from inference_models.machine import mends
 from inference_models.machine.hardware import cpu_flags
-from inference_models.machine.libraries import CUDA, DECIDING, find_library, hiding, import_path, module_stamp
+from inference_models.machine.libraries import CUDA, DECIDING, hiding, import_path, installed_libraries, module_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ def ensure_importable(library: Library, *, path: Sequence[str] | None = None) ->
     """
     if library.deadline is None or (path is None and is_imported(library)):
         return
-    distribution = find_library(library, path)
+    distribution = installed_libraries((library,), path).get(library)
     if distribution is None:
         return
     verdict = verdict_of(library, distribution, run=True, path=path)
@@ -185,10 +185,10 @@ def _recall(path: Path, key: str) -> Verdict | None:
     if key in Learned.verdicts:
         return Learned.verdicts[key]
     try:
-        kept = read_json_object(path, _LARGEST)
-    except (OSError, ValueError):
+        kept = json.loads(read_regular_file(path, _LARGEST))
+    except (OSError, ValueError, RecursionError):
         return None
-    if kept.get("key") != key:
+    if not isinstance(kept, dict) or kept.get("key") != key:
         return None
     problem, facts, when = kept.get("problem"), kept.get("facts"), kept.get("when")
     if not isinstance(problem, str | None) or not isinstance(facts, dict) or not isinstance(when, float):

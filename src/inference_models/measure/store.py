@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from inference_models.loading.remember import RememberedModels
     from inference_models.negotiate.case import Candidate, Plan
 
-FOLDER = "measurements"
 _CALLED = (
     "remembered measurement ignored: %s; without it the package of an earlier load, else the declared order decides, "
     "with default settings"
@@ -85,7 +84,7 @@ class MeasurementStore:
     """The measurements below a cache folder."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.facts = Facts((root or config.cache_directory()) / FOLDER, Measurement, _CALLED)
+        self.facts = Facts((root or config.cache_directory()) / config.MEASUREMENTS, Measurement, _CALLED)
 
     def read(self, subject: Subject) -> Measurement | None:
         """The remembered measurement; None when there is none, or when it is damaged, which is logged."""

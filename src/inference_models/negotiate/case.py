@@ -69,16 +69,9 @@ class Case:
     def refuse(
         self, check: str, needs: str, found: str, fix: str | None = None, *, change: Mapping[str, Any] | None = None
     ) -> Rejection:
-        """The refusal of this candidate.
-
-        Args:
-            check: Name of the check.
-            needs: What the candidate needs, in the user's words.
-            found: What there is instead.
-            fix: A command that helps.
-            change: Instead of a command: fields of the request which would help with another value.
-        """
-        return self.candidate.rejection(check, needs, found, fix if change is None else as_arguments(change))
+        """The refusal of this candidate; `change`, in place of a command: fields of the request that would help."""
+        fix = fix if change is None else as_arguments(tuple(change.items()))
+        return self.candidate.rejection(check, needs, found, fix)
 
 
 @dataclass(frozen=True)

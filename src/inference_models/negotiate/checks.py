@@ -10,12 +10,13 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from inference_models.backends import find_backend
-from inference_models.entities import BackendType, PackageSourceType, Quantization
-from inference_models.errors import ModelImplementationNotFoundError
-from inference_models.families import Graph, canonical_name, find_graph
+from inference_models.entities import BackendType, InlineFileSpecs, PackageSourceType, Quantization
+from inference_models.errors import ModelImplementationNotFoundError, nearest_names
+from inference_models.families import Graph, canonical_name, find_family, find_graph, known_architectures
 from inference_models.negotiate import checks_compiled, checks_machine
 from inference_models.negotiate.nms_fusion import FEATURE, USUAL, NmsPreferences, exact_preferences, read_settings
 from inference_models.negotiate.request import CAPABILITIES
+from inference_models.package.model_config import FILE_NAME as CONFIG_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -46,8 +47,25 @@ def check_implementation(case: Case) -> Rejection | None:
         # A package of this format is weights alone, of a network that has to be built here.
         needs = f"the network of {case.model.model_architecture} in PyTorch"
         return case.refuse("implementation", needs, "none in this release")
-    task = case.model.task_type or "a task (model_config.json names none)"
-    return case.refuse("implementation", f"a family for {case.model.model_architecture} that does {task}", graph)
+    task = case.model.task_type or "a task (none is named)"
+    needs = f"a family for {case.model.model_architecture} that does {task}"
+    return case.refuse("implementation", needs, graph, _other_words(case))
+
+
+def _other_words(case: Case) -> str | None:
+    """The nearest architecture or task of this release, written where the caller wrote the wrong one."""
+    architecture = case.model.model_architecture
+    try:
+        tasks = find_family(architecture).tasks
+        field, argument, known = "task_type", "task_type", nearest_names(case.model.task_type or "", tasks) or [*tasks]
+    except ModelImplementationNotFoundError:
+        field, argument, known = "model_architecture", "model_type", nearest_names(architecture, known_architectures())
+    artefacts = case.package.package_artefacts
+    if not known or case.package.package_source is not PackageSourceType.LOCAL_CACHE:
+        return None
+    if any(isinstance(item, InlineFileSpecs) and item.file_handle == CONFIG_FILE for item in artefacts):
+        return f"{argument}=" + " or ".join(f'"{name}"' for name in known)
+    return f'write in {CONFIG_FILE}: "{field}": ' + " or ".join(f'"{name}"' for name in known)
 
 
 def check_features(case: Case) -> Rejection | None:
@@ -59,7 +77,7 @@ def check_features(case: Case) -> Rejection | None:
     if isinstance(graph, str):
         return None
     known = () if getattr(graph, "fused", None) is None else (FEATURE,)
-    unknown = sorted(name for name in features if name not in known)
+    unknown = sorted(features.keys() - {*known, *getattr(graph, "features", ())})
     if not unknown:
         return None
     knows = " and ".join(known) or "nothing of the kind"
@@ -187,7 +205,7 @@ def _device(case: Case) -> str | None:
 def _suppression(preferred: bool | NmsPreferences | None) -> str:
     if not preferred:
         return "an export without non-maximum suppression"
-    return "suppression with " + _listed((USUAL if preferred is True else preferred).stated())
+    return "suppression with " + _listed((USUAL if preferred is True else preferred).as_argument())
 
 
 def _listed(settings: Mapping[str, object]) -> str:

@@ -240,13 +240,7 @@ def refusal(choice: Choice) -> NoModelPackagesAvailableError:
 
 
 def choose_packages(model: ModelMetadata, request: PackageRequest, environment: Environment) -> Choice:
-    """As `negotiate`, where at least one candidate can run.
-
-    Raises:
-        NoModelPackagesAvailableError: the provider announced no package at all, or none with the id in the request.
-        AmbiguousModelPackageResolutionError: several packages have that id.
-        NoCompatiblePackageError: none of them can run here.
-    """
+    """As `negotiate`, where at least one candidate can run; everything else is raised."""
     choice = negotiate(model, request, environment)
     if not choice.admissible:
         raise refusal(choice)

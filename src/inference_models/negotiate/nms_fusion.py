@@ -38,7 +38,7 @@ class NmsPreferences:
         score = sum(_nearness(settings[name], wanted) for name, wanted in self._numbers())
         return score + (self.class_agnostic is not None and settings["class_agnostic"] is self.class_agnostic)
 
-    def stated(self) -> dict[str, float | bool | Range]:
+    def as_argument(self) -> dict[str, float | bool | Range]:
         """The argument `nms_fusion_preferences=` that gives these preferences."""
         numbers = {name: wanted[0] if wanted[0] == wanted[1] else wanted for name, wanted in self._numbers()}
         agnostic = {} if self.class_agnostic is None else {"class_agnostic": self.class_agnostic}

@@ -137,34 +137,19 @@ ARGUMENTS = {
 """Field of `PackageRequest` to the argument of `AutoModel.from_pretrained` that sets it."""
 
 
-def as_arguments(change: Mapping[str, Any]) -> str:
-    """Fields of a request as a caller writes them: `device="cpu", quantization="fp16"`."""
-    return _written(tuple(change.items()))
-
-
-@lru_cache(maxsize=256)
-def _written(change: tuple[tuple[str, Any], ...]) -> str:
-    """Kept: the same argument helps package after package."""
+@lru_cache(maxsize=256)  # the same argument helps package after package
+def as_arguments(change: tuple[tuple[str, Any], ...]) -> str:
+    """Fields of a request, with their values, as a caller writes them: `device="cpu", quantization="fp16"`."""
     return ", ".join(f"{ARGUMENTS[name]}={_literal(value)}" for name, value in change)
 
 
 def parse_backends(value: object) -> frozenset[BackendType] | None:
-    """`backend=` as a set: a name, a `BackendType`, or several of them.
-
-    Raises:
-        UnknownBackendTypeError: a name is no backend.
-        InvalidParameterError: no backend at all is allowed.
-    """
+    """`backend=` as a set: a name, a `BackendType`, or several of them."""
     return None if value is None else _parse_kinds("backend", value, known_runtimes(), UnknownBackendTypeError)
 
 
 def parse_quantizations(value: object) -> frozenset[Quantization] | None:
-    """`quantization=` as a set: a name, a `Quantization`, or several of them.
-
-    Raises:
-        UnknownQuantizationError: a name is no quantization.
-        InvalidParameterError: no quantization at all is allowed.
-    """
+    """`quantization=` as a set: a name, a `Quantization`, or several of them."""
     return None if value is None else _parse_kinds("quantization", value, Quantization, UnknownQuantizationError)
 
 
@@ -187,11 +172,7 @@ def _parse_kinds(argument: str, value: object, kinds: Iterable[Kind], error: typ
 
 
 def parse_batch_size(value: object) -> tuple[int, int] | None:
-    """`batch_size=` as (smallest, largest): a number or such a pair.
-
-    Raises:
-        InvalidRequestedBatchSizeError: neither of them, or not positive, or in the wrong order.
-    """
+    """`batch_size=` as (smallest, largest): a number or such a pair."""
     if value is None:
         return None
     pair = (value, value) if isinstance(value, int) else value
@@ -214,11 +195,7 @@ _ONE_OF_A_KIND = frozenset({"coreml", "cpu", "mps", "npu"})
 
 
 def parse_device(value: object) -> str | None:
-    """`device=` as a name such as `cpu` or `cuda:0`; torch devices are taken by their text.
-
-    Raises:
-        InvalidParameterError: the text is no device.
-    """
+    """`device=` as a name such as `cpu` or `cuda:0`; torch devices are taken by their text."""
     if value is None:
         return None
     text = str(value).strip().lower()
@@ -236,11 +213,7 @@ def parse_device(value: object) -> str | None:
 
 
 def parse_execution_providers(value: object) -> tuple[Any, ...] | None:
-    """`onnx_execution_providers=` as names or (name, options) pairs.
-
-    Raises:
-        InvalidParameterError: something else, or an empty list.
-    """
+    """`onnx_execution_providers=` as names or (name, options) pairs."""
     if value is None:
         return None
     if isinstance(value, list | tuple) and value and all(_is_provider(item) for item in value):
@@ -263,11 +236,7 @@ def _parse_disabled(value: object) -> tuple[BackendType, ...]:
 
 
 def parse_capabilities(value: object) -> tuple[str, ...]:
-    """`required_capabilities=` as names, sorted, each once.
-
-    Raises:
-        InvalidParameterError: a name is no capability.
-    """
+    """`required_capabilities=` as names, sorted, each once."""
     if value is None:
         return ()
     names = list(_several(value))
@@ -299,7 +268,7 @@ def _listed(kinds: Iterable[BackendType] | Iterable[Quantization] | None, what: 
 
 def _literal(value: Any) -> str:
     if isinstance(value, NmsPreferences):
-        return "{" + ", ".join(f"{json.dumps(name)}: {setting}" for name, setting in value.stated().items()) + "}"
+        return "{" + ", ".join(f"{json.dumps(name)}: {setting}" for name, setting in value.as_argument().items()) + "}"
     if isinstance(value, frozenset):
         names = sorted(kind.value for kind in value)
         return json.dumps(names[0] if len(names) == 1 else names)

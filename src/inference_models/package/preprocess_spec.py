@@ -74,6 +74,8 @@ class PreprocessSpec:
     channels: Literal[1, 3] = 3
     """1: the network takes grey pictures."""
     resize: ResizeMode = ResizeMode.STRETCH
+    frame: Size | None = None
+    """(height, width) that a picture is fitted to first, as `resize` says; the result is stretched to `size`."""
     interpolation: Interpolation = "linear"
     antialias: bool = False
     """Resize as Pillow does, which smooths over all pixels that become one: what classifiers are trained with."""

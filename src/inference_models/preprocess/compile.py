@@ -92,12 +92,12 @@ class Preprocessor:
         overrides = overrides or _NOTHING_DISABLED
         crops = not overrides.disable_static_crop
         plans = [plan_image(self._spec, image.size, requested=requested, crops=crops) for image in images]
-        sizes = {plan.placement.network for plan in plans}
+        sizes = {plan.transform.network_size for plan in plans}
         counts = [len(plans)] if len(sizes) == 1 else [1] * len(plans)
         batches = []
         position = 0
         for count in counts:
-            size = plans[position].placement.network
+            size = plans[position].transform.network_size
             channels = self._spec.channels
             shape = (count, channels, *size) if self._spec.layout == "nchw" else (count, *size, channels)
             batch = self._pool.take(shape, self._dtype)
@@ -116,14 +116,15 @@ class Preprocessor:
             from inference_models.preprocess.contrast import enhance  # noqa: PLC0415 - few packages ask for it
 
             pixels = enhance(to_uint8(pixels), self._spec.contrast)
-        if pixels.shape[:2] == plan.placement.resized == plan.placement.network:
+        if pixels.shape[:2] == plan.placement.resized == plan.placement.network == plan.transform.network_size:
             self._writer.write(pixels, image.color, out)
             return
         if self._spec.antialias:
             pixels = to_uint8(pixels)
         frame = self._pool.take((*plan.placement.network, 3), pixels.dtype)
         self._compose(pixels, plan.placement, frame)
-        self._writer.write(frame, image.color, out)
+        stretched = frame if self._spec.frame is None else self._stretched(frame, plan.transform.network_size)
+        self._writer.write(stretched, image.color, out)
         self._pool.give(frame)
 
     def _compose(self, pixels: NumpyArray, placement: Placement, frame: NumpyArray) -> None:
@@ -140,6 +141,10 @@ class Preprocessor:
             inside[:] = self._resized(pixels, placement.resized)[top : top + height, left : left + width]
         _fill_around(frame, (y, x, y + height, x + width), 0 if self._spec.resize in _CROPS else self._spec.pad_value)
 
+    def _stretched(self, frame: NumpyArray, size: Size) -> NumpyArray:
+        """The second of two resizes, which alone is smooth where `antialias` is asked for: as RF-DETR is trained."""
+        return _smoothed(frame, size, self._spec.interpolation) if self._spec.antialias else self._resized(frame, size)
+
     def _resized(self, pixels: NumpyArray, size: Size) -> NumpyArray:
         if pixels.shape[:2] == size:
             return pixels
@@ -153,7 +158,7 @@ class Preprocessor:
         if pixels.shape == target.shape:
             target[:] = pixels
             return
-        if self._spec.antialias:
+        if self._spec.antialias and self._spec.frame is None:
             target[:] = _smoothed(pixels, (target.shape[0], target.shape[1]), self._spec.interpolation)
             return
         flag = getattr(cv2, _INTERPOLATIONS[self._spec.interpolation][0])

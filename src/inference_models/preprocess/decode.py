@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import io
+import os
 import stat
 import struct
 import sys
@@ -13,6 +13,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference_models.errors import ModelInputError
+from inference_models.preprocess.bounds import (
+    MAX_FILE_BYTES,
+    MeteredFile,
+    TooMuchError,
+    check_blocks,
+    check_tags,
+    pixel_limit,
+    pixels_to_decode,
+)
 from inference_models.preprocess.pixels import SourceImage, checked_source
 
 if TYPE_CHECKING:
@@ -22,19 +31,13 @@ if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
     from inference_models.preprocess.pixels import ArrayFormat
 
-MAX_PIXELS = 178_956_970
-"""Width x height of an image file at most: where `PIL.Image.open` refuses too (537 MB of pixels)."""
-MAX_QOI_PIXELS = 1 << 23
-"""The same for QOI, which Pillow decodes in Python: 5 microseconds a pixel, and 62 pixels may take one byte."""
-MAX_FILE_BYTES = 1 << 30
-"""Size of an image file at most."""
-
-_SKIPPED = frozenset({"EPS"})
-"""Formats that are programs: Pillow starts Ghostscript to run them."""
+_SKIPPED = frozenset({"BUFR", "EPS", "GRIB", "HDF5", "MPEG"})
+"""EPS files are programs, which Pillow starts Ghostscript to run; of the others it knows nothing but the header."""
 _NOT_THIS_FORMAT = (SyntaxError, IndexError, TypeError, struct.error)
 """What a reader of Pillow raises when the file is in another format after all, as in `PIL.Image.open`."""
 _ORIENTATION = 0x0112
-_TILE_SIDES = (0x0142, 0x0143)
+_PART_PIXELS = 1 << 22
+_AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _RESAVE = "copy or download the file again, or save it as PNG or JPEG in an image viewer"
 
 
@@ -50,17 +53,23 @@ def read_image(path: str | PathLike[str], array_format: ArrayFormat, *, label: s
 def decode_image(data: bytes | bytearray | memoryview, array_format: ArrayFormat, *, label: str) -> SourceImage:
     """The picture in the bytes of an image file, as `from_pil` gives it; of several frames the first.
 
+    What is refused took at most ten seconds, and 256 MB beside three times the bytes.
+
     Raises:
         ModelInputError: the bytes are no image, cut short, damaged or too large; the text starts with `label`.
     """
+    if memoryview(data).nbytes > MAX_FILE_BYTES:
+        raise _too_large(label, f"at most {MAX_FILE_BYTES} bytes", f"{memoryview(data).nbytes} bytes")
     data = bytes(data)
     try:
+        check_blocks(data)
         image = _identified(data)
-        limit = MAX_QOI_PIXELS if image is not None and image.format == "QOI" else MAX_PIXELS
-        pixels = 0 if image is None else _pixels_to_decode(image)
+        limit, pixels = (0, 0) if image is None else (pixel_limit(image, len(data)), pixels_to_decode(image, data))
+    except TooMuchError as exc:
+        raise _costly(label, exc) from exc
     except Exception as exc:
         # Each of Pillow's forty readers raises what its bytes lead to, warnings of a strict process included.
-        raise _unreadable(label, "file", f"{len(data)} bytes; {_reason(exc)}") from exc
+        raise _damaged(label, f"{len(data)} bytes that start with {data[:8]!r}") from exc
     if image is None:
         raise ModelInputError(
             f"{label}: not an image file.",
@@ -70,11 +79,13 @@ def decode_image(data: bytes | bytearray | memoryview, array_format: ArrayFormat
         )
     if pixels > limit:
         raise ModelInputError(
-            f"{label}: the {image.format} file says it is {image.width} x {image.height} pixels.",
+            f"{label}: the {image.format} file of {len(data)} bytes says it is {image.width} x {image.height} pixels.",
             needs=f"at most {limit} pixels",
             found=str(pixels),
             fix="scale the image down, or cut it into tiles, before it is passed",
         )
+    if isinstance(image.fp, MeteredFile):
+        image.fp.steps += pixels
     return from_pil(image, array_format, label=label)
 
 
@@ -93,43 +104,63 @@ def from_pil(image: Any, array_format: ArrayFormat, *, label: str) -> SourceImag
     Raises:
         ModelInputError: the file behind it is damaged, or its values cannot be used; the text starts with `label`.
     """
+    what = f"{image.format or 'PIL'} image of {image.width} x {image.height} pixels, mode {image.mode}"
     try:
         image.load()
         image = _upright(image)
-        if image.mode in {"F", "I"} or image.mode.startswith("I;16"):
-            pixels = np.asarray(image)[..., None]
-        else:
-            # By way of RGBA, as Pillow warns when the alpha values of a palette get lost.
-            image = image.convert("RGBA") if image.mode == "P" else image
-            pixels = np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
+        deep = image.mode in {"F", "I"} or image.mode.startswith("I;16")
+        pixels = np.asarray(image)[..., None] if deep else _colors(image)
+    except TooMuchError as exc:
+        raise _costly(label, exc) from exc
     except Exception as exc:
-        raise _unreadable(label, "image", f"{_reason(exc)}, mode {image.mode}") from exc
+        raise _damaged(label, what) from exc
     if pixels.dtype.kind in "iu" and pixels.dtype.itemsize > 1:
         pixels = _upper_bits(pixels, label)
     return checked_source(pixels, "rgb", array_format.value_range, label)
 
 
+def _colors(image: Any) -> NumpyArray:
+    """(H, W, 3) uint8; a large image in parts, so that it is never in memory in three forms."""
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _PART_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        bottom = min(top + rows, image.height)
+        part = image if bottom - top == image.height else image.crop((0, top, image.width, bottom))
+        # By way of RGBA, as Pillow warns when the alpha values of a palette get lost.
+        part = part.convert("RGBA") if part.mode == "P" else part
+        pixels[top:bottom] = np.asarray(part if part.mode == "RGB" else part.convert("RGB"))
+    return pixels
+
+
 def _read_bytes(path: Path, label: str) -> bytes:
+    """The content of a regular file, without waiting for one that only looks like it."""
     try:
-        status = path.stat()
+        # Before it is opened, since opening a device can do things.
+        _check_file(path.stat(), label)
+        with os.fdopen(os.open(path, os.O_RDONLY | _AT_ONCE), "rb") as stream:
+            return stream.read(_check_file(os.fstat(stream.fileno()), label))
+    except ModelInputError:
+        raise
     except FileNotFoundError:
         fix = "check the path" if path.is_absolute() else f"check the path; it was looked up in {Path.cwd()}"
         raise ModelInputError(f"{label}: there is no such file.", fix=fix) from None
     except (OSError, ValueError) as exc:
         raise _unopened(label, exc) from exc
+
+
+def _check_file(status: os.stat_result, label: str) -> int:
     if stat.S_ISDIR(status.st_mode):
         raise ModelInputError(f"{label}: a folder, not a file.", fix="pass a list of the paths of its files")
-    if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_FILE_BYTES:
-        raise ModelInputError(
-            f"{label}: this is not read as an image.",
-            needs=f"a regular file of at most {MAX_FILE_BYTES} bytes",
-            found=f"{status.st_size} bytes" if stat.S_ISREG(status.st_mode) else "a device, pipe or socket",
-            fix="decode it yourself and pass the pixels as a NumPy array",
-        )
-    try:
-        return path.read_bytes()
-    except OSError as exc:
-        raise _unopened(label, exc) from exc
+    regular = stat.S_ISREG(status.st_mode)
+    if not regular or status.st_size > MAX_FILE_BYTES:
+        found = f"{status.st_size} bytes" if regular else "a device, pipe or socket"
+        raise _too_large(label, f"a regular file of at most {MAX_FILE_BYTES} bytes", found)
+    return status.st_size
+
+
+def _too_large(label: str, needs: str, found: str) -> ModelInputError:
+    fix = "decode it yourself and pass the pixels as a NumPy array"
+    return ModelInputError(f"{label}: this is not read as an image.", needs=needs, found=found, fix=fix)
 
 
 def _unopened(label: str, exc: OSError | ValueError) -> ModelInputError:
@@ -147,13 +178,15 @@ def _identified(data: bytes) -> Any:
     from PIL import Image  # noqa: PLC0415 - imported with the first file
 
     mismatch: Exception | None = None
+    stream = MeteredFile(data)
     for kind in _kinds():
         opens, recognises = Image.OPEN[kind]
         matches: object = False
         try:
             matches = recognises is None or recognises(data[:16])
             if matches and not isinstance(matches, str):
-                return opens(io.BytesIO(data), "")
+                stream.seek(0)
+                return opens(stream, "")
         except _NOT_THIS_FORMAT as exc:
             mismatch = mismatch or (exc if matches and recognises is not None else None)
     if mismatch is not None:
@@ -178,13 +211,6 @@ def _import_jpeg() -> None:
     importlib.import_module("PIL.JpegImagePlugin")
 
 
-def _pixels_to_decode(image: Any) -> int:
-    """Pixels of `image`, or of one of its tiles: a small TIFF picture may state huge ones."""
-    tags = getattr(image, "tag_v2", {})
-    width, height = (int(tags.get(side, 0)) for side in _TILE_SIDES)
-    return max(int(image.width) * int(image.height), width * height)
-
-
 def _upright(image: Any) -> Any:
     from PIL import Image  # noqa: PLC0415
 
@@ -192,10 +218,19 @@ def _upright(image: Any) -> Any:
     turns = {2: turn.FLIP_LEFT_RIGHT, 3: turn.ROTATE_180, 4: turn.FLIP_TOP_BOTTOM, 5: turn.TRANSPOSE}
     turns |= {6: turn.ROTATE_270, 7: turn.TRANSVERSE, 8: turn.ROTATE_90}
     try:
+        check_tags(_exif(image))
         method = turns.get(image.getexif().get(_ORIENTATION))
+    except TooMuchError:
+        raise
     except Exception:  # noqa: BLE001 - a damaged EXIF block raises what its bytes lead to; the pixels are whole
         return image
     return image if method is None else image.transpose(method)
+
+
+def _exif(image: Any) -> bytes:
+    """The block that Pillow is going to read for the orientation; of a TIFF file nothing, whose tags it has read."""
+    lines = image.info.get("Raw profile type exif", "").split("\n")[3:]
+    return image.info.get("exif") or bytes.fromhex("".join(lines))
 
 
 def _upper_bits(values: NumpyArray, label: str) -> NumpyArray:
@@ -211,14 +246,15 @@ def _upper_bits(values: NumpyArray, label: str) -> NumpyArray:
     return (values >> 8).astype(np.uint8)
 
 
-def _unreadable(label: str, kind: str, found: str) -> ModelInputError:
+def _damaged(label: str, found: str) -> ModelInputError:
+    needs = "a whole, undamaged image file"
+    return ModelInputError(f"{label}: the image is damaged or cut short.", needs=needs, found=found, fix=_RESAVE)
+
+
+def _costly(label: str, exc: TooMuchError) -> ModelInputError:
     return ModelInputError(
-        f"{label}: the {kind} cannot be read.",
-        needs="an undamaged image that Pillow can open",
-        found=found,
-        fix=_RESAVE,
+        f"{label}: reading the file would cost far more than a picture of its size.",
+        needs=exc.needs,
+        found=exc.found,
+        fix="save it again as PNG or JPEG in an image viewer",
     )
-
-
-def _reason(exc: Exception) -> str:
-    return f"{type(exc).__name__}: {str(exc)[:200]}"

@@ -103,7 +103,7 @@ class Placement:
     """Resize to `resized`, take `window` of it, put that at `at` of a frame of size `network`."""
 
     network: Size
-    """(height, width) of the network input."""
+    """(height, width) of the network input, or of the frame that is stretched to it."""
     resized: Size
     """(height, width) of the whole resized image, at least 1 x 1."""
     at: tuple[int, int]
@@ -134,12 +134,15 @@ def plan_image(spec: PreprocessSpec, size: Size, *, requested: Size | None = Non
     window = crop_window(spec.static_crop, size) if crops and spec.static_crop is not None else None
     left, top, right, bottom = window or (0, 0, size[1], size[0])
     cropped = (bottom - top, right - left)
-    placement = place(spec, cropped, target=target_size(spec, cropped, requested=requested))
+    target = target_size(spec, cropped, requested=requested)
+    placement = place(spec, cropped, target=spec.frame or target)
+    network = placement.network if spec.frame is None else target
+    across, down = network[1] / placement.network[1], network[0] / placement.network[0]
     transform = ImageTransform(
         image_size=size,
-        network_size=placement.network,
-        scale=(placement.resized[1] / cropped[1], placement.resized[0] / cropped[0]),
-        shift=(float(placement.at[1] - placement.window[1]), float(placement.at[0] - placement.window[0])),
+        network_size=network,
+        scale=(placement.resized[1] / cropped[1] * across, placement.resized[0] / cropped[0] * down),
+        shift=((placement.at[1] - placement.window[1]) * across, (placement.at[0] - placement.window[0]) * down),
         crop_offset=(left, top),
         crop_size=None if window is None else cropped,
     )

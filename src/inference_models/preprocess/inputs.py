@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -19,6 +20,7 @@ from inference_models.preprocess.pixels import (
     SourceImage,
     from_numpy,
     from_torch,
+    refuse_tensor_without_pixels,
 )
 
 if TYPE_CHECKING:
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImageList", "InputRange", "SourceImage", "list_images", "load_images"]
 
+VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm", ".wmv"})
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://|(?P<data>data):", re.ASCII)
 
 
@@ -92,6 +95,8 @@ def list_images(
     _refuse_unknown("input_color_format", input_color_format, get_args(ColorFormat))
     _refuse_unknown("input_range", input_range, get_args(InputRange))
     array_format = ArrayFormat(input_color_format, input_range)
+    if is_torch(images):
+        refuse_tensor_without_pixels(images, "images")
     is_batch = (isinstance(images, np.ndarray) or is_torch(images)) and getattr(images, "ndim", 0) == 4
     if not is_batch and not isinstance(images, list | tuple):
         return ImageList((images,), array_format, counted=False)
@@ -135,6 +140,11 @@ def _load_file(path: str | os.PathLike[str], array_format: ArrayFormat, label: s
             f"{label}: a URL ({scheme}:...) is not an image; images are never fetched.",
             fix="fetch it yourself, then pass its bytes or the path of the file",
         )
+    if os.path.splitext(text)[1].lower() in VIDEO_SUFFIXES:  # noqa: PTH122 - text may be no path
+        raise ModelInputError(
+            f"{label}: {os.path.basename(text)!r} is a video; a call takes pictures.",  # noqa: PTH119
+            fix="read its frames with cv2.VideoCapture(path) and pass each: found, frame = video.read()",
+        )
     shown = text if len(text) <= 200 else f"{text[:80]}...{text[-40:]}"
     return read_image(text, array_format, label=f"{label} ({shown!r})")
 
@@ -148,11 +158,19 @@ def _describe(item: object) -> str:
 def _type_fix(item: object) -> str:
     if item is None:
         return "cv2.imread returns None for a file that it cannot read: pass the path itself"
+    if isinstance(item, Mapping):
+        return f"pass the image in it: one of the values of {', '.join(map(repr, list(item)[:3]))}"
     if isinstance(item, list | tuple):
         return "pass a flat list of images; numbers belong in a NumPy array"
-    if hasattr(item, "__iter__"):
-        return "make a list of it first: list(images)"
-    return "convert it with np.asarray(...)"
+    return next((fix for method, fix in _FIXES.items() if hasattr(item, method)), "convert it with np.asarray(...)")
+
+
+_FIXES = {
+    "grab": "read a frame of it first: found, frame = video.read(); then model(frame)",
+    "read": "pass its content: file.read()",
+    "__iter__": "make a list of it first: list(images)",
+}
+"""By a method that tells what was passed."""
 
 
 def _refuse_unknown(name: str, value: object, allowed: tuple[str, ...]) -> None:

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from inference_models.arrays import to_numpy
 from inference_models.errors import ModelInputError
+from inference_models.preprocess.bounds import MAX_PIXELS
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
@@ -68,17 +70,42 @@ def from_torch(image: Array, array_format: ArrayFormat, *, label: str) -> Source
     Raises:
         ModelInputError: the shape, dtype or values cannot be used; the text starts with `label`.
     """
+    refuse_tensor_without_pixels(image, label)
     shape = tuple(image.shape)
     if len(shape) != 3 or not (shape[0] in _CHANNELS or shape[2] in _CHANNELS):
         fix = "pass a batch by itself, or as list(batch)" if len(shape) == 4 else "add the channel axis: image[None]"
         raise ModelInputError(f"{label}: shape {shape}; expected (3, H, W) or (H, W, 3).", fix=fix)
     channels_last = shape[0] != 3 and (shape[2] == 3 or shape[0] not in _CHANNELS)
-    host = image.detach().cpu()
-    if str(host.dtype) == "torch.bfloat16":
-        host = host.float()
-    pixels = np.asarray(host.numpy())
+    try:
+        pixels = to_numpy(image)
+    except (RuntimeError, TypeError, ValueError) as exc:
+        found = f"{type(image).__name__} of {image.dtype} on {image.device}"
+        fix = "convert it: image.to(torch.uint8)"
+        raise ModelInputError(
+            f"{label}: not a tensor of pixels.", needs="uint8 or floats", found=found, fix=fix
+        ) from exc
     pixels = pixels if channels_last else pixels.transpose(1, 2, 0)
     return checked_source(pixels, array_format.color or "rgb", array_format.value_range, label)
+
+
+def refuse_tensor_without_pixels(image: Array, label: str) -> None:
+    """Raise for a tensor whose elements do not lie side by side in memory.
+
+    Raises:
+        ModelInputError: it is one; the text starts with `label`.
+    """
+    layout = str(image.layout).removeprefix("torch.")
+    if image.is_nested:
+        found, fix = "a nested tensor", "pass its parts: list(images.unbind())"
+    elif image.is_meta:
+        found, fix = "a meta tensor, which holds no values", "pass a tensor on a real device"
+    elif layout != "strided":
+        found, fix = f"a {layout} tensor", "convert it: image.to_dense()"
+    elif image.is_quantized:
+        found, fix = "a quantized tensor", "convert it: image.int_repr(), or image.dequantize() with input_range="
+    else:
+        return
+    raise ModelInputError(f"{label}: not a tensor of pixels.", needs="a dense tensor", found=found, fix=fix)
 
 
 def checked_source(pixels: NumpyArray, color: ColorFormat, value_range: InputRange | None, label: str) -> SourceImage:
@@ -89,6 +116,7 @@ def checked_source(pixels: NumpyArray, color: ColorFormat, value_range: InputRan
     """
     if 0 in pixels.shape:
         raise ModelInputError(f"{label}: shape {pixels.shape} holds no pixels.", fix="leave empty images out")
+    _refuse_repeated(pixels, label)
     if pixels.dtype.kind == "f":
         pixels = _as_float_pixels(pixels, value_range, label)
     elif pixels.dtype != np.uint8:
@@ -100,6 +128,18 @@ def checked_source(pixels: NumpyArray, color: ColorFormat, value_range: InputRan
         # image[..., ::-1] is how people swap red and blue: undo it instead of copying.
         return SourceImage(pixels[..., ::-1], "rgb" if color == "bgr" else "bgr")
     return SourceImage(_three_channels(_readable(pixels)), color)
+
+
+def _refuse_repeated(pixels: NumpyArray, label: str) -> None:
+    """Raise for a view that shows the same memory again and again, as more pixels than an image file may have."""
+    held = sum((side - 1) * abs(step) for side, step in zip(pixels.shape, pixels.strides, strict=True))
+    if held < pixels.nbytes - pixels.itemsize and pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
+        raise ModelInputError(
+            f"{label}: shape {pixels.shape} is a view that repeats {held + pixels.itemsize} bytes.",
+            needs=f"at most {MAX_PIXELS} pixels",
+            found=str(pixels.shape[0] * pixels.shape[1]),
+            fix="pass the array it was made of",
+        )
 
 
 def _as_float_pixels(pixels: NumpyArray, value_range: InputRange | None, label: str) -> NumpyArray:

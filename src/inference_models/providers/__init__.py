@@ -43,6 +43,8 @@ class DescribeOptions:
     """For a bare file."""
     task_type: str | None = None
     """For a bare file."""
+    input_size: tuple[int, int] | None = None
+    """(height, width), for a bare file that takes any."""
     extra_query_params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 

@@ -22,7 +22,7 @@ from inference_models.errors import (
     MissingModelInitParameterError,
     ModelNotFoundError,
     ModelRetrievalError,
-    nearest_hint,
+    nearest_names,
 )
 from inference_models.package import class_names, inference_config, key_point_names, model_config
 from inference_models.package.class_names import check_class_names, format_class_names, read_labels
@@ -31,6 +31,7 @@ from inference_models.package.formats import FORMATS, bare_files
 from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import read_onnx_file
+from inference_models.package.rfdetr import read_rfdetr
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord
 
@@ -55,9 +56,15 @@ _OWN_NAMES = frozenset(
 _MAX_PATH = 4096
 _FORMATS = {form.suffix: kind for kind, form in sorted(FORMATS.items(), key=lambda item: item[1].suffix)}
 """Suffix of a bare file to what it is."""
+_CHECKPOINTS = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+_EXPORT = (
+    "export it to ONNX with the library that made it, for example yolo export model=best.pt format=onnx, or "
+    'torch.onnx.export(network, (example,), "best.onnx")'
+)
+_CLASSIFIER = 'model_type="resnet" and task_type="classification" or task_type="multi-label-classification"'
 _EXAMPLES = {
-    "labels": 'labels="coco", a list or a text file (on the command line --labels)',
-    "model_type": 'model_type="yolov8" or another architecture (on the command line --family)',
+    "labels": 'labels="coco", a list of names or a text file',
+    "model_type": 'model_type="yolov8" or another architecture',
 }
 
 
@@ -88,7 +95,7 @@ class LocalProvider:
                 f"'{path}' cannot be loaded.",
                 needs=f"a folder with model_config.json, or a file {', '.join(suffixes[:-1])} or {suffixes[-1]}",
                 found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
-                fix="export the model to ONNX, or name the folder it lies in",
+                fix=_EXPORT if path.suffix.lower() in _CHECKPOINTS else "export the model to ONNX, or name its folder",
             )
         self._folders[model_id] = folder
         return _described(model_id, folder, source=f"{'file' if kind else 'folder'} {path}")
@@ -118,8 +125,10 @@ def _existing(text: str) -> Path:
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     except OSError as exc:
         raise ModelNotFoundError(f"'{text}' cannot be read: {exc.strerror or type(exc).__name__}.") from exc
-    hint = f"; {nearest_hint(path.name, siblings)}" if len(siblings) <= 50 and siblings else ""
-    raise ModelNotFoundError(f"there is no file or folder '{text}'{hint}.")
+    near = nearest_names(path.name, siblings)
+    hint = f"; nearest: {', '.join(map(repr, near))}" if near else ""
+    fix = f"{_EXPORT}; such a file is not loaded itself" if path.suffix.lower() in _CHECKPOINTS else None
+    raise ModelNotFoundError(f"there is no file or folder '{text}'{hint}.", fix=fix)
 
 
 def _read_folder(path: Path) -> PackageFolder:
@@ -145,8 +154,8 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     if kind is BackendType.ONNX:
         folder = _with_graph(folder)
     # Only ONNX graphs carry metadata that is read here without their runtime.
-    hints = GraphHints() if folder.graph is None else read_ultralytics(folder.graph)
-    architecture, task, names = _completed(path, hints, options)
+    hints = GraphHints() if folder.graph is None else read_rfdetr(folder.graph) or read_ultralytics(folder.graph)
+    architecture, task, names = _completed(path, hints, options, is_classifier=_looks_like_classifier(folder))
     stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
     config = {name: value for name, value in stated.items() if value is not None}
     points = {} if hints.key_points is None else {key_point_names.FILE_NAME: format_key_point_names(hints.key_points)}
@@ -164,9 +173,29 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
             **points,
             class_names.FILE_NAME: format_class_names(names),
             model_config.FILE_NAME: json.dumps(config, indent=2) + "\n",
-            HINTS: json.dumps({"input_size": hints.input_size, "stride": hints.stride}),
+            HINTS: json.dumps({"input_size": _input_size(folder, hints, options), "stride": hints.stride}),
         },
     )
+
+
+def _input_size(folder: PackageFolder, hints: GraphHints, options: DescribeOptions) -> tuple[int, int] | None:
+    """What the caller says, else what the graph says.
+
+    Raises:
+        InvalidParameterError: the caller wants another size than the only one that the graph takes.
+    """
+    wanted = options.input_size
+    shape = folder.graph.inputs[0].shape if folder.graph is not None and folder.graph.inputs else None
+    sides = [shape[2:4], shape[1:3]] if shape is not None and len(shape) == 4 else []
+    if wanted is not None and sides and not any(None in pair or pair == wanted for pair in sides):
+        height, width = sides[0] if shape is not None and shape[1] in {1, 3} else sides[1]
+        raise InvalidParameterError(
+            f"input_size={wanted} is not what the graph takes.",
+            needs=f"{height} x {width}, the only size of this graph",
+            found=f"{wanted[0]} x {wanted[1]}",
+            fix="leave input_size out, or export the graph for another size",
+        )
+    return wanted or hints.input_size
 
 
 def _with_graph(folder: PackageFolder) -> PackageFolder:
@@ -226,7 +255,15 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
     )
 
 
-def _completed(path: Path, hints: GraphHints, options: DescribeOptions) -> tuple[str, str | None, tuple[str, ...]]:
+def _looks_like_classifier(folder: PackageFolder) -> bool:
+    """Whether the only output of the graph is a row of numbers for each image."""
+    outputs = () if folder.graph is None else folder.graph.outputs
+    return len(outputs) == 1 and len(outputs[0].shape or ()) == 2
+
+
+def _completed(
+    path: Path, hints: GraphHints, options: DescribeOptions, *, is_classifier: bool
+) -> tuple[str, str | None, tuple[str, ...]]:
     """Architecture, task and class names: what the caller says wins over what the file says."""
     architecture = options.architecture or hints.architecture
     if options.labels is not None:
@@ -237,12 +274,13 @@ def _completed(path: Path, hints: GraphHints, options: DescribeOptions) -> tuple
         return architecture, options.task_type or hints.task_type, names
     said = {"labels": names, "model_type": architecture}
     missing = [name for name, value in said.items() if not value]
+    examples = {**_EXAMPLES, "model_type": _CLASSIFIER} if is_classifier else _EXAMPLES
     known = " and ".join(name for name in said if name not in missing) or "nothing in its metadata"
     raise MissingModelInitParameterError(
         f"'{path.name}' does not say everything about itself.",
         needs=" and ".join(missing),
         found=f"{known}; {hints.seen}" if hints.class_names and not architecture else known,
-        fix=f"pass {' and '.join(_EXAMPLES[name] for name in missing)}",
+        fix=f"pass {' and '.join(examples[name] for name in missing)}",
     )
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.tasks.class_columns import ClassColumns
 from inference_models.tasks.graph_objects import ObjectFinder, chosen_decoder
 from inference_models.tasks.graph_options import DetectionOptions
 
@@ -29,7 +30,13 @@ class BoxFinder(ObjectFinder):
         decoder = chosen_decoder(family.decoder, family.fused, graph)
         names = [spec.name for spec in graph.session.outputs]
         self._decoder: BoxDecoder = decoder.named(names) if decoder.named else decoder
-        super().__init__(graph, family, self._count_classes)
+        count = self._count_classes([spec.shape for spec in graph.session.outputs])
+        self._columns: ClassColumns | None = None
+        if family.extra_columns and count is not None:
+            removed = graph.removed_class_names
+            self._columns = ClassColumns.of(count, graph.class_names, removed, label=graph.label)
+            graph = replace(graph, class_names=self._columns.names)
+        super().__init__(graph, family, lambda _: None if self._columns else count)
         self._normalized = graph.normalized_boxes
 
     def _prediction(self, image: RawOutputs, boxes: Boxes, transform: ImageTransform, options: dict[str, Any]) -> Any:
@@ -52,8 +59,12 @@ class BoxFinder(ObjectFinder):
         def pixels(xyxy: Array) -> Array:
             return _in_pixels(xyxy, image.frame, self._label) if self._normalized else xyxy
 
+        if self._columns is not None:
+            limits = self._columns.limits(limits)
         limits = replace(limits, shows=lambda xyxy: transform.shows(pixels(xyxy)))
         (boxes,) = self._decoder.decode(image.outputs, image.frame, limits)
+        if self._columns is not None:
+            boxes = self._columns.renumbered(boxes)
         self._check_class_ids(boxes.class_id)
         return replace(boxes, xyxy=transform.boxes_to_image(pixels(boxes.xyxy)))
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import TensorSpec
     from inference_models.backends.session import Session
     from inference_models.families import Graph
+    from inference_models.package.inference_config import InferenceConfig
     from inference_models.package.preprocess_spec import PreprocessSpec, Size
 
 SUBSTITUTE_PAD_VALUE = 127
@@ -75,13 +76,24 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
     height, width = sides[2:4] if spec.layout == "nchw" else sides[1:3]
     static = None if height is None or width is None else (height, width)
     if stated is not None:
-        return _fit_stated(stated, session, static, graph.instead_of_fit_longer_edge)
+        return _fit_stated(stated, session, static, graph)
     size = static or hints.input_size or spec.size
     dynamic = None if static else spec.dynamic or DynamicSize(multiple=hints.stride or USUAL_STRIDE)
     edge = spec.shorter_edge
     if edge and size and spec.size:  # the same part of another size is cut out
         edge = edge * min(size) // min(spec.size)
     return replace(spec, size=size, dynamic=dynamic, shorter_edge=edge)
+
+
+def stated_spec(graph: Graph, config: InferenceConfig | None) -> PreprocessSpec | None:
+    """What a package states of its pre-processing, as graphs of its family take it; None: it states nothing."""
+    if config is None:
+        return None
+    if not graph.stretches:
+        return config.preprocess
+    spec = replace(config.preprocess, antialias=True)
+    one_step = spec.resize in {ResizeMode.STRETCH, ResizeMode.FIT_LONGER_EDGE} or config.dataset_size is None
+    return replace(spec, resize=ResizeMode.STRETCH) if one_step else replace(spec, frame=config.dataset_size)
 
 
 def _as_the_graph_takes_it(spec: PreprocessSpec, session: Session) -> PreprocessSpec:
@@ -96,7 +108,8 @@ def _as_the_graph_takes_it(spec: PreprocessSpec, session: Session) -> Preprocess
     return replace(spec, channels=1) if grey and all(len(set(v or ())) < 2 for v in (spec.mean, spec.std)) else spec
 
 
-def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, instead: ResizeMode) -> PreprocessSpec:
+def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, graph: Graph) -> PreprocessSpec:
+    instead = graph.instead_of_fit_longer_edge
     if spec.resize is ResizeMode.FIT_LONGER_EDGE and instead is not ResizeMode.FIT_LONGER_EDGE:
         _log.warning(
             "resize mode %r gives every image another network size, which this architecture does not take; %r is used.",
@@ -106,7 +119,9 @@ def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, ins
         spec = replace(spec, resize=instead, pad_value=SUBSTITUTE_PAD_VALUE)
     if static is None:
         return spec
-    if spec.size is not None and spec.size != static:
+    if spec.size is not None and spec.size != static and graph.stretches:
+        _log.warning("the graph takes %dx%d (height x width), not the %dx%d of its package.", *static, *spec.size)
+    elif spec.size is not None and spec.size != static:
         raise CorruptedModelPackageError(
             "inference_config.json and the graph disagree about the network size.",
             needs=f"{static[0]}x{static[1]} (height x width), which input {session.inputs[0].name!r} takes",

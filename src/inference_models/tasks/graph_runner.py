@@ -53,6 +53,8 @@ class OpenedPackage:
     preprocess: PreprocessSpec
     class_names: tuple[str, ...] = ()
     """Empty where the task has no classes."""
+    removed_class_names: tuple[str, ...] = ()
+    """Those of them that the training platform took away; for architectures that keep their columns."""
     key_points: KeyPointNames | None = None
     """None: the package does not name any."""
     fused: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,6 +27,8 @@ class MaskWriter:
     maps: MaskMaps
     sampler: MaskSampler
     image_size: tuple[int, int]
+    shown: list[bool] = field(default_factory=list)
+    """Of each object that was written: whether its mask has a pixel."""
 
     @classmethod
     def of(cls, maps: MaskMaps, transform: ImageTransform, *, smooth: bool) -> MaskWriter:
@@ -59,7 +61,9 @@ class MaskWriter:
 
     def _parts(self, boxes: Any) -> Iterator[MaskPart]:
         for logits, box in zip(self.maps, boxes, strict=True):
-            yield self.sampler.part(logits, box)
+            part = self.sampler.part(logits, box)
+            self.shown.append(bool(part.pixels.any()))
+            yield part
 
 
 def _outlines(part: MaskPart) -> list[NumpyArray]:

@@ -150,17 +150,17 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
 
         writer = MaskWriter.of(self._decoder.maps(image.outputs, boxes), transform, smooth=self._family.smooth)
         masks, facts = writer.write(boxes.xyxy, _mask_format(options), in_boxes=self._family.in_boxes)
-        return self._as_asked(
-            InstanceDetections(
-                boxes.xyxy,
-                boxes.class_id,
-                boxes.confidence,
-                masks,
-                bboxes_metadata=facts,
-                image_size=transform.image_size,
-                class_names=self._names,
-            )
+        found = InstanceDetections(
+            boxes.xyxy,
+            boxes.class_id,
+            boxes.confidence,
+            masks,
+            bboxes_metadata=facts,
+            image_size=transform.image_size,
+            class_names=self._names,
         )
+        drops = self._family.with_pixels and not all(writer.shown)
+        return self._as_asked(found[writer.shown] if drops else found)
 
 
 _FORMATS: tuple[InstanceSegmentationMaskFormat, ...] = ("dense", "polygons", "rle")

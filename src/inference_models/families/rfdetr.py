@@ -1,0 +1,39 @@
+"""RF-DETR: object detection, instance segmentation.
+
+Source: roboflow/rf-detr, project and weights of the sizes up to large Apache-2.0. Paper: arXiv 2511.09554.
+Export: `model.export()` of rfdetr 1.11: `dets` (B, Q, 4) cx cy w h as parts of the input, `labels` (B, Q, C) logits,
+and `masks` (B, Q, h, w) logits over the whole input. The file names nothing; a class may have no name: C is one more
+than the classes, and 91 for COCO. Semantic segmentation, key points: other records of this file.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from inference_models.decoders import queries
+from inference_models.families import DetectionGraph, Family, InstanceGraph
+from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
+
+PREPROCESS = PreprocessSpec(size=None, scaling_factor=255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+"""`predict` of rfdetr 1.11 stretches without smoothing."""
+
+VARIANT = frozenset({"dec_layers", "num_queries", "num_select", "num_windows", "patch_size", "resolution"})
+"""Features of networks that were searched for; the graph has them inside."""
+
+_RECIPE: dict[str, Any] = {
+    "preprocess": PREPROCESS,
+    "instead_of_fit_longer_edge": ResizeMode.STRETCH,
+    "stretches": True,
+    "extra_columns": True,
+    "features": VARIANT,
+}
+
+FAMILY = Family(
+    architecture="rfdetr",
+    tasks={
+        "instance-segmentation": InstanceGraph(
+            decoder=queries.QUERIES_WITH_MASKS, in_boxes=False, with_pixels=False, **_RECIPE
+        ),
+        "object-detection": DetectionGraph(decoder=queries.QUERIES, **_RECIPE),
+    },
+)

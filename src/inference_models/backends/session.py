@@ -19,7 +19,7 @@ from inference_models.errors import (
 )
 from inference_models.fork import Lock, keep_for_ever, renewed_in_children
 from inference_models.machine.hardware import memory_limit, total_memory
-from inference_models.package.onnx_file import check_external_data, file_stamp, read_onnx_file
+from inference_models.package.onnx_file import OnnxFile, check_external_data, file_stamp, read_onnx_file
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, Shape, TensorSpec
     from inference_models.backends.runtime import Runtime
-    from inference_models.package.onnx_file import OnnxFile
+    from inference_models.package.graph_facts import GraphFacts
 
 ONNX_WEIGHTS = "weights.onnx"
 CLOSED = "the model was closed; load it again to use it."
@@ -322,7 +322,7 @@ class SessionRequest:
     """Take another device or execution provider where the one that was chosen cannot be used."""
     free_input_dims: Mapping[str, Shape] = field(default_factory=dict)
     """Input shapes that replace those stored in the graph, for graphs exported with a wrong static shape."""
-    graph: OnnxFile | None = None
+    graph: GraphFacts | None = None
     """What was read of `weights.onnx` earlier in this load; None: a backend that needs it reads it."""
     input_hint: InputHint | None = None
     """For runtimes whose files hold no shapes; the others ignore it."""
@@ -350,7 +350,12 @@ class SessionRequest:
             CorruptedModelPackageError: the file is no ONNX graph, is damaged, or points outside its folder.
         """
         path, known = self.file(ONNX_WEIGHTS), self.graph
-        if known is None or known.path != path or not path.exists() or known.stamp != file_stamp(path.stat()):
+        if (
+            not isinstance(known, OnnxFile)
+            or known.path != path
+            or not path.exists()
+            or known.stamp != file_stamp(path.stat())
+        ):
             known = read_onnx_file(path)
         elif known.external:
             check_external_data(known)

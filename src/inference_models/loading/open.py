@@ -31,6 +31,7 @@ from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
+from inference_models.package.graph_facts import read_graph
 from inference_models.package.text_files import read_text
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.tasks import find_task
@@ -129,9 +130,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     with ExitStack() as unfinished:
         sessions: dict[str, Session] = {}
         for role, wanted in requests.items():
-            if package.backend is BackendType.ONNX:
-                wanted = _examined(candidate, wanted, request)  # noqa: PLW2901
-            sessions[role] = _open(candidate.runtime, wanted, request)
+            sessions[role] = _open(candidate.runtime, _examined(candidate, wanted, request), request)
             unfinished.callback(sessions[role].close)
         session, config = next(iter(sessions.values())), folder.inference
         preprocess = fit_spec(graph, session, stated_spec(graph, config), hints)
@@ -247,12 +246,20 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
         QuantizationNotRequestedError: the graph computes in few bits, and its provider did not say so.
         CorruptedModelPackageError: it is damaged, or does not open and run within the limits of a trial.
     """
-    graph, package = wanted.onnx_file(), candidate.package
-    formats, few = request.wanted.quantizations or (), Quantization.INT8
-    named = request.wanted.package_id is not None or few in {package.quantization, *formats}
+    package, graph, few = candidate.package, wanted.graph, Quantization.INT8
+    if package.backend is BackendType.ONNX:
+        graph = wanted.onnx_file()
+    elif graph is None and package.backend in FORMATS:
+        graph = read_graph(package.backend, wanted.file(FORMATS[package.backend].weights[0]))
+    if graph is None:
+        return wanted
+    named = request.wanted.package_id is not None or few in (
+        package.quantization,
+        *(request.wanted.quantizations or ()),
+    )
     if graph.quantization is few and not named:
         raise QuantizationNotRequestedError(
-            f"{graph.path.name} of {candidate.label} is quantised, which changes answers, and nobody asked for that.",
+            f"{candidate.label} is quantised, which changes answers, and nobody asked for that.",
             needs="weights and operators of 16 bits or more",
             found="fewer",
             fix=f"quantization={few.value!r}, or model_package_id={package.package_id!r}",

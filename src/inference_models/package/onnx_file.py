@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NoReturn
 
 from inference_models.arrays import TensorSpec
-from inference_models.entities import Quantization
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.files.names import is_portable_handle
+from inference_models.package.graph_facts import GraphFacts
 from inference_models.package.onnx_operators import quantization_of, unbounded_operators
 from inference_models.package.onnx_wire import DTYPES, WireError, WireReader, pair
 from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from inference_models.package.onnx_wire import Buffer, ExternalTensor, Message
@@ -27,23 +27,14 @@ _ENTRIES = {"location", "offset", "length", "checksum"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnnxFile:
+class OnnxFile(GraphFacts):
     """Facts about one graph, taken from its file once per load."""
 
     path: Path
     opset: int | None
     """Of the default domain; None when the file imports none."""
-    metadata: Mapping[str, str]
-    """What the exporter left, for example `names` and `task`."""
-    inputs: tuple[TensorSpec, ...]
-    """What a run must be given: graph inputs that have no stored value."""
-    outputs: tuple[TensorSpec, ...]
     external: tuple[ExternalTensor, ...]
     """Tensors whose values lie in other files, wherever in the graph they are."""
-    quantization: Quantization = Quantization.UNKNOWN
-    """The number format of its weights; `INT8` for any format of so few bits, whatever computes in it."""
-    unbounded: tuple[str, ...] = ()
-    """Operators whose work or memory no small constant of the file bounds."""
     stamp: tuple[int, ...] = ()
     """Of the file when it was read, as `file_stamp` gives it."""
 
@@ -81,6 +72,9 @@ def read_onnx_file(path: Path) -> OnnxFile:
     if file.external:
         check_external_data(file)
     return replace(file, stamp=stamp)
+
+
+read_graph = read_onnx_file
 
 
 def file_stamp(status: os.stat_result) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from inference_models.entities import Quantization
+from inference_models.package.graph_facts import most_of
 from inference_models.package.onnx_wire import DTYPES, MAX_DEPTH, WireError, WireReader
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def quantization_of(model: Message, reader: WireReader) -> Quantization:
         sizes[_NUMBER_FORMATS.get(DTYPES.get(number, ""), Quantization.UNKNOWN)] += elements
     if _LITTLE & reader.weights.keys() or any(_FEW_BITS.search(kind) for _, kind in _operators(model)):
         return Quantization.INT8
-    del sizes[Quantization.UNKNOWN]
-    most = max(sizes, key=lambda kind: sizes[kind])
-    return most if sizes[most] else Quantization.UNKNOWN
+    return most_of(sizes)
 
 
 def unbounded_operators(model: Message, reader: WireReader) -> tuple[str, ...]:

@@ -28,9 +28,10 @@ from inference_models.package import class_names, inference_config, key_point_na
 from inference_models.package.class_names import check_class_names, format_class_names, read_labels
 from inference_models.package.folder import PackageFolder, incomplete_folder, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files
+from inference_models.package.graph_facts import GraphFacts, read_graph
 from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
-from inference_models.package.onnx_file import read_onnx_file
+from inference_models.package.onnx_file import OnnxFile
 from inference_models.package.rfdetr import read_rfdetr
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from inference_models.entities import FileDownloadSpecs
-    from inference_models.package.onnx_file import OnnxFile
 
 PREFIX = "local:"
 PACKAGE_ID = "local"
@@ -142,7 +142,7 @@ def _read_folder(path: Path) -> PackageFolder:
     graphs = [handle for handle in folder.files if handle.endswith(form.suffix) and handle != form.weights[0]]
     if missing and not graphs:
         raise incomplete_folder(folder, missing)
-    return _with_graph(folder) if backend is BackendType.ONNX and not missing else folder
+    return folder if missing else _with_graph(folder, backend)
 
 
 def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> PackageFolder:
@@ -151,9 +151,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     if missing is not None:
         raise ModelNotFoundError(f"'{path.name}' needs '{missing.name}' beside it, and there is none.")
     folder = PackageFolder(path.parent, files, ModelConfig(), inference=None, class_names=None)
-    if kind is BackendType.ONNX:
-        folder = _with_graph(folder)
-    # Only ONNX graphs carry metadata that is read here without their runtime.
+    folder = _with_graph(folder, kind)
     hints = GraphHints() if folder.graph is None else read_rfdetr(folder.graph) or read_ultralytics(folder.graph)
     architecture, task, names = _completed(path, hints, options, is_classifier=_looks_like_classifier(folder))
     stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
@@ -198,13 +196,13 @@ def _input_size(folder: PackageFolder, hints: GraphHints, options: DescribeOptio
     return wanted or hints.input_size
 
 
-def _with_graph(folder: PackageFolder) -> PackageFolder:
+def _with_graph(folder: PackageFolder, kind: BackendType) -> PackageFolder:
     """`folder` with what its graph says, and with the files the graph points to.
 
     Whoever takes the digest of a package has to see those. Runtimes find them themselves, from the path of the graph.
     """
-    graph = read_onnx_file(folder.files[FORMATS[BackendType.ONNX].weights[0]])
-    if not graph.external:
+    graph = read_graph(kind, folder.files[FORMATS[kind].weights[0]])
+    if not isinstance(graph, OnnxFile) or not graph.external:
         return replace(folder, graph=graph)
     taken = {handle.lower() for handle in (*folder.files, *_OWN_NAMES)}
     places = {place: graph.path.parent / place for place in graph.locations}
@@ -216,7 +214,11 @@ def _with_graph(folder: PackageFolder) -> PackageFolder:
     return replace(folder, files={**folder.files, **pointed_to}, graph=graph)
 
 
-def _quantization(config: ModelConfig, graph: OnnxFile | None) -> Quantization:
+def _opset(graph: GraphFacts | None) -> ONNXPackageDetails | None:
+    return ONNXPackageDetails(graph.opset) if isinstance(graph, OnnxFile) and graph.opset is not None else None
+
+
+def _quantization(config: ModelConfig, graph: GraphFacts | None) -> Quantization:
     """What the graph says, which is what runs, else the package."""
     read = Quantization.UNKNOWN if graph is None else graph.quantization
     stated = config.quantization or Quantization.UNKNOWN
@@ -240,7 +242,7 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
         quantization=_quantization(config, graph),
         dynamic_batch_size_supported=dynamic,
         static_batch_size=static,
-        onnx_package_details=None if graph is None or graph.opset is None else ONNXPackageDetails(graph.opset),
+        onnx_package_details=_opset(graph),
         trusted_source=True,
         model_features=config.model_features,
         recommended_parameters=config.recommended_parameters,
@@ -276,6 +278,8 @@ def _completed(
     missing = [name for name, value in said.items() if not value]
     examples = {**_EXAMPLES, "model_type": _CLASSIFIER} if is_classifier else _EXAMPLES
     known = " and ".join(name for name in said if name not in missing) or "nothing in its metadata"
+    if options.labels is None and hints.nameless is not None:
+        known += f"; names of classes, and none for class {hints.nameless}"
     raise MissingModelInitParameterError(
         f"'{path.name}' does not say everything about itself.",
         needs=" and ".join(missing),

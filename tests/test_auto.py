@@ -517,16 +517,36 @@ class TestNames:
             "write 'wheel:centerface' or 'local:centerface'."
         )
 
-    def test_a_folder_without_the_looks_of_a_path_must_be_named_as_one(
+    def test_a_folder_without_the_looks_of_a_path_is_loaded_unless_it_may_be_a_model_of_the_hosted_api(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         package_folder(tmp_path / "runs" / "best")
         monkeypatch.chdir(tmp_path)
+        spellings = ("local:runs/best", "./runs/best", "runs/best/", Path("runs/best"))
+        for spelling in ("runs/best", *spellings):
+            assert AutoModel.from_pretrained(spelling).class_names == NAMES
+        monkeypatch.setenv("ROBOFLOW_API_KEY", "k")
         with pytest.raises(InvalidParameterError) as caught:
             AutoModel.from_pretrained("runs/best")
-        assert str(caught.value) == "'runs/best' is no model id but a path here; write 'local:runs/best'."
-        for spelling in ("local:runs/best", "./runs/best", "runs/best/", Path("runs/best")):
+        assert str(caught.value) == (
+            "'runs/best' may be a model of the hosted API and is also a path here; "
+            "write 'roboflow:runs/best' or 'local:runs/best'."
+        )
+        for spelling in spellings:
             assert AutoModel.from_pretrained(spelling).class_names == NAMES
+
+    def test_no_path_goes_to_the_network_whatever_provider_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        package_folder(tmp_path / "runs" / "best")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("ROBOFLOW_API_HOST", "http://127.0.0.1:9")
+        for spelling in ("runs/best", "./runs/best", Path("runs/best"), str(tmp_path / "runs" / "best")):
+            assert AutoModel.from_pretrained(spelling, weights_provider="roboflow").class_names == NAMES
+        assert AutoModel.from_pretrained("./runs/best", weights_provider="huggingface").class_names == NAMES
+        for missing in ("./runs/worst", "runs/worst.onnx", "roboflow:./runs/worst"):
+            with pytest.raises(ModelNotFoundError, match="there is no file or folder"):
+                AutoModel.from_pretrained(missing, weights_provider="roboflow")
 
     @pytest.mark.parametrize("text", ["", "  ", "a\0b", None, 5])
     def test_what_is_no_id_is_refused(self, text: object) -> None:

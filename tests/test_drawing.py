@@ -97,6 +97,22 @@ def test_texts_and_trackers_are_written_in_the_label(monkeypatch: pytest.MonkeyP
     assert labels == ["class 2 0.50", "#7 dog 0.70", "hello"]
 
 
+@pytest.mark.parametrize("masks", [False, True])
+def test_detections_of_supervision_are_drawn_like_our_own(masks: bool) -> None:
+    supervision = pytest.importorskip("supervision")
+    box, ids, scores = np.array([[20, 20, 80, 70]], np.float32), np.array([1]), np.array([0.8], np.float32)
+    mask = np.zeros((1, 150, 200), bool)
+    mask[0, 30:60, 30:70] = True
+    facts = [{"tracker_id": 4, "class_name": "dog"}]
+    own = (
+        InstanceDetections(box, ids, scores, mask, None, facts) if masks else Detections(box, ids, scores, None, facts)
+    )
+    names = {"class_name": np.array(["dog"])}
+    theirs = supervision.Detections(box, mask if masks else None, scores, ids, np.array([4]), names)
+    np.testing.assert_array_equal(annotate(IMAGE, theirs), annotate(IMAGE, own))
+    assert changed(annotate(IMAGE, supervision.Detections(box))).any()
+
+
 @pytest.mark.parametrize("form", ["dense", "torch", "rle", "coarse"])
 def test_masks_are_tinted(form: str) -> None:
     mask = np.zeros((1, 150, 200), bool)

@@ -6,8 +6,9 @@ NumPy is imported by the first array, and torch only when the caller asks for a 
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -23,8 +24,7 @@ ANY_SHAPE: Shape = (-1,)
 """Of an input of which nothing is known, not even how many axes it has."""
 
 
-@dataclass(frozen=True)
-class TensorSpec:
+class TensorSpec(Record, frozen=True):
     """One input or output of a graph."""
 
     name: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +10,7 @@ from inference_models import config
 from inference_models.loading.address import LOCAL, parse_address
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
+from inference_models.record import replace
 from inference_models.tasks.stages import LoadedModel
 
 if TYPE_CHECKING:

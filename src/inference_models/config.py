@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import re
+import stat
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
-from inference_models.errors import InvalidEnvVariable
+from inference_models.errors import EnvironmentConfigurationError, InvalidEnvVariable
 
 DEFAULT_CONFIDENCE = 0.4
 DEFAULT_IOU_THRESHOLD = 0.3
@@ -33,14 +36,49 @@ _SEPARATORS = re.compile(r"""[\s,;'"\[\]()]+""")
 
 
 def cache_directory() -> Path:
-    """Where packages are kept: `INFERENCE_HOME`, else `MODEL_CACHE_DIR`, else the user's cache folder."""
-    for name in ("INFERENCE_HOME", "MODEL_CACHE_DIR"):
-        value = os.environ.get(name, "").strip()
-        if value:
-            return Path(value).expanduser().absolute()
-    import platformdirs  # noqa: PLC0415 - only needed when no variable is set
+    """Where packages are kept: `INFERENCE_HOME`, else `MODEL_CACHE_DIR`, else the user's cache folder.
 
-    return Path(platformdirs.user_cache_dir("inference-models", appauthor=False))
+    A user who has no home, as in many containers, gets a folder of their own among the temporary files.
+
+    Raises:
+        EnvironmentConfigurationError: a variable names a home that nobody knows, or that folder is somebody else's.
+    """
+    try:
+        for name in ("INFERENCE_HOME", "MODEL_CACHE_DIR"):
+            value = os.environ.get(name, "").strip()
+            if value:
+                return Path(value).expanduser().absolute()
+        import platformdirs  # noqa: PLC0415 - only needed when no variable is set
+
+        name = ""
+        return Path(platformdirs.user_cache_dir("inference-models", appauthor=False))
+    except (KeyError, RuntimeError) as exc:
+        if not name:
+            return _folder_without_home()
+        raise _no_cache(f"{name}={value} and a user without a home") from exc
+
+
+def _folder_without_home() -> Path:
+    folder = Path(tempfile.gettempdir(), f"inference-models-{os.getuid()}")
+    with suppress(OSError):  # where nothing can be written, nothing is remembered
+        folder.mkdir(0o700)
+    try:
+        status = folder.lstat()
+    except OSError:
+        return folder
+    # Anybody may make a folder of this name there, and fill it.
+    if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022:
+        return folder
+    raise _no_cache(f"a user without a home, and '{folder}' of somebody else")
+
+
+def _no_cache(found: str) -> EnvironmentConfigurationError:
+    return EnvironmentConfigurationError(
+        "there is no place for the cache.",
+        needs="a home folder, or INFERENCE_HOME",
+        found=found,
+        fix="set INFERENCE_HOME to a folder that this user may write to",
+    )
 
 
 def offline_mode() -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import namedtuple
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 from msgspec import Struct
 from packaging.version import Version
 
+from inference_models.record import Record, replace
 from inference_models.text import without_query
 
 ColorFormat = Literal["rgb", "bgr"]
@@ -329,8 +330,7 @@ class ModelPackageMetadata:
         return [value for value in values if value is not None]
 
 
-@dataclass(frozen=True)
-class SkippedPackage:
+class SkippedPackage(Record, frozen=True):
     """A package that the provider announces and this release cannot read."""
 
     package_id: str

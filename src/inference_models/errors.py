@@ -55,8 +55,9 @@ so that code which catches it can be imported.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -64,8 +65,7 @@ if TYPE_CHECKING:
     from inference_models.entities import BackendType
 
 
-@dataclass(frozen=True)
-class Rejection:
+class Rejection(Record, frozen=True):
     """Why one package cannot run here."""
 
     package_id: str

@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.errors import OTHER_NAMES, InvalidParameterError, MissingDependencyError, refuse_unknown_options
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from typing import Literal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from backends.contract import SessionContract, check_nothing_is_sent_or_left, va
 from inference_models.backends import litert, onnx, openvino
 from inference_models.backends.session import SessionRequest
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

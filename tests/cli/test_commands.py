@@ -13,6 +13,7 @@ import pytest
 
 import graphs
 from inference_models.cli import main
+from inference_models.package.code import code_digest
 from inference_models.predictions.detections import Detections
 
 PHOTO = Path(__file__).parent.parent.parent / "examples" / "astronaut.jpg"
@@ -52,9 +53,61 @@ def test_predict_json_is_one_object_per_image_that_reads_back(
     assert main([*typed, "--json"]) == 0
     (line,) = capsys.readouterr().out.splitlines()
     read = json.loads(line)
-    assert read["image"] == str(PHOTO)
+    assert (read["image"], read["width"], read["height"]) == (str(PHOTO), 512, 512)
+    assert read["prediction"].keys() == {"type", "schema_version", "detections"}
     detections = Detections.from_dict(read["prediction"])
     np.testing.assert_array_equal(detections.xyxy, [[192, 224, 320, 288], [96, 96, 160, 160]])
+
+
+def test_a_line_of_a_thousand_classes_has_the_best_of_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scores = np.arange(1000, dtype=np.float32)[None] / 1e6
+    path = graphs.constant_outputs(tmp_path / "best.onnx", size=(64, 64), outputs={"output0": scores})
+    (tmp_path / "labels.txt").write_text("\n".join(f"name {number}" for number in range(1000)))
+    typed = [
+        "predict",
+        str(path),
+        str(PHOTO),
+        "--labels",
+        str(tmp_path / "labels.txt"),
+        "--family",
+        "resnet",
+        "--task",
+        "classification",
+        "--json",
+    ]
+    for count, options in ((5, []), (7, ["--top", "7"])):
+        assert main([*typed, *options]) == 0
+        line = capsys.readouterr().out
+        (best,) = json.loads(line)["prediction"]["top"]
+        assert len(line) < 1000
+        assert [item["class_name"] for item in best] == [f"name {999 - number}" for number in range(count)]
+
+
+MODEL = """
+class Model:
+    @classmethod
+    def from_pretrained(cls, folder, **options):
+        return cls()
+
+    def __call__(self, image, **options):
+        return image.shape if image.shape[0] > 100 else image.nothing
+
+    infer = __call__
+"""
+
+
+def test_code_that_takes_arrays_gets_them_and_its_errors_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "model.py").write_text(MODEL)
+    (tmp_path / "model_config.json").write_text('{"model_module": "model.py", "model_class": "Model"}')
+    small = tmp_path / "small.png"
+    cv2.imwrite(str(small), np.zeros((9, 8, 3), np.uint8))
+    consent = code_digest(tmp_path)
+    assert main(["predict", str(tmp_path), str(PHOTO), "--allow-code", consent]) == 0
+    assert capsys.readouterr().out == f"{PHOTO}: 512\n"
+    assert main(["predict", str(tmp_path), str(small), "--allow-code", consent]) == 1
+    assert capsys.readouterr().err.startswith(f"error: the model failed on '{small}'.\n")
 
 
 def test_predict_saves_the_picture_with_boxes(

@@ -1,14 +1,12 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from inference_models.cli import inputs
 from inference_models.cli.inputs import find_images, save_targets
 from inference_models.errors import ModelInputError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -35,6 +33,17 @@ def names(paths: list[Path], root: Path) -> list[str]:
 )
 def test_images_are_found(photos: Path, given: list[str], found: list[str]) -> None:
     assert names(find_images([str(photos / name) for name in given]), photos) == found
+
+
+def test_a_pattern_below_a_folder_with_brackets_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "[examples]" / "set[1]*"
+    folder.mkdir(parents=True)
+    for name in ("a.png", "b[1].png"):
+        (folder / name).touch()
+    monkeypatch.chdir(tmp_path)
+    for start in (tmp_path, Path()):
+        assert len(find_images([str(start / "[examples]" / "set[1]*" / "*.png")])) == 2
+        assert len(find_images([str(start / "[examples]" / "**" / "*.png")])) == 2
 
 
 def test_where_there_are_no_images_it_is_refused(tmp_path: Path) -> None:
@@ -64,3 +73,12 @@ def test_pictures_are_named_after_their_images(
 ) -> None:
     targets = save_targets(tmp_path / folder, [tmp_path / name for name in images])
     assert targets == {tmp_path / name: tmp_path / folder / made for name, made in zip(images, pictures, strict=True)}
+
+
+def test_many_pictures_of_one_name_take_linear_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up = []
+    monkeypatch.setattr(inputs, "_identity", lambda path: looked_up.append(path) or str(path).casefold())
+    paths = [tmp_path / f"{number}" / "rgb.png" for number in range(300)]
+    targets = save_targets(tmp_path, paths)
+    assert [path.name for path in targets.values()] == ["rgb.png", *(f"rgb-{number}.png" for number in range(2, 301))]
+    assert len(looked_up) <= 4 * len(paths)

@@ -150,3 +150,14 @@ def test_the_size_of_the_graph_wins_over_that_of_the_package(tmp_path, recorded,
 @pytest.mark.parametrize("name", ["rfdetr-nano", "RFDETR-seg-preview", "rfdetr-2xlarge", "rfdetr-seg-xxlarge"])
 def test_every_size_is_one_architecture(name):
     assert canonical_name(name) == "rfdetr"
+
+
+def test_a_bare_file_is_fed_tensors_that_were_resized_without_rounding(tmp_path, recorded):
+    """As `predict` of rfdetr 1.11.2 does it: torchvision's bilinear resize of values in 0..1, `antialias=False`."""
+    torch = pytest.importorskip("torch")
+    path = graphs.constant_outputs(tmp_path / "m.onnx", size=FRAME, outputs=recorded[0])
+    inputs, _ = AutoModel.from_pretrained(path, labels=[*NAMES, "cup"]).pre_process(PICTURE)
+    pixels = torch.from_numpy(PICTURE[..., ::-1].copy()).permute(2, 0, 1)[None] / 255
+    resized = torch.nn.functional.interpolate(pixels, FRAME, mode="bilinear")[0].numpy()
+    expected = (resized - np.reshape([0.485, 0.456, 0.406], (3, 1, 1))) / np.reshape([0.229, 0.224, 0.225], (3, 1, 1))
+    np.testing.assert_allclose(inputs[0], expected, atol=1e-4)

@@ -290,6 +290,16 @@ class TestHostileBundles:
         assert str(caught.value).endswith(f"; found: {found}")
         assert cached_files() == {}
 
+    @pytest.mark.parametrize("size", [13 << 20, 0x06054B50, 1 << 30])
+    @pytest.mark.parametrize("record", [b"PK\x05\x06" + b"\0" * 8, b"PK\x06\x06" + b"\0" * 36])
+    def test_a_list_of_members_that_fills_the_memory_is_refused_before_it_is_read(
+        self, bundle: Path, monkeypatch: pytest.MonkeyPatch, record: bytes, size: int
+    ) -> None:
+        monkeypatch.setattr(zipfile, "ZipFile", lambda *_: pytest.fail("it was read"))
+        bundle.write_bytes(bundle.read_bytes() + record + size.to_bytes(8, "little"))
+        with pytest.raises(CorruptedModelPackageError, match=f"a list of members of at most .*; found: {size} bytes"):
+            import_bundle(bundle)
+
     def test_a_member_twice_is_refused(self, bundle: Path) -> None:
         with zipfile.ZipFile(bundle, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
             archive.writestr("LICENSES.txt", "other")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,21 @@ import pytest
 from packaging.version import Version
 
 from inference_models.errors import JetsonTypeResolutionError
-from inference_models.machine.system import accelerators, is_jetson, jetson_type, l4t_version, os_version
+from inference_models.machine import system
+from inference_models.machine.system import (
+    accelerators,
+    boot_id,
+    is_jetson,
+    is_running,
+    jetson_type,
+    l4t_version,
+    longest_path,
+    os_version,
+)
 from machines import put
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 L4T = "# R36 (release), REVISION: 3.0, GCID: 36191598, BOARD: generic, EABI: aarch64"
@@ -82,3 +94,49 @@ def test_devices_of_other_makers_are_known_by_their_nodes(tmp_path: Path) -> Non
     put(tmp_path, "dev/dri/renderD128", "")
     put(tmp_path, "dev/accel/accel0", "")
     assert accelerators(tmp_path) == {"gpu", "npu"}
+
+
+@pytest.fixture(params=["darwin", "win32"])
+def elsewhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Another system, with none of its libraries."""
+    boot_id.cache_clear()
+    monkeypatch.setattr(system.sys, "platform", request.param)
+    yield request.param
+    boot_id.cache_clear()
+
+
+@pytest.mark.usefixtures("elsewhere")
+def test_libraries_of_a_system_that_are_not_there_make_nothing_fail() -> None:
+    assert (isinstance(boot_id(), str), is_running(os.getpid()), longest_path()) == (True, True, None)
+
+
+class Kernel:
+    """What Windows says of a process: a handle or none, and its exit code."""
+
+    def __init__(self, handle: int, code: int) -> None:
+        self.handle, self.code, self.closed = handle, code, []
+
+    def OpenProcess(self, *_: object) -> int:
+        return self.handle
+
+    def GetExitCodeProcess(self, _: int, code: object) -> int:
+        code._obj.value = self.code
+        return 1
+
+    def CloseHandle(self, handle: int) -> None:
+        self.closed.append(handle)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "error", "running"),
+    [
+        (Kernel(7, 259), 0, True),
+        (Kernel(7, 1), 0, False),
+        (Kernel(0, 0), 87, False),
+        (Kernel(0, 0), 5, True),
+    ],
+    ids=["running", "ended", "unknown", "of another user"],
+)
+def test_windows_is_asked_whether_a_process_runs(kernel: Kernel, error: int, running: bool) -> None:
+    assert system._is_running_on_windows(kernel, lambda: error, 1234) is running
+    assert kernel.closed == ([7] if kernel.handle else [])

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
 
 from rich.console import Console
 
 from inference_models.measure.report import Timing, TuneReport, TuneRow
+from inference_models.record import replace
 
 ROW = TuneRow(
     candidate="7c20 onnx fp32",
@@ -88,10 +88,10 @@ def test_the_keys_of_the_json_are_stable() -> None:
     said = REPORT.to_dict()
     assert " ".join(said) == (
         "schema_version model_id provider created_at library_version machine budget seconds images reference rows "
-        "remembered notes"
+        "busy remembered notes"
     )
     assert " ".join(said["rows"][0]) == (
         "candidate package_id package_format quantization backend threads execution_providers status verdict timing "
         "load_seconds peak_memory device last_lines"
     )
-    assert " ".join(said["rows"][0]["timing"]) == "median_ms p95_ms calls rounds spread slower uncertainty"
+    assert " ".join(said["rows"][0]["timing"]) == "median_ms p95_ms calls rounds spread slower"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -74,6 +75,24 @@ def test_what_was_measured_is_loaded_from_then_on_and_the_order_only_when_asked_
     assert len(host.described) <= asked + 1  # the first load in the declared order had been decided as another question
 
 
+def test_a_choice_made_on_a_busy_machine_is_measured_again_by_the_next_quiet_load_that_asks(
+    host: hosted.Hosted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, runs, run = [0.5], [], measuring.Contest.run
+    watched = SimpleNamespace(share=lambda *_: busy[0])
+    for module in ("contest", "select"):
+        monkeypatch.setattr(f"inference_models.measure.{module}.OtherPrograms", lambda: watched)
+    monkeypatch.setattr(measuring.Contest, "run", lambda *given: (runs.append(1), run(*given)))
+    for times, (share, options) in enumerate(
+        [(0.5, {"select": "measured"}), (0.5, {"select": "measured"}), (0.0, {}), (0.0, {"select": "measured"})]
+    ):
+        busy[0] = share
+        assert loaded(**options) == ("b1fast", "measured")
+        assert len(runs) == (1 if times < 3 else 2)
+    assert loaded(select="measured") == ("b1fast", "measured")
+    assert len(runs) == 2
+
+
 def test_measuring_works_when_the_declared_choice_was_never_loaded(host: hosted.Hosted) -> None:
     assert loaded(select="measured") == ("b1fast", "measured")
     assert loaded() == ("b1fast", "measured")
@@ -117,7 +136,7 @@ def test_a_measurement_that_is_damaged_loses_its_settings_and_the_log_says_so(
         assert loaded() == ("b1fast", "remembered")
     (message,) = caplog.messages
     assert message == (
-        f"{path}: remembered measurement ignored: it is no JSON; "
+        f"{path}: remembered measurement ignored: it is no JSON object; "
         "without it the package of an earlier load, else the declared order decides, with default settings"
     )
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from inference_models.measure import select as selection
 from inference_models.measure.select import remembered_plan, select_plans
 from inference_models.measure.store import MeasurementStore, subject_of
 from inference_models.measure.tune import TuneOptions
+from inference_models.record import replace
 from measure.packages import asking, asking_detector, classifier, code, detector, record
 
 pytest.importorskip("onnxruntime")
@@ -88,7 +88,7 @@ class TestOut:
         report = tune.tune(asking(*packages, consent_to=tmp_path / "odd", threads=1), QUICK)
         rows = {row.package_id: row for row in report.rows}
         assert rows["right"].status == "winner"
-        assert report.reference == "right onnx fp32"
+        assert report.reference == "weights.onnx (fp32) in ONNX Runtime"
         assert rows["odd"].verdict == "it was ended by SIGABRT while it was run first"
         assert "last words" in rows["odd"].last_lines
         refused = "ForbiddenLocalCodePackageAccessError while it was opened: package folder "
@@ -157,8 +157,7 @@ class TestChildren:
     @pytest.mark.skipif(sys.platform != "linux", reason="asks the system for the life of a process")
     def test_and_files_of_a_measurement_that_was_ended_by_force_go(self, tmp_path: Path) -> None:
         classifier(tmp_path / "a")
-        command = "import typer; from inference_models.cli.tune import tune; typer.run(tune)"
-        arguments = [sys.executable, "-c", command, str(tmp_path / "a"), "--budget", "60s"]
+        arguments = [sys.executable, "-m", "inference_models", "tune", str(tmp_path / "a"), "--budget", "60s"]
         desks = Path(os.environ["INFERENCE_HOME"]) / "tmp"
         running = subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
@@ -231,7 +230,7 @@ class TestRemembering:
         assert kept.table[0]["timing"]["calls"] > 0
         assert remembered_plan(asked.model, asked.source, asked.choice, asked.load, asked.memory) is not None
 
-        assert json.loads(json.dumps(report.to_dict()))["schema_version"] == 1
+        assert json.loads(json.dumps(report.to_dict()))["schema_version"] == 2
 
     def test_waits_until_every_candidate_was_looked_at(self, tmp_path: Path) -> None:
         far = FileDownloadSpecs("http://127.0.0.1:9/weights.onnx", "weights.onnx", sha256_hash="00" * 32)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 
 from packaging.version import Version
@@ -27,6 +26,7 @@ from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.explain import Circumstances, make_report
 from inference_models.negotiate.report import NegotiationReport
 from inference_models.negotiate.request import PackageRequest
+from inference_models.record import replace
 
 SIGNED = "https://files.example/weights?X-Signature=canary"
 

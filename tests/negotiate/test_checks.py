@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from inference_models.negotiate.case import Candidate, Case
 from inference_models.negotiate.checks import CHECKS, examine
 from inference_models.negotiate.nms_fusion import NmsPreferences
 from inference_models.negotiate.request import PackageRequest
+from inference_models.record import replace
 from negotiate.packages import (
     BUILT_ON,
     BUILT_ON_JETSON,

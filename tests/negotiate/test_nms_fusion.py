@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from inference_models import AutoModel
 from inference_models.errors import InvalidParameterError
 from inference_models.negotiate.nms_fusion import (
     USUAL,
@@ -45,7 +46,7 @@ def test_a_preference_is_a_switch_or_settings(value: object, expected: object) -
 )
 def test_other_preferences_are_refused(value: object, found: str) -> None:
     with pytest.raises(InvalidParameterError) as caught:
-        parse_nms_fusion(value)
+        AutoModel.from_pretrained("./nothing.onnx", nms_fusion_preferences=value)
     assert str(caught.value) == (
         f"nms_fusion_preferences={value!r} makes no sense.\n"
         "needs True, False, or any of max_detections, confidence_threshold, iou_threshold, class_agnostic "

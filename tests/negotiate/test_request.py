@@ -1,9 +1,8 @@
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pytest
 
+from inference_models import AutoModel
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import (
     InvalidParameterError,
@@ -23,25 +22,10 @@ from inference_models.negotiate.request import (
 )
 from inference_models.options import LoadOptions
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 
 @pytest.mark.parametrize("value", ["onnx", "ONNX", BackendType.ONNX, ["onnx"], ("onnx",), {BackendType.ONNX}])
 def test_a_backend_may_be_a_name_a_member_or_several(value: object) -> None:
     assert parse_backends(value) == {BackendType.ONNX}
-
-
-def test_an_unknown_backend_names_the_nearest() -> None:
-    with pytest.raises(UnknownBackendTypeError) as caught:
-        parse_backends("onx")
-    assert str(caught.value) == "'onx' is no backend; nearest: 'onnx'."
-
-
-def test_an_unknown_quantization_names_the_nearest() -> None:
-    with pytest.raises(UnknownQuantizationError) as caught:
-        parse_quantizations(["fp32", "fp1"])
-    assert str(caught.value) == "'fp1' is no quantization; nearest: 'fp16'."
 
 
 def test_a_quantization_may_be_a_member() -> None:
@@ -51,15 +35,6 @@ def test_a_quantization_may_be_a_member() -> None:
 @pytest.mark.parametrize(("value", "expected"), [(None, None), (4, (4, 4)), ((1, 8), (1, 8))])
 def test_a_batch_size_is_a_number_or_a_range(value: object, expected: object) -> None:
     assert parse_batch_size(value) == expected
-
-
-@pytest.mark.parametrize("value", [0, -1, (8, 1), (1, 2, 3), "4", 2.0, True and [1, 2]])
-def test_other_batch_sizes_are_refused(value: object) -> None:
-    with pytest.raises(InvalidRequestedBatchSizeError) as caught:
-        parse_batch_size(value)
-    assert str(caught.value) == (
-        f"batch_size={value!r} makes no sense.\nneeds a positive whole number, or (smallest, largest); found: {value!r}"
-    )
 
 
 @pytest.mark.parametrize(
@@ -83,17 +58,6 @@ def test_a_device_is_a_name(value: object, expected: str | None) -> None:
 def test_a_device_may_be_one_of_torch() -> None:
     torch = pytest.importorskip("torch")
     assert parse_device(torch.device("cuda", 0)) == "cuda:0"
-
-
-@pytest.mark.parametrize("value", ["", "tpu", "cuda:x", "cuda:", "cpu:1", 0])
-def test_other_devices_are_refused(value: object) -> None:
-    with pytest.raises(InvalidParameterError) as caught:
-        parse_device(value)
-    assert str(caught.value) == (
-        f"device={value!r} makes no sense.\n"
-        "needs 'auto', 'cpu', 'cuda', 'mps', 'coreml', 'directml', 'gpu', 'npu', or with a number such as 'cuda:1'; "
-        f"found: {value!r}"
-    )
 
 
 def test_a_request_describes_itself() -> None:
@@ -160,24 +124,6 @@ def test_the_environment_names_the_device_where_the_caller_does_not(monkeypatch:
     assert build_request(LoadOptions(), device="cuda").device == "cuda"
 
 
-def test_force_needs_a_package_to_force() -> None:
-    with pytest.raises(InvalidParameterError) as caught:
-        build_request(LoadOptions(force=True))
-    assert str(caught.value) == (
-        "force=True makes no sense here.\n"
-        "needs model_package_id, the package to load in spite of what the checks say; found: no package named"
-    )
-
-
-def test_an_unknown_capability_names_those_that_are_known() -> None:
-    with pytest.raises(InvalidParameterError) as caught:
-        build_request(LoadOptions(required_capabilities=["image_embedding"]))
-    assert str(caught.value) == (
-        "'image_embedding' is no capability; nearest: 'image_embeddings'.\n"
-        "needs 'image_embeddings'; found: 'image_embedding'"
-    )
-
-
 @pytest.mark.parametrize(
     ("change", "text"),
     [
@@ -196,12 +142,53 @@ def test_a_changed_request_is_written_as_arguments_that_can_be_pasted(change: di
     assert as_arguments(tuple(change.items())) == text
 
 
-@pytest.mark.parametrize(("name", "parse"), [("backend", parse_backends), ("quantization", parse_quantizations)])
-def test_wishes_that_leave_nothing_are_refused(name: str, parse: Callable[[object], object]) -> None:
-    with pytest.raises(InvalidParameterError) as caught:
-        parse([])
-    assert str(caught.value) == (
-        f"{name}=[] leaves nothing to choose from.\n"
-        "needs at least one name, or None for any; found: []\n"
-        f"leave {name} out"
-    )
+BATCH = "batch_size={0!r} makes no sense.\nneeds a positive whole number, or (smallest, largest); found: {0!r}"
+DEVICE = (
+    "device={0!r} makes no sense.\n"
+    "needs 'auto', 'cpu', 'cuda', 'mps', 'coreml', 'directml', 'gpu', 'npu', or with a number such as 'cuda:1'; "
+    "found: {0!r}"
+)
+NOTHING_LEFT = (
+    "{0}=[] leaves nothing to choose from.\nneeds at least one name, or None for any; found: []\nleave {0} out"
+)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "text"),
+    [
+        ({"backend": "onx"}, UnknownBackendTypeError, "'onx' is no backend; nearest: 'onnx'."),
+        ({"backend": []}, InvalidParameterError, NOTHING_LEFT.format("backend")),
+        ({"quantization": ["fp32", "fp1"]}, UnknownQuantizationError, "'fp1' is no quantization; nearest: 'fp16'."),
+        ({"quantization": []}, InvalidParameterError, NOTHING_LEFT.format("quantization")),
+        *(
+            ({"batch_size": value}, InvalidRequestedBatchSizeError, BATCH.format(value))
+            for value in (0, -1, (8, 1), (1, 2, 3), "4", 2.0, [1, 2])
+        ),
+        *(
+            ({"device": value}, InvalidParameterError, DEVICE.format(value))
+            for value in ("", "tpu", "cuda:x", "cuda:", "cpu:1", 0)
+        ),
+        (
+            {"force": True},
+            InvalidParameterError,
+            (
+                "force=True makes no sense here.\n"
+                "needs model_package_id, the package to load in spite of what the checks say; found: no package named"
+            ),
+        ),
+        (
+            {"required_capabilities": ["image_embedding"]},
+            InvalidParameterError,
+            (
+                "'image_embedding' is no capability; nearest: 'image_embeddings'.\n"
+                "needs 'image_embeddings'; found: 'image_embedding'"
+            ),
+        ),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_a_model_is_looked_for(
+    arguments: dict[str, object], error: type[Exception], text: str
+) -> None:
+    with pytest.raises(error) as caught:
+        AutoModel.from_pretrained("./nothing.onnx", **arguments)
+    assert str(caught.value) == text

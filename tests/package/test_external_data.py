@@ -1,9 +1,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 
+import graphs
+from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.onnx_file import check_external_data, parse_onnx
 from package.onnx_models import external, small_model
@@ -50,13 +55,39 @@ def test_every_name_that_is_not_plain_is_refused(folder, location):
     refused(external(location=location), folder, "a plain name inside the package folder", ascii(location))
 
 
-def test_a_link_is_refused_whether_it_leads_in_or_out(folder):
-    (folder / "out.bin").symlink_to(folder.parent / "outside.bin")
-    refused(external(location="out.bin"), folder, "regular files", "'out.bin' is a link")
+def test_a_link_may_lead_to_a_file_of_the_folder_and_nowhere_else(folder):
     (folder / "in.bin").symlink_to(folder / "data.bin")
-    refused(external(location="in.bin"), folder, "regular files", "'in.bin' is a link")
+    check_external_data(model_with(external(location="in.bin"), folder))
+    (folder / "out.bin").symlink_to(folder.parent / "outside.bin")
+    refused(external(location="out.bin"), folder, "a file of the folder", "'out.bin' is a link that leads out of it")
     (folder / "sub").symlink_to(folder.parent)
-    refused(external(location="sub/outside.bin"), folder, "regular files", "'sub/outside.bin' is a link")
+    found = "'sub/outside.bin' is a link that leads out of it"
+    refused(external(location="sub/outside.bin"), folder, "a file of the folder", found)
+    (folder / "round.bin").symlink_to("round.bin")
+    with pytest.raises(CorruptedModelPackageError, match=r"needs the file 'round\.bin'"):
+        check_external_data(model_with(external(location="round.bin"), folder))
+
+
+@pytest.mark.parametrize("copied", [False, True], ids=["the same disk", "another disk"])
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+def test_a_snapshot_of_the_hub_with_external_data_runs(tmp_path, monkeypatch, backend, copied):
+    pytest.importorskip({"onnx": "onnxruntime"}.get(backend, backend))
+    if copied:
+        monkeypatch.setattr(Path, "hardlink_to", lambda *_: (_ for _ in ()).throw(OSError))
+    answer = np.zeros((1, 6, 84), np.float32)
+    answer[0, :, 5] = [20, 20, 20, 20, 0, 0.9]
+    path = graphs.constant_outputs(tmp_path / "m.onnx", size=(64, 64), outputs={"output0": answer})
+    snapshot, blobs = tmp_path / "models--a--b" / "snapshots" / "0", tmp_path / "models--a--b" / "blobs"
+    (snapshot / "onnx" / "sub").mkdir(parents=True)
+    location = "sub/w.bin"
+    (blobs / "sub").mkdir(parents=True)
+    onnx.save(onnx.load(path), blobs / "1", save_as_external_data=True, location=location, size_threshold=500)
+    (blobs / location).rename(blobs / "2")
+    (snapshot / "onnx" / "m.onnx").symlink_to("../../../blobs/1")
+    (snapshot / "onnx" / location).symlink_to("../../../../blobs/2")
+    options = {"labels": ["a", "b"], "model_type": "yolov8", "backend": backend}
+    model = AutoModel.from_pretrained(snapshot / "onnx" / "m.onnx", **options)
+    assert model(np.zeros((64, 64, 3), np.uint8))[0].xyxy.tolist() == [[10, 10, 30, 30]]
 
 
 def test_a_hard_link_is_refused(folder):

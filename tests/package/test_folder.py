@@ -104,6 +104,42 @@ def test_a_linked_folder_is_refused_and_a_link_inside_is_not(package, tmp_path):
     assert "'other' is a link" in refused(package)
 
 
+@pytest.fixture
+def snapshot(package, tmp_path):
+    """`package` as `huggingface_hub.snapshot_download` lays it: links into the blobs of the repository."""
+    repository = tmp_path / "hub" / "models--me--pets"
+    folder = repository / "snapshots" / ("0" * 40)
+    folder.mkdir(parents=True)
+    (repository / "blobs").mkdir()
+    for number, path in enumerate(sorted(package.iterdir())):
+        path.rename(repository / "blobs" / f"{number:040x}")
+        (folder / path.name).symlink_to(f"../../blobs/{number:040x}")
+    return folder
+
+
+def test_a_snapshot_of_the_hub_is_read_through_its_links(snapshot, tmp_path):
+    assert set(read_package_folder(snapshot).files) == {"class_names.txt", "model_config.json", "weights.onnx"}
+    (tmp_path / "mine").symlink_to(snapshot)
+    assert read_package_folder(tmp_path / "mine").class_names
+
+
+@pytest.mark.parametrize("target", ["../../../../secret.txt", "../../refs/main", "../../../token", "../../blobs/../x"])
+def test_a_link_of_a_snapshot_leads_to_files_of_the_cache_only(snapshot, target):
+    place = (snapshot / target).resolve()
+    place.parent.mkdir(exist_ok=True)
+    place.write_text("secret")
+    (snapshot / "class_names.txt").unlink()
+    (snapshot / "class_names.txt").symlink_to(target)
+    assert "is a link that leads out of the package folder" in refused(snapshot)
+
+
+def test_blobs_that_are_a_link_are_no_blobs(snapshot, tmp_path):
+    blobs = snapshot.parents[1] / "blobs"
+    blobs.rename(tmp_path / "elsewhere")
+    blobs.symlink_to(tmp_path / "elsewhere")
+    assert "is a link that leads out of the package folder" in refused(snapshot)
+
+
 def test_contents_are_returned_by_element(package):
     contents = get_model_package_contents(str(package), ["weights.onnx", "class_names.txt"])
     assert contents == {name: str(package / name) for name in ("weights.onnx", "class_names.txt")}

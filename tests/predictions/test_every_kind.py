@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import hypothesis.extra.numpy as hnp
@@ -23,6 +23,7 @@ from inference_models.predictions.key_points import KeyPoints
 from inference_models.predictions.masks import InstancesRLEMasks
 from inference_models.predictions.oriented import OrientedDetections
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from inference_models.predictions.container import Prediction
@@ -255,12 +256,37 @@ def test_predictions_cannot_be_hashed(prediction: Prediction) -> None:
         hash(prediction)
 
 
+@pytest.mark.parametrize(
+    "prediction", [DETECTIONS, INSTANCES, KEY_POINTS, ORIENTED], ids=lambda item: type(item).__name__
+)
+@pytest.mark.parametrize("rows", [slice(None), slice(0)], ids=["found", "nothing found"])
+def test_a_line_of_json_brings_what_was_found_back(prediction: Any, rows: slice) -> None:
+    found = prediction[rows]
+    line = json.loads(json.dumps(found.to_line()))
+    assert not {"dtypes", "class_names"} & line.keys()
+    assert None not in line.values()
+    back = type(prediction).from_dict(line)
+    for name in ("xyxy", "xy", "class_id", "confidence"):
+        np.testing.assert_array_equal(getattr(back, name, None), getattr(found, name, None))
+    assert back.to_line() == line
+
+
+def test_a_line_of_scores_has_the_best_and_is_no_whole_prediction() -> None:
+    line = ONE_LABEL.to_line(top=1)
+    assert line["top"] == [[{"class_id": 0, "class_name": "cat", "confidence": 0.93}]]
+    assert LABELS.to_line()["labels"] == [{"class_id": 1, "class_name": "dog", "confidence": 0.7}]
+    for kind, part, missing in ((ONE_LABEL, line, "images"), (LABELS, LABELS.to_line(), "confidence")):
+        with pytest.raises(InvalidParameterError, match=f"found: no {missing}"):
+            type(kind).from_dict(part)
+
+
 @every_kind
 def test_reading_ignores_keys_it_does_not_know_and_misses_those_it_needs(prediction: Prediction) -> None:
     data = json.loads(prediction.to_json())
     assert type(prediction).from_dict({**data, "later": 1}) == prediction
-    del data["class_names"]
-    with pytest.raises(InvalidParameterError, match="found: no class_names"):
+    needed = type(prediction).KEYS[0]
+    del data[needed]
+    with pytest.raises(InvalidParameterError, match=f"found: no {needed}"):
         type(prediction).from_dict(data)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 
 import cv2
@@ -129,6 +130,19 @@ def test_without_supervision_the_error_says_how_to_get_it(monkeypatch: pytest.Mo
         'pip install "supervision>=0.29"'
     )
     assert isinstance(caught.value, ImportError)
+
+
+def test_a_supervision_that_cannot_be_imported_is_told_from_none(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "supervision.py").write_text("import no_such_module_of_supervision")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "supervision", raising=False)
+    with pytest.raises(MissingDependencyError) as caught:
+        detections().to_supervision()
+    assert caught.value.found == (
+        "installed, but its import ends in ModuleNotFoundError: No module named 'no_such_module_of_supervision'"
+    )
 
 
 def test_an_old_supervision_cannot_take_key_points(monkeypatch: pytest.MonkeyPatch) -> None:

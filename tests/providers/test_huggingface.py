@@ -193,6 +193,35 @@ def test_what_cannot_be_prepared_exactly_is_left_out_with_the_reason(provider, r
     assert "asks for pre-processing" in refused(provider, ModelImplementationNotFoundError)
 
 
+@pytest.mark.parametrize(
+    ("graph_path", "data"),
+    [
+        ("onnx/model.onnx", "model.onnx_data"),
+        ("onnx/model.onnx", "weights.bin"),
+        ("onnx/model.onnx", "160ea76f-918f"),
+        ("onnx/model.onnx", "sub/model.bin"),
+        ("model.onnx", "model.data"),
+    ],
+)
+def test_external_data_is_fetched_whatever_its_name(provider, repository, graph, tmp_path, graph_path, data):
+    onnx = pytest.importorskip("onnx")
+    (tmp_path / data).parent.mkdir(exist_ok=True)
+    model = onnx.load_from_string(graph)
+    onnx.save(model, tmp_path / "m", save_as_external_data=True, location=data, size_threshold=0)
+    folder = graph_path[: graph_path.rfind("/") + 1]
+    for path in [path for path in repository.files if path.endswith(".onnx")]:
+        del repository.files[path]
+    repository.files |= {graph_path: (tmp_path / "m").read_bytes(), folder + data: (tmp_path / data).read_bytes()}
+    package = provider.describe(NAME).model_packages[0]
+    fetched = {file.file_handle: b"".join(provider.read(file)) for file in package.package_artefacts[:2]}
+    assert fetched == {"weights.onnx": repository.files[graph_path], data: repository.files[folder + data]}
+    del repository.files[folder + data]
+    repository.files[folder + "other.bin"] = b"other"
+    skipped = provider.describe(NAME).skipped_packages
+    if data != "model.onnx_data":
+        assert f"{graph_path} of 'acme/tiny-vit' has values in a file that is not there" in str(skipped)
+
+
 def test_a_classifier_without_preparation_is_named(provider, repository):
     del repository.files["preprocessor_config.json"], repository.files["model.safetensors"]
     assert refused(provider, CorruptedModelPackageError) == (

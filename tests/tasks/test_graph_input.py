@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 
@@ -10,6 +10,7 @@ from inference_models.backends.session import InputHint
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import Graph
 from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode
+from inference_models.record import replace
 from inference_models.tasks.graph_input import (
     InputHints,
     fit_spec,

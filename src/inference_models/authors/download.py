@@ -6,7 +6,7 @@ import hashlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +15,7 @@ from inference_models.errors import InvalidParameterError, UntrustedFileError
 from inference_models.files.digest import file_digest
 from inference_models.files.durable import make_folder, move, sync_folder
 from inference_models.files.names import check_handles
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     import os

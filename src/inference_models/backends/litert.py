@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +33,7 @@ from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
 from inference_models.package.tflite_file import read_graph
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -96,8 +96,7 @@ def open_session(request: SessionRequest) -> LiteRtSession:
         return LiteRtSession(*_describe(interpreter, request.free_input_dims, where=path.name), build, interpreter)
 
 
-@dataclass(frozen=True)
-class _Tensor:
+class _Tensor(Record, frozen=True):
     """One input or output."""
 
     spec: TensorSpec

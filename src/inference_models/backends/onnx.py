@@ -12,6 +12,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from inference_models.arrays import TensorSpec, to_numpy
@@ -28,6 +29,7 @@ from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_file import file_stamp
 from inference_models.package.onnx_shapes import with_free_input_dims
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -81,8 +83,8 @@ def open_session(request: SessionRequest) -> OnnxSession:
     runtime = import_runtime(RUNTIME)
     graph = request.onnx_file()
     providers = choose_providers(request, runtime.get_available_providers())
-    opening = _Opening(runtime, graph, request)
-    session = opening.with_providers(providers)
+    with graph.without_links() if graph.external else nullcontext(graph.path) as path:
+        session = _Opening(runtime, replace(graph, path=path), request).with_providers(providers)
     running = session.get_providers()[0]
     options = next((given for name, given in providers if name == running), {})
     files = graph.files

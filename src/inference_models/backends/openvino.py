@@ -23,7 +23,7 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import TensorSpec, to_numpy
@@ -100,14 +100,15 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
     core.set_property({"ENABLE_MMAP": False, "CACHE_DIR": ""})
     device = choose_device(request, core)
     names: Names = ((), ())
-    if ONNX_WEIGHTS in request.files and XML not in request.files:
-        graph = request.onnx_file()
-        files = graph.files
-        # OpenVINO may know several names for one tensor.
-        names = [spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs]
-    else:
-        files = [request.file(XML), request.file(BIN)]
-    with reading(RUNTIME, files, (*_ERRORS, OSError), _reason):
+    with ExitStack() as opened:
+        if ONNX_WEIGHTS in request.files and XML not in request.files:
+            graph = request.onnx_file()
+            files = [opened.enter_context(graph.without_links()), *graph.files[1:]]
+            # OpenVINO may know several names for one tensor.
+            names = [spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs]
+        else:
+            files = [request.file(XML), request.file(BIN)]
+        opened.enter_context(reading(RUNTIME, files, (*_ERRORS, OSError), _reason))
         if files[0].suffix == ".xml":
             read_graph(files[0])  # OpenVINO would try the readers of all formats it knows
         model = core.read_model(str(files[0]), *map(str, files[1:] if files[0].suffix == ".xml" else ()))

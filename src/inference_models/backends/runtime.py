@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
@@ -21,6 +20,7 @@ from inference_models.errors import (
 )
 from inference_models.machine.libraries import SHELL, find_library
 from inference_models.package.text_files import removed
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -33,8 +33,7 @@ THREADS, EXECUTION_PROVIDERS = "threads", "execution_providers"
 """Settings that a runtime may have, as in `LoadOptions` and `AutoModel.from_pretrained`."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Runtime:
+class Runtime(Record, frozen=True, kw_only=True):
     """The record of one backend."""
 
     label: str

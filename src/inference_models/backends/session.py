@@ -6,9 +6,10 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import field
 
 from inference_models.arrays import ANY_SHAPE, device_of, namespace
 from inference_models.errors import (
@@ -20,6 +21,7 @@ from inference_models.errors import (
 from inference_models.fork import Lock, keep_for_ever, renewed_in_children
 from inference_models.machine.hardware import memory_limit, total_memory
 from inference_models.package.onnx_file import OnnxFile, check_external_data, file_stamp, read_onnx_file
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -237,8 +239,7 @@ def _misfit(spec: TensorSpec, found: str, *, fix: str | None = None) -> ModelRun
     )
 
 
-@dataclass(frozen=True)
-class BatchLimits:
+class BatchLimits(Record, frozen=True):
     """Batch sizes a graph takes."""
 
     smallest: int = 1
@@ -290,8 +291,7 @@ def _outputs(session: Session, name: str, batch: Array) -> list[Array]:
     return outputs
 
 
-@dataclass(frozen=True)
-class InputHint:
+class InputHint(Record, frozen=True):
     """What a package says about its image input, for graphs that do not say it themselves."""
 
     shape: Shape
@@ -304,8 +304,7 @@ ModuleBuilder = Callable[[Mapping[str, tuple[int, ...]]], Any]
 """From the shapes of a package's weights, by name, to the `torch.nn.Module` that takes them."""
 
 
-@dataclass(frozen=True)
-class SessionRequest:
+class SessionRequest(Record, frozen=True):
     """The package to open, and the settings of its session."""
 
     directory: Path

@@ -12,7 +12,6 @@ from __future__ import annotations
 import importlib
 import sys
 import warnings
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from inference_models.backends.torch_session import (
@@ -27,6 +26,7 @@ from inference_models.backends.torch_session import (
 from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, MissingDependencyError
 from inference_models.machine.libraries import Library
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,6 @@ until then `outputs` is empty.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
@@ -32,6 +31,7 @@ from inference_models.errors import (
 from inference_models.fork import was_used_before_fork
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
 from inference_models.machine.libraries import Library
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -109,8 +109,7 @@ def prepare_device(request: SessionRequest, torch: Any) -> str:
     return device
 
 
-@dataclass(frozen=True)
-class Network:
+class Network(Record, frozen=True):
     """Something callable on a device, and what is known about the tensors it takes."""
 
     call: Callable[..., Any]

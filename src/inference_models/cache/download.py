@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 from inference_models import config
@@ -17,6 +17,7 @@ from inference_models.cache.workspace import own_name
 from inference_models.errors import FileHashSumMissmatch, ModelRetrievalError, RetryError
 from inference_models.files.digest import CHUNK, RunningDigest
 from inference_models.files.durable import refuse_when_full
+from inference_models.record import replace
 from inference_models.transport.stream import FileStream, RangeSource
 
 if TYPE_CHECKING:

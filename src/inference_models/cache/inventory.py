@@ -7,7 +7,6 @@ import os
 import shutil
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.cache.locks import held_alone
@@ -19,6 +18,7 @@ from inference_models.files.digest import text_sha256
 from inference_models.files.durable import disk_errors_named, make_folder
 from inference_models.files.names import MANIFEST_NAME, MAX_NAME, is_portable_handle, model_slug
 from inference_models.files.regular import is_denied, unreadable
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from inference_models.entities import FileFacts
 
 
-@dataclass(frozen=True)
-class StoredPackage:
+class StoredPackage(Record, frozen=True):
     """A complete package."""
 
     key: PackageKey
@@ -44,8 +43,7 @@ class StoredPackage:
     pinned: bool
 
 
-@dataclass(frozen=True)
-class Verification:
+class Verification(Record, frozen=True):
     """Damaged files of a package folder; none when it is intact."""
 
     folder: Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import stat
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -17,6 +16,7 @@ from inference_models.files.digest import file_digest, text_sha256
 from inference_models.files.names import MANIFEST_NAME, check_model_id, check_package_id, is_portable_handle
 from inference_models.files.prepared import prepared
 from inference_models.files.regular import is_link
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,7 @@ if TYPE_CHECKING:
 FORMAT: Final = 3
 
 
-@dataclass(frozen=True)
-class PackageKey:
+class PackageKey(Record, frozen=True):
     """The identity of a stored package: provider, model id and package id."""
 
     provider: str
@@ -41,8 +40,7 @@ class PackageKey:
         check_package_id(self.package_id)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Manifest:
+class Manifest(Record, frozen=True, kw_only=True):
     """Everything a complete package folder holds. Written last, so a folder without it is not complete.
 
     It carries a checksum, so that damage to a hash in here is not taken for damage to the file it belongs to.
@@ -55,8 +53,7 @@ class Manifest:
     files: list[FileFacts]
 
 
-@dataclass(frozen=True)
-class Damage:
+class Damage(Record, frozen=True):
     """A damaged file of a folder, and the reason."""
 
     handle: str
@@ -113,7 +110,8 @@ def file_damage(directory: Path, file: FileFacts, stamps: Stamps) -> Damage | No
     if status.st_size != file.size:
         return Damage(file.handle, f"has {status.st_size} bytes instead of {file.size}")
     if stamps.holds(file.handle, status, file.sha256):
-        return None
+        denied = not os.access(directory / file.handle, os.R_OK)
+        return Damage(file.handle, "may not be read", is_denied=True) if denied else None
     damage = _content_damage(directory / file.handle, file)
     if damage is None:
         stamps.add(file.handle, status, file.sha256)
@@ -181,8 +179,6 @@ def has_content(stored: FileFacts, announced: FileDownloadSpecs) -> bool:
 def _is_same(stored: FileFacts, announced: ArtefactSpecs) -> bool:
     if isinstance(announced, InlineFileSpecs):
         return stored.sha256 == text_sha256(announced.text)
-    if not isinstance(announced, FileDownloadSpecs):
+    if not isinstance(announced, FileDownloadSpecs) or has_content(stored, announced):
         return True
-    if announced.sha256_hash is not None:
-        return stored.sha256 == announced.sha256_hash.lower()
-    return stored.md5 is None or announced.md5_hash is None or stored.md5 == announced.md5_hash.lower()
+    return announced.sha256_hash is None and None in {stored.md5, announced.md5_hash}

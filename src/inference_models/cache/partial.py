@@ -11,7 +11,6 @@ import shutil
 import struct
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -22,6 +21,7 @@ from inference_models.files.durable import make_folder, move, sync, write_atomic
 from inference_models.files.prepared import prepared
 from inference_models.files.regular import read_json_object, read_regular_file
 from inference_models.fork import Lock
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,8 +33,7 @@ _RELEASED = "free-"
 _WRITING = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Record, frozen=True):
     """Which file this is, and its parts."""
 
     version: str | None

@@ -9,7 +9,6 @@ import stat
 import uuid
 import weakref
 from contextlib import suppress
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inference_models.cache.inventory import Inventory, stamps_path, stored_files
@@ -36,6 +35,7 @@ from inference_models.files.durable import disk_errors_named, make_folder, move
 from inference_models.files.names import MANIFEST_NAME, check_handles, is_portable_handle
 from inference_models.files.regular import is_link, unreadable
 from inference_models.machine.system import longest_path
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +126,9 @@ class PackageStore(Inventory):
                 except (RetryError, ModelRetrievalError) as exc:
                     if not damaged:
                         raise
-                    raise _not_repaired(key, damaged[0], exc) from exc
+                    found = exc.summary if exc.found is None else f"{exc.summary} ({exc.found})"
+                    fix = "run again when the source can be reached"
+                    raise _unusable(key, damaged[0], needs="its source", found=found, fix=fix) from exc
             damage = self._damage(key, files)
             if not damage:
                 return self.folder_of(key)
@@ -245,7 +247,9 @@ class PackageStore(Inventory):
             try:
                 self._quarantine(place, seen)
             except OSError as exc:
-                raise _not_writable(key, item, exc) from exc
+                needs, found = "a cache folder this process may write to", exc.strerror or type(exc).__name__
+                fix = "make the cache folder writable, or set INFERENCE_HOME to another folder"
+                raise _unusable(key, item, needs=needs, found=found, fix=fix) from exc
             _log.warning("%s", _quarantine_message(folder, item, place, points_to))
             moved.append(item)
         return moved
@@ -302,10 +306,6 @@ def _quarantine_message(folder: Path, damage: Damage, place: Path, points_to: Pa
     )
 
 
-def _damage_subject(damage: Damage) -> str:
-    return "the folder" if damage.handle == "." else damage.handle
-
-
 def _is_in_the_way(place: Path) -> bool:
     with suppress(OSError):
         return is_link(place) or not stat.S_ISDIR(os.lstat(place).st_mode)
@@ -327,34 +327,17 @@ def _total_size(files: Sequence[ArtefactSpecs]) -> int:
 def _refuse_unverifiable(item: ArtefactSpecs) -> None:
     if not isinstance(item, FileDownloadSpecs):
         return
-    announced = [digest for digest in (item.sha256_hash, item.md5_hash) if digest is not None]
-    right = (item.sha256_hash is None or _SHA256.fullmatch(item.sha256_hash)) and (
-        item.md5_hash is None or _MD5.fullmatch(item.md5_hash)
-    )
-    if not announced or not right:
+    announced = {_SHA256: item.sha256_hash, _MD5: item.md5_hash}
+    stated = [digest for digest in announced.values() if digest is not None]
+    if not stated or not all(form.fullmatch(digest) for form, digest in announced.items() if digest is not None):
         raise ModelRetrievalError(
             f"{item.file_handle} cannot be verified.",
             needs="a sha256 (64 hexadecimal digits) or md5 (32) announced by the provider",
-            found=ascii(announced[0][:80]) if announced else "neither",
+            found=ascii(stated[0][:80]) if stated else "neither",
         )
 
 
-def _not_writable(key: PackageKey, damage: Damage, cause: OSError) -> CorruptedModelPackageError:
-    return CorruptedModelPackageError(
-        f"{_damage_subject(damage)} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
-        needs="a cache folder this process may write to, to fetch it again",
-        found=cause.strerror or type(cause).__name__,
-        fix="make the cache folder writable, or set INFERENCE_HOME to another folder",
-    )
-
-
-def _not_repaired(
-    key: PackageKey, damage: Damage, cause: RetryError | ModelRetrievalError
-) -> CorruptedModelPackageError:
-    found = cause.summary if cause.found is None else f"{cause.summary} ({cause.found})"
-    return CorruptedModelPackageError(
-        f"{_damage_subject(damage)} of the stored {key.model_id!r} cannot be used: {damage.reason}.",
-        needs="its source, to fetch it again",
-        found=found,
-        fix="run again when the source can be reached",
-    )
+def _unusable(key: PackageKey, damage: Damage, *, needs: str, found: str, fix: str) -> CorruptedModelPackageError:
+    subject = "the folder" if damage.handle == "." else damage.handle
+    summary = f"{subject} of the stored {key.model_id!r} cannot be used: {damage.reason}."
+    return CorruptedModelPackageError(summary, needs=f"{needs}, to fetch it again", found=found, fix=fix)

@@ -25,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
+        return _interrupted() if code == INTERRUPTED else code
     except KeyboardInterrupt:
         return _interrupted()
     except SystemExit as exc:
@@ -34,7 +35,6 @@ def main(arguments: list[str] | None = None) -> int:
         if exc.filename is not None:
             raise
         return _unwritten(exc)
-    return code
 
 
 def _unwritten(cause: OSError) -> int:

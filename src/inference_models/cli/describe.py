@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,6 +10,7 @@ import typer
 from inference_models.cli import arguments
 from inference_models.cli.arguments import ModelOptions
 from inference_models.cli.console import output, say_advice
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from inference_models.negotiate.report import NegotiationReport

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import glob
-import itertools
 import shlex
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,13 +35,15 @@ def find_images(inputs: Iterable[str]) -> list[Path]:
 def save_targets(folder: Path, images: Sequence[Path]) -> dict[Path, Path]:
     """A file in `folder` for the picture of each image: its own name, never that of another one or of any input."""
     taken = {_identity(path) for path in images}
+    numbers = Counter[str]()  # of the pictures of each name, so that many of one name take linear time
     targets: dict[Path, Path] = {}
     for path in images:
         suffix = path.suffix.lower() if path.suffix.lower() in WRITABLE_SUFFIXES else ".png"
-        names = itertools.chain([path.stem], (f"{path.stem}-{number}" for number in itertools.count(2)))
-        target = next(
-            folder / f"{name}{suffix}" for name in names if _identity(folder / f"{name}{suffix}") not in taken
-        )
+        name = f"{path.stem}{suffix}".casefold()
+        target = None
+        while target is None or _identity(target) in taken:
+            numbers[name] += 1
+            target = folder / f"{path.stem}{'' if numbers[name] == 1 else f'-{numbers[name]}'}{suffix}"
         taken.add(_identity(target))
         targets[path] = target
     return targets
@@ -66,8 +68,10 @@ def _expand(text: str) -> list[Path]:
     if path.is_dir():
         images = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES and item.is_file())
         return images or _refuse(text, f"a folder without {', '.join(sorted(IMAGE_SUFFIXES))} files")
-    # Path.glob takes no absolute patterns.
-    matches = sorted(Path(match) for match in glob.glob(text, recursive=True))  # noqa: PTH207
+    # What exists as it is written is no pattern: folders are called [examples]. Path.glob takes no absolute patterns.
+    folder = next((parent for parent in path.parents if parent.exists()), Path())
+    rest = path.relative_to(folder) if folder.parts else path
+    matches = sorted(Path(match) for match in glob.glob(str(Path(glob.escape(str(folder))) / rest), recursive=True))  # noqa: PTH207
     return [match for match in matches if match.is_file()] or _refuse(text, "nothing there")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,9 +15,11 @@ from inference_models.cli.console import error_facts, messages, output, report_e
 from inference_models.cli.inputs import find_images, save_targets
 from inference_models.cli.tables import print_prediction
 from inference_models.errors import (
+    BaseInferenceModelsError,
     EnvironmentConfigurationError,
     InvalidParameterError,
     ModelInputError,
+    ModelRuntimeError,
     UnknownOptionError,
 )
 from inference_models.text import json_text
@@ -24,6 +27,7 @@ from inference_models.text import json_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from inference_models.arrays import NumpyArray
     from inference_models.predictions.container import Prediction
 
 
@@ -38,6 +42,7 @@ def predict(
     iou_threshold: Annotated[float | None, typer.Option(help="Overlap from which boxes are one object, 0..1.")] = None,
     class_filter: Annotated[list[str] | None, typer.Option(help="Only this class; may be repeated.")] = None,
     image_size: Annotated[str | None, typer.Option(help="Network size, of a model that takes any.")] = None,
+    top: Annotated[int, typer.Option(help="Classes of a classification in --json, best first.", min=1)] = 5,
 ) -> None:
     """Run MODEL on IMAGES and print what it finds."""
     from inference_models.auto import AutoModel  # noqa: PLC0415 - what it loads is not needed for --help
@@ -53,19 +58,20 @@ def predict(
         _check_drawable(loaded)
         _make_folder(save)
     failed = 0
-    with loaded:
+    with loaded if hasattr(loaded, "__enter__") else nullcontext():  # the class of a package may be no model of ours
         for path in _with_progress(paths):
             try:
-                prediction = first_prediction(_answer(loaded, path, options))
+                pixels = _pixels(path)
+                prediction = first_prediction(_answer(loaded, path, pixels, options))
             except ModelInputError as exc:
                 report_error(exc)
                 if as_json:
                     typer.echo(json_text({"image": str(path), "error": error_facts(exc)}))
                 failed += 1
                 continue
-            _show(path, prediction, as_json=as_json)
+            _show(path, prediction, pixels.shape[:2] if as_json else None, top)
             if path in targets:
-                _save(loaded, path, prediction, targets[path])
+                _save(loaded, pixels, prediction, targets[path])
     if failed:
         raise typer.Exit(1)
 
@@ -87,22 +93,36 @@ def _with_progress(paths: Sequence[Path]) -> Iterator[Path]:
         yield from progress.track(paths, description="images")
 
 
-def _show(path: Path, prediction: Prediction | str, *, as_json: bool) -> None:
-    if as_json:
-        plain_values = prediction if isinstance(prediction, str) else prediction.to_dict()
-        typer.echo(json_text({"image": str(path), "prediction": plain_values}))
-    elif isinstance(prediction, str):
+def _pixels(path: Path) -> NumpyArray:
+    """(H, W, 3) blue first: what a model of any origin takes, code packages that know nothing but arrays included."""
+    import numpy as np  # noqa: PLC0415 - only needed here
+
+    from inference_models.preprocess.inputs import load_images  # noqa: PLC0415
+
+    (source,) = load_images(path)
+    return np.ascontiguousarray(source.pixels if source.color == "bgr" else source.pixels[..., ::-1])
+
+
+def _show(path: Path, prediction: Prediction | str, size: tuple[int, ...] | None, top: int) -> None:
+    """As a line of JSON where the `size` (height, width) of the image is given."""
+    from inference_models.predictions.container import Prediction  # noqa: PLC0415 - brings NumPy
+
+    if size is not None:
+        # The code of a package may answer with anything.
+        found = prediction.to_line(top=top) if isinstance(prediction, Prediction) else str(prediction)
+        typer.echo(json_text({"image": str(path), "width": size[1], "height": size[0], "prediction": found}))
+    elif not isinstance(prediction, Prediction):
         say(f"{path}: {prediction}")
     else:
         print_prediction(output(), str(path), prediction)
 
 
-def _save(model: Any, path: Path, prediction: Prediction | str, target: Path) -> None:
+def _save(model: Any, pixels: NumpyArray, prediction: Prediction | str, target: Path) -> None:
     import cv2  # noqa: PLC0415 - only needed here
 
-    written, data = cv2.imencode(target.suffix, model.annotate(path, prediction))
+    written, data = cv2.imencode(target.suffix, model.annotate(pixels, prediction))
     if not written:
-        raise ModelInputError(f"the picture for {path} cannot be written as {target.suffix}.")
+        raise ModelInputError(f"a picture cannot be written as {target.suffix}.")
     try:
         target.write_bytes(data.tobytes())
     except OSError as exc:
@@ -110,16 +130,26 @@ def _save(model: Any, path: Path, prediction: Prediction | str, target: Path) ->
     tell(f"saved {target}")
 
 
-def _answer(model: Any, path: Path, options: dict[str, Any]) -> Any:
+def _answer(model: Any, path: Path, pixels: NumpyArray, options: dict[str, Any]) -> Any:
     try:
-        return model(path, **options)
+        return model(pixels, **options)
     except UnknownOptionError as exc:
         option = f"--{exc.option.replace('_', '-')}"
         raise InvalidParameterError(
             f"{option} means nothing to this model.",
             needs="a model that takes it, such as a detector",
-            found=f"one that answers with a {type(first_prediction(model(path))).__name__}",
+            found=f"one that answers with a {type(first_prediction(model(pixels))).__name__}",
             fix=f"leave {option} out",
+        ) from exc
+    except BaseInferenceModelsError:
+        raise
+    except Exception as exc:
+        # The code of a package may raise anything.
+        raise ModelRuntimeError(
+            f"the model failed on '{path}'.",
+            needs="a model that takes an image as an array (H, W, 3)",
+            found=f"{type(exc).__name__}: {exc}",
+            fix="call it from Python as its authors do",
         ) from exc
 
 

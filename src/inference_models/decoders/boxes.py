@@ -18,7 +18,6 @@ Steps: 1. best class of every anchor; 2. anchors above the lowest threshold; 3. 
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inference_models.arrays import namespace
@@ -34,6 +33,7 @@ from inference_models.decoders.candidates import (
 )
 from inference_models.decoders.layout import Layout
 from inference_models.decoders.types import BoxDecoder
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,8 +115,7 @@ def _final_rows(rows: Array, limits: BoxLimits, passes: Callable[[Array, Array],
     return found[passes(found.score, threshold_of(found.class_id, limits))]
 
 
-@dataclass(frozen=True)
-class _NmsLayout:
+class _NmsLayout(Record, frozen=True):
     """A layout of overlapping boxes, which non-maximum suppression reduces."""
 
     layout: Layout
@@ -127,8 +126,7 @@ class _NmsLayout:
         return [suppress(self.read(image, limits), limits) for image in images]
 
 
-@dataclass(frozen=True)
-class _FusedLayout:
+class _FusedLayout(Record, frozen=True):
     """A layout whose rows are detections: the graph holds the suppression, or needs none."""
 
     passes: Callable[[Array, Array], Array]

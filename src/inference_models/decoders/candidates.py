@@ -6,7 +6,6 @@ alone, and reads boxes and classes of only those.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +14,7 @@ from inference_models.arrays import device_of, namespace, to_numpy
 from inference_models.decoders.layout import refuse_class_id
 from inference_models.decoders.nms import nms
 from inference_models.decoders.types import Boxes
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
@@ -24,8 +24,7 @@ LARGEST_EXPONENT = 80.0
 """exp of more leaves the range of float32."""
 
 
-@dataclass(frozen=True)
-class Candidates:
+class Candidates(Record, frozen=True):
     """Anchors of one image that may become boxes."""
 
     anchor: Array

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from itertools import permutations
 from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
 OTHER_EXPORT = "name the architecture this file was exported from, or export it again."
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(Record, frozen=True):
     """Which outputs a decoder reads, and where the classes are."""
 
     needs: str

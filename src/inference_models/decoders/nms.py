@@ -10,13 +10,13 @@ All arithmetic is float32: box j goes when `intersection > iou * union` with a b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inference_models import config
 from inference_models.arrays import is_torch, to_numpy, to_torch
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
@@ -59,8 +59,7 @@ def nms(
     return to_torch(kept, str(xyxy.device)) if is_torch(xyxy) else kept
 
 
-@dataclass(frozen=True)
-class _Columns:
+class _Columns(Record, frozen=True):
     """Boxes as columns, in the order in which they are looked at."""
 
     x1: NumpyArray

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import Array
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.decoders.masks import MaskMaps
@@ -19,8 +19,7 @@ Shapes: TypeAlias = Sequence[tuple[int | None, ...]]
 """Output shapes in the order of the graph; None where the graph leaves it open."""
 
 
-@dataclass(frozen=True)
-class BoxLimits:
+class BoxLimits(Record, frozen=True):
     """Thresholds and limits of one call, for a box decoder."""
 
     confidence: float | Array
@@ -34,8 +33,7 @@ class BoxLimits:
     """Of (k, 4) x1 y1 x2 y2 as the decoder gives them, (k,) bool: which show something of the image; None: all do."""
 
 
-@dataclass(frozen=True)
-class Boxes:
+class Boxes(Record, frozen=True):
     """Boxes of one image, best score first."""
 
     xyxy: Array
@@ -52,8 +50,7 @@ BoxDecode: TypeAlias = Callable[[Outputs, Frame, BoxLimits], list[Boxes]]
 """One `Boxes` per image of the batch."""
 
 
-@dataclass(frozen=True)
-class BoxDecoder:
+class BoxDecoder(Record, frozen=True):
     """A layout of box outputs: how to read it, and how many classes a graph of given shapes has."""
 
     decode: BoxDecode
@@ -63,8 +60,7 @@ class BoxDecoder:
     """The decoder for outputs of these names, where their order may differ."""
 
 
-@dataclass(frozen=True)
-class OrientedBoxes:
+class OrientedBoxes(Record, frozen=True):
     """Rotated boxes of one image, best score first."""
 
     xywhr: Array
@@ -75,8 +71,7 @@ class OrientedBoxes:
     """(n,) int32."""
 
 
-@dataclass(frozen=True)
-class OrientedDecoder:
+class OrientedDecoder(Record, frozen=True):
     """A layout of rotated boxes: how to read it, and how many classes a graph of given shapes has."""
 
     decode: Callable[[Outputs, Frame, BoxLimits, bool], list[OrientedBoxes]]
@@ -84,18 +79,16 @@ class OrientedDecoder:
     count_classes: Callable[[Shapes], int | None]
 
 
-@dataclass(frozen=True)
-class InstanceDecoder(BoxDecoder):
+class InstanceDecoder(BoxDecoder, frozen=True, kw_only=True):
     """A layout of boxes with a mask each."""
 
-    maps: Callable[[Outputs, Boxes], MaskMaps] = field(kw_only=True)
+    maps: Callable[[Outputs, Boxes], MaskMaps]
     """The masks of the boxes that were found in one image, from the outputs of that image, with a batch of 1."""
-    check: Callable[[Shapes, Frame | None], None] = field(kw_only=True)
+    check: Callable[[Shapes, Frame | None], None]
     """Raises `CorruptedModelPackageError` for outputs that are not of this layout, or of another input size."""
 
 
-@dataclass(frozen=True)
-class KeyPointHead:
+class KeyPointHead(Record, frozen=True):
     """How many classes and key points a model has, and in which unit its raw head gives coordinates."""
 
     counts: tuple[int, ...]
@@ -114,8 +107,7 @@ class KeyPointHead:
         return max(self.counts, default=0)
 
 
-@dataclass(frozen=True)
-class PointSets:
+class PointSets(Record, frozen=True):
     """The key points of the objects of one image, best object first."""
 
     boxes: Boxes
@@ -146,8 +138,7 @@ KeyPointDecode: TypeAlias = Callable[[Outputs, Frame, BoxLimits, KeyPointHead], 
 """One `PointSets` per image of the batch."""
 
 
-@dataclass(frozen=True)
-class KeyPointDecoder:
+class KeyPointDecoder(Record, frozen=True):
     """A layout of key points: how to read it, and whether a graph of given shapes has it."""
 
     decode: KeyPointDecode
@@ -156,8 +147,7 @@ class KeyPointDecoder:
     gives_boxes: bool = True
 
 
-@dataclass(frozen=True)
-class ClassDecoder:
+class ClassDecoder(Record, frozen=True):
     """A layout of class scores."""
 
     decode: Callable[[Outputs], Array]

@@ -35,7 +35,8 @@ def annotate(
     Args:
         image: anything a model takes as one image.
         predictions: what a model answers to one image: a prediction, a list with one, or the tuple of a model that
-            answers with several things, such as key points and boxes: the first of them is drawn last, on top.
+            answers with several things, such as key points and boxes: the first of them is drawn last, on top. Or
+            `supervision.Detections`.
         painters: kind of prediction to the module of this package that draws it.
         class_names: name of class 0, 1, ...; default: those of the predictions.
         input_color_format: order of the channels of `image` where it is not the usual one.
@@ -48,7 +49,7 @@ def annotate(
             kind that cannot be drawn.
     """
     picture = _copy_of(image, input_color_format, input_range)
-    for prediction in reversed(_flatten(predictions)):
+    for prediction in map(_ours, reversed(_flatten(predictions))):
         painter = importlib.import_module(f"{__name__}.{_painter_of(prediction, painters)}")
         names = prediction.class_names if class_names is None else class_names
         painter.draw(picture, prediction, names, skeletons)
@@ -91,6 +92,22 @@ def _flatten(predictions: Any) -> list[Any]:
 
 def _is_text(part: Any) -> bool:
     return isinstance(part, str) or (isinstance(part, list) and all(isinstance(item, str) for item in part))
+
+
+def _ours(prediction: Any) -> Any:
+    """`supervision.Detections`, of a tracker or filter for example, as our own; anything else as it is."""
+    if type(prediction).__name__ != "Detections" or type(prediction).__module__.partition(".")[0] != "supervision":
+        return prediction
+    from inference_models.predictions.detections import Detections  # noqa: PLC0415 - only when there is one to draw
+    from inference_models.predictions.instances import InstanceDetections  # noqa: PLC0415
+
+    columns = {"tracker_id": prediction.tracker_id, "class_name": prediction.data.get("class_name")}
+    known = {name: values for name, values in columns.items() if values is not None}
+    facts = [dict(zip(known, row, strict=True)) for row in zip(*known.values(), strict=True)] or None
+    arrays = (prediction.xyxy, prediction.class_id, prediction.confidence)
+    if prediction.mask is None:
+        return Detections(*arrays, bboxes_metadata=facts)
+    return InstanceDetections(*arrays, np.asarray(prediction.mask), bboxes_metadata=facts)
 
 
 def _painter_of(prediction: Any, painters: Mapping[type, str]) -> str:

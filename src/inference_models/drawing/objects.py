@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from inference_models.drawing.style import MASK_OPACITY, Style, color_of
 from inference_models.drawing.text import measure, place, write
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.labels import name_or_number
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.drawing.style import Style
 from inference_models.drawing.text import Label, measure, write_text
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,13 +6,15 @@ import importlib
 import importlib.util
 import pkgutil
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
+
+from msgspec import field
 
 from inference_models.config import DEFAULT_CONFIDENCE, DEFAULT_IOU_THRESHOLD, DEFAULT_MAX_DETECTIONS
 from inference_models.errors import ModelImplementationNotFoundError, nearest_hint
 from inference_models.machine.libraries import entry_points
 from inference_models.package.preprocess_spec import ResizeMode
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,8 +47,7 @@ _RFDETR = re.compile(r"rfdetr-(seg-)?(nano|small|medium|base|large|x?xlarge|2xla
 _BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Graph:
+class Graph(Record, frozen=True, kw_only=True):
     """The model graph of one architecture for one task; base class with the fields of every task."""
 
     preprocess: PreprocessSpec
@@ -64,8 +65,7 @@ class Graph:
     there is one graph, in the file of its format."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ObjectGraph(Graph):
+class ObjectGraph(Graph, frozen=True, kw_only=True):
     """The model graph of anything that finds objects, with what holds for all of them."""
 
     confidence: float = DEFAULT_CONFIDENCE
@@ -80,8 +80,7 @@ class ObjectGraph(Graph):
     """What a package may state of its variant, and nobody needs to know."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DetectionGraph(ObjectGraph):
+class DetectionGraph(ObjectGraph, frozen=True, kw_only=True):
     """The model graph of an object detector."""
 
     decoder: BoxDecoder
@@ -89,8 +88,7 @@ class DetectionGraph(ObjectGraph):
     """For exports that already hold non-maximum suppression; None: the family has no such export."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class OrientedDetectionGraph(ObjectGraph):
+class OrientedDetectionGraph(ObjectGraph, frozen=True, kw_only=True):
     """The model graph of a detector of rotated boxes."""
 
     decoder: OrientedDecoder
@@ -98,8 +96,7 @@ class OrientedDetectionGraph(ObjectGraph):
     """For exports that already hold non-maximum suppression; None: the family has no such export."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class InstanceGraph(DetectionGraph):
+class InstanceGraph(DetectionGraph, frozen=True, kw_only=True):
     """The model graph of an instance segmenter."""
 
     decoder: InstanceDecoder
@@ -112,8 +109,7 @@ class InstanceGraph(DetectionGraph):
     """Whether the project leaves out objects whose mask has no pixel."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeyPointGraph(ObjectGraph):
+class KeyPointGraph(ObjectGraph, frozen=True, kw_only=True):
     """The model graph of a key-point detector."""
 
     decoder: KeyPointDecoder
@@ -133,8 +129,7 @@ def _plain_scores() -> ClassDecoder:
     return FUSED
 
 
-@dataclass(frozen=True, kw_only=True)
-class ClassificationGraph(Graph):
+class ClassificationGraph(Graph, frozen=True, kw_only=True):
     """The model graph of a classifier: one label per image, or several."""
 
     decoder: ClassDecoder
@@ -155,16 +150,14 @@ class TextDecoder(Protocol):
         """The text of each row of tokens."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TextGraph(Graph):
+class TextGraph(Graph, frozen=True, kw_only=True):
     """The model graphs of a text reader."""
 
     decoder: Callable[[Mapping[str, Session], Mapping[str, Path]], TextDecoder]
     """Makes the decoder from the sessions and the other files of a package, both by role."""
 
 
-@dataclass(frozen=True)
-class Family:
+class Family(Record, frozen=True):
     """An architecture and the tasks it can do."""
 
     architecture: str

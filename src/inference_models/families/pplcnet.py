@@ -8,11 +8,10 @@ Input of a bare file: the usual ImageNet evaluation, resized by OpenCV.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from inference_models.decoders import classes
 from inference_models.families import ClassificationGraph, Family
 from inference_models.families.resnet import IMAGENET_EVALUATION
+from inference_models.record import replace
 
 FAMILY = Family(
     architecture="pplcnet",

@@ -14,8 +14,10 @@ from inference_models.decoders import queries
 from inference_models.families import DetectionGraph, Family, InstanceGraph
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 
-PREPROCESS = PreprocessSpec(size=None, scaling_factor=255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
-"""`predict` of rfdetr 1.11 stretches without smoothing."""
+PREPROCESS = PreprocessSpec(
+    size=None, as_float=True, scaling_factor=255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+)
+"""`predict` of rfdetr 1.11 stretches tensors without smoothing."""
 
 VARIANT = frozenset({"dec_layers", "num_queries", "num_select", "num_windows", "patch_size", "resolution"})
 """Features of networks that were searched for; the graph has them inside."""

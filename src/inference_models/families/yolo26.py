@@ -7,10 +7,9 @@ head: (B, M, 6) x1 y1 x2 y2, score, class, and behind them the numbers of other 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from inference_models.families import Family
 from inference_models.families.yolov8 import CLASSIFICATION, DETECTION, INSTANCES, KEY_POINTS, ORIENTED
+from inference_models.record import replace
 
 FAMILY = Family(
     architecture="yolo26",

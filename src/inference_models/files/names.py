@@ -10,11 +10,13 @@ from inference_models.errors import CorruptedModelPackageError, InvalidParameter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 MAX_NAME = 255
 MAX_MODEL_ID = 512
 _SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
 _PACKAGE_ID = re.compile(r"[A-Za-z0-9]+")
+_HUB_REPOSITORY = re.compile(r"(models|datasets|spaces)--.")
 _RESERVED_STEMS = frozenset(
     {"con", "prn", "aux", "nul"} | {f"com{digit}" for digit in range(10)} | {f"lpt{digit}" for digit in range(10)}
 )
@@ -26,6 +28,22 @@ MANIFEST_NAME = ".manifest.json"
 def is_portable_handle(handle: str) -> bool:
     """Whether `handle` names the same one file below a folder on every system."""
     return len(handle) <= MAX_NAME and all(_is_portable_segment(segment) for segment in handle.split("/"))
+
+
+def may_lead(folder: Path, target: Path) -> bool:
+    """Whether a link in `folder` may lead to `target`: below the folder, or from a snapshot of the Hub to its files.
+
+    Both are real paths. `huggingface_hub` keeps `models--owner--name/snapshots/<commit>/` as links into `blobs/` of the
+    same cache, `models--owner--name/blobs/`.
+    """
+    if target.is_relative_to(folder):
+        return True
+    for place in (folder, *folder.parents):
+        repository = place.parent.parent
+        if place.parent.name == "snapshots" and _HUB_REPOSITORY.match(repository.name):
+            inside = target.relative_to(repository.parent).parts if target.is_relative_to(repository.parent) else ()
+            return len(inside) > 2 and bool(_HUB_REPOSITORY.match(inside[0])) and inside[1] == "blobs"
+    return False
 
 
 def check_handles(handles: Iterable[str]) -> None:

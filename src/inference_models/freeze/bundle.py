@@ -10,11 +10,11 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import stat
 import struct
 import zipfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from inference_models.cache.store import PackageStore
@@ -32,6 +32,7 @@ from inference_models.freeze.lockfile import (
     refuse_bad_target,
 )
 from inference_models.loading.remember import Resolutions
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -49,7 +50,7 @@ MAX_DIRECTORY = 12 << 20
 """Bytes of the list of members at the end of the archive."""
 _MAX_TAIL = (1 << 16) + 128
 """Bytes at the end of an archive in which its records of the end begin: a comment, and two records before it."""
-_END, _END_64 = b"PK\x05\x06", b"PK\x06\x06"
+_IN_THE_OTHER_RECORD = 0xFFFFFFFF
 _BLOB = re.compile(r"blobs/[0-9a-f]{64}")
 _WHEN = (1980, 1, 1, 0, 0, 0)
 """The same models make the same file, whenever it is made."""
@@ -193,11 +194,12 @@ def _refuse_large_directory(stream: BinaryIO, path: Path) -> None:
     stream.seek(max(0, path.stat().st_size - _MAX_TAIL))
     tail = stream.read()
     stream.seek(0)
-    for mark, place, form in ((_END, 12, "<L"), (_END_64, 40, "<Q")):
-        at = tail.rfind(mark)
-        if at >= 0 and len(tail) >= at + place + 8:
-            size = struct.unpack_from(form, tail, at + place)[0]
-            if size > MAX_DIRECTORY and (mark, size) != (_END, 0xFFFFFFFF):
+    for record, form in ((b"PK\x05\x06", "<12xL"), (b"PK\x06\x06", "<40xQ")):
+        for found in re.finditer(b"(?=" + re.escape(record) + b")", tail):  # also those within another
+            if found.start() + struct.calcsize(form) > len(tail):
+                continue
+            (size,) = struct.unpack_from(form, tail, found.start())
+            if MAX_DIRECTORY < size != _IN_THE_OTHER_RECORD:
                 raise _no_bundle(path, f"a list of members of at most {MAX_DIRECTORY} bytes", f"{size} bytes")
 
 
@@ -270,8 +272,7 @@ def _write_file(archive: zipfile.ZipFile, name: str, path: Path) -> None:
     info = zipfile.ZipInfo(name, _WHEN)
     info.file_size = path.stat().st_size
     with path.open("rb") as source, archive.open(info, "w") as target:
-        while chunk := source.read(CHUNK):
-            target.write(chunk)
+        shutil.copyfileobj(source, target, CHUNK)
 
 
 def _words(exc: Exception) -> str:

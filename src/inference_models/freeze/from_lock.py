@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
-from dataclasses import dataclass, replace
+from contextlib import closing, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
 from inference_models.backends.environment import probe_environment
+from inference_models.cache.manifest import has_content
 from inference_models.cache.store import PackageStore
 from inference_models.entities import (
     BackendType,
@@ -32,6 +33,7 @@ from inference_models.negotiate.request import PackageRequest, parse_device, par
 from inference_models.options import LoadOptions, merge_options, refuse_unknown_load_options
 from inference_models.package.folder import read_package_folder
 from inference_models.providers import DescribeOptions, find_record, open_provider
+from inference_models.record import replace
 
 _CHOICES = frozenset(
     {"backend", "batch_size", "model_package_id", "nms_fusion_preferences", "quantization", "weights_provider"}
@@ -68,7 +70,8 @@ def load_locked(
         refuse_unknown_load_options(load.extra or {})
         if load.options.model_class is not None:
             refuse_other_task(model, load.options.model_class)
-    folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key))
+    store = PackageStore()  # as long as it exists, `gc` leaves the package
+    folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key, store=store))
     if package.backend is BackendType.CUSTOM and model.model_dependencies:
         needed = _LockedDependencies(lock, locked, load, mirror, api_key)
         load = replace(load, dependencies=load_dependencies(model, load, needed.load_inner))
@@ -174,7 +177,7 @@ def _offer(file: LockedFile, model: ModelMetadata, provider: str) -> FileDownloa
     for item in artefacts:
         if isinstance(item, InlineFileSpecs) and text_sha256(item.text) == file.sha256:
             return replace(item, file_handle=file.handle)
-        if isinstance(item, FileDownloadSpecs) and _is_same(item, file):
+        if isinstance(item, FileDownloadSpecs) and has_content(file, item):
             # The pin decides what may arrive, whatever the source announces.
             return replace(file.at(item.download_url), md5_hash=item.md5_hash or file.md5)
         if isinstance(item, LocalFileArtefactSpecs) and _holds(item.path, file):
@@ -188,17 +191,8 @@ def _offer(file: LockedFile, model: ModelMetadata, provider: str) -> FileDownloa
 
 
 def _holds(path: Path, file: LockedFile) -> bool:
-    try:
+    with suppress(OSError):
         return path.stat().st_size == file.size and file_sha256(path) == file.sha256
-    except OSError:
-        return False
-
-
-def _is_same(item: FileDownloadSpecs, file: LockedFile) -> bool:
-    if item.sha256_hash is not None:
-        return item.sha256_hash.lower() == file.sha256
-    if item.md5_hash is not None and file.md5 is not None:
-        return item.md5_hash.lower() == file.md5
     return False
 
 

@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +25,7 @@ from inference_models.errors import (
 from inference_models.files.durable import write_atomic
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.package.text_files import fitted, read_text
+from inference_models.record import replace
 from inference_models.text import without_query
 from inference_models.version import __version__
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from inference_models.errors import ForbiddenModelAccessError, UnauthorizedModelAccessError
 from inference_models.loading.attempt import load_model
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata

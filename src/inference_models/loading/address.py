@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import NamedTuple
 
 from inference_models import config
@@ -17,8 +16,8 @@ LOCAL = "local"
 OPEN_CATALOGUE = "wheel"
 HOSTED_API = "roboflow"
 _SCHEME = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9+.-]+)://")
-_PATH_START = re.compile(r"^(?:[./~]|[\\/]|[A-Za-z]:[\\/])")
-_FILE_SUFFIXES = frozenset({".engine", ".onnx", ".pt", ".pth", ".safetensors", ".tflite", ".torchscript"})
+_WEIGHTS = re.compile(r"\.(?:engine|onnx|pth?|safetensors|tflite|torchscript)$", re.IGNORECASE)
+_PATH = re.compile(rf"^[./~\\]|^[A-Za-z]:[\\/]|[\\/]$|{_WEIGHTS.pattern}", re.IGNORECASE)
 
 
 class ModelAddress(NamedTuple):
@@ -36,7 +35,8 @@ def parse_address(
 
     A `PathLike`, `./x`, `/x`, `~/x`, `x/`, `C:\x`, `local:x` and names of weight files are paths; `provider:id` and
     `scheme://...` name their provider; everything else is an id of the open catalogue, else of the hosted API where a
-    key or a host for it is known. Nobody is asked over the network because of a misspelt id alone.
+    key or a host for it is known, else a path that exists. Nobody is asked over the network because of a misspelt id
+    alone.
 
     Raises:
         InvalidParameterError: the id is empty, or means both a catalogue model and a folder.
@@ -47,11 +47,11 @@ def parse_address(
     if not isinstance(model, str) or not model.strip() or "\0" in model:
         raise _no_id(model)
     if provider is not None:
-        return ModelAddress(provider, model.removeprefix(f"{provider}:"))
+        return _of_provider(provider, model.removeprefix(f"{provider}:"))
     scheme = _SCHEME.match(model)
     if scheme is not None:
         path = model.partition("?")[0]
-        if scheme["name"].lower() in {"http", "https"} and Path(path).suffix.lower() in _FILE_SUFFIXES:
+        if scheme["name"].lower() in {"http", "https"} and _WEIGHTS.search(path):
             raise InvalidParameterError(
                 f"{path!r} is the URL of one file; nothing says which bytes are the right ones.",
                 needs="a file on this machine, or the URL of a folder with a manifest.json",
@@ -61,11 +61,17 @@ def parse_address(
         return ModelAddress(provider_of_scheme(scheme["name"].lower()), model)
     prefix, separator, rest = model.partition(":")
     if separator and len(prefix) > 1 and prefix in known_providers():
-        return ModelAddress(prefix, rest)
-    suffix = Path(model).suffix.lower()
-    if _PATH_START.match(model) or model.endswith(("/", "\\")) or suffix in _FILE_SUFFIXES:
+        return _of_provider(prefix, rest)
+    if _PATH.search(model):
         return ModelAddress(LOCAL, model)
     return _by_name(model, hosted=api_key is not None or config.hosted_api_known())
+
+
+def _of_provider(provider: str, model: str) -> ModelAddress:
+    """A path is loaded from disk, whatever provider is named with it; what is here is one for the hosted API."""
+    is_path, is_here = bool(_PATH.search(model)), os.path.exists(model)  # noqa: PTH110
+    is_local = is_path or is_here if provider == HOSTED_API else is_path and is_here
+    return ModelAddress(LOCAL if is_local else provider, model)
 
 
 def _no_id(model: object) -> InvalidParameterError:
@@ -91,8 +97,13 @@ def _by_name(text: str, *, hosted: bool) -> ModelAddress:
         )
     if known:
         return ModelAddress(OPEN_CATALOGUE, text)
+    if exists and hosted:
+        raise InvalidParameterError(
+            f"{text!r} may be a model of the hosted API and is also a path here; "
+            f"write '{HOSTED_API}:{text}' or '{LOCAL}:{text}'."
+        )
     if exists:
-        raise InvalidParameterError(f"{text!r} is no model id but a path here; write '{LOCAL}:{text}'.")
+        return ModelAddress(LOCAL, text)
     if hosted:
         return ModelAddress(HOSTED_API, text)
     raise ModelNotFoundError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
@@ -22,6 +21,7 @@ from inference_models.loading.describe import describe_model
 from inference_models.loading.open import fetch_package, load_package
 from inference_models.negotiate.choose import negotiate
 from inference_models.providers import can_be_remembered
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,8 +48,7 @@ _SHARED_WITH_DEPENDENCIES = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadSteps:
+class LoadSteps(Record, frozen=True, kw_only=True):
     """Functions a load gets from the layers above: dependencies, order of plans, parity certificates."""
 
     load_dependency: Callable[..., AnyModel]
@@ -134,7 +133,7 @@ def _load_first(
             continue
         reason = selection.reason if number == 0 else "order"
         with suppress(AttributeError):  # a class of a package may refuse new attributes
-            loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)  # type: ignore[type-var]
+            loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)
         if steps.report is not None:
             steps.report(loaded, model, candidate, folder)
         level = logging.INFO if load.options.verbose else logging.DEBUG

@@ -179,17 +179,13 @@ def _arguments(dependency: ModelDependency, load: LoadRequest, shared: Mapping[s
 
 
 def _refuse_unknown(model: ModelMetadata, needed: Mapping[str, ModelDependency], options: LoadOptions) -> None:
-    for name in options.dependency_models_params or ():
-        if name not in needed:
-            raise DependencyModelParametersValidationError(
-                f"dependency_models_params: model {model.model_id!r} needs no {name!r}; {nearest_hint(name, needed)}."
-            )
-    for name in options.preloaded_model_dependencies or ():
-        if name not in needed:
-            raise PreloadedDependencyMismatchError(
-                f"preloaded_model_dependencies: model {model.model_id!r} needs no {name!r}; "
-                f"{nearest_hint(name, needed)}."
-            )
+    for argument, error in (
+        ("dependency_models_params", DependencyModelParametersValidationError),
+        ("preloaded_model_dependencies", PreloadedDependencyMismatchError),
+    ):
+        for name in getattr(options, argument) or ():
+            if name not in needed:
+                raise error(f"{argument}: model {model.model_id!r} needs no {name!r}; {nearest_hint(name, needed)}.")
 
 
 def _check_supplied(model: ModelMetadata, dependency: ModelDependency, supplied: object) -> None:

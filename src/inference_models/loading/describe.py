@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inference_models.entities import BackendType
@@ -20,6 +19,7 @@ from inference_models.families import canonical_name, default_task
 from inference_models.loading.address import LOCAL
 from inference_models.options import LoadOptions, refuse_unknown_load_options
 from inference_models.providers import NO_OPTIONS, DescribeOptions, open_provider
+from inference_models.record import Record, replace
 from inference_models.tasks import find_task, known_tasks
 
 if TYPE_CHECKING:
@@ -62,8 +62,7 @@ class RememberedProvider:
         """Does nothing."""
 
 
-@dataclass(frozen=True)
-class Source:
+class Source(Record, frozen=True):
     """Origin of a description: the provider, and the request to it."""
 
     name: str
@@ -125,7 +124,12 @@ def describe_model(
             model = with_task(model, stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
-        yield model, Source(name, provider, model_id, options, None if memory is None else memory.store)
+        store = None if memory is None else memory.store
+        if memory is None and name != LOCAL:
+            from inference_models.cache.store import PackageStore  # noqa: PLC0415 - local models are not stored
+
+            store = PackageStore()
+        yield model, Source(name, provider, model_id, options, store)
 
 
 def describe_options(options: LoadOptions, api_key: str | None) -> DescribeOptions:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from inference_models.backends import find_backend
@@ -34,6 +33,7 @@ from inference_models.package.formats import FORMATS, bare_files, files_by_role,
 from inference_models.package.graph_facts import read_graph
 from inference_models.package.text_files import read_text
 from inference_models.providers.local import FUSED, HINTS
+from inference_models.record import Record, replace
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input, stated_spec
 from inference_models.tasks.graph_runner import OpenedPackage
@@ -59,8 +59,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inference-models")
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadRequest:
+class LoadRequest(Record, frozen=True, kw_only=True):
     """Settings for opening a package."""
 
     options: LoadOptions
@@ -133,6 +132,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             sessions[role] = _open(candidate.runtime, _examined(candidate, wanted, request), request)
             unfinished.callback(sessions[role].close)
         session, config = next(iter(sessions.values())), folder.inference
+        fused, normalized = _post_processing(graph, package, config, task)
         preprocess = fit_spec(graph, session, stated_spec(graph, config), hints)
         if request.options.rf_detr_max_input_resolution is not None:
             _check_resolution(model, preprocess.size, request.options.rf_detr_max_input_resolution)
@@ -143,8 +143,8 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             class_names=_class_names(model, folder, request.options) if task.has_classes else (),
             removed_class_names=config.removed_class_names if config else (),
             key_points=folder.key_points,
-            fused=_is_fused(package, config, task),
-            normalized_boxes=_has_normalized_boxes(graph, package, config),
+            fused=fused,
+            normalized_boxes=normalized,
             max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
             recommended=package.recommended_parameters or model.recommended_parameters,
             arrays=request.options.arrays,
@@ -308,19 +308,19 @@ def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptio
     )
 
 
-def _has_normalized_boxes(graph: Graph, package: ModelPackageMetadata, config: InferenceConfig | None) -> bool:
+def _post_processing(
+    graph: Graph, package: ModelPackageMetadata, config: InferenceConfig | None, task: Task
+) -> tuple[bool, bool]:
+    """Whether the graph does the work of the decoder, and whether its boxes are parts of the input size."""
+    fused = FUSED in (package.model_features or {})
+    normalized = package.backend.value in getattr(graph, "normalized_in", ())
     stated = config.post_processing if config else None
-    if stated is not None and stated.boxes is not None:
-        return stated.boxes == "normalized"
-    return package.backend.value in getattr(graph, "normalized_in", ())
-
-
-def _is_fused(package: ModelPackageMetadata, config: InferenceConfig | None, task: Task) -> bool:
-    stated = config.post_processing if config else None
-    if stated is not None and stated.type != task.post_processing:
+    if stated is None:
+        return fused, normalized
+    if stated.type != task.post_processing:
         raise CorruptedModelPackageError(
             f"inference_config.json: post_processing.type does not suit {task.name}.",
             needs=repr(task.post_processing),
             found=repr(stated.type),
         )
-    return bool(stated and stated.fused) or FUSED in (package.model_features or {})
+    return bool(stated.fused) or fused, normalized if stated.boxes is None else stated.boxes == "normalized"

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from hashlib import sha256
 from hmac import new as keyed_digest
@@ -31,6 +31,7 @@ from inference_models.machine.environment import machine_fingerprint
 from inference_models.negotiate.choose import negotiate
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.providers import NO_OPTIONS, can_be_remembered, find_record
+from inference_models.record import replace
 from inference_models.text import without_query
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from inference_models.machine.hardware import read_text
 from inference_models.machine.libraries import DECIDING
 
 if TYPE_CHECKING:
@@ -97,7 +98,8 @@ class Child:
         function: `module:name` of a function that takes the messages as keywords and returns a dictionary, or of a
             class whose object does.
         life: Seconds after which it ends by itself, should this process be gone.
-        memory: Bytes it may hold, watched where psutil is installed; None: any number.
+        memory: Bytes it may hold, looked at ten times a second on Linux and where psutil is installed, and not limited
+            elsewhere (no job object is made on Windows); None: any number.
         variables: Environment variables besides `child_environment`.
 
     Raises:
@@ -273,7 +275,8 @@ def memory_and_seconds(process: int) -> tuple[int | None, float]:
     """Bytes that a process holds now, and the processor seconds it has used; None and 0 where that is unknown."""
     psutil = psutil_or_none()
     if psutil is None:
-        return None, 0.0
+        pages = read_text(Path(f"/proc/{process}/statm")).split()[1:2]
+        return (int(pages[0]) * os.sysconf("SC_PAGE_SIZE") if pages else None), 0.0
     try:
         found = psutil.Process(process)
         memory = found.memory_info()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from inference_models import config
 from inference_models.fork import cached_property
+from inference_models.record import Record
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
@@ -24,8 +25,7 @@ _ELSEWHERE = "AzureExecutionProvider"
 """An execution provider that computes on another machine; only the runtime lists it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gpu:
+class Gpu(Record, frozen=True, kw_only=True):
     """One NVIDIA device, in the order this process sees them."""
 
     name: str

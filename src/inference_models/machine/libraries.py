@@ -6,13 +6,13 @@ import importlib
 import os
 import re
 import sys
-from dataclasses import dataclass
 from functools import lru_cache
 from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference_models.machine.hardware import public_version, read_text
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
 
-@dataclass(frozen=True)
-class Library:
+class Library(Record, frozen=True):
     """A library whose presence decides what can run."""
 
     name: str
@@ -36,8 +35,7 @@ class Library:
     """What the module must have: a half uninstalled library can still be imported."""
 
 
-@dataclass(frozen=True)
-class Distribution:
+class Distribution(Record, frozen=True):
     """Something an installer put on the import path."""
 
     name: str
@@ -67,8 +65,7 @@ class Distribution:
         return str(self.metadata), 0, 0
 
 
-@dataclass(frozen=True)
-class EntryPoint:
+class EntryPoint(Record, frozen=True):
     """One plug-in of a group."""
 
     name: str

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from msgspec import field
 from packaging.version import InvalidVersion, Version
 
 from inference_models import config
@@ -34,6 +34,7 @@ from inference_models.machine.libraries import (
     version_of,
 )
 from inference_models.machine.verdicts import Learned, ask_about_driver, is_imported, verdict_of
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -58,8 +59,7 @@ _PROVIDER_LIBRARIES = {
 """Execution providers that lie in a library of their own, `providers_<name>`, in the order of ONNX Runtime."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Record, frozen=True):
     """The file system root, import path and libraries that facts are read from."""
 
     root: Path = ROOT
@@ -72,8 +72,7 @@ class Place:
     """The library of each runtime that this release drives."""
 
 
-@dataclass(frozen=True)
-class _Nvidia:
+class _Nvidia(Record, frozen=True):
     gpus: tuple[Gpu, ...] = ()
     cuda: Version | None = None
     cudnn: Version | None = None

@@ -10,13 +10,15 @@ import sys
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from inference_models import config
 from inference_models.errors import JetsonTypeResolutionError, nearest_hint
 from inference_models.machine.hardware import public_version, read_text, sysctl
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from packaging.version import Version
 
 JETSONS = (
@@ -34,6 +36,8 @@ JETSONS = (
 VARIABLES = ("JETSON_MODULE", "L4T_VERSION", "RUNNING_ON_JETSON")
 """What a user can say where the system does not."""
 _BOOT_KEY = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"
+_QUERY, _STILL_ACTIVE, _NO_SUCH_PROCESS = 0x1000, 259, 87
+"""PROCESS_QUERY_LIMITED_INFORMATION, STILL_ACTIVE, ERROR_INVALID_PARAMETER."""
 _L4T_RELEASE = re.compile(r"R(\d+).*REVISION:\s*([\d.]+)")
 
 
@@ -92,39 +96,43 @@ def accelerators(root: Path) -> frozenset[str] | None:
 @cache
 def boot_id() -> str:
     """A name for the time since this machine was started; empty where the system does not say."""
-    if sys.platform == "darwin":
-        return sysctl("kern.bootsessionuuid").rstrip(b"\0").decode("ascii", "replace")
-    if sys.platform == "win32":
-        import winreg  # noqa: PLC0415 - Windows only
+    with suppress(OSError, ImportError, AttributeError):
+        if sys.platform == "darwin":
+            return sysctl("kern.bootsessionuuid").rstrip(b"\0").decode("ascii", "replace")
+        if sys.platform == "win32":
+            import winreg  # noqa: PLC0415 - Windows only
 
-        with suppress(OSError), winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _BOOT_KEY) as key:
-            return f"boot {winreg.QueryValueEx(key, 'BootId')[0]}"
-        return ""
+            with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, _BOOT_KEY) as key:
+                return f"boot {winreg.QueryValueEx(key, 'BootId')[0]}"
     return read_text(Path("/proc/sys/kernel/random/boot_id")).strip()
 
 
 def is_running(process: int) -> bool:
     """Whether a process with this number exists; True where this user may not know."""
-    if sys.platform == "win32":
-        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
-        handle = kernel.OpenProcess(0x1000, False, process)  # PROCESS_QUERY_LIMITED_INFORMATION
-        if not handle:
-            return ctypes.get_last_error() != 87  # ERROR_INVALID_PARAMETER: there is none
-        ended, still_active = ctypes.c_ulong(), 259
-        known = kernel.GetExitCodeProcess(handle, ctypes.byref(ended))
-        kernel.CloseHandle(handle)
-        return not known or ended.value == still_active
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
+    with suppress(PermissionError, OverflowError, AttributeError):
+        if sys.platform == "win32":
+            kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+            return _is_running_on_windows(kernel, ctypes.get_last_error, process)
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
     return True
+
+
+def _is_running_on_windows(kernel: Any, last_error: Callable[[], int], process: int) -> bool:
+    handle = kernel.OpenProcess(_QUERY, False, process)
+    if not handle:
+        return last_error() != _NO_SUCH_PROCESS
+    ended = ctypes.c_ulong()
+    known = kernel.GetExitCodeProcess(handle, ctypes.byref(ended))
+    kernel.CloseHandle(handle)
+    return not known or ended.value == _STILL_ACTIVE
 
 
 def longest_path() -> int | None:
     """Characters that a path may have on Windows where long ones were not enabled; None: no such limit."""
-    if sys.platform == "win32":
-        return None if ctypes.WinDLL("ntdll").RtlAreLongPathsEnabled() else 259
+    with suppress(AttributeError):
+        if sys.platform == "win32" and not ctypes.WinDLL("ntdll").RtlAreLongPathsEnabled():
+            return 259
     return None

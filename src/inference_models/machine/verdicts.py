@@ -13,10 +13,11 @@ import os
 import platform
 import sys
 import time
-from dataclasses import dataclass, field, replace
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from msgspec import field
 
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
@@ -26,6 +27,7 @@ from inference_models.fork import Lock
 from inference_models.machine import mends
 from inference_models.machine.hardware import cpu_flags
 from inference_models.machine.libraries import CUDA, DECIDING, hiding, import_path, installed_libraries, module_stamp
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,8 +47,7 @@ _BUILT_AGAINST = "numpy"
 """Imported by most of them, and another release of it can make their import fail, or work again."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Record, frozen=True):
     """The result of importing a library in a child process."""
 
     problem: str | None
@@ -141,8 +142,7 @@ def ask_about_driver(*, retry: bool = False) -> Verdict | None:
     return _settle(_Question(CUDA, [CUDA, *card_stamp()], CUDA, DRIVER_DEADLINE_S), run=True, retry=retry)
 
 
-@dataclass(frozen=True)
-class _Question:
+class _Question(Record, frozen=True):
     name: str
     subject: list[Any]
     """Everything besides the machine that the answer depends on."""

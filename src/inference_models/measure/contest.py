@@ -8,30 +8,24 @@ fastest is known or the budget ends; see `rounds`.
 from __future__ import annotations
 
 import time
+from collections.abc import Sized
 from contextlib import contextmanager
 from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from inference_models import config
+from inference_models.backends import find_runtime
+from inference_models.entities import Quantization
 from inference_models.errors import BaseInferenceModelsError, InvalidParameterError
 from inference_models.files.prepared import prepared
 from inference_models.machine.child import FAILED, HUNG, Child, ChildFailedError
 from inference_models.machine.usage import OtherPrograms, available_memory
 from inference_models.measure.answers import Judgement, has_gate, judge_answers, read_answers
 from inference_models.measure.job import NotSerializableError
-from inference_models.measure.rounds import (
-    BUSY,
-    HOPELESS,
-    NOT_REACHED,
-    SLOWER,
-    count_quiet_rounds,
-    decide,
-    is_settled,
-    leaving,
-)
+from inference_models.measure.rounds import HOPELESS, NOT_REACHED, SLOWER, decide, is_settled, leaving
+from inference_models.package.formats import FORMATS
 from inference_models.parity.compare import gate_between
 from inference_models.parity.raw import RawDeviation
 
@@ -39,9 +33,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from inference_models.entities import Quantization
     from inference_models.measure.job import Job
     from inference_models.measure.rounds import Contender
+    from inference_models.negotiate.case import Candidate
     from inference_models.predictions.container import Prediction
 
 DISAGREES, UNJUDGED = "disagrees", "not judged"
@@ -61,7 +55,7 @@ WARM_S = 0.2
 BURST_S = 0.08
 """A round gives each candidate calls for about so long."""
 MOST_CALLS = 40
-MOST_ROUNDS = 150
+MOST_ROUNDS = 40
 _COLD_AGAIN_S = 0.05
 """Calls shorter than this feel that another process ran in between, so the first of a burst is not counted."""
 _SETTLE_S = 0.05
@@ -81,6 +75,7 @@ class ContestSetup:
     pictures: Sequence[str]
     """Paths; the first `timed` of them are what is timed, all of them are what answers are compared on."""
     timed: int
+    """0: the first, until it is known in which of them the model finds most."""
     budget: float
     progress: Callable[[str, float], None]
     """Gets what happens now, and the share of the budget that is used."""
@@ -106,6 +101,8 @@ class Contest:
         """Of the processes that have ended."""
         self._answers: list[Prediction] = []
         """Of the reference."""
+        self._timed = range(max(1, arena.timed))
+        """The pictures that are timed."""
         self._outputs: str | None = None
         """File with raw outputs of the reference, where it found nothing on the pictures."""
         self.pictures_compared = len(arena.pictures)
@@ -137,9 +134,7 @@ class Contest:
         finally:
             for contender in self.contenders:
                 self._close(contender)
-        self.busy = self._busy_now()
-        if self.busy > BUSY:
-            count_quiet_rounds(self.contenders)
+        self.busy = self._others.share(self._processor_seconds)
         self.best, self.winner = decide(self.contenders)
 
     def _look_at_all(self, looks: Sequence[int]) -> None:
@@ -166,10 +161,10 @@ class Contest:
         self._open(contender)
         warm = self._ask(contender, "run first", op="run", times=2, seconds=WARM_S)["times"]
         self._compare_answers(contender, warm[-1])
-        contender.first_look = self._ask(contender, "run", op="run", times=3, image=0)["times"]
+        contender.first_look = self._ask(contender, "run", op="run", times=3, image=self._timed[0])["times"]
         contender.status, contender.alive = SLOWER, True
         time.sleep(_SETTLE_S)
-        best = min(median(other.first_look) for other in self.contenders if other.measured)
+        best = min(other.median for other in self.contenders if other.measured)
         if min(contender.first_look) > HOPELESS * best:
             self._drop(contender, f"more than {HOPELESS:g} times slower at the first look")
 
@@ -194,7 +189,7 @@ class Contest:
         if self.reference is None:
             share = ANSWERS_SHARE * self._arena.budget / len(self.contenders)
             most = min(len(self._arena.pictures), int(share / max(seconds, 1e-6)))
-            self.pictures_compared = max(self._arena.timed, most)
+            self.pictures_compared = max(len(self._timed), most)
         stated = self._ask(contender, "asked for answers", op="answers", images=self.pictures_compared)["answers"]
         try:
             answers = read_answers(stated)
@@ -216,6 +211,10 @@ class Contest:
         if judgement.beyond:  # not even the same as itself: it holds NaN
             raise ChildFailedError(FAILED, f"its answers are none: {'; '.join(judgement.beyond)}")
         self.found_nothing = judgement.found_nothing
+        found = [len(each) if isinstance(each, Sized) else 0 for each in answers]
+        if not self._arena.timed and len(found) == self.pictures_compared and max(found):
+            most = found.index(max(found))
+            self._timed = range(most, most + 1)
         if self.found_nothing:
             path, images = str(self._arena.folder / "outputs.npz"), min(_OUTPUT_PICTURES, self.pictures_compared)
             saved = self._ask(contender, "asked for outputs", op="save_outputs", images=images, path=path)["saved"]
@@ -245,7 +244,7 @@ class Contest:
     def _hold_rounds(self) -> None:
         while self.rounds < MOST_ROUNDS:
             alive = [contender for contender in self.contenders if contender.alive]
-            if is_settled(alive, self.rounds, busy=self._busy_now() > BUSY):
+            if is_settled(alive, self.rounds):
                 return
             if time.monotonic() + sum(max(contender.times[-1] * 2, 0.1) for contender in alive) > self._end:
                 return
@@ -253,10 +252,10 @@ class Contest:
             for contender in alive[turn:] + alive[:turn]:
                 self._tell(contender, f"round {self.rounds + 1}")
                 with self._failures_kept(contender):
-                    self._run_round(contender, self.rounds % self._arena.timed)
+                    self._run_round(contender, self._timed[self.rounds % len(self._timed)])
             self.rounds += 1
             alive = [contender for contender in alive if contender.alive]
-            for contender in leaving(alive, busy=self._busy_now() > BUSY) if alive else ():
+            for contender in leaving(alive) if alive else ():
                 self._drop(contender)
 
     def _run_round(self, contender: Contender, image: int) -> None:
@@ -281,10 +280,6 @@ class Contest:
         contender.peak_memory = child.peak_memory
         return answer
 
-    def _busy_now(self) -> float:
-        open_now = sum(child.processor_seconds for child in self._children.values())
-        return self._others.share(self._processor_seconds + open_now)
-
     def _make_room(self) -> None:
         """Close the slowest while all that are open take more than their share of the memory."""
         while self._free_memory is not None:
@@ -292,7 +287,7 @@ class Contest:
             used = sum(contender.peak_memory or 0 for contender in alive)
             if len(alive) < 2 or used <= ALL_MEMORY_SHARE * self._free_memory:
                 return
-            slowest = max(alive, key=lambda each: median(each.times))
+            slowest = max(alive, key=lambda each: each.median)
             self._drop(slowest, "no rounds: there was no memory for so many")
 
     @contextmanager
@@ -334,8 +329,18 @@ class Contest:
         return child
 
     def _tell(self, contender: Contender, what: str) -> None:
-        label = contender.plan.candidate.label
-        self._arena.progress(f"{what}: {label}", min(1.0, self.seconds / self._arena.budget))
+        self._arena.progress(f"{what}: {told(contender.plan.candidate)}", min(1.0, self.seconds / self._arena.budget))
+
+
+def told(candidate: Candidate) -> str:
+    """A candidate as people call it: `weights.onnx in OpenVINO`, `weights.onnx of 7c20 (fp16) in ONNX Runtime`."""
+    package = candidate.package
+    weights = FORMATS[package.backend].weights[0] if package.backend in FORMATS else f"package {package.package_id}"
+    local = {item.file_handle: item.path.name for item in package.package_artefacts if hasattr(item, "path")}
+    of = "" if local or package.backend not in FORMATS else f" of {package.package_id}"
+    kind = package.quantization
+    number_format = f" ({kind.value})" if kind not in {None, Quantization.UNKNOWN} else ""
+    return f"{local.get(weights, weights)}{of}{number_format} in {find_runtime(candidate.runtime).label}"
 
 
 def _format_of(contender: Contender) -> Quantization | None:

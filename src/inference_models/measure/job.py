@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from inference_models.options import LoadOptions
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import read_package, read_package_folder
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
+from inference_models.record import replace
 from inference_models.text import without_query
 
 if TYPE_CHECKING:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inference_models.machine.child import psutil_or_none
 from inference_models.measure.answers import LEAST_AGREEMENT, SURE_SCORE, has_gate
-from inference_models.measure.contest import UNJUDGED
-from inference_models.measure.rounds import BUSY, NOT_REACHED, WINNER
+from inference_models.measure.contest import UNJUDGED, told
+from inference_models.measure.rounds import BUSY, NOT_REACHED, SLOWER, WINNER
 from inference_models.text import plain, printable
 
 if TYPE_CHECKING:
@@ -24,12 +23,8 @@ if TYPE_CHECKING:
     from inference_models.measure.rounds import Contender
     from inference_models.negotiate.case import Plan
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 NOT_FETCHED = "not fetched"
-_UNCERTAIN = 0.05
-"""A difference that is known no better than this is told, ..."""
-_PLAUSIBLE = 0.15
-"""... if it is not larger than this."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +35,10 @@ class Timing:
     p95_ms: float
     calls: int
     rounds: int
-    spread: float
-    """How much its rounds differ: half their interquartile range, as a share of their median."""
+    spread: float | None
+    """How much its rounds differ: half their interquartile range, as a share of their median; None: too few rounds."""
     slower: float = 0.0
-    """Than the fastest, round against round, as a share: 0.1 is 10 %."""
-    uncertainty: float | None = None
-    """Half the width of the 95 % interval of `slower`; None: too few rounds to say."""
+    """Than the fastest, as a share: 0.1 is 10 %."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,7 +46,7 @@ class TuneRow:
     """One candidate with one setting, and what became of it."""
 
     candidate: str
-    """For example `7c20 onnx fp32 through openvino`."""
+    """For example `weights.onnx in OpenVINO`."""
     package_id: str
     package_format: str
     quantization: str
@@ -109,6 +102,8 @@ class TuneReport:
     """The candidate the answers of the others were compared with."""
     rows: tuple[TuneRow, ...]
     """The winner first, then by time, then what is out."""
+    busy: float = 0.0
+    """Share of the processors that other programs used meanwhile."""
     remembered: bool = False
     """Whether later loads will take the winner."""
     notes: tuple[str, ...] = ()
@@ -161,7 +156,7 @@ def row_of(plan: Plan, status: str, verdict: str, **measured: Any) -> TuneRow:
     candidate = plan.candidate
     quantization = candidate.package.quantization
     return TuneRow(
-        candidate=candidate.label,
+        candidate=told(candidate),
         package_id=candidate.package.package_id,
         package_format=candidate.package.backend.value,
         quantization=quantization.value if quantization else "unknown",
@@ -204,14 +199,14 @@ def notes_on(contest: Contest, budget: float) -> tuple[str, ...]:
             f"and one of them may be faster; try --budget {enough}s"
         )
     if contest.best is not None and contest.rounds == 0 and len(contenders) > 1:
-        notes.append("the budget ended after the first looks: the order of the times is a guess")
+        notes.append("the budget ended after three calls of each: the order of the times is a guess")
     else:
         notes += [_doubt(rival, contest.best) for rival in contenders if _is_rival(rival, contest.best)][:1]
     if contest.busy > BUSY:
         notes.append(
             f"other programs used {contest.busy:.0%} of the processors meanwhile, which takes most from settings with "
-            "many threads; the quieter half of the rounds was counted; measure again when the machine does what it "
-            "will do in use"
+            'many threads: the choice is marked, and the next load with select="measured" on a quiet machine '
+            "measures again"
         )
     if psutil_or_none() is None:
         notes.append("neither memory nor other programs were watched; for both: pip install psutil")
@@ -235,32 +230,27 @@ def _notes_on_answers(contest: Contest) -> Iterator[str]:
 
 
 def _is_rival(contender: Contender, best: Contender | None) -> bool:
-    """Whether it may well be the fastest, and is not known to be as fast."""
-    if best is None or contender is best or not contender.measured:
+    """Whether it was slower by no more than twice what the rounds differ anyway, and by more than a tie."""
+    if best is None or contender is best or contender.status != SLOWER:
         return False
-    ratio = contender.compared_with(best)
-    return ratio.slower < _PLAUSIBLE and ratio.least < 0 and ratio.uncertainty > _UNCERTAIN
+    return contender.slower_than(best) <= 2 * contender.noise_with(best)
 
 
 def _doubt(rival: Contender, best: Contender | None) -> str:
-    ratio = rival.compared_with(best or rival)
-    known = f"give or take {ratio.uncertainty:.0%}"
-    doubt = "in too few rounds to say how sure that is" if math.isinf(ratio.uncertainty) else known
-    row = row_of(rival.plan, "", "")
-    told = f"{row.candidate}, {row.setting} was {ratio.slower:.0%} slower, {doubt}"
-    return f"not certain: {told}; a larger budget would tell"
+    row, fastest = row_of(rival.plan, "", ""), best or rival
+    told_slower = f"{row.candidate}, {row.setting} was {rival.slower_than(fastest):.0%} slower"
+    noise = f"the rounds differ by {rival.noise_with(fastest):.0%}"
+    return f"not certain: {told_slower}, and {noise}; a larger budget would tell"
 
 
 def _timing(contender: Contender, best: Contender) -> Timing:
-    calls, ratio = contender.calls, contender.compared_with(best)
     return Timing(
-        median_ms=median(calls) * 1e3,
-        p95_ms=float(np.quantile(calls, 0.95)) * 1e3,
-        calls=len(calls),
+        median_ms=contender.median * 1e3,
+        p95_ms=float(np.quantile(contender.calls, 0.95)) * 1e3,
+        calls=len(contender.calls),
         rounds=len(contender.bursts),
-        spread=contender.spread,
-        slower=ratio.slower,
-        uncertainty=None if math.isinf(ratio.uncertainty) else ratio.uncertainty,
+        spread=contender.spread if len(contender.bursts) > 1 else None,
+        slower=contender.slower_than(best),
     )
 
 
@@ -270,8 +260,8 @@ def _numbers(row: TuneRow) -> list[str]:
     timing = row.timing
     if timing is None:
         return ["", "", "", memory, load, ""]
-    times = f"{timing.median_ms:.2f}", f"{timing.p95_ms:.2f}", f"±{timing.spread:.1%}"
-    return [*times, memory, load, str(timing.calls)]
+    noise = "" if timing.spread is None else f"±{timing.spread:.1%}"
+    return [f"{timing.median_ms:.2f}", f"{timing.p95_ms:.2f}", noise, memory, load, str(timing.calls)]
 
 
 def _place(row: TuneRow) -> tuple[int, float]:

@@ -1,14 +1,12 @@
 """Finds the fastest candidate from recorded times, on a machine that other programs use too.
 
-Candidates take turns: in every round each of them runs a few calls. A round counts with the *median* of its calls,
-which is what a caller gets. Two candidates are compared by the median of the *ratios* of their rounds: a machine that
-gets slower for a while slows both, and the ratio stays. How sure that is, is said by the notch of a box plot (McGill,
-Tukey and Larsen 1978): 1.57 interquartile ranges over the root of the number of rounds, about a 95 % interval.
+Candidates take turns: in every round each of them runs a few calls, so that a machine that gets slower for a while
+slows all of them. A round counts with the *median* of its calls, which is what a caller gets, and a candidate with the
+median of its rounds. These numbers are the ones that are printed.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from statistics import median
 from typing import TYPE_CHECKING
@@ -25,35 +23,14 @@ HOPELESS = 3.0
 """So many times slower than the best at the first look: no rounds."""
 LEAST_ROUNDS = 12
 BUSY = 0.15
-"""Share of the processors that other programs use, from which on only the hopeless leave early and no time is saved:
-what has many threads suffers most, and may be the fastest as soon as the others are done."""
+"""Share of the processors that other programs use, from which on a choice is marked, to be measured again."""
 TIE = 0.01
 """A difference too small to matter: the declared order decides."""
 TIE_WITHIN_NOISE = 0.03
 """The same, where the noise is larger than the difference."""
 _CLEARLY_SLOWER = 0.25
-"""Slower by so much in each of the first rounds: no more of them."""
-_SURE_ENOUGH = 0.01
-"""An uncertainty that more rounds need not make smaller."""
-_LEAST_FOR_NOTCH = 6
-"""Rounds from which the interquartile range says something."""
-_NOTCH = 1.57
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """How much slower one candidate is than another, as shares: 0.1 is 10 % slower."""
-
-    slower: float
-    always: float
-    """At least so much in each round; with less than two of them minus infinity."""
-    uncertainty: float
-    """Of `slower`; with too few rounds infinity."""
-
-    @property
-    def least(self) -> float:
-        """At least so much slower, as far as the rounds can say."""
-        return self.slower - self.uncertainty
+"""Slower by so much, in every round slower than the fastest usually is: no more rounds."""
+_LEAST_TO_LEAVE = 3
 
 
 @dataclass
@@ -71,8 +48,6 @@ class Contender:
     """Seconds of the first calls that count."""
     bursts: list[list[float]] = field(default_factory=list)
     """Seconds of all calls of each round, from the first round on."""
-    quiet: frozenset[int] | None = None
-    """The rounds that count; None: all of them."""
     load_seconds: float | None = None
     peak_memory: int | None = None
     device: str | None = None
@@ -85,83 +60,55 @@ class Contender:
 
     @property
     def times(self) -> list[float]:
-        """One number per round that counts; where there was no round, that of the first look."""
-        counting = [median(self.bursts[number]) for number in self._counting()]
-        return counting or ([median(self.first_look)] if self.first_look else [])
+        """The median of each round; where there was no round, that of the first look."""
+        return [median(burst) for burst in self.bursts or [self.first_look] if burst]
 
     @property
     def calls(self) -> list[float]:
         """Seconds of all calls that count."""
-        return [each for number in self._counting() for each in self.bursts[number]] or self.first_look
+        return [each for burst in self.bursts for each in burst] or self.first_look
+
+    @property
+    def median(self) -> float:
+        """Seconds of one call."""
+        return median(self.times)
 
     @property
     def spread(self) -> float:
-        """How much its rounds differ: half their interquartile range, as a share of their median."""
-        return _interquartile(self.times) / 2 / median(self.times)
+        """How much its rounds differ: half their interquartile range, as a share of their median; 0 of one round."""
+        low, high = np.quantile(self.times, (0.25, 0.75))
+        return float(high - low) / 2 / self.median
 
-    def compared_with(self, other: Contender) -> Ratio:
-        """How much slower it is than another, over the rounds that both ran in."""
-        common = [number for number in self._counting() if number < len(other.bursts)]
-        pairs = [(median(self.bursts[each]), median(other.bursts[each])) for each in common]
-        ratios = [mine / its for mine, its in pairs or zip(self.times[:1], other.times[:1], strict=True)]
-        enough = len(common) >= _LEAST_FOR_NOTCH
-        return Ratio(
-            slower=median(ratios) - 1,
-            always=min(ratios) - 1 if len(common) > 1 else -math.inf,
-            uncertainty=_NOTCH * _interquartile(ratios) / math.sqrt(len(ratios)) if enough else math.inf,
-        )
+    def slower_than(self, other: Contender) -> float:
+        """How much slower it is than another, as a share: 0.1 is 10 %."""
+        return self.median / other.median - 1
 
-    def _counting(self) -> list[int]:
-        """Numbers of the rounds that count; where it left before the first of them, all it has."""
-        known = range(len(self.bursts))
-        return [number for number in known if self.quiet is None or number in self.quiet] or list(known)
+    def noise_with(self, other: Contender) -> float:
+        """How much the rounds of the two differ, one by one: half the interquartile range of their ratios."""
+        ratios = [mine / its for mine, its in zip(self.times, other.times, strict=False)]
+        low, high = np.quantile(ratios, (0.25, 0.75))
+        return float(high - low) / 2
 
 
-def fastest(contenders: Sequence[Contender]) -> Contender:
-    """The fastest, judged round against round."""
-    best = min(contenders, key=lambda each: median(each.times))
-    for contender in contenders:
-        if contender.compared_with(best).slower < 0:
-            best = contender
-    return best
-
-
-def leaving(alive: Sequence[Contender], *, busy: bool) -> list[Contender]:
-    """Contenders that are clearly slower than the fastest, so that the time goes to close ones.
-
-    Args:
-        alive: Those that took part in the last round.
-        busy: Other programs use the processors: only what is more than three times slower leaves.
-    """
-    best = fastest(alive)
-    others = [(contender, contender.compared_with(best)) for contender in alive if contender is not best]
-    if busy:
-        return [contender for contender, ratio in others if ratio.always > HOPELESS - 1]
+def leaving(alive: Sequence[Contender]) -> list[Contender]:
+    """Contenders that are clearly slower than the fastest, so that the time goes to close ones."""
+    best = min(alive, key=lambda each: each.median)
+    if len(best.bursts) < _LEAST_TO_LEAVE:
+        return []
     return [
-        contender for contender, ratio in others if ratio.always > _CLEARLY_SLOWER or ratio.least > TIE_WITHIN_NOISE
+        each
+        for each in alive
+        if each.slower_than(best) > _CLEARLY_SLOWER and min(each.times) > best.median + best.spread
     ]
 
 
-def is_settled(alive: Sequence[Contender], rounds: int, *, busy: bool) -> bool:
-    """Whether more rounds would change nothing."""
+def is_settled(alive: Sequence[Contender], rounds: int) -> bool:
+    """Whether more rounds would change nothing: the fastest is alone, or beyond the noise of all others."""
     if not alive or rounds < LEAST_ROUNDS:
         return not alive
-    best = fastest(alive)
-    others = [contender.compared_with(best) for contender in alive if contender is not best]
-    return not others or (not busy and all(ratio.uncertainty <= _SURE_ENOUGH for ratio in others))
-
-
-def count_quiet_rounds(contenders: Sequence[Contender]) -> None:
-    """Let the faster half of the rounds count: those in which other programs disturbed least."""
-    longest = max((len(contender.bursts) for contender in contenders), default=0)
-    finalists = [contender for contender in contenders if len(contender.bursts) >= max(1, longest - 1)]
-    shared = min((len(contender.bursts) for contender in finalists), default=0)
-    if shared < 2 * _LEAST_FOR_NOTCH:
-        return
-    slowness = [sum(math.log(median(each.bursts[number])) for each in finalists) for number in range(shared)]
-    quiet = frozenset(sorted(range(shared), key=slowness.__getitem__)[: shared // 2])
-    for contender in contenders:
-        contender.quiet = quiet
+    best = min(alive, key=lambda each: each.median)
+    others = [each for each in alive if each is not best]
+    return all(each.slower_than(best) > max(TIE_WITHIN_NOISE, 2 * each.noise_with(best)) for each in others)
 
 
 def decide(contenders: Sequence[Contender]) -> tuple[Contender | None, Contender | None]:
@@ -173,7 +120,8 @@ def decide(contenders: Sequence[Contender]) -> tuple[Contender | None, Contender
     if not measured:
         return None, None
     longest = max(len(contender.bursts) for contender in measured)
-    best = fastest([contender for contender in measured if len(contender.bursts) >= longest - 1])
+    finalists = [contender for contender in measured if len(contender.bursts) >= longest - 1]
+    best = min(finalists, key=lambda each: each.median)
     winner = min((each for each in measured if _is_tied(each, best)), key=lambda each: each.position)
     for contender in measured:
         _write_verdict(contender, best, winner)
@@ -183,13 +131,12 @@ def decide(contenders: Sequence[Contender]) -> tuple[Contender | None, Contender
 def _is_tied(contender: Contender, best: Contender) -> bool:
     if best.bursts and not contender.bursts:
         return False  # a first look is no match for rounds
-    ratio = contender.compared_with(best)
-    within_noise = ratio.least <= 0 and ratio.slower <= TIE_WITHIN_NOISE
-    return contender is best or ratio.slower <= TIE or within_noise
+    slower = contender.slower_than(best)
+    return slower <= TIE or slower <= min(TIE_WITHIN_NOISE, contender.noise_with(best))
 
 
 def _write_verdict(contender: Contender, best: Contender, winner: Contender) -> None:
-    slower = contender.compared_with(best).slower
+    slower = contender.slower_than(best)
     early = f" ({contender.verdict})" if contender.verdict else ""
     if contender is winner:
         contender.status, contender.verdict = WINNER, "fastest"
@@ -197,13 +144,8 @@ def _write_verdict(contender: Contender, best: Contender, winner: Contender) -> 
             contender.verdict = f"as fast as the fastest ({slower:+.1%}), and ranked before it"
     elif _is_tied(contender, best):
         contender.status = TIED
-        contender.verdict = f"within noise of the winner ({contender.compared_with(winner).slower:+.1%})"
+        contender.verdict = f"within noise of the winner ({contender.slower_than(winner):+.1%})"
     elif best.bursts and not contender.bursts and slower <= TIE_WITHIN_NOISE:
         contender.verdict = f"{slower:+.1%} at the first look, which decides nothing{early}"
     else:
         contender.verdict = f"slower by {slower:.0%}{early}"
-
-
-def _interquartile(values: Sequence[float]) -> float:
-    low, high = np.quantile(values, (0.25, 0.75))
-    return float(high - low)

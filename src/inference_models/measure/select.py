@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.fork import Lock
 from inference_models.loading.remember import RememberedModels
+from inference_models.machine.usage import OtherPrograms
+from inference_models.measure.rounds import BUSY
 from inference_models.measure.settings import LoadToMeasure, plans_to_measure
 from inference_models.measure.store import MeasurementStore, covers, find_plan, subject_of
 from inference_models.negotiate.case import Plan, Selection
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inference-models")
 
 
+_LOOK_S = 0.3
+"""For so long it is watched whether the machine is quiet."""
 _ONE_AT_A_TIME = Lock()
 """Two measurements in one process would each measure the noise of the other."""
 
@@ -35,10 +40,12 @@ def select_plans(model: ModelMetadata, source: Source, choice: Choice, load: Loa
         return in_order
     memory = RememberedModels(load, choice.environment)
     fastest = remembered_plan(model, source, choice, load, memory)
-    if fastest is None and load.options.select == "measured":
+    if load.options.select == "measured" and (fastest is None or _is_doubtful(model, source, load, memory)):
         with _ONE_AT_A_TIME:
-            fastest = remembered_plan(model, source, choice, load, memory)
-            fastest = fastest or _measured_plan(LoadToMeasure(model, source, choice, load, memory))
+            known = remembered_plan(model, source, choice, load, memory)
+            if known is None or _is_doubtful(model, source, load, memory):
+                known = _measured_plan(LoadToMeasure(model, source, choice, load, memory)) or known
+            fastest = known
     if fastest is None:
         return in_order
     # Where its settings do not open any more, the candidate may still open without them.
@@ -62,6 +69,16 @@ def remembered_plan(
         _log.info("what was measured for %r is not used: there are packages it did not look at", model.model_id)
         return None
     return find_plan(plans_to_measure(choice, load, memory.environment), found.winner)
+
+
+def _is_doubtful(model: ModelMetadata, source: Source, load: LoadRequest, memory: RememberedModels) -> bool:
+    """Whether what is remembered was measured on a busy machine, which is quiet now."""
+    found = MeasurementStore().read(subject_of(model, source.name, load, memory))
+    if found is None or found.busy <= BUSY:
+        return False
+    others = OtherPrograms()
+    time.sleep(_LOOK_S)
+    return others.share() <= BUSY
 
 
 def _measured_plan(asking: LoadToMeasure) -> Plan | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.backends import find_runtime
@@ -11,6 +10,7 @@ from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS
 from inference_models.config import requested_execution_providers
 from inference_models.machine.hardware import usable_cpus
 from inference_models.negotiate.case import Plan
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,7 @@ if TYPE_CHECKING:
 _PROVIDERS_OF_DEVICE = {"cpu": (CPU,), "cuda": ON_NVIDIA}
 
 
-@dataclass(frozen=True)
-class LoadToMeasure:
+class LoadToMeasure(Record, frozen=True):
     """The load that is measured for."""
 
     model: ModelMetadata

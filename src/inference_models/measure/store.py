@@ -74,6 +74,8 @@ class Measurement(msgspec.Struct, frozen=True, kw_only=True):
     library_version: str
     budget: float
     winner: RememberedPlan
+    busy: float = 0.0
+    """Share of the processors that other programs used meanwhile."""
     looked_at: tuple[RememberedCandidate, ...] = ()
     """Every candidate of which at least one setting was tried."""
     table: tuple[dict[str, Any], ...] = ()

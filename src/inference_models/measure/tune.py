@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from inference_models.loading.describe import describe_model
 from inference_models.loading.open import LoadRequest, fetch_package
 from inference_models.loading.remember import RememberedModels
 from inference_models.machine.child import can_start_children
-from inference_models.measure.contest import Contest, ContestSetup
+from inference_models.measure.contest import Contest, ContestSetup, told
 from inference_models.measure.job import Job
 from inference_models.measure.report import NOT_FETCHED, TuneReport, notes_on, row_of, rows_of
 from inference_models.measure.rounds import NOT_REACHED, Contender
@@ -35,6 +35,7 @@ from inference_models.measure.settings import LoadToMeasure, default_first, plan
 from inference_models.measure.store import Measurement, MeasurementStore, covers, name_candidate, name_plan, subject_of
 from inference_models.negotiate.explain import choose_packages
 from inference_models.parity.images import probe_images
+from inference_models.record import replace
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
@@ -171,15 +172,14 @@ def _system_folder() -> Iterator[Path]:
 
 
 def _written_pictures(folder: Path, options: TuneOptions) -> tuple[list[str], int]:
-    """The pictures as files with arrays, those that are timed first, and how many these are."""
+    """The pictures as files with arrays, and how many of the first are the caller's, which are timed."""
     made = probe_images()
-    timed = list(options.images) or [max(made, key=lambda image: image.size)]
     paths = []
-    for number, image in enumerate([*timed, *(image for image in made if image is not timed[0])]):
+    for number, image in enumerate([*options.images, *made]):
         path = folder / f"image-{number}.npy"
         np.save(path, image)
         paths.append(str(path))
-    return paths, len(timed)
+    return paths, len(options.images)
 
 
 def _report(subject: Subject, contest: Contest, rows: tuple[TuneRow, ...], budget: float) -> TuneReport:
@@ -193,7 +193,8 @@ def _report(subject: Subject, contest: Contest, rows: tuple[TuneRow, ...], budge
         budget=budget,
         seconds=round(contest.seconds, 3),
         images=0 if reference is None else contest.pictures_compared,
-        reference=None if reference is None else reference.plan.candidate.label,
+        reference=None if reference is None else told(reference.plan.candidate),
+        busy=round(contest.busy, 3),
         rows=rows,
         notes=notes_on(contest, budget),
     )
@@ -210,6 +211,7 @@ def _remembered(
         library_version=report.library_version,
         budget=report.budget,
         winner=name_plan(winner),
+        busy=report.busy,
         looked_at=tuple(dict.fromkeys(looked_at)),
         # What a candidate wrote last may hold anything.
         table=tuple(asdict(replace(row, last_lines=())) for row in report.rows),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference_models.backends import runtimes_for
 from inference_models.errors import Rejection
 from inference_models.negotiate.request import as_arguments
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from inference_models.negotiate.request import PackageRequest
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Record, frozen=True):
     """One package and one runtime that reads it."""
 
     package: ModelPackageMetadata
@@ -74,8 +73,7 @@ class Case:
         return self.candidate.rejection(check, needs, found, fix)
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Record, frozen=True):
     """A candidate with the settings it is opened with; None: what the caller said, else the runtime's default."""
 
     candidate: Candidate
@@ -83,8 +81,7 @@ class Plan:
     execution_providers: tuple[Any, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Selection:
+class Selection(Record, frozen=True):
     """Plans in the order in which they are tried."""
 
     plans: tuple[Plan, ...]

@@ -5,7 +5,6 @@ Each is a pure function of one candidate, the request and the machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from inference_models.negotiate.nms_fusion import FEATURE, USUAL, NmsPreferences
 from inference_models.negotiate.request import CAPABILITIES
 from inference_models.package.formats import FORMATS
 from inference_models.package.model_config import FILE_NAME as CONFIG_FILE
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -242,8 +242,7 @@ def _graph(architecture: str, task: str) -> Graph | str:
         return exc.summary.rstrip(".")
 
 
-@dataclass(frozen=True)
-class Check:
+class Check(Record, frozen=True):
     """One line of the table."""
 
     function: Callable[[Case], Rejection | None]

@@ -20,6 +20,7 @@ from inference_models.negotiate.checks import CHECKS, examine
 from inference_models.negotiate.checks_compiled import normalized
 from inference_models.negotiate.checks_machine import device_kind, selected_gpus
 from inference_models.negotiate.nms_fusion import FEATURE, NmsPreferences, read_settings
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -38,8 +39,7 @@ _ON_GPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_GPU)}
 _NO_VERSION = Version("0")
 
 
-@dataclass(frozen=True)
-class RankKey:
+class RankKey(Record, frozen=True):
     """One line of the ranking."""
 
     name: str
@@ -175,8 +175,7 @@ RANKING: tuple[RankKey, ...] = (
 """All keys, the most important first. Ids differ within a model, so the order is total."""
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(Record, frozen=True):
     """A candidate with the rejections of all checks."""
 
     candidate: Candidate

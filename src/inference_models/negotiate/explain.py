@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
@@ -12,6 +12,7 @@ from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.facts import CandidateReport, ModelFacts, PackageFile, PackageReport, Step, WouldRun
 from inference_models.negotiate.report import NegotiationReport, outcome_lines
 from inference_models.package.formats import needs_consent
+from inference_models.record import replace
 from inference_models.text import size_text, without_query
 
 if TYPE_CHECKING:

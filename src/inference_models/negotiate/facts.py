@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from msgspec import Struct
+
 if TYPE_CHECKING:
     from inference_models.entities import BackendType, ModelDependency, Quantization
     from inference_models.errors import Rejection
@@ -144,16 +146,20 @@ class Step:
     """(package id, runtime) of each such candidate, best first."""
 
 
+def _field_names(value: Any) -> tuple[str, ...]:
+    return value.__struct_fields__ if isinstance(value, Struct) else tuple(field.name for field in fields(value))
+
+
 def as_plain(value: object) -> Plain:
-    """`value` for JSON: dataclasses by their fields, sets sorted, versions and paths as text, no NaN."""
+    """`value` for JSON: records and dataclasses by their fields, sets sorted, versions and paths as text, no NaN."""
     if isinstance(value, Enum):
         value = value.value
     if value is None or isinstance(value, (bool, int, str)) or (isinstance(value, float) and math.isfinite(value)):
         return value
     if isinstance(value, Mapping):
         return {str(as_plain(key)): as_plain(item) for key, item in value.items()}
-    if is_dataclass(value):
-        return {field.name: as_plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, Struct) or is_dataclass(value):
+        return {name: as_plain(getattr(value, name)) for name in _field_names(value)}
     if isinstance(value, AbstractSet):
         return sorted((as_plain(item) for item in value), key=str)
     if isinstance(value, (list, tuple)):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from inference_models.errors import NoModelPackagesAvailableError, nearest_hint
 from inference_models.negotiate.facts import Step, as_plain
+from inference_models.record import replace
 from inference_models.text import one_line, plain, size_text
 from inference_models.version import __version__
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +17,7 @@ from inference_models.errors import (
     nearest_hint,
 )
 from inference_models.negotiate.nms_fusion import NmsPreferences, parse_nms_fusion
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -29,8 +29,7 @@ CAPABILITIES: Mapping[str, frozenset[tuple[str, BackendType]]] = {"image_embeddi
 """What `required_capabilities` may name, with the architectures and runtimes of this release that give it."""
 
 
-@dataclass(frozen=True)
-class PackageRequest:
+class PackageRequest(Record, frozen=True):
     """Which packages and runtimes a caller takes; None: any. Its `repr`, the same in every process, is remembered."""
 
     package_id: str | None = None

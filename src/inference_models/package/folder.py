@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from inference_models.entities import InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.files.names import may_lead
 from inference_models.package import class_names, inference_config, key_point_names, model_config
 from inference_models.package.text_files import read_text, removed
 
@@ -87,8 +88,10 @@ def read_package(artefacts: Sequence[ArtefactSpecs]) -> PackageFolder:
 def list_package_files(directory: Path) -> dict[str, Path]:
     """The regular files below `directory` by handle, sorted. Names that begin with a dot are left out.
 
+    Links may lead to files below the folder and, in a snapshot that `huggingface_hub` made, to those of its cache.
+
     Raises:
-        CorruptedModelPackageError: the folder does not exist, is no package, or holds a link that leads out of it.
+        CorruptedModelPackageError: the folder does not exist, is no package, or holds a link that leads elsewhere.
     """
     try:
         found = sorted(_walk(directory, directory.resolve(strict=True)))
@@ -166,7 +169,7 @@ def _walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
 
 
 def _is_inside(path: Path, root: Path) -> bool:
-    if path.is_symlink() and not path.resolve().is_relative_to(root):
+    if path.is_symlink() and not may_lead(root, path.resolve()):
         raise CorruptedModelPackageError(
             f"'{path.name}' is a link that leads out of the package folder.",
             needs="regular files",

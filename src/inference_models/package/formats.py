@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from inference_models.entities import BackendType, PackageSourceType
 from inference_models.errors import CorruptedModelPackageError, ModelImplementationNotFoundError
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from inference_models.entities import ModelPackageMetadata
 
 
-@dataclass(frozen=True)
-class WeightsFormat:
+class WeightsFormat(Record, frozen=True):
     """How one format lies in a folder."""
 
     weights: tuple[str, ...]

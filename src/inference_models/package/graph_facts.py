@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from inference_models.entities import Quantization
 from inference_models.package.formats import FORMATS
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +20,7 @@ FEWEST_WEIGHTS = 16
 """Tensors with fewer elements are no weights but sizes, scales and the like."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GraphFacts:
+class GraphFacts(Record, frozen=True, kw_only=True):
     """What a file says; empty where it says nothing."""
 
     metadata: Mapping[str, str]

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from inference_models.package.preprocess_spec import (
     MAX_SIDE,
@@ -17,6 +16,7 @@ from inference_models.package.preprocess_spec import (
     StaticCrop,
 )
 from inference_models.package.text_files import convert, parse_json_object, wrong_value
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,16 +32,14 @@ _Share = Annotated[float, Meta(ge=0, le=1)]
 _AboveZero = Annotated[float, Meta(gt=0)]
 
 
-@dataclass(frozen=True)
-class ForwardPass:
+class ForwardPass(Record, frozen=True):
     """How many images one run takes."""
 
     static_batch_size: _Count | None = None
     max_dynamic_batch_size: _Count | None = None
 
 
-@dataclass(frozen=True)
-class NmsParameters:
+class NmsParameters(Record, frozen=True):
     """What a graph with fused non-maximum suppression was exported with; never defaults of ours."""
 
     max_detections: _Count
@@ -50,8 +48,7 @@ class NmsParameters:
     class_agnostic: bool
 
 
-@dataclass(frozen=True)
-class PostProcessing:
+class PostProcessing(Record, frozen=True):
     """What the outputs still need."""
 
     type: Literal["nms", "softmax", "sigmoid"]
@@ -62,8 +59,7 @@ class PostProcessing:
     """Unit of the boxes in the outputs: network pixels, or parts of the input size. None: what its exporter writes."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class InferenceConfig:
+class InferenceConfig(Record, frozen=True, kw_only=True):
     """Everything `inference_config.json` says."""
 
     preprocess: PreprocessSpec

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import msgspec
 
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.text_files import convert, parse_json_object, wrong_value
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 FILE_NAME = "keypoints_metadata.json"
 
 
-@dataclass(frozen=True)
-class KeyPointNames:
+class KeyPointNames(Record, frozen=True):
     """The key points of every class of a model."""
 
     classes: tuple[tuple[str, ...], ...]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path, PurePath
 from typing import Any, TypeVar, cast
 
@@ -20,6 +19,7 @@ from inference_models.entities import (
     ServerEnvironmentRequirements,
 )
 from inference_models.files.prepared import prepared
+from inference_models.record import replace
 
 Read = TypeVar("Read")
 _ARTEFACTS: dict[str, type[Any]] = {

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import mmap
 import os
+import shutil
 import stat
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, NoReturn
 
 from inference_models.arrays import TensorSpec
-from inference_models.errors import CorruptedModelPackageError
-from inference_models.files.names import is_portable_handle
+from inference_models.config import cache_directory
+from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
+from inference_models.files.names import is_portable_handle, may_lead
 from inference_models.package.graph_facts import GraphFacts
 from inference_models.package.onnx_operators import quantization_of, unbounded_operators
 from inference_models.package.onnx_wire import DTYPES, WireError, WireReader, pair
 from inference_models.package.text_files import removed
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from inference_models.package.onnx_wire import Buffer, ExternalTensor, Message
 
@@ -26,8 +30,7 @@ _ENTRIES = {"location", "offset", "length", "checksum"}
 """What a tensor may say about its values in another file."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class OnnxFile(GraphFacts):
+class OnnxFile(GraphFacts, frozen=True, kw_only=True):
     """Facts about one graph, taken from its file once per load."""
 
     path: Path
@@ -47,6 +50,45 @@ class OnnxFile(GraphFacts):
     def files(self) -> list[Path]:
         """The file and those it points to."""
         return [self.path, *(self.path.parent / name for name in (self.locations if self.external else ()))]
+
+    @contextmanager
+    def without_links(self) -> Iterator[Path]:
+        """While it lasts, the path of the file in a folder where no file it points to is a link.
+
+        Runtimes refuse links that lead out of the folder, which is what a cache of the Hub is made of. Where there are
+        some, that is a temporary folder of other names for the same files, or of copies on another disk.
+        """
+        if all(path.resolve().parent == path.parent.resolve() for path in self.files[1:]):
+            yield self.path
+            return
+        with TemporaryDirectory(
+            prefix="inference-models-", ignore_cleanup_errors=True, dir=self._same_disk()
+        ) as folder:
+            for name, path in zip((self.path.name, *self.locations), self.files, strict=True):
+                _lay(path.resolve(), Path(folder, name))
+            yield Path(folder, self.path.name)
+
+    def _same_disk(self) -> Path | None:
+        """The cache where only that is on the disk of the files, which then need no copy."""
+        disk, home = self.path.stat().st_dev, cache_directory()
+        beside = home.is_dir() and os.access(home, os.W_OK) and home.stat().st_dev == disk
+        return home if beside and Path(gettempdir()).stat().st_dev != disk else None
+
+
+def _lay(path: Path, place: Path) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        place.hardlink_to(path)
+    except OSError:
+        try:
+            shutil.copyfile(path, place)
+        except OSError as exc:
+            raise EnvironmentConfigurationError(
+                f"'{place.name}' is a link, which runtimes do not follow, and it cannot be copied.",
+                needs=f"{path.stat().st_size} bytes in {place.parent}",
+                found=exc.strerror or type(exc).__name__,
+                fix="copy the folder with its links followed (cp -rL), and load the copy",
+            ) from exc
 
 
 def read_onnx_file(path: Path) -> OnnxFile:
@@ -161,18 +203,18 @@ def check_external_data(model: OnnxFile) -> None:
 def _size_of(model: OnnxFile, tensor: ExternalTensor, location: str) -> int:
     if not is_portable_handle(location):
         _refuse(model, tensor, "a plain name inside the package folder", ascii(location[:80]))
-    path = model.path.parent
-    for part in location.split("/"):
-        path /= part
-        try:
-            status = os.lstat(path)
-        except OSError as exc:
-            _refuse(model, tensor, f"the file {location!r}", exc.strerror or type(exc).__name__)
-        if stat.S_ISLNK(status.st_mode):
-            _refuse(model, tensor, "regular files", f"{location!r} is a link")
+    path = model.path.parent / location
+    try:
+        folder, target = model.path.parent.resolve(), path.resolve(strict=True)
+        status = target.stat()
+    except (OSError, RuntimeError) as exc:  # the latter for a link that leads to itself, before Python 3.13
+        _refuse(model, tensor, f"the file {location!r}", getattr(exc, "strerror", None) or type(exc).__name__)
+    if not may_lead(folder, target):
+        _refuse(model, tensor, "a file of the folder", f"{location!r} is a link that leads out of it")
     if not stat.S_ISREG(status.st_mode):
         _refuse(model, tensor, "regular files", f"{location!r} is none")
-    if status.st_nlink != 1:
+    # Files of a cache have the names that others give them; in the folder, a second name could be that of any file.
+    if status.st_nlink != 1 and target.is_relative_to(folder):
         _refuse(model, tensor, "a file with one name", f"{location!r} has {status.st_nlink} (hard links)")
     return status.st_size
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     import mmap
@@ -99,8 +100,7 @@ class WireError(ValueError):
         super().__init__(f"{reason} at byte {position}")
 
 
-@dataclass(frozen=True)
-class ExternalTensor:
+class ExternalTensor(Record, frozen=True):
     """A tensor whose values lie in another file."""
 
     name: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
+
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.entities import ColorFormat
@@ -45,8 +46,7 @@ class Contrast(str, Enum):
     HISTOGRAM_EQUALIZATION = "Histogram Equalization"
 
 
-@dataclass(frozen=True)
-class StaticCrop:
+class StaticCrop(Record, frozen=True):
     """A fixed part of every image, in whole per cent of its sides."""
 
     x_min: int
@@ -55,16 +55,14 @@ class StaticCrop:
     y_max: int
 
 
-@dataclass(frozen=True)
-class DynamicSize:
+class DynamicSize(Record, frozen=True):
     """The network takes other sizes than the one it was trained on."""
 
     multiple: int = 1
     """Sides are rounded up to a multiple of this; 1 means any size."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PreprocessSpec:
+class PreprocessSpec(Record, frozen=True, kw_only=True):
     """Everything between an image and the array the graph takes."""
 
     size: Size | None
@@ -85,6 +83,8 @@ class PreprocessSpec:
     """Where a letterbox pads: half on both sides, or only right and bottom (YOLOX)."""
     shorter_edge: int | None = None
     """Only for `shorter-edge-crop`; None: that of the network, and a network that is not square is stretched to."""
+    as_float: bool = False
+    """Resize to values between grey levels, as networks see them that are fed tensors; else they are rounded."""
     resized: Size | None = None
     """Only for `stretch-crop`."""
     scaling_factor: float | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,7 @@ from inference_models.parity.compare import FP32, Deviation, compare_predictions
 from inference_models.parity.images import ImageSet, probe_set
 from inference_models.parity.report import ParityReport, ParityRow
 from inference_models.parity.require import device_kind
+from inference_models.record import replace
 from inference_models.text import without_query
 from inference_models.version import __version__
 

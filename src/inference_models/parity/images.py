@@ -1,7 +1,8 @@
 """The images that answers are compared on: sixteen that come with the library, or files of the user.
 
-The sixteen are no photographs, so a model may find little in them. They drive it through every size and kind of input:
-both orientations, 1:8, tiny, grey, smooth, textured, noisy, blurred, dark, empty, faces, a street, and pages with text.
+One of the sixteen is a photograph of a person (NASA, public domain), the others are drawn. They drive a model through
+every size and kind of input: both orientations, 1:8, tiny, grey, smooth, noisy, blurred, dark, empty, faces, a street,
+and pages with text.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 Image: TypeAlias = "NumpyArray | Path"
 DRAWINGS = Path(__file__).parent / "drawings"
-"""Made for this library; PNG, so that every decoder gives the same pixels."""
+"""PNG, so that every decoder gives the same pixels."""
 MOST_FILES = 200
 
 
@@ -45,11 +46,10 @@ class ImageSet:
 
 def probe_images(count: int | None = None) -> list[NumpyArray]:
     """Sixteen (H, W, 3) uint8 BGR images, or the first `count` of them: the same on every machine."""
-    names = ("shapes", "face", "faces", "street", "page", "line")
+    names = ("shapes", "face", "faces", "street", "page", "line", "photo")
     drawings: Any = [cv2.imread(str(DRAWINGS / f"{name}.png")) for name in names]
-    shapes, face, faces, street, page, line = drawings
+    shapes, face, faces, street, page, line, photo = drawings
     y, x = np.mgrid[:400, :400]
-    texture = np.stack([x * y // 50 % 256, (y // 6 + x // 9) % 2 * 90, (x * x + y * y) // 99 % 256], axis=2)
     noise = np.arange(256 * 320 * 3, dtype=np.uint32) ** 2 * np.uint32(2654435761) >> np.uint32(24)
     pictures = (
         shapes,
@@ -62,7 +62,7 @@ def probe_images(count: int | None = None) -> list[NumpyArray]:
         np.rot90(line),
         shapes[::28, ::27],
         np.repeat(street[::2, ::2, 1:2], 3, axis=2),
-        texture,
+        photo,
         np.stack([y // 2, (x + y) // 4, 255 - x // 2], axis=2)[:300],
         noise.reshape(256, 320, 3),
         sum(shapes[row : row + 433, row : row + 593].astype(np.int64) for row in range(0, 45, 3)) // 15,

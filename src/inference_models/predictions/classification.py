@@ -85,6 +85,16 @@ class ClassificationPrediction(Prediction):
         ]
         return f"ClassificationPrediction({len(self)}{short_list(listed, total=len(self))})"
 
+    def to_line(self, *, top: int = 5) -> dict[str, Plain]:
+        """The `top` best classes of each image, best first, in the place of the scores of all."""
+        rows = to_numpy(self.confidence)
+        best = np.argsort(-rows, axis=-1, kind="stable")[:, : max(0, top)]
+        scored = [
+            ClassificationPrediction(ids, row[ids], None, self.class_names) for ids, row in zip(best, rows, strict=True)
+        ]
+        line = {key: value for key, value in super().to_line().items() if key != "images"}
+        return {**line, "top": [rows_to_plain(image, _COLUMNS) for image in scored]}
+
     def _to_plain(self) -> dict[str, Plain]:
         rows = rows_to_plain(self, _COLUMNS)
         return {"images": rows, "classes": int(self.confidence.shape[-1])}
@@ -144,6 +154,10 @@ class MultiLabelClassificationPrediction(Prediction):
         labels = self.labels()
         listed = [f"{name} {score:.2f}" for name, score in labels[:LISTED_IN_REPR]]
         return f"MultiLabelClassificationPrediction({len(labels)}{short_list(listed, total=len(labels))})"
+
+    def to_line(self, *, top: int = 5) -> dict[str, Plain]:
+        """The labels that passed, without the scores of all classes."""
+        return {key: value for key, value in super().to_line(top=top).items() if key != "confidence"}
 
     def _to_plain(self) -> dict[str, Plain]:
         passed = ClassificationPrediction(self.class_ids, self.confidence[self.class_ids], None, self.class_names)

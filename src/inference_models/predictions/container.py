@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from abc import ABC
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_models.arrays import to_numpy, to_torch
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.plain import is_array, metadata_from_plain, metadata_to_plain, same_value
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,17 +63,35 @@ class Prediction(ABC):  # noqa: B024 - what kinds have in common is what each ca
         facts = {key: metadata_to_plain(getattr(self, key)) for key in self.KEYS if key not in special}
         return {**_head(type(self)), **{key: (special if key in special else facts)[key] for key in self.KEYS}}
 
+    def to_line(self, *, top: int = 5) -> dict[str, Plain]:  # noqa: ARG002 - kinds that score every class use it
+        """`to_dict` for one line of many: without types of arrays, null, and names of classes that were not found.
+
+        `from_dict` reads it back, apart from kinds that score every class.
+
+        Args:
+            top: classes of a classification, best first; it has a score for each of thousands.
+        """
+        optional = _optional(type(self))
+        plain = {key: value for key, value in self.to_dict().items() if key not in _EVERY_TIME}
+        return {key: value for key, value in plain.items() if value is not None or key not in optional}
+
     @classmethod
     def from_dict(cls, data: dict[str, Plain]) -> Self:
-        """The prediction of `to_dict`, with NumPy arrays of the types they had.
+        """The prediction of `to_dict`, with NumPy arrays of the types they had, or that of `to_line`.
 
         Raises:
             InvalidParameterError: the dictionary was not made by `to_dict` of this class.
         """
         _check(cls, data)
+        data = {**_optional(cls), **cls._usual(data), **data}
         special = cls._from_plain(data)
         facts = {item.name for item in fields(cls)} & {*cls.KEYS} - special.keys()
         return cls(**{name: metadata_from_plain(data[name]) for name in facts}, **special)
+
+    @classmethod
+    def _usual(cls, data: dict[str, Plain]) -> dict[str, Plain]:  # noqa: ARG003 - the subclasses use it
+        """What `to_line` left out of `data`."""
+        return {}
 
     def _to_plain(self) -> dict[str, Plain]:
         """Those of `KEYS` that are more than a field of metadata, and not `dtypes`."""
@@ -123,6 +142,14 @@ class Prediction(ABC):  # noqa: B024 - what kinds have in common is what each ca
         return replace(self, **{name: change(value) for name, value in values.items() if is_array(value)})
 
 
+_EVERY_TIME = frozenset({"class_names", "dtypes"})
+
+
+def _optional(kind: type[Prediction]) -> dict[str, None]:
+    """The keys that may be missing, because a field is None where nothing is said."""
+    return dict.fromkeys(["dtypes", *(item.name for item in fields(kind) if item.default is None)])
+
+
 def _head(kind: type[Prediction]) -> dict[str, Plain]:
     return {"type": kind.__name__, "schema_version": SCHEMA_VERSION}
 
@@ -131,7 +158,7 @@ def _check(kind: type[Prediction], data: Any) -> None:
     """Refuse a dictionary of another class, of another layout, or without some of the keys."""
     entries = data if isinstance(data, dict) else {}
     stated, version = entries.get("type"), entries.get("schema_version")
-    missing = [key for key in kind.KEYS if key not in entries]
+    missing = [key for key in kind.KEYS if key not in entries and key not in _optional(kind)]
     right_head = stated == kind.__name__ and version == SCHEMA_VERSION
     if right_head and not missing:
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
@@ -12,6 +12,7 @@ from inference_models.arrays import to_numpy
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.rle import compress_counts, count_runs, count_runs_of_part, decode_mask, read_counts
 from inference_models.predictions.rows import rows_of, single_row
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
@@ -19,8 +20,7 @@ _MOVED_IOU = 0.5
 """From here on it is the same object in another place; below it is not known which one it is."""
 
 
-@dataclass(frozen=True)
-class Objects:
+class Objects(Record, frozen=True):
     """The objects of one image, as arrays on the host."""
 
     xyxy: NumpyArray
@@ -37,8 +37,7 @@ class Objects:
         return cls(boxes, np.asarray(class_id, np.int64), np.asarray(score, np.float64))
 
 
-@dataclass(frozen=True)
-class Matches:
+class Matches(Record, frozen=True):
     """Pairs are (k, 2) int64 row numbers, of the reference and of the other answer."""
 
     same: NumpyArray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import abstractmethod
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, SupportsIndex, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -15,6 +15,7 @@ from inference_models.errors import InvalidParameterError
 from inference_models.predictions.container import Prediction
 from inference_models.predictions.labels import known_name, name_or_number, short_list
 from inference_models.predictions.plain import array_from_plain, array_to_plain
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,6 +81,15 @@ class RowPrediction(Prediction, Generic[Row]):
     @classmethod
     def _from_plain(cls, data: dict[str, Plain]) -> dict[str, Any]:
         return rows_from_plain(data[cls.ROWS], data["dtypes"], cls._shapes(data))
+
+    @classmethod
+    def _usual(cls, data: dict[str, Plain]) -> dict[str, Plain]:
+        rows: list[dict[str, Plain]] = data[cls.ROWS]
+        absent = {name for name in cls.ARRAYS if rows and all(row.get(name) is None for row in rows)}
+        types = {name: "int32" if name == "class_id" else "float32" for name in cls.ARRAYS}
+        found = {row["class_id"]: row[CLASS_NAME] for row in rows if CLASS_NAME in row}
+        names = [found.get(number, f"class {number}") for number in range(max(found, default=-1) + 1)]
+        return {"dtypes": {**types, **dict.fromkeys(absent)}, "class_names": names or None}
 
     @classmethod
     @abstractmethod

@@ -56,11 +56,12 @@ def _named(names: list[str] | None) -> dict[str, NumpyArray]:
 def _import_supervision() -> Any:  # a module
     try:
         import supervision  # noqa: PLC0415
-    except ImportError as exc:
+    except Exception as exc:
+        missing = isinstance(exc, ModuleNotFoundError) and exc.name == "supervision"
         raise MissingDependencyError(
             "predictions cannot be turned into objects of Supervision.",
             needs="supervision",
-            found="not installed",
-            fix='pip install "supervision>=0.29"',
+            found="not installed" if missing else f"installed, but its import ends in {type(exc).__name__}: {exc}",
+            fix='pip install "supervision>=0.29"' if missing else "mend what that names, or install supervision anew",
         ) from exc
     return supervision

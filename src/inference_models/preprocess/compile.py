@@ -121,6 +121,8 @@ class Preprocessor:
             return
         if self._spec.antialias:
             pixels = to_uint8(pixels)
+        elif self._spec.as_float:
+            pixels = pixels.astype(np.float32, copy=False)
         frame = self._pool.take((*plan.placement.network, 3), pixels.dtype)
         self._compose(pixels, plan.placement, frame)
         stretched = frame if self._spec.frame is None else self._stretched(frame, plan.transform.network_size)

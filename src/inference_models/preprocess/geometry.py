@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from numbers import Integral
 from typing import TYPE_CHECKING
 
 from inference_models.errors import InvalidParameterError
 from inference_models.package.preprocess_spec import MAX_PIXELS, MAX_SIDE, DynamicSize, ResizeMode
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
@@ -17,8 +18,7 @@ CropWindow = tuple[int, int, int, int]
 """(left, top, right, bottom) in whole pixels, right and bottom exclusive."""
 
 
-@dataclass(frozen=True)
-class ImageTransform:
+class ImageTransform(Record, frozen=True):
     """How one image became a network input: crop, then scale, then shift. Undoes itself.
 
     Coordinates are continuous: (0, 0) is the top left corner of the top left pixel.
@@ -70,7 +70,8 @@ class ImageTransform:
 
         Returns:
             The first pixel that the network sees, and for it and those after it (k,) float64: the place of its centre,
-            where 0 is the centre of the first cell. What lies in the padding has no part in it.
+            where 0 is the centre of the first cell. What lies in the padding has no part in it; a cell that the edge
+            of the picture cuts is taken as equal parts, of which those on the edge count.
         """
         import numpy as np  # noqa: PLC0415
 
@@ -78,9 +79,10 @@ class ImageTransform:
         length = (self.crop_size or self.image_size)[1 - axis]
         places = (np.arange(length) + 0.5) * scale + shift
         seen = np.flatnonzero((places > 0) & (places < room))
-        first, last = (max(shift, 0) * cells / room, min(shift + length * scale, room) * cells / room - 1)
-        low, high = min(first, (first + last) / 2), max(last, (first + last) / 2)
-        positions = np.clip(places[seen] * cells / room - 0.5, low, high)
+        first, last = max(shift, 0), min(shift + length * scale, room)
+        part = math.gcd(max(1, room // cells), round(first), round(room - last)) / 2
+        low, high = min(first + part, (first + last) / 2), max(last - part, (first + last) / 2)
+        positions = np.clip(places[seen], low, high) * cells / room - 0.5
         start = int(seen[0]) if seen.size else 0
         return self.crop_offset[axis] + start, np.clip(positions, 0, cells - 1)
 
@@ -98,8 +100,7 @@ class ImageTransform:
         return xp.astype(xp.stack(columns, axis=axis), values.dtype)
 
 
-@dataclass(frozen=True)
-class Placement:
+class Placement(Record, frozen=True):
     """Resize to `resized`, take `window` of it, put that at `at` of a frame of size `network`."""
 
     network: Size
@@ -112,8 +113,7 @@ class Placement:
     """(top, left, height, width) of the part of the resized image that is kept."""
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(Record, frozen=True):
     """What happens to one image."""
 
     window: CropWindow | None

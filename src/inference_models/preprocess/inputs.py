@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
@@ -22,6 +21,7 @@ from inference_models.preprocess.pixels import (
     from_torch,
     refuse_tensor_without_pixels,
 )
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,7 @@ VIDEO_SUFFIXES = frozenset({".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".m
 _URL = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]+)://|(?P<data>data):", re.ASCII)
 
 
-@dataclass(frozen=True, eq=False)
-class ImageList:
+class ImageList(Record, frozen=True, eq=False):
     """The caller's images, none of them decoded or copied yet."""
 
     items: Sequence[Any]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from inference_models.arrays import to_numpy
 from inference_models.errors import ModelInputError
 from inference_models.preprocess.bounds import MAX_PIXELS
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
@@ -28,8 +28,7 @@ _TO_UINT8 = {
 _CHANNELS = (1, 3, 4)
 
 
-@dataclass(frozen=True, eq=False)
-class SourceImage:
+class SourceImage(Record, frozen=True, eq=False):
     """One image, decoded and checked."""
 
     pixels: NumpyArray
@@ -43,8 +42,7 @@ class SourceImage:
         return self.pixels.shape[0], self.pixels.shape[1]
 
 
-@dataclass(frozen=True)
-class ArrayFormat:
+class ArrayFormat(Record, frozen=True):
     """Channel order and value range of the arrays in a call."""
 
     color: ColorFormat | None = None

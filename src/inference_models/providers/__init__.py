@@ -9,7 +9,7 @@ import importlib
 import json
 import pkgutil
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import network_forbidden_by
@@ -17,6 +17,7 @@ from inference_models.entities import InlineFileSpecs, ModelMetadata
 from inference_models.errors import ModelRetrievalError, nearest_hint
 from inference_models.fork import Lock
 from inference_models.machine.libraries import entry_points
+from inference_models.record import Record, replace
 from inference_models.text import shown_url
 
 if TYPE_CHECKING:
@@ -91,8 +92,7 @@ class StreamingProvider(ABC):
         return self.open(file).chunks
 
 
-@dataclass(frozen=True, kw_only=True)
-class ProviderRecord:
+class ProviderRecord(Record, frozen=True, kw_only=True):
     """What the rest of the library knows of a provider; every provider's file declares one as `RECORD`."""
 
     open: Callable[[], Provider]

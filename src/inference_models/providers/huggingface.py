@@ -10,8 +10,9 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from inference_models.entities import (
@@ -34,9 +35,10 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
     UntrustedFileError,
 )
-from inference_models.files.names import check_model_id
+from inference_models.files.names import check_model_id, is_portable_handle
 from inference_models.package import class_names, inference_config
 from inference_models.package.hf_config import CONFIG, PREPROCESSOR_CONFIG, inference_config_of, parse_hub_config
+from inference_models.package.onnx_file import parse_onnx
 from inference_models.package.text_files import decode_text
 from inference_models.providers import (
     NO_OPTIONS,
@@ -46,8 +48,10 @@ from inference_models.providers import (
     refuse_when_offline,
     with_model_config,
 )
+from inference_models.record import replace
 from inference_models.text import HIDDEN, scrub, shown_url
 from inference_models.transport.limits import call_with_retries
+from inference_models.transport.stream import FileStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,7 +59,6 @@ if TYPE_CHECKING:
 
     from inference_models.package.hf_config import HubConfig
     from inference_models.providers._hub import Hub, HubFile, Repository
-    from inference_models.transport.stream import FileStream
 
 T = TypeVar("T")
 PREFIX = "huggingface:"
@@ -83,6 +86,14 @@ _VARIANTS = {
 """End of a file name after `model_`, as optimum and transformers.js name their exports; others are mixtures."""
 _DTYPES = {"BF16": Quantization.BF16, "F16": Quantization.FP16, "F32": Quantization.FP32, "I8": Quantization.INT8}
 _PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
+_DATA_MARKS = (".onnx_data", ".onnx.data")
+"""In the names of external data that most exporters write; the graph has what stands before."""
+_NO_DATA = re.compile(
+    r"\.(ckpt|h5|jpe?g|json|md|msgpack|onnx|pickle|pkl|png|pth?|py|safetensors|txt)$|\.onnx[._]data|"
+    r"(^|/)(\.gitattributes|license|pytorch_model\.bin|training_args\.bin)$",
+    re.IGNORECASE,
+)
+"""Files that cannot be the data of a graph, or are that of the one that their name tells."""
 _SHARD = re.compile(r"^(?P<stem>.+)-\d{5}-of-\d{5}\.safetensors$")
 
 
@@ -120,6 +131,9 @@ class HuggingFaceProvider(StreamingProvider):
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
         """The bytes of a file, from the Hub or from where it sends us; the token goes to the Hub only."""
+        known = self._contents.get(file.download_url)
+        if known is not None:
+            return FileStream(iter((known[start:stop],)), start, len(known), None, ranges=True)
         return self._ask(file.download_url, partial(self._client.open_url, start=start, stop=stop))
 
     def close(self) -> None:
@@ -167,7 +181,7 @@ class HuggingFaceProvider(StreamingProvider):
         )
 
     def _package(self, found: HubPackage, config: HubConfig, repository: Repository) -> ModelPackageMetadata:
-        texts = {}
+        texts, files = {}, {**found.files, **self._external_data(found, repository)}
         if config.class_names is not None:
             texts[class_names.FILE_NAME] = class_names.format_class_names(config.class_names)
         if found.backend is not BackendType.ONNX:
@@ -181,13 +195,31 @@ class HuggingFaceProvider(StreamingProvider):
             backend=found.backend,
             quantization=found.quantization,
             package_artefacts=[
-                *(self._download(handle, file, repository) for handle, file in found.files.items()),
+                *(self._download(handle, file, repository) for handle, file in files.items()),
                 *(InlineFileSpecs(name, texts[name]) for name in sorted(texts)),
             ],
             # The caller named the repository, and neither format can hold code.
             trusted_source=True,
             cache_model_id=f"{repository.name}@{repository.commit}",
         )
+
+    def _external_data(self, found: HubPackage, repository: Repository) -> dict[str, HubFile]:
+        """The files a graph points to; it is read for that where their names do not tell, and something may be one."""
+        graph = found.files.get(WEIGHTS)
+        if graph is None or len(found.files) > 1 or graph.size > MAX_SMALL_FILE:
+            return {}
+        folder = graph.path[: graph.path.rfind("/") + 1]
+        if not any(path.startswith(folder) and not _NO_DATA.search(path) for path in repository.files):
+            return {}
+        stated = parse_onnx(self._small_file(repository, graph), Path(WEIGHTS)).locations
+        missing = [name for name in stated if not is_portable_handle(name) or folder + name not in repository.files]
+        if missing:
+            raise CorruptedModelPackageError(
+                f"{graph.path} of '{repository.name}' has values in a file that is not there.",
+                needs=f"{folder}{ascii(missing[0])[1:-1]}",
+                found=_listed(repository.files),
+            )
+        return {name: repository.files[folder + name] for name in stated}
 
     def _preparation(self, config: HubConfig, repository: Repository) -> dict[str, Any]:
         """The content of `inference_config.json` of a classifier."""
@@ -332,7 +364,11 @@ def _onnx_packages(files: Mapping[str, HubFile]) -> Iterator[HubPackage]:
         stem = path.rpartition("/")[2].removesuffix(".onnx")
         named, _, variant = stem.partition("_") if stem.startswith("model") else stem.rpartition("_")
         # The graph itself names these files, so they keep their names beside it.
-        beside = [other for other in sorted(files) if other.startswith((f"{path}_data", f"{path}.data"))]
+        beside = [
+            other
+            for other in sorted(files)
+            if other.startswith(tuple(path.removesuffix(".onnx") + mark for mark in _DATA_MARKS))
+        ]
         yield HubPackage(
             package_id="onnx" + _plain(variant or "fp32" if named == "model" else stem),
             backend=BackendType.ONNX,

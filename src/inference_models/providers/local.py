@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,6 +35,7 @@ from inference_models.package.onnx_file import OnnxFile
 from inference_models.package.rfdetr import read_rfdetr
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,6 +55,8 @@ _OWN_NAMES = frozenset(
 )
 """Handles that mean something in the package of a bare file, whatever lies beside the file."""
 _MAX_PATH = 4096
+_CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
+"""Control characters, and what stands for bytes that are no text. Spaces and joiners of every script are fine."""
 _FORMATS = {form.suffix: kind for kind, form in sorted(FORMATS.items(), key=lambda item: item[1].suffix)}
 """Suffix of a bare file to what it is."""
 _CHECKPOINTS = frozenset({".ckpt", ".pt", ".pth", ".bin"})
@@ -113,8 +116,10 @@ class LocalProvider:
 
 
 def _existing(text: str) -> Path:
-    if not text or len(text) > _MAX_PATH or not text.isprintable():
-        raise InvalidParameterError("the path cannot be used.", needs="printable characters", found=ascii(text[:80]))
+    if not text or len(text) > _MAX_PATH or _CONTROL.search(text):
+        raise InvalidParameterError(
+            "the path cannot be used.", needs="a path without control characters", found=ascii(text[:80])
+        )
     try:
         path = Path(text).expanduser()
     except RuntimeError as exc:

@@ -6,7 +6,7 @@ import importlib.util
 import logging
 import platform
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
@@ -21,6 +21,7 @@ from inference_models.errors import InvalidEnvVariable, InvalidParameterError, M
 from inference_models.files.names import check_model_id
 from inference_models.fork import Lock
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, StreamingProvider, with_model_config
+from inference_models.record import replace
 from inference_models.text import shown_url
 from inference_models.transport.limits import call_with_retries
 from inference_models.transport.redirects import is_loopback

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from msgspec import field
+
 from inference_models.errors import ModelImplementationNotFoundError, nearest_hint
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from inference_models.predictions.container import Prediction
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
+class Task(Record, frozen=True, kw_only=True):
     """What models of one task are, whatever their architecture."""
 
     name: str

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.class_names import known_class_names
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

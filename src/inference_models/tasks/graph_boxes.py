@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.record import replace
 from inference_models.tasks.class_columns import ClassColumns
 from inference_models.tasks.graph_objects import ObjectFinder, chosen_decoder
 from inference_models.tasks.graph_options import DetectionOptions

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from inference_models.backends.session import InputHint
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.preprocess_spec import DynamicSize, ResizeMode
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from inference_models.arrays import TensorSpec
@@ -25,8 +25,7 @@ USUAL_STRIDE = 32
 _log = logging.getLogger("inference-models")
 
 
-@dataclass(frozen=True)
-class InputHints:
+class InputHints(Record, frozen=True):
     """What a bare graph says about its input besides its shape."""
 
     input_size: Size | None = None
@@ -91,7 +90,7 @@ def stated_spec(graph: Graph, config: InferenceConfig | None) -> PreprocessSpec 
         return None
     if not graph.stretches:
         return config.preprocess
-    spec = replace(config.preprocess, antialias=True)
+    spec = replace(config.preprocess, antialias=True)  # of whole grey levels, as its own loader
     one_step = spec.resize in {ResizeMode.STRETCH, ResizeMode.FIT_LONGER_EDGE} or config.dataset_size is None
     return replace(spec, resize=ResizeMode.STRETCH) if one_step else replace(spec, frame=config.dataset_size)
 

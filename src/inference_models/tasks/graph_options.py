@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import TYPE_CHECKING, TypedDict, cast
 
 from inference_models.decoders.types import BoxLimits
 from inference_models.entities import PreProcessingOverrides
 from inference_models.errors import InvalidParameterError, nearest_hint, refuse_unknown_options
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -59,8 +59,7 @@ class MultiLabelOptions(ImageOptions, total=False):
     confidence: Confidence | None
 
 
-@dataclass(frozen=True)
-class ImageRequest:
+class ImageRequest(Record, frozen=True):
     """Checked `ImageOptions`."""
 
     image_size: int | tuple[int, int] | None = None
@@ -69,8 +68,7 @@ class ImageRequest:
     input_range: InputRange | None = None
 
 
-@dataclass(frozen=True)
-class ConfidenceRule:
+class ConfidenceRule(Record, frozen=True):
     """What `confidence=` means for one loaded model."""
 
     default: float

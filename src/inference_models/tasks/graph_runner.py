@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+
+from msgspec import field
 
 from inference_models.backends.session import BatchLimits, run_in_batches
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
+from inference_models.record import Record
 from inference_models.tasks.graph_options import check_option_names
 
 if TYPE_CHECKING:
@@ -29,8 +31,7 @@ NetworkInputs: TypeAlias = "Array | list[Array]"
 """(B, 3, H, W) as the graph takes it, or a list of (1, 3, h, w) where the images lead to different sizes."""
 
 
-@dataclass(frozen=True)
-class RawOutputs:
+class RawOutputs(Record, frozen=True):
     """What the graph answered to images of one network size."""
 
     frame: Frame
@@ -42,8 +43,7 @@ class RawOutputs:
         return [RawOutputs(self.frame, [output[row : row + 1] for output in self.outputs]) for row in range(count)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class OpenedPackage:
+class OpenedPackage(Record, frozen=True, kw_only=True):
     """A loaded package: everything a task needs to answer."""
 
     sessions: Mapping[str, Session]

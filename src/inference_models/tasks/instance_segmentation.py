@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.arrays import namespace
@@ -11,6 +10,7 @@ from inference_models.errors import InvalidParameterError
 from inference_models.families import InstanceGraph
 from inference_models.fork import Lock
 from inference_models.predictions.instances import InstanceDetections
+from inference_models.record import replace
 from inference_models.tasks import Task
 from inference_models.tasks.graph_boxes import BoxFinder
 from inference_models.tasks.graph_options import DetectionOptions

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from inference_models.decoders.types import KeyPointHead
 from inference_models.families import KeyPointGraph
 from inference_models.predictions.detections import Detections
 from inference_models.predictions.key_points import KeyPoints
+from inference_models.record import replace
 from inference_models.tasks import Task
 from inference_models.tasks.graph_objects import ObjectFinder, chosen_decoder
 from inference_models.tasks.graph_options import KeyPointOptions, parse_share

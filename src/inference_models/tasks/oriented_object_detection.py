@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.families import OrientedDetectionGraph
 from inference_models.predictions.oriented import OrientedDetections
+from inference_models.record import replace
 from inference_models.tasks import Task
 from inference_models.tasks.graph_objects import ObjectFinder, chosen_decoder
 from inference_models.tasks.graph_options import DetectionOptions

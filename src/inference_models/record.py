@@ -1,0 +1,56 @@
+"""Immutable values with named fields."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import NODEFAULT, Struct, StructMeta, structs
+
+if TYPE_CHECKING:
+    from inspect import Signature
+
+Value = TypeVar("Value")
+
+
+class _RecordType(StructMeta):
+    @property
+    def __signature__(cls) -> Signature:  # noqa: N805 - of a class of classes
+        """For `help` and `inspect`, with annotations as text: msgspec looks up names that only type checkers know."""
+        from inspect import Parameter, Signature  # noqa: PLC0415 - asked for by people
+
+        names, defaults = cls.__struct_fields__, cls.__struct_defaults__
+        stated = {
+            **dict.fromkeys(names, NODEFAULT),
+            **dict(zip(names[len(names) - len(defaults) :], defaults, strict=True)),
+        }
+        written = {
+            name: text for kind in reversed(cls.__mro__) for name, text in vars(kind).get("__annotations__", {}).items()
+        }
+        return Signature(
+            [
+                Parameter(
+                    name,
+                    Parameter.POSITIONAL_OR_KEYWORD if name in cls.__match_args__ else Parameter.KEYWORD_ONLY,
+                    default=Parameter.empty if default is NODEFAULT else default,
+                    annotation=written.get(name, Parameter.empty),
+                )
+                for name, default in stated.items()
+            ]
+        )
+
+
+class Record(Struct, frozen=True, metaclass=_RecordType):
+    """Base of the values that travel inside this library.
+
+    As a frozen dataclass, whose methods Python would generate and execute as text at each start of a process. Public
+    values are dataclasses, for callers who use the functions of that module on them.
+    """
+
+
+def replace(value: Value, **changes: Any) -> Value:
+    """`value`, a record or a dataclass, with other values in these fields."""
+    if isinstance(value, Struct):
+        return structs.replace(value, **changes)
+    changed: Value = dataclasses.replace(value, **changes)  # type: ignore[type-var]
+    return changed

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import field
 
-from inference_models.arrays import ANY_SHAPE, device_of, namespace
+from inference_models.arrays import ANY_SHAPE, device_of, is_torch, namespace
 from inference_models.errors import (
     BaseInferenceModelsError,
     CorruptedModelPackageError,
@@ -186,6 +186,9 @@ def check_feeds(inputs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> Non
         if spec.name not in feeds:
             raise _misfit(spec, "nothing")
         feed = feeds[spec.name]
+        special = special_kind(feed)
+        if special is not None:
+            raise _misfit(spec, special, fix="pass a plain tensor, or a NumPy array")
         dtype = dtype_name(feed)
         if not _same_shape(spec.shape, tuple(feed.shape)):
             raise _misfit(spec, f"{tuple(feed.shape)} {dtype}")
@@ -220,6 +223,24 @@ def check_sizes(specs: Sequence[TensorSpec]) -> None:
 def memory_here() -> int:
     """Bytes that processes may use here: those of the machine, or fewer in a container; 8 GB where nothing is known."""
     return min(total_memory() or _UNKNOWN_MEMORY, memory_limit() or sys.maxsize)
+
+
+def special_kind(array: Array) -> str | None:
+    """Why a tensor is no plain block of numbers, in words; None when it is one, as every NumPy array is."""
+    if not is_torch(array):
+        return None
+    if array.is_nested:
+        return "a nested tensor"
+    layout = str(array.layout).removeprefix("torch.")
+    if layout != "strided":
+        return f"a tensor with layout {layout}"
+    if array.is_quantized:
+        return "a quantised tensor"
+    if array.is_meta:
+        return "a tensor without values"
+    # What repeats its values by strides of zero could ask for any amount of memory when it is copied.
+    claimed = array.numel() * array.element_size()
+    return "a tensor that repeats its values" if claimed > max(array.untyped_storage().nbytes(), _ALWAYS_FITS) else None
 
 
 def dtype_name(array: Array) -> str:

@@ -5,7 +5,6 @@ python benchmarks/bench_cache.py [FOLDER]     (2 GB free; a temporary folder by 
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import http.server
@@ -26,6 +25,7 @@ from inference_models.cache import stamps
 from inference_models.cache.manifest import MANIFEST_NAME, manifest_text, read_manifest
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
+from inference_models.record import replace
 from inference_models.transport.client import HttpClient
 from inference_models.transport.stream import FileStream, RangeSource
 
@@ -93,7 +93,7 @@ def add(store: PackageStore, number: int, files: list, graph: bytes) -> None:
     folder = store.folder_of(key)
     shutil.copytree(store.folder_of(first), folder)
     copied = read_manifest(folder)
-    (folder / MANIFEST_NAME).write_text(manifest_text(dataclasses.replace(copied, model_id=key.model_id)))
+    (folder / MANIFEST_NAME).write_text(manifest_text(replace(copied, model_id=key.model_id)))
     if store.open(key) is None:  # writes the stamps
         raise RuntimeError("a copied package cannot be opened")
 

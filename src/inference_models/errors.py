@@ -1,53 +1,5 @@
 """Every error this library raises on purpose.
 
-```
-BaseInferenceModelsError
-├── AssumptionError (AssertionError)                 something this library takes for granted is not so
-├── ModelInputError (ValueError)                     an image or another input of a call cannot be used
-├── InvalidParameterError (ValueError)               an argument has a value that makes no sense
-│   ├── PreloadedDependencyMismatchError             a model handed in is not the one that is needed
-│   └── UnknownOptionError (TypeError)               an argument has a name nobody knows
-├── InvalidEnvVariable (ValueError)                  an environment variable cannot be read
-├── MissingDependencyError (ImportError)             an optional package is not installed
-├── EnvironmentConfigurationError (RuntimeError)     the machine is not set up for what was asked
-│   └── MissingParityCertificateError                nothing on this machine vouches for the package
-├── ModelRuntimeError (RuntimeError)                 the runtime failed while it ran the graph
-├── RetryError                                       a source did not answer now, and may answer later
-├── RangeRequestNotSupportedError                    a source does not hand over a part of a file
-├── UntrustedFileError (ValueError)                  a file is announced without a hash
-├── ModelRetrievalError                              a provider could not say what exists, or hand it over
-│   ├── ModelNotFoundError (LookupError)
-│   ├── UnauthorizedModelAccessError                 no API key, or one the source does not know
-│   ├── PaymentRequiredModelAccessError
-│   ├── ForbiddenModelAccessError
-│   ├── UsagePausedModelAccessError
-│   ├── ModelMetadataConsistencyError (ValueError)   a description contradicts itself
-│   ├── ModelMetadataHandlerNotImplementedError      a description of a kind this release does not know
-│   └── FileHashSumMissmatch (ValueError)            bytes are not what the catalogue says they are
-├── ModelPackageNegotiationError
-│   ├── UnknownBackendTypeError (ValueError)
-│   ├── UnknownQuantizationError (ValueError)
-│   ├── InvalidRequestedBatchSizeError (ValueError)
-│   ├── AmbiguousModelPackageResolutionError         two packages have the id that was asked for
-│   ├── RuntimeIntrospectionError (RuntimeError)     what this machine is could not be found out
-│   │   └── JetsonTypeResolutionError
-│   └── NoModelPackagesAvailableError
-│       └── NoCompatiblePackageError                 packages exist, none of them fits; carries every reason
-└── ModelLoadingError
-    ├── CorruptedModelPackageError (ValueError)      a file of a package is missing, damaged or contradicts another
-    ├── ModelImplementationNotFoundError (LookupError)
-    ├── ModelPackageAlternativesExhaustedError       every package that fits was tried; carries every error
-    ├── ModelPackageRestrictedError                  the package asks for more than a limit allows
-    ├── MissingModelInitParameterError (TypeError)   a bare file needs labels or a family
-    ├── InvalidModelInitParameterError (ValueError)
-    ├── InsecureModelIdentifierError (ValueError)    an id that cannot be part of a folder name
-    ├── DependencyModelParametersValidationError (ValueError)
-    ├── ModelPipelineInitializationError
-    │   └── ModelPipelineNotFound (LookupError)
-    ├── ForbiddenLocalCodePackageAccessError (PermissionError)
-    └── DirectLocalStorageAccessError (PermissionError)
-```
-
 The text of an error has three parts: what failed, with the caller's own values; `needs ...; found: ...`;
 one thing to do. The parts stay on the object as `summary`, `needs`, `found` and `fix`. What is never raised here exists
 so that code which catches it can be imported.

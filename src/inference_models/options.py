@@ -83,7 +83,7 @@ class LoadOptions:
     """What `AutoModel.from_pretrained` takes besides its ten common arguments; each can also be passed by name."""
 
     labels: Sequence[str] | str | PathLike[str] | None = None
-    """Class names of a bare file: a list, the path of a text file with one per line, or "coco"."""
+    """Class names of a bare file: a list, the path of a text file with one per line, "coco", "imagenet" or "voc"."""
     model_type: str | None = None
     """Architecture of a bare file, for example "yolov8"."""
     task_type: str | None = None

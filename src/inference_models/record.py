@@ -52,5 +52,5 @@ def replace(value: Value, **changes: Any) -> Value:
     """`value`, a record or a dataclass, with other values in these fields."""
     if isinstance(value, Struct):
         return structs.replace(value, **changes)
-    changed: Value = dataclasses.replace(value, **changes)  # type: ignore[type-var]
+    changed: Value = dataclasses.replace(value, **changes)  # type: ignore[type-var]  # noqa: TID251
     return changed

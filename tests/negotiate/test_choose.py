@@ -5,7 +5,13 @@ from collections import Counter
 import pytest
 
 from inference_models.backends.environment import probe_environment
-from inference_models.entities import BackendType, ONNXPackageDetails, PackageSourceType, Quantization
+from inference_models.entities import (
+    BackendType,
+    InlineFileSpecs,
+    ONNXPackageDetails,
+    PackageSourceType,
+    Quantization,
+)
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
     NoCompatiblePackageError,
@@ -258,3 +264,28 @@ def test_this_machine_is_probed_without_importing_a_runtime() -> None:
     environment = probe_environment()
     assert str(environment.runtimes[BackendType.ONNX]) == onnxruntime.__version__
     assert environment.describe().startswith("linux ")
+
+
+@pytest.mark.parametrize("consented", [False, True])
+def test_without_its_runtime_an_archive_that_needs_consent_says_both(consented: bool) -> None:
+    candidates = model(replace(torch_script(), trusted_source=True, package_source=PackageSourceType.LOCAL_CACHE))
+    with pytest.raises(NoCompatiblePackageError) as caught:
+        choose_packages(candidates, PackageRequest(code_consent=consented), replace(MACHINE, runtimes={}))
+    text = str(caught.value)
+    assert "pip install" in text
+    assert ('allow_local_code_packages="sha256:..."' in text) is not consented
+
+
+def test_the_nearest_task_is_written_where_the_wrong_one_was() -> None:
+    folder = replace(package("p"), package_source=PackageSourceType.LOCAL_CACHE)
+    bare = replace(folder, package_artefacts=[InlineFileSpecs("model_config.json", "{}")])
+    for described, fix in (
+        (folder, 'write in model_config.json: "task_type": "object-detection"'),
+        (bare, 'task_type="object-detection"'),
+    ):
+        with pytest.raises(NoCompatiblePackageError) as caught:
+            choose_packages(model(described, task="detection"), PackageRequest(), MACHINE)
+        assert caught.value.rejections[0].fix == fix
+    with pytest.raises(NoCompatiblePackageError) as caught:
+        choose_packages(model(bare, architecture="yolov13x"), PackageRequest(), MACHINE)
+    assert caught.value.rejections[0].fix.startswith('model_type="yolov1')

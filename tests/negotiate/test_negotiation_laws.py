@@ -131,8 +131,8 @@ def test_an_argument_that_is_offered_as_a_fix_ends_its_refusal(package, architec
 
 
 def argument_of(fix):
-    """The fields of a request in a fix such as `device="cpu"`; None for commands."""
-    if fix is None or fix.startswith(("pip ", "unset ")):
+    """The fields of a request in a fix such as `device="cpu"`; None for commands, and for what describes the model."""
+    if fix is None or fix.startswith(("pip ", "unset ", "write in ", "model_type=", "task_type=")):
         return None
     keywords = ast.parse(f"f({fix})", mode="eval").body.keywords
     fields = {argument: name for name, argument in ARGUMENTS.items()}

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from inference_models.errors import CorruptedModelPackageError
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.package.class_names import format_class_names, parse_class_names, read_labels
 
 
@@ -58,6 +58,7 @@ def test_characters_that_change_how_a_line_is_shown_are_refused(name):
                 78: "hair drier",
             },
         ),
+        ("imagenet", 1000, {0: "tench", 285: "Egyptian cat", 967: "espresso", 999: "toilet tissue"}),
         ("voc", 20, {0: "aeroplane", 14: "person", 19: "tvmonitor"}),
     ],
 )
@@ -65,3 +66,9 @@ def test_a_known_data_set_has_its_own_names_in_order(data_set, count, some):
     names = read_labels(data_set)
     assert len(set(names)) == len(names) == count
     assert {index: names[index] for index in some} == some
+
+
+def test_a_data_set_whose_names_are_not_here_is_refused_with_what_works() -> None:
+    with pytest.raises(InvalidParameterError) as caught:
+        read_labels("openimages")
+    assert caught.value.fix == "write the 601 names of Open Images, one per line, into a text file, and pass its path"

@@ -261,6 +261,51 @@ def test_the_token_that_was_saved_by_a_login_is_used(hub, provider, tmp_path):
     assert {seen[2] for seen in hub.seen} == {f"Bearer {hub.token}"}
 
 
+def test_no_token_is_sent_unasked_where_that_is_forbidden(hub, provider, repository, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    monkeypatch.setenv("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")
+    provider.describe(NAME)
+    assert {seen[2] for seen in hub.seen} == {None}
+    repository.gated = "auto"
+    provider._contents.clear()
+    assert "found: HF_HUB_DISABLE_IMPLICIT_TOKEN, which forbids" in refused(provider, ForbiddenModelAccessError)
+    assert provider.describe(NAME, DescribeOptions(api_key=hub.token)).model_packages
+
+
+def test_a_saved_token_that_cannot_be_read_is_told_where_one_is_needed(hub, provider, repository, tmp_path):
+    (tmp_path / "hub" / "token").mkdir(parents=True)
+    assert provider.describe(NAME).model_packages
+    repository.gated = "auto"
+    provider._contents.clear()
+    found = f"found: a token in '{tmp_path / 'hub' / 'token'}' that cannot be read: Is a directory"
+    assert found in refused(provider, ForbiddenModelAccessError)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("HTTP_PROXY", "canary@@:x"),
+        ("NO_PROXY", "[::1"),
+        ("SSL_CERT_FILE", "/nowhere"),
+        ("REQUESTS_CA_BUNDLE", "/nowhere"),
+        ("HF_TOKEN_PATH", "/dev"),
+        ("API_CALLS_TIMEOUT", "soon"),
+        ("API_CALLS_MAX_TRIES", "often"),
+        ("CHUNK_DOWNLOAD_READ_TIMEOUT", "x"),
+        ("INFERENCE_MODELS_DOWNLOAD_TIMEOUT", "x"),
+    ],
+)
+def test_a_cached_model_loads_whatever_variable_is_wrong(hub, monkeypatch, name, value):
+    pytest.importorskip("onnxruntime")
+    from inference_models import AutoModel
+
+    AutoModel.from_pretrained(f"huggingface:{NAME}").close()
+    asked = len(hub.requests)
+    monkeypatch.setenv(name, value)
+    AutoModel.from_pretrained(f"huggingface:{NAME}").close()
+    assert len(hub.requests) == asked
+
+
 def test_a_small_file_that_is_not_that_of_the_commit_is_refused(hub, provider):
     good, bad = as_json(CONFIG), as_json(CONFIG).replace(b"cat", b"rat")
     hub.tampered["config.json"] = bad

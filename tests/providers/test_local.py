@@ -187,7 +187,7 @@ def test_what_is_missing_is_named_with_what_to_pass(provider, silent):
 )
 def test_labels_that_cannot_be_used_are_refused(provider, bare, labels, found):
     assert refused(InvalidParameterError, bare, labels=labels) == (
-        f'labels cannot be used.\nneeds "coco", "voc", a list of names, or a text file; found: {found}'
+        f'labels cannot be used.\nneeds "coco", "imagenet", "voc", a list of names, or a text file; found: {found}'
     )
 
 

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import os
 import shlex
+import shutil
 import sys
 import tempfile
 import zipfile
@@ -20,6 +20,7 @@ from inference_models.package.folder import read_package_folder
 from inference_models.providers import _pip, open_provider
 from inference_models.providers._pip import _last_reason
 from inference_models.providers.wheel import WheelProvider, read_member
+from inference_models.record import replace
 from providers.contract import ProviderContract
 from providers.wheel_index import CONTENT, FILE_NAME, MEMBER, build_wheel, catalogue_for, member_of, pages_of
 from scripted_server import scripted
@@ -151,10 +152,6 @@ def test_without_network_nobody_is_asked(index, monkeypatch, variable):
 
 
 SECRETS = [
-    "AWS_SECRET_ACCESS_KEY",
-    "AZURE_STORAGE_CONNECTION_STRING",
-    "FSSPEC_S3_SECRET",
-    "GOOGLE_APPLICATION_CREDENTIALS",
     "HF_TOKEN",
     "HUGGING_FACE_HUB_TOKEN",
     "INFERENCE_API_KEY",
@@ -174,11 +171,13 @@ def test_pip_sees_its_own_settings_and_none_of_our_secrets(index, monkeypatch, t
     pip.chmod(0o755)
     monkeypatch.setattr(_pip.importlib.util, "find_spec", lambda name: None)
     monkeypatch.setenv("PATH", str(tools))
+    monkeypatch.setenv("AWS_PROFILE", "for-the-keyring")
     with closing(WheelProvider(catalogue_for(index.wheel))) as provider, pytest.raises(ModelRetrievalError):
         read(provider)
     seen = (tmp_path / "seen").read_text()
     assert "canary" not in seen
     assert f"PIP_INDEX_URL={os.environ['PIP_INDEX_URL']}" in seen
+    assert "AWS_PROFILE=for-the-keyring" in seen
 
 
 def test_without_pip_the_error_says_how_to_get_it(index, monkeypatch):
@@ -204,6 +203,31 @@ def test_a_pip_on_the_path_is_used_where_this_environment_has_none(index, monkey
     monkeypatch.setenv("PATH", str(program.parent), prepend=os.pathsep)
     with closing(WheelProvider(catalogue_for(index.wheel))) as provider:
         assert read(provider) == CONTENT
+
+
+def test_relative_paths_in_the_settings_of_pip_are_those_of_the_working_folder(index, monkeypatch, tmp_path):
+    shutil.copytree(tmp_path / "index" / "files", tmp_path / "wheels")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "wheels")
+    with closing(WheelProvider(catalogue_for(index.wheel))) as provider:
+        assert read(provider) == CONTENT
+
+
+@pytest.mark.parametrize("server", ["frozen", "uwsgi"])
+def test_a_program_that_is_no_python_is_not_started_again(server, monkeypatch):
+    if server == "frozen":
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    else:
+        monkeypatch.setitem(sys.modules, "uwsgi", sys)
+    monkeypatch.setattr(_pip.shutil, "which", lambda name: f"/bin/{name}" if name == "pip" else None)
+    assert _pip._pip_command() == ["/bin/pip"]
+
+
+def test_uv_runs_pip_for_this_interpreter(monkeypatch):
+    monkeypatch.setattr(_pip.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(_pip.shutil, "which", lambda name: "/bin/uv" if name == "uv" else None)
+    assert _pip._pip_command() == ["/bin/uv", "tool", "run", f"--python={sys.executable}", "pip"]
 
 
 def test_a_module_named_pip_in_the_working_directory_is_not_run(index, monkeypatch, tmp_path):
@@ -284,7 +308,7 @@ def test_a_size_that_lies_ends_at_what_the_archive_holds(tmp_path):
 
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path):
     size = 64 << 20
-    announced = dataclasses.replace(ANNOUNCED, size=size)
+    announced = replace(ANNOUNCED, size=size)
     text = member_error(build_wheel(tmp_path, bytes(size)), announced)
     assert text.startswith(
         f"{FILE_NAME}: {MEMBER} cannot be taken out.\nneeds a compression ratio of at most 1000; found: "
@@ -304,6 +328,8 @@ def test_a_damaged_wheel_is_named(tmp_path, cut):
     ("output", "reason"),
     [
         ("WARNING: a\nERROR: b https://u:p@h/s\nERROR: c http://tok@h/x\n[notice] d", "c http://h/x"),
+        ("WARNING: 401 Error, wrong\nERROR: No matching distribution found for x", "401 Error, wrong"),
+        ("ERROR: No matching distribution found for x", "No matching distribution found for x"),
         ("something\nelse\n", "else"),
         ("", "no reason given by pip"),
         ("ERROR: " + "x" * 400, "x" * 297 + "..."),

@@ -179,9 +179,8 @@ def small_disk(world: World, name: str) -> Iterator[tuple[str, list[str]]]:
             root = point / str(known)
 
             def work(root: Path = root, files: list = files, known: bool = known) -> object:
-                from dataclasses import replace
-
                 from inference_models.cache.store import PackageStore
+                from inference_models.record import replace
 
                 hidden = [item if known or not hasattr(item, "size") else replace(item, size=None) for item in files]
                 return str(PackageStore(root).ensure(world.key(big), hidden, UrlSource()))

@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +28,8 @@ _BAND = 64
 """Pixels that are interpolated together along an axis."""
 _CHUNK = 32
 """Maps that exist at once."""
+_FAR = 1 << 40
+"""Beyond every picture."""
 _LARGEST = np.float32(1e30)
 """In place of infinite values, whose product with 0 is no number."""
 
@@ -51,8 +55,8 @@ class Axis:
 
     start: int
     """First pixel that the network sees."""
-    low: NumpyArray
-    """(k,) int64, ascending: the cell before the centre of each of the pixels that it sees."""
+    low: list[int]
+    """Ascending: the cell before the centre of each of the pixels that it sees."""
 
     bands: tuple[NumpyArray, ...]
     """(_BAND, cells) float32 weights of the cells of every `_BAND` pixels, from the first of these cells on."""
@@ -63,22 +67,21 @@ class Axis:
         low = np.minimum(positions.astype(np.int64), max(0, cells - 2))
         part = (positions - low).astype(np.float32)
         bands = [(low[at : at + _BAND], part[at : at + _BAND]) for at in range(0, len(low), _BAND)]
-        return cls(start, low, tuple(_weights(*band) for band in bands))
+        return cls(start, low.tolist(), tuple(_weights(*band) for band in bands))
 
     def inside(self, first: float, stop: float) -> slice:
         """The seen pixels from `first` on and before `stop`."""
-        ends = np.clip(np.ceil([first, stop]) - self.start, 0, len(self.low))
-        return slice(int(ends[0]), int(ends[1]))
+        begin, end = math.ceil(first) - self.start, math.ceil(stop) - self.start
+        return slice(min(max(0, begin), len(self.low)), max(0, min(end, len(self.low))))
 
     def near(self, pixels: slice, first: int, last: int) -> slice:
         """Those of `pixels` that the cells from `first` to `last` have a part in."""
-        low = self.low[pixels]
-        ends = np.searchsorted(low, [first - 1, last + 1])
-        return slice(pixels.start + int(ends[0]), pixels.start + int(ends[1]))
+        begin = bisect_left(self.low, first - 1, pixels.start, pixels.stop)
+        return slice(begin, bisect_left(self.low, last + 1, begin, pixels.stop))
 
     def cells(self, pixels: slice) -> slice:
         """What `pixels`, of which there is at least one, are interpolated from."""
-        return slice(int(self.low[pixels.start]), int(self.low[pixels.stop - 1]) + 2)
+        return slice(self.low[pixels.start], self.low[pixels.stop - 1] + 2)
 
     def spread(self, values: NumpyArray, pixels: slice, first: int) -> NumpyArray:
         """(pixels, n): the interpolation along the first axis of `values` (cells from `first` on, n)."""
@@ -121,7 +124,7 @@ class MaskSampler:
 
     def part(self, logits: NumpyArray, box: Any = None) -> MaskPart:
         """The mask of `logits` (cells, cells), inside `box` x1 y1 x2 y2 in pixels of the image where there is one."""
-        x1, y1, x2, y2 = box if box is not None else (-np.inf, -np.inf, np.inf, np.inf)
+        x1, y1, x2, y2 = (0, 0, _FAR, _FAR) if box is None else box.tolist()
         rows, columns = self.rows.inside(y1, y2), self.columns.inside(x1, x2)
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return self._empty()

@@ -87,8 +87,8 @@ def child_environment() -> dict[str, str]:
 
 
 def can_start_children() -> bool:
-    """Whether this program is a Python that can be started again; one frozen into an executable would start itself."""
-    return bool(sys.executable) and not getattr(sys, "frozen", False)
+    """Whether `sys.executable` is a Python; a frozen program and uWSGI would start themselves once more."""
+    return bool(sys.executable) and not getattr(sys, "frozen", False) and "uwsgi" not in sys.modules
 
 
 class Child:

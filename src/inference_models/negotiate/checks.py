@@ -59,7 +59,11 @@ def _other_words(case: Case) -> str | None:
     architecture = case.model.model_architecture
     try:
         tasks = find_family(architecture).tasks
-        field, argument, known = "task_type", "task_type", nearest_names(case.model.task_type or "", tasks) or [*tasks]
+        field, argument, known = (
+            "task_type",
+            "task_type",
+            nearest_names(case.model.task_type or "", tasks, limit=1) or [*tasks],
+        )
     except ModelImplementationNotFoundError:
         field, argument, known = "model_architecture", "model_type", nearest_names(architecture, known_architectures())
     artefacts = case.package.package_artefacts

@@ -61,7 +61,7 @@ class Circumstances:
 
 def make_report(choice: Choice, circumstances: Circumstances | None = None) -> NegotiationReport:
     """What would run, why, and why not the rest."""
-    known = circumstances or Circumstances()
+    known = circumstances or Circumstances(code_consent=choice.request.code_consent)
     model = choice.model
     files = {id(package): _files(package, known) for package in model.model_packages}
     listed = _best_first(choice, files, known)

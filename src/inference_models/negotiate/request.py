@@ -53,6 +53,8 @@ class PackageRequest(Record, frozen=True):
     """Whether code for the host inside a TensorRT engine may run."""
     allow_fallback: bool = False
     """Whether the CPU may stand in for the device, so that its absence is no reason to refuse."""
+    code_consent: bool = False
+    """Whether the caller consents to code of a package; to which, only a load compares."""
     force: bool = False
     """Open the package that `package_id` names even where checks refuse it that can be overridden."""
 
@@ -118,6 +120,7 @@ def build_request(
         preferred_providers=config.requested_execution_providers(),
         allow_engine_host_code=options.trt_engine_host_code_allowed,
         allow_fallback=options.allow_fallback,
+        code_consent=isinstance(options.allow_local_code_packages, str),
         force=options.force,
     )
 

@@ -18,9 +18,11 @@ FILE_NAME = "class_names.txt"
 _CONTROLS = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _DIRECTIONS = frozenset(["LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"])
 """Marks that turn the direction of writing: what is shown is not what is there."""
-DATA_SETS = ("coco", "voc")
+DATA_SETS = ("coco", "imagenet", "voc")
 """Names of data sets that `labels=` knows."""
-_LABELS = '"coco", "voc", a list of names, or a text file'
+_LABELS = '"coco", "imagenet", "voc", a list of names, or a text file'
+_NOT_HERE = {"openimages": "the 601 names of Open Images"}
+"""Data sets whose names no source with a licence for it has brought here."""
 
 
 def parse_class_names(text: str, *, where: str = FILE_NAME) -> tuple[str, ...]:
@@ -73,7 +75,9 @@ def read_labels(labels: object) -> tuple[str, ...]:
         path = Path(labels).expanduser()
         if path.is_file():
             return parse_class_names(read_text(path, where=path.name), where=path.name)
-        raise InvalidParameterError("labels cannot be used.", needs=_LABELS, found=f"no file '{path}'")
+        listed = _NOT_HERE.get(str(labels))
+        fix = listed and f"write {listed}, one per line, into a text file, and pass its path"
+        raise InvalidParameterError("labels cannot be used.", needs=_LABELS, found=f"no file '{path}'", fix=fix)
     if isinstance(labels, list | tuple) and labels and all(isinstance(name, str) for name in labels):
         return check_class_names([name.strip() for name in labels], "labels")
     raise InvalidParameterError("labels cannot be used.", needs=_LABELS, found=ascii(labels)[:80])
@@ -81,7 +85,12 @@ def read_labels(labels: object) -> tuple[str, ...]:
 
 def known_class_names(data_set: str) -> tuple[str, ...]:
     """The names of a data set of `DATA_SETS`, in the order that exported models use."""
-    return parse_class_names(Path(__file__).with_name(f"{data_set}_names.txt").read_text("utf-8"))
+    path = Path(__file__).with_name(f"{data_set}_names.txt")
+    if data_set == "imagenet":  # BSD-3-Clause, see imagenet_names.LICENSE
+        import gzip  # noqa: PLC0415 - only for these
+
+        return parse_class_names(gzip.decompress(path.with_suffix(".txt.gz").read_bytes()).decode())
+    return parse_class_names(path.read_text("utf-8"))
 
 
 def _json_list(text: str) -> list[str] | None:

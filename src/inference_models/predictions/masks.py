@@ -10,7 +10,14 @@ import numpy.typing as npt
 
 from inference_models.arrays import to_numpy
 from inference_models.errors import InvalidParameterError
-from inference_models.predictions.rle import compress_counts, count_runs, count_runs_of_part, decode_mask, read_counts
+from inference_models.predictions.rle import (
+    compress_all,
+    compress_counts,
+    count_runs,
+    count_runs_of_part,
+    decode_mask,
+    read_counts,
+)
 from inference_models.predictions.rows import rows_of, single_row
 from inference_models.record import replace
 
@@ -111,8 +118,7 @@ class InstancesRLEMasks:
     @classmethod
     def from_parts(cls, parts: Iterable[tuple[Mask, tuple[int, int]]], image_size: MaskSize) -> Self:
         """The run lengths of masks that are empty outside a part: (w, h) bool column by column, and its (top, left)."""
-        counts = (count_runs_of_part(columns, at, image_size) for columns, at in parts)
-        return cls(image_size, [compress_counts(runs) for runs in counts])
+        return cls(image_size, compress_all([count_runs_of_part(columns, at, image_size) for columns, at in parts]))
 
     def to_coco_rle_masks(self) -> list[CocoRLE]:
         """One COCO dictionary `{"size": [h, w], "counts": bytes}` per instance."""

@@ -8,6 +8,7 @@ to pycocotools 2.0.11.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
@@ -61,16 +62,18 @@ def count_runs_of_part(columns: npt.NDArray[np.bool_], at: tuple[int, int], size
         size: Of the mask.
     """
     width, height = columns.shape
-    edges = np.zeros((width, height + 2), np.bool_)
-    edges[:, 1:-1] = columns
-    column, row = np.nonzero(edges[:, 1:] != edges[:, :-1])
-    places = (column + at[1]) * size[0] + row + at[0]
+    # One empty pixel before the part and one below each of its columns: every run starts and ends inside.
+    edges = np.zeros(1 + width * (height + 1), np.bool_)
+    edges[1:].reshape(width, height + 1)[:, :height] = columns
+    places = np.flatnonzero(edges[1:] != edges[:-1])
+    places += places // (height + 1) * (size[0] - height - 1) + at[1] * size[0] + at[0]
     # A run that goes on at the top of the next column ends and starts at one place.
-    meets = np.flatnonzero(places[1:] == places[:-1])
-    places = np.delete(places, np.concatenate((meets, meets + 1)))
+    meets = places[1:] == places[:-1]
+    if meets.any():
+        places = places[~(np.append(meets, False) | np.append(False, meets))]
     end = size[0] * size[1]
-    edges_of_runs = [0, *places.tolist(), *([] if places.size and places[-1] == end else [end])]
-    return np.diff(np.array(edges_of_runs, np.int64)).astype(np.int64, copy=False)
+    ends = [] if places.size and places[-1] == end else [end]
+    return np.asarray(np.diff(np.concatenate(([0], places, ends))), np.int64)
 
 
 def paint_runs(counts: Counts, size: tuple[int, int]) -> npt.NDArray[np.bool_]:
@@ -106,20 +109,31 @@ def read_counts(counts: bytes | str | Sequence[int]) -> Counts:
 
 def compress_counts(counts: Counts) -> bytes:
     """The compressed form of run lengths."""
-    rest = counts.astype(np.int64)
-    rest[3:] -= counts[1:-2]
+    return compress_all([counts])[0]
+
+
+def compress_all(masks: Sequence[Counts]) -> list[bytes]:
+    """The compressed forms of the run lengths of several masks, made together."""
+    counts = np.concatenate([np.zeros(0, np.int64), *masks]).astype(np.int64, copy=False)
+    lengths = np.array([mask.size for mask in masks], np.int64)
+    stops = np.cumsum(lengths)
+    place = np.arange(counts.size) - np.repeat(stops - lengths, lengths)
+    rest = counts.copy()
+    rest[2:] -= np.where(place[2:] >= 3, counts[:-2], 0)
     characters = np.zeros((rest.size, _GROUPS_OF_INT64), dtype=np.uint8)
     used = np.zeros(characters.shape, dtype=bool)
     more = np.ones(rest.size, dtype=bool)
-    for place in range(_GROUPS_OF_INT64):
+    for group_number in range(_GROUPS_OF_INT64):
         if not more.any():
             break
-        used[:, place] = more
+        used[:, group_number] = more
         group = rest & 31
         rest >>= _GROUP_BITS
         more = more & np.where(group & 16, rest != -1, rest != 0)
-        characters[:, place] = group + 32 * more + _FIRST_CHARACTER
-    return characters[used].tobytes()
+        characters[:, group_number] = group + 32 * more + _FIRST_CHARACTER
+    text = characters[used].tobytes()
+    ends = np.concatenate(([0], np.cumsum(used.sum(axis=1))))[np.concatenate(([0], stops)).astype(np.int64)].tolist()
+    return [text[start:stop] for start, stop in pairwise(ends)]
 
 
 def decompress_counts(text: bytes) -> Counts:

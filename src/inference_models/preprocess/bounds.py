@@ -17,7 +17,7 @@ MAX_JPEG2000_BYTES = 1 << 25
 MAX_PIXELS = 178_956_970
 """Width x height at most: where `PIL.Image.open` refuses too (537 MB of pixels)."""
 MAX_SLOW_PIXELS = 1 << 20
-"""The same for what Pillow decodes in Python, at 2 to 6 microseconds a pixel: QOI, plain PNM, PNM of an odd maximum."""
+"""The same for what Pillow decodes in Python, at 2 to 6 microseconds a pixel: QOI, plain PNM, DDS."""
 _PIXELS_OF_A_SMALL_FILE = {"AVIF": 1 << 24, "JPEG2000": 1 << 23, "WEBP": 1 << 24}
 """What a file of next to no bytes may say; their decoders keep up to 17 bytes a pixel."""
 _SMALL, _SMALL_IN_FLOATS = 1 << 25, 1 << 23
@@ -139,7 +139,7 @@ def pixel_limit(image: Any, size: int) -> int:
     """Pixels that an image of Pillow, of which the header was read, may have in a file of `size` bytes."""
     from PIL import Image  # noqa: PLC0415
 
-    codecs = {tile[0] for tile in image.tile}
+    codecs = {tile[0] for tile in getattr(image, "tile", ())}
     if "fits_gzip" in codecs:  # unpacks everything before it looks
         return 0
     small = _SMALL_IN_FLOATS if image.mode in {"F", "I"} else _PIXELS_OF_A_SMALL_FILE.get(image.format, _SMALL)

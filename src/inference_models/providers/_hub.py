@@ -126,7 +126,8 @@ class Hub:
     def __init__(self, client: HttpClient, api_key: str | None = None) -> None:
         self._client = client
         self.endpoint = hub_endpoint()
-        self.token = _checked_token(api_key or _own_token())
+        own, self._no_token = (None, None) if api_key else _own_token()
+        self.token = _checked_token(api_key or own)
         self.headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
 
     def file_url(self, repository: Repository, path: str) -> str:
@@ -160,7 +161,7 @@ class Hub:
         return ForbiddenModelAccessError(
             f"'{repository}' is gated: its owner decides who gets the files.",
             needs="the token of an account that was given access",
-            found="no token" if self.token is None else "a token whose account was not",
+            found=self._no_token or "no token" if self.token is None else "a token whose account was not",
             fix=f"ask for access at {shown_url(self.endpoint)}/{repository}, then set HF_TOKEN to its token",
         )
 
@@ -210,16 +211,22 @@ class Hub:
         return ""
 
 
-def _own_token() -> str | None:
-    """The token of the environment, else the one that `hf auth login` saved, else None."""
+def _own_token() -> tuple[str | None, str | None]:
+    """The token of the environment, else the one that `hf auth login` saved, else None; and why that was not read."""
+    if os.environ.get("HF_HUB_DISABLE_IMPLICIT_TOKEN", "").strip().upper() in {"1", "ON", "TRUE", "YES"}:
+        return None, "HF_HUB_DISABLE_IMPLICIT_TOKEN, which forbids a token that is not passed as api_key"
     for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"):
         if token := os.environ.get(name, "").strip():
-            return token
+            return token, None
     caches = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     home = os.environ.get("HF_HOME") or f"{caches}/huggingface"
-    with suppress(OSError, RuntimeError, UnicodeDecodeError):
-        return Path(os.environ.get("HF_TOKEN_PATH") or f"{home}/token").expanduser().read_text("utf-8").strip() or None
-    return None
+    try:
+        path = Path(os.environ.get("HF_TOKEN_PATH") or f"{home}/token").expanduser()
+        return path.read_text("utf-8").strip() or None, None
+    except (FileNotFoundError, NotADirectoryError, RuntimeError):
+        return None, None
+    except (OSError, ValueError) as exc:
+        return None, f"a token in '{path}' that cannot be read: {getattr(exc, 'strerror', None) or type(exc).__name__}"
 
 
 def _checked_token(token: str | None) -> str | None:

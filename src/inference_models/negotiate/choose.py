@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 QUANTIZATION_ORDER_CPU = tuple(map(Quantization, ("int8", "fp32", "bf16", "fp16", "unknown")))
 """Best first. INT8 is there only if the caller asked for it; CPUs convert the 16-bit formats to 32 bits and back."""
-QUANTIZATION_ORDER_GPU = tuple(map(Quantization, ("int8", "fp16", "fp32", "bf16", "unknown")))
+QUANTIZATION_ORDER_GPU = tuple(map(Quantization, ("int8", "fp16", "fp32", "unknown", "bf16")))
 _ON_CPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_CPU)}
 _ON_GPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_GPU)}
 _NO_VERSION = Version("0")

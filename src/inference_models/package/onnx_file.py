@@ -16,7 +16,7 @@ from inference_models.config import cache_directory
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
 from inference_models.files.names import is_portable_handle, may_lead
 from inference_models.package.graph_facts import GraphFacts
-from inference_models.package.onnx_operators import quantization_of, unbounded_operators
+from inference_models.package.onnx_operators import quantization_and_unbounded
 from inference_models.package.onnx_wire import DTYPES, WireError, WireReader, pair
 from inference_models.package.text_files import removed
 from inference_models.record import replace
@@ -133,7 +133,7 @@ def parse_onnx(data: Buffer, path: Path) -> OnnxFile:
     reader = WireReader(data)
     try:
         model = reader.message("Model", 0, len(data))
-        unbounded = unbounded_operators(model, reader)
+        quantization, unbounded = quantization_and_unbounded(model, reader)
     except WireError as exc:
         raise no_graph(path.name, str(exc)) from exc
     # Readers merge repeated fields: what stands in a second graph is loaded as well.
@@ -159,7 +159,7 @@ def parse_onnx(data: Buffer, path: Path) -> OnnxFile:
         inputs=tuple(spec for graph in graphs for spec in _specs(graph, "input") if spec.name not in stored),
         outputs=tuple(spec for graph in graphs for spec in _specs(graph, "output")),
         external=tuple(reader.external),
-        quantization=quantization_of(model, reader),
+        quantization=quantization,
         unbounded=unbounded,
     )
 

@@ -40,6 +40,7 @@ _SIZES = {
 _REPEATS = {"Loop", "Scan", "SequenceMap"}
 _ALLOCATES = {"BlackmanWindow", "EyeLike", "HammingWindow", "HannWindow", "MelWeightMatrix", "RandomNormal"}
 _ALLOCATES |= {"RandomUniform"}
+_MAY_GROW = {"Concat", *_REPEATS, *_ALLOCATES, *_SIZES}
 _FORMATS = {1: "f", 6: "i", 7: "q", 10: "e", 11: "d"}
 """Element types of sizes, as `struct` calls them."""
 _LAST_OF_RANGE = 2
@@ -58,39 +59,31 @@ _FEW_BITS = re.compile(r"[Qq]uant|QLinear|^Q[A-Z]|NBits|Bnb4|Q4$|(MatMul|Conv)In
 """Operators of quantised graphs, those of ONNX Runtime's own domain included."""
 
 
-def quantization_of(model: Message, reader: WireReader) -> Quantization:
-    """The number format that most weights have; `INT8` where the graph computes in so few bits, or stores them so."""
-    sizes = dict.fromkeys(Quantization, 0)
-    for number, elements in reader.weights.items():
-        sizes[_NUMBER_FORMATS.get(DTYPES.get(number, ""), Quantization.UNKNOWN)] += elements
-    if _LITTLE & reader.weights.keys() or any(_FEW_BITS.search(kind) for _, kind in _operators(model)):
-        return Quantization.INT8
-    return most_of(sizes)
+def quantization_and_unbounded(model: Message, reader: WireReader) -> tuple[Quantization, tuple[str, ...]]:
+    """The number format of most weights, and the operators whose work no small constant of the file bounds; sorted.
 
-
-def unbounded_operators(model: Message, reader: WireReader) -> tuple[str, ...]:
-    """The operators of a graph whose work or memory the file does not bound by small constants; sorted.
+    The format is `INT8` where the graph computes in so few bits, or stores them so.
 
     Raises:
         WireError: its local functions make more than `MAX_NODES` nodes, or call themselves.
     """
     if "functions" in model:
         _check_functions(reader)
-    graphs = model.get("graph", ())
-    tensors = {name: tensor for graph in graphs for tensor in _tensors(graph) for name in tensor.get("name", ())}
-    found = {kind for node, kind in _operators(model) if not _is_bounded(kind, node, tensors, reader)}
-    sparse = (item for graph in graphs for item in graph.get("sparse_initializer", ()))
-    if any(prod(item.get("dims", ())) > MAX_ELEMENTS for item in sparse):
-        found.add("a sparse tensor")
-    return tuple(sorted(found))
-
-
-def _operators(model: Message) -> Iterator[tuple[Message, str]]:
-    """The nodes that were read, wherever they are, with their operators."""
+    sizes = dict.fromkeys(Quantization, 0)
+    for number, elements in reader.weights.items():
+        sizes[_NUMBER_FORMATS.get(DTYPES.get(number, ""), Quantization.UNKNOWN)] += elements
+    few_bits, found = bool(_LITTLE & reader.weights.keys()), set()
+    tensors: dict[str, Message] = {}
     for holder in (*model.get("graph", ()), *model.get("functions", ())):
-        for node in _nodes(holder):
-            for kind in node.get("op_type", ()):
-                yield node, kind
+        tensors |= {name: tensor for tensor in holder.get("initializer", ()) for name in tensor.get("name", ())}
+        if any(prod(item.get("dims", ())) > MAX_ELEMENTS for item in holder.get("sparse_initializer", ())):
+            found.add("a sparse tensor")
+        for node in _nodes(holder, tensors):
+            (kind,) = node.get("op_type", [""])[-1:]
+            few_bits = few_bits or _FEW_BITS.search(kind) is not None
+            if kind in _MAY_GROW and not _is_bounded(kind, node, tensors, reader):
+                found.add(kind)
+    return Quantization.INT8 if few_bits else most_of(sizes), tuple(sorted(found))
 
 
 def _check_functions(reader: WireReader) -> None:
@@ -127,8 +120,6 @@ def _is_bounded(kind: str, node: Message, tensors: Mapping[str, Message], reader
         return len(set(inputs)) == len(inputs)
     if kind in _REPEATS or kind in _ALLOCATES:
         return False
-    if kind not in _SIZES:
-        return True
     attributes = {name: item for item in node.get("attribute", ()) for name in item.get("name", ())}
     if len(inputs) == 1 and kind in {"Pad", "Upsample"}:  # sizes were attributes in old operator sets
         sizes = attributes.get("pads", {}).get("ints")
@@ -181,22 +172,16 @@ def _constant(name: str, reader: WireReader) -> Message | None:
     return None
 
 
-def _nodes(graph: Message) -> Iterator[Message]:
-    """The nodes of a graph and of what is inside them, as far as they were read."""
+def _nodes(graph: Message, tensors: dict[str, Message]) -> Iterator[Message]:
+    """The nodes of a graph and of what is inside them, as far as they were read; adds the constants on the way."""
     for node in graph.get("node", ()):
         yield node
         for inner in _inner(node):
-            yield from _nodes(inner)
+            tensors |= {name: tensor for tensor in inner.get("initializer", ()) for name in tensor.get("name", ())}
+            yield from _nodes(inner, tensors)
 
 
 def _inner(node: Message) -> Iterator[Message]:
     for attribute in node.get("attribute", ()):
         yield from attribute.get("g", ())
         yield from attribute.get("graphs", ())
-
-
-def _tensors(graph: Message) -> Iterator[Message]:
-    yield from graph.get("initializer", ())
-    for node in graph.get("node", ()):
-        for inner in _inner(node):
-            yield from _tensors(inner)

@@ -163,7 +163,7 @@ class WireReader:
     def _items(self, type_: str, wire: int, value: int, stop: int, depth: int) -> list[Any]:
         """What one field holds: one value, or those of a packed list of numbers."""
         if wire == VARINT:
-            return [_signed(value)]
+            return [value - (1 << 64) if value >> 63 else value]
         if type_ == "text":
             return [self.data[value:stop].decode("utf-8", "backslashreplace")]
         if type_ == "span":
@@ -173,7 +173,7 @@ class WireReader:
         numbers, position = [], value
         while position < stop <= value + _PACKED:
             number, position = self._varint(position, stop)
-            numbers.append(_signed(number))
+            numbers.append(number - (1 << 64) if number >> 63 else number)
         return numbers
 
     def fields(self, position: int, end: int) -> Iterator[tuple[int, int, int, int, int]]:
@@ -225,10 +225,6 @@ class WireReader:
         if begin + 10 <= end:
             raise WireError("a number of more than 64 bits", begin)
         raise WireError("the end of the data inside a number", begin)
-
-
-def _signed(value: int) -> int:
-    return value - (1 << 64) if value >> 63 else value
 
 
 def pair(entry: Message) -> tuple[str, str]:

@@ -48,6 +48,8 @@ def read_graph(path: Path) -> GraphFacts:
                 return _facts(path, _FlatBuffer(data))
     except FileNotFoundError as exc:
         raise removed(path.name) from exc
+    except CorruptedModelPackageError:
+        raise
     except (struct.error, ValueError, IndexError) as exc:
         raise _no_graph(path, f"an offset that leads out of the file ({exc})") from exc
 

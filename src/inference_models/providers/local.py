@@ -28,7 +28,7 @@ from inference_models.package import class_names, inference_config, key_point_na
 from inference_models.package.class_names import check_class_names, format_class_names, read_labels
 from inference_models.package.folder import PackageFolder, incomplete_folder, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files
-from inference_models.package.graph_facts import GraphFacts, read_graph
+from inference_models.package.graph_facts import read_graph
 from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import OnnxFile
@@ -219,23 +219,15 @@ def _with_graph(folder: PackageFolder, kind: BackendType) -> PackageFolder:
     return replace(folder, files={**folder.files, **pointed_to}, graph=graph)
 
 
-def _opset(graph: GraphFacts | None) -> ONNXPackageDetails | None:
-    return ONNXPackageDetails(graph.opset) if isinstance(graph, OnnxFile) and graph.opset is not None else None
-
-
-def _quantization(config: ModelConfig, graph: GraphFacts | None) -> Quantization:
-    """What the graph says, which is what runs, else the package."""
-    read = Quantization.UNKNOWN if graph is None else graph.quantization
-    stated = config.quantization or Quantization.UNKNOWN
-    return read if read is Quantization.INT8 or stated is Quantization.UNKNOWN else stated
-
-
 def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMetadata:
     config, graph = folder.model, folder.graph
     dynamic, static = config.dynamic_batch_size_supported, config.static_batch_size
     if dynamic is static is None and graph is not None and graph.inputs and graph.inputs[0].shape:
         static = graph.inputs[0].shape[0]
         dynamic = static is None
+    stated = config.quantization or Quantization.UNKNOWN
+    read = Quantization.UNKNOWN if graph is None else graph.quantization  # which is what runs
+    opset = graph.opset if isinstance(graph, OnnxFile) else None
     package = ModelPackageMetadata(
         package_id=PACKAGE_ID,
         backend=BackendType.CUSTOM if config.backend_type is None or config.is_code_package else config.backend_type,
@@ -244,10 +236,10 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
             *(InlineFileSpecs(handle, text) for handle, text in folder.texts.items()),
         ],
         package_source=PackageSourceType.LOCAL_CACHE,
-        quantization=_quantization(config, graph),
+        quantization=read if read is Quantization.INT8 or stated is Quantization.UNKNOWN else stated,
         dynamic_batch_size_supported=dynamic,
         static_batch_size=static,
-        onnx_package_details=_opset(graph),
+        onnx_package_details=None if opset is None else ONNXPackageDetails(opset),
         trusted_source=True,
         model_features=config.model_features,
         recommended_parameters=config.recommended_parameters,

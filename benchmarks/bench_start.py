@@ -45,7 +45,7 @@ GRAPH = """
 import sys
 from contextlib import closing
 from pathlib import Path
-from inference_models.loading.describe import Source
+from inference_models.loading.address import Source
 from inference_models.loading.open import fetch_package
 from inference_models.package.onnx_file import read_onnx_file
 from inference_models.package.onnx_shapes import with_free_input_dims

@@ -109,7 +109,7 @@ def catalogue_home(monkeypatch: pytest.MonkeyPatch, model_cache: Path) -> Path:
 def _catalogue_weights(model_id: str, home: Path) -> Path:
     from inference_models.cache.store import PackageStore
     from inference_models.errors import ModelRetrievalError
-    from inference_models.loading.describe import Source
+    from inference_models.loading.address import Source
     from inference_models.loading.open import fetch_package
     from inference_models.providers import open_provider
 

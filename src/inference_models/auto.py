@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from inference_models import config
-from inference_models.loading.address import LOCAL, parse_address
+from inference_models.loading.address import LOCAL, LoadRequest, parse_address
 from inference_models.negotiate.request import build_request, parse_device, parse_execution_providers
 from inference_models.options import LoadOptions, merge_options
 from inference_models.record import replace
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from inference_models.entities import BackendType, Quantization
     from inference_models.loading.attempt import LoadSteps
     from inference_models.loading.offline import OfflineArtefactVerification, OfflineModelStatus
-    from inference_models.loading.open import LoadRequest
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.report import NegotiationReport
 
@@ -119,7 +118,6 @@ class AutoModel:
         """
         from inference_models.freeze.from_lock import load_locked  # noqa: PLC0415 - rarely needed
         from inference_models.freeze.lockfile import read_lock, warn_about_runtimes  # noqa: PLC0415
-        from inference_models.loading.open import LoadRequest  # noqa: PLC0415
 
         merged, extra = merge_options(options, kwargs)
         named = parse_device(device if device is not None else config.default_device())
@@ -259,7 +257,6 @@ def _prepare(
 ) -> tuple[LoadRequest, Environment]:
     """The request and the machine. `chosen` holds arguments of `from_pretrained`."""
     from inference_models.backends.environment import probe_environment  # noqa: PLC0415 - as above
-    from inference_models.loading.open import LoadRequest  # noqa: PLC0415
 
     merged, extra = merge_options(options, given)
     wanted = build_request(merged, **chosen)

@@ -12,7 +12,9 @@ from inference_models.backends import known_runtimes
 from inference_models.entities import (
     BackendType,
     FileDownloadSpecs,
+    InlineFileSpecs,
     JetsonEnvironmentRequirements,
+    LocalFileArtefactSpecs,
     MemoryProfile,
     ModelDependency,
     ModelMetadata,
@@ -33,7 +35,9 @@ from inference_models.providers import get_model_from_provider, register_model_p
 __all__ = [
     "BackendType",
     "FileDownloadSpecs",
+    "InlineFileSpecs",
     "JetsonEnvironmentRequirements",
+    "LocalFileArtefactSpecs",
     "MemoryProfile",
     "ModelDependency",
     "ModelMetadata",

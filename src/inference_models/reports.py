@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.errors import Rejection
-    from inference_models.loading.address import ModelAddress
-    from inference_models.loading.describe import Source
-    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.address import LoadRequest, ModelAddress, Source
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Plan
     from inference_models.negotiate.report import NegotiationReport

@@ -16,7 +16,7 @@ from inference_models.arrays import to_numpy
 from inference_models.cache.store import PackageStore
 from inference_models.catalogue import Catalogue
 from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError
-from inference_models.loading.describe import Source
+from inference_models.loading.address import Source
 from inference_models.loading.open import fetch_package
 from inference_models.providers.wheel import WheelProvider
 

@@ -14,12 +14,12 @@ from inference_models.errors import (
     ModelNotFoundError,
     PreloadedDependencyMismatchError,
 )
+from inference_models.loading.address import LoadRequest
 from inference_models.loading.dependencies import (
     DependencyModelParameters,
     SuppliedDependency,
     load_dependencies,
 )
-from inference_models.loading.open import LoadRequest
 from inference_models.options import LoadOptions
 
 FACES = ModelDependency(name="faces", model_id="team/faces/2", model_package_id="a1")

@@ -9,6 +9,7 @@ from inference_models.backends import null
 from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.loading import open as load
+from inference_models.loading.address import LoadRequest
 from inference_models.machine.libraries import Library
 from inference_models.negotiate.case import Candidate
 from inference_models.options import LoadOptions
@@ -53,7 +54,7 @@ def opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any
     candidate = Candidate(model.model_packages[0], BackendType.NULL)
 
     def open_on(device: str, **options: object) -> AnyModel:
-        request = load.LoadRequest(options=LoadOptions(**options), device=device)
+        request = LoadRequest(options=LoadOptions(**options), device=device)
         return load.load_package(model, candidate, read_package_folder(folder), request)
 
     return open_on

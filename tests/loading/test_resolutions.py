@@ -23,7 +23,7 @@ from inference_models.entities import (
     Quantization,
 )
 from inference_models.errors import ModelRetrievalError
-from inference_models.loading.describe import RememberedProvider
+from inference_models.loading.address import RememberedProvider
 from inference_models.loading.remember import Question, Resolutions
 from inference_models.machine.environment import Environment, machine_fingerprint
 from inference_models.negotiate.request import PackageRequest

@@ -18,8 +18,7 @@ from inference_models.entities import (
     ONNXPackageDetails,
     Quantization,
 )
-from inference_models.loading.describe import Source
-from inference_models.loading.open import LoadRequest
+from inference_models.loading.address import LoadRequest, Source
 from inference_models.loading.remember import RememberedModels
 from inference_models.machine.environment import Environment
 from inference_models.measure import contest

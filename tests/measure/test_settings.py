@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from inference_models.entities import BackendType, ModelMetadata, ModelPackageMetadata
-from inference_models.loading.open import LoadRequest
+from inference_models.loading.address import LoadRequest
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.measure import settings
 from inference_models.measure.settings import default_first, plans_to_measure, thread_counts

@@ -14,7 +14,7 @@ import pytest
 from inference_models.cache.store import PackageStore
 from inference_models.entities import FileDownloadSpecs
 from inference_models.errors import EnvironmentConfigurationError
-from inference_models.loading.describe import RememberedProvider
+from inference_models.loading.address import RememberedProvider
 from inference_models.measure import contest, tune
 from inference_models.measure import select as selection
 from inference_models.measure.select import remembered_plan, select_plans

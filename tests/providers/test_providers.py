@@ -12,7 +12,7 @@ import pytest
 
 from inference_models import providers
 from inference_models.entities import FileDownloadSpecs, ModelMetadata
-from inference_models.errors import ModelRetrievalError
+from inference_models.errors import ModelNotFoundError, ModelRetrievalError
 from inference_models.providers import (
     DescribeOptions,
     ProviderRecord,
@@ -109,6 +109,51 @@ def test_a_handler_that_gives_something_else_is_refused():
     with pytest.raises(ModelRetrievalError) as caught:
         get_model_from_provider("m", "mine")
     assert str(caught.value) == "provider 'mine' gave no description of 'm'.\nneeds ModelMetadata; found: dict"
+
+
+def test_what_a_handler_raises_comes_back_with_the_name_of_its_provider_and_without_the_key():
+    def failing(model_id, api_key, **_):
+        raise LookupError(f"no licence for {model_id} with {api_key}")
+
+    register_model_provider("mine", failing)
+    with pytest.raises(ModelRetrievalError) as caught:
+        get_model_from_provider("m", "mine", "s3cret")
+    assert str(caught.value) == (
+        "provider 'mine' failed to describe 'm'.\n"
+        "needs its description; found: LookupError: no licence for m with [hidden]"
+    )
+    assert isinstance(caught.value.__cause__, LookupError)
+
+
+def test_an_error_of_this_library_passes_as_the_handler_raised_it():
+    def failing(model_id, api_key, **_):
+        raise ModelNotFoundError("no such model here")
+
+    register_model_provider("mine", failing)
+    with pytest.raises(ModelNotFoundError, match=r"^no such model here$"):
+        get_model_from_provider("m", "mine")
+
+
+def test_a_handler_may_announce_files_of_this_machine_and_texts(tmp_path):
+    pytest.importorskip("onnxruntime")
+    from inference_models import AutoModel, developer_tools
+
+    files = package_files(tmp_path)
+    (tmp_path / "mine.onnx").write_bytes(files.pop("weights.onnx"))
+    artefacts = [developer_tools.LocalFileArtefactSpecs("weights.onnx", tmp_path / "mine.onnx")]
+    artefacts += [developer_tools.InlineFileSpecs(name, content.decode()) for name, content in files.items()]
+    package = developer_tools.ModelPackageMetadata(
+        "p1",
+        developer_tools.BackendType.ONNX,
+        artefacts,
+        quantization=developer_tools.Quantization.FP32,
+        onnx_package_details=developer_tools.ONNXPackageDetails(17),
+        static_batch_size=1,
+        trusted_source=True,
+    )
+    register_model_provider("mine", lambda *_, **__: ModelMetadata("m", "classifier", [package], "classification"))
+    with AutoModel.from_pretrained("mine:m") as model:
+        assert model.class_names == ["day", "night"]
 
 
 def test_files_that_a_handler_announces_are_fetched_in_parts_without_the_key():

@@ -48,7 +48,7 @@ class Layout(Record, frozen=True):
         if self.class_axis is None:
             return None
         output, axis = self.class_axis
-        lengths = {shapes[order[output]][axis] for order in self._orders(shapes)}
+        lengths = {shapes[order[output]][axis] for order in self.orders(shapes)}
         length = lengths.pop() if len(lengths) == 1 else None
         return None if length is None else length - self.before_classes
 
@@ -58,7 +58,7 @@ class Layout(Record, frozen=True):
         Raises:
             CorruptedModelPackageError: it has another one.
         """
-        if known(shapes) and not self._orders(shapes):
+        if known(shapes) and not self.orders(shapes):
             raise unexpected_outputs(self.needs, shapes)
 
     def select(self, outputs: Outputs) -> list[Array]:
@@ -68,7 +68,7 @@ class Layout(Record, frozen=True):
             CorruptedModelPackageError: one is missing or has another shape, or two could be the boxes.
         """
         shapes = [tuple(output.shape) for output in outputs]
-        orders = self._orders(shapes)
+        orders = self.orders(shapes)
         if not orders:
             raise unexpected_outputs(self.needs, shapes)
         if len({order[0] for order in orders}) > 1:
@@ -80,7 +80,7 @@ class Layout(Record, frozen=True):
             )
         return [outputs[place] for place in orders[0]]
 
-    def _orders(self, shapes: Shapes) -> list[tuple[int, ...]]:
+    def orders(self, shapes: Shapes) -> list[tuple[int, ...]]:
         """The ways to take the first outputs as those that are read: that of the names, else all that shapes allow."""
         places = tuple(range(len(self.shapes)))
         orders = permutations(places) if self.words else [places]

@@ -29,7 +29,7 @@ from inference_models.decoders.candidates import (
     sigmoid,
     threshold_of,
 )
-from inference_models.decoders.layout import unexpected_outputs
+from inference_models.decoders.layout import Layout, unexpected_outputs
 from inference_models.decoders.types import KeyPointDecoder, PointSets
 
 if TYPE_CHECKING:
@@ -37,16 +37,33 @@ if TYPE_CHECKING:
     from inference_models.decoders.types import BoxLimits, Frame, KeyPointHead, Outputs, Shapes
 
 _NUMBERS = 8
+_LAYOUT = Layout(
+    "three outputs (B, Q, 4), (B, Q, C), (B, Q, C K, 8)",
+    ((None, None, 4), (None, None, None), (None, None, None, _NUMBERS)),
+    words=(("det", "box"), ("label", "logit", "class"), ("keypoint",)),
+)
 _TRACE_POWER = 0.2
 _TINY = 1e-12
 
 
-def _decode(outputs: Outputs, frame: Frame, limits: BoxLimits, head: KeyPointHead) -> list[PointSets]:
-    _check([tuple(output.shape) for output in outputs], head)
-    xp = namespace(outputs[0])
-    images = zip(*(xp.astype(output, xp.float32) for output in outputs[:3]), strict=True)
-    scale = as_float32([frame[1], frame[0]], like=outputs[0])
-    return [_point_sets(image, scale, limits, head) for image in images]
+def _decoder(layout: Layout) -> KeyPointDecoder:
+    def decode(outputs: Outputs, frame: Frame, limits: BoxLimits, head: KeyPointHead) -> list[PointSets]:
+        check([tuple(output.shape) for output in outputs], head)
+        xp = namespace(outputs[0])
+        images = zip(*(xp.astype(output, xp.float32) for output in layout.select(outputs)), strict=True)
+        scale = as_float32([frame[1], frame[0]], like=outputs[0])
+        return [_point_sets(image, scale, limits, head) for image in images]
+
+    def check(shapes: Shapes, head: KeyPointHead) -> None:
+        slots = head.classes * head.points
+        if not any(
+            shapes[points][2] in {None, slots} and (shapes[logits][2] or head.classes) >= head.classes
+            for _, logits, points in layout.orders(shapes)
+        ):
+            needs = f"(B, Q, 4), (B, Q, {head.classes} or more), (B, Q, {slots}, 8)"
+            raise unexpected_outputs(f"{needs}: {head.classes} classes, {head.points} key points each", shapes)
+
+    return KeyPointDecoder(decode, check, named=lambda names: _decoder(layout.named(names)))
 
 
 def _point_sets(image: tuple[Array, ...], scale: Array, limits: BoxLimits, head: KeyPointHead) -> PointSets:
@@ -88,17 +105,5 @@ def _covariance(numbers: Array, scale: Array) -> Array:
     return xp.matmul(factor, xp.matrix_transpose(factor))
 
 
-def _check(shapes: Shapes, head: KeyPointHead) -> None:
-    slots = head.classes * head.points
-    fits = len(shapes) >= 3 and [len(shape) for shape in shapes[:3]] == [3, 3, 4]
-    if fits:
-        box, logits, points = shapes[:3]
-        fits = box[2] in {None, 4} and points[2:] in {(slots, _NUMBERS), (None, None), (None, _NUMBERS)}
-        fits = fits and (logits[2] is None or logits[2] >= head.classes)
-    if not fits:
-        needs = f"(B, Q, 4), (B, Q, {head.classes} or more), (B, Q, {slots}, 8)"
-        raise unexpected_outputs(f"{needs}: {head.classes} classes, {head.points} key points each", shapes)
-
-
-QUERY_POINTS = KeyPointDecoder(_decode, _check)
+QUERY_POINTS = _decoder(_LAYOUT)
 """Needs no suppression."""

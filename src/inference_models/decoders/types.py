@@ -145,6 +145,8 @@ class KeyPointDecoder(Record, frozen=True):
     check: Callable[[Shapes, KeyPointHead], None]
     """Raises `CorruptedModelPackageError`, with both values, for a graph that has other classes or key points."""
     gives_boxes: bool = True
+    named: Callable[[Sequence[str]], KeyPointDecoder] | None = None
+    """The decoder for outputs of these names, where their order may differ."""
 
 
 class ClassDecoder(Record, frozen=True):

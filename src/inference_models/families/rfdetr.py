@@ -1,9 +1,9 @@
-"""RF-DETR: object detection, instance segmentation.
+"""RF-DETR: object detection, instance segmentation, key points.
 
 Source: roboflow/rf-detr, project and weights of the sizes up to large Apache-2.0. Paper: arXiv 2511.09554.
 Export: `model.export()` of rfdetr 1.11: `dets` (B, Q, 4) cx cy w h as parts of the input, `labels` (B, Q, C) logits,
 and `masks` (B, Q, h, w) logits over the whole input. The file names nothing; a class may have no name: C is one more
-than the classes, and 91 for COCO. Semantic segmentation, key points: other records of this file.
+than the classes, and 91 for COCO. Key points: `keypoints` (B, Q, C K, 8) for the first C columns.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 from inference_models.decoders import queries
-from inference_models.families import DetectionGraph, Family, InstanceGraph
+from inference_models.decoders.query_points import QUERY_POINTS
+from inference_models.families import DetectionGraph, Family, InstanceGraph, KeyPointGraph
+from inference_models.package.key_point_names import COCO_PERSON
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
 
 PREPROCESS = PreprocessSpec(
@@ -35,6 +37,9 @@ FAMILY = Family(
     tasks={
         "instance-segmentation": InstanceGraph(
             decoder=queries.QUERIES_WITH_MASKS, in_boxes=False, with_pixels=False, **_RECIPE
+        ),
+        "keypoint-detection": KeyPointGraph(
+            decoder=QUERY_POINTS, key_points=COCO_PERSON, key_points_threshold=0.3, clamp=True, **_RECIPE
         ),
         "object-detection": DetectionGraph(decoder=queries.QUERIES, **_RECIPE),
     },

@@ -21,10 +21,10 @@ from inference_models.errors import InvalidParameterError, ModelRetrievalError
 from inference_models.files.digest import file_sha256, text_sha256
 from inference_models.freeze.lockfile import contradiction
 from inference_models.freeze.pull import read_path
-from inference_models.loading.address import LOCAL, parse_address
+from inference_models.loading.address import LOCAL, LoadRequest, parse_address
 from inference_models.loading.dependencies import load_dependencies
 from inference_models.loading.describe import refuse_other_task
-from inference_models.loading.open import LoadRequest, load_package
+from inference_models.loading.open import load_package
 from inference_models.negotiate.case import Candidate, Case
 from inference_models.negotiate.checks import check_trust
 from inference_models.negotiate.choose import Choice, Verdict

@@ -15,8 +15,8 @@ from inference_models.cache.store import PackageStore
 from inference_models.entities import FileDownloadSpecs, LocalFileArtefactSpecs, PackageSourceType
 from inference_models.errors import ModelRetrievalError
 from inference_models.files.digest import CHUNK, file_sha256, text_sha256
-from inference_models.loading.address import parse_address
-from inference_models.loading.describe import RememberedProvider, describe_options, with_task
+from inference_models.loading.address import RememberedProvider, parse_address
+from inference_models.loading.describe import describe_options, with_task
 from inference_models.loading.remember import Question, Resolutions
 from inference_models.machine.environment import machine_fingerprint
 from inference_models.negotiate.explain import choose_packages

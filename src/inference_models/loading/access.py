@@ -12,9 +12,8 @@ from inference_models.record import replace
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata
-    from inference_models.loading.address import ModelAddress
+    from inference_models.loading.address import LoadRequest, ModelAddress
     from inference_models.loading.attempt import LoadSteps
-    from inference_models.loading.open import LoadRequest
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
     from inference_models.package.folder import PackageFolder

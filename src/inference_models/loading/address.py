@@ -1,16 +1,31 @@
-"""Which provider a model id belongs to. An ambiguous id is an error that names both readings."""
+"""What is loaded: the address of a model, the source that describes it, and how it is to be opened.
+
+An ambiguous id is an error that names both readings.
+"""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inference_models import config
 from inference_models.catalogue import open_catalogue
-from inference_models.errors import InvalidParameterError, ModelNotFoundError, nearest_hint
-from inference_models.providers import known_providers, provider_of_scheme
+from inference_models.errors import InvalidParameterError, ModelNotFoundError, ModelRetrievalError, nearest_hint
+from inference_models.negotiate.request import ANY_PACKAGE
+from inference_models.providers import NO_OPTIONS, known_providers, provider_of_scheme
+from inference_models.record import Record, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from inference_models.cache.store import PackageStore
+    from inference_models.entities import FileDownloadSpecs, ModelMetadata
+    from inference_models.negotiate.case import Plan
+    from inference_models.negotiate.request import PackageRequest
+    from inference_models.options import LoadOptions
+    from inference_models.providers import DescribeOptions, Provider
 
 LOCAL = "local"
 OPEN_CATALOGUE = "wheel"
@@ -26,6 +41,72 @@ class ModelAddress(NamedTuple):
     provider: str
     model_id: str
     """As the caller wrote it, without the provider."""
+
+
+class LoadRequest(Record, frozen=True, kw_only=True):
+    """Settings for opening a package."""
+
+    options: LoadOptions
+    wanted: PackageRequest = ANY_PACKAGE
+    """Which packages the caller takes."""
+    device: str | None = None
+    execution_providers: tuple[Any, ...] | None = None
+    extra: Mapping[str, Any] | None = None
+    """Options for a package that brings its own code."""
+    dependencies: Mapping[str, Any] | None = None
+    """Models such a package needs, by its names for them."""
+    is_pinned: bool = False
+    """Whether a lock pins the content of every file, so that the word of its provider is not needed."""
+
+    def with_plan(self, plan: Plan) -> LoadRequest:
+        """The same, with the settings of `plan`."""
+        options = self.options if plan.threads is None else replace(self.options, threads=plan.threads)
+        providers = self.execution_providers if plan.execution_providers is None else plan.execution_providers
+        return replace(self, options=options, execution_providers=providers)
+
+
+class RememberedProvider:
+    """Stands in for a provider that is not asked: every file of the model is already here."""
+
+    def __init__(self, model: ModelMetadata) -> None:
+        self._model = model
+
+    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:  # noqa: ARG002
+        """The remembered description."""
+        return self._model
+
+    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
+        """Never possible: URLs are not remembered.
+
+        Raises:
+            ModelRetrievalError: always; the file went away after it had been seen.
+        """
+        raise ModelRetrievalError(
+            f"{file.file_handle} of {self._model.model_id!r} left the cache while it was loaded.",
+            needs="a package that stays in the cache",
+            found="a file that was removed or damaged in this moment",
+            fix="load the model again",
+        )
+
+    def close(self) -> None:
+        """Does nothing."""
+
+
+class Source(Record, frozen=True):
+    """Origin of a description: the provider, and the request to it."""
+
+    name: str
+    provider: Provider
+    model_id: str = ""
+    """As the caller wrote it, without the provider."""
+    options: DescribeOptions = NO_OPTIONS
+    store: PackageStore | None = None
+    """Where the files of this load are kept, and held as long as it lasts; None: each fetch opens it anew."""
+
+    @property
+    def is_remembered(self) -> bool:
+        """Whether the description comes from an earlier load, without asking the provider."""
+        return isinstance(self.provider, RememberedProvider)
 
 
 def parse_address(

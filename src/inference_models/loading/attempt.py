@@ -27,9 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from inference_models.entities import ModelMetadata
-    from inference_models.loading.address import ModelAddress
-    from inference_models.loading.describe import Source
-    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.address import LoadRequest, ModelAddress, Source
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate, Selection
     from inference_models.negotiate.choose import Choice

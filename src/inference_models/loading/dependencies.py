@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from inference_models.entities import BackendType, ModelDependency, ModelMetadata, Quantization
-    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.address import LoadRequest
     from inference_models.options import LoadOptions
 
     LoadModel = Callable[..., Any]

@@ -12,71 +12,24 @@ from inference_models.errors import (
     InvalidParameterError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
-    ModelRetrievalError,
     RetryError,
 )
 from inference_models.families import canonical_name, default_task
-from inference_models.loading.address import LOCAL
+from inference_models.loading.address import LOCAL, RememberedProvider, Source
 from inference_models.options import LoadOptions, refuse_unknown_load_options
-from inference_models.providers import NO_OPTIONS, DescribeOptions, open_provider
-from inference_models.record import Record, replace
+from inference_models.providers import DescribeOptions, open_provider
+from inference_models.record import replace
 from inference_models.tasks import find_task, known_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from inference_models.cache.store import PackageStore
-    from inference_models.entities import FileDownloadSpecs, ModelMetadata
-    from inference_models.loading.address import ModelAddress
-    from inference_models.loading.open import LoadRequest
+    from inference_models.entities import ModelMetadata
+    from inference_models.loading.address import LoadRequest, ModelAddress
     from inference_models.loading.remember import RememberedModels
     from inference_models.providers import Provider
 
 _log = logging.getLogger("inference-models")
-
-
-class RememberedProvider:
-    """Stands in for a provider that is not asked: every file of the model is already here."""
-
-    def __init__(self, model: ModelMetadata) -> None:
-        self._model = model
-
-    def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:  # noqa: ARG002
-        """The remembered description."""
-        return self._model
-
-    def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
-        """Never possible: URLs are not remembered.
-
-        Raises:
-            ModelRetrievalError: always; the file went away after it had been seen.
-        """
-        raise ModelRetrievalError(
-            f"{file.file_handle} of {self._model.model_id!r} left the cache while it was loaded.",
-            needs="a package that stays in the cache",
-            found="a file that was removed or damaged in this moment",
-            fix="load the model again",
-        )
-
-    def close(self) -> None:
-        """Does nothing."""
-
-
-class Source(Record, frozen=True):
-    """Origin of a description: the provider, and the request to it."""
-
-    name: str
-    provider: Provider
-    model_id: str = ""
-    """As the caller wrote it, without the provider."""
-    options: DescribeOptions = NO_OPTIONS
-    store: PackageStore | None = None
-    """Where the files of this load are kept, and held as long as it lasts; None: each fetch opens it anew."""
-
-    @property
-    def is_remembered(self) -> bool:
-        """Whether the description comes from an earlier load, without asking the provider."""
-        return isinstance(self.provider, RememberedProvider)
 
 
 @contextmanager

@@ -26,14 +26,13 @@ from inference_models.errors import (
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
-from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.package.graph_facts import read_graph
 from inference_models.package.text_files import read_text
 from inference_models.providers.local import FUSED, HINTS
-from inference_models.record import Record, replace
+from inference_models.record import replace
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input, stated_spec
 from inference_models.tasks.graph_runner import OpenedPackage
@@ -47,9 +46,8 @@ if TYPE_CHECKING:
     from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.families import Graph
-    from inference_models.loading.describe import Source
-    from inference_models.negotiate.case import Candidate, Plan
-    from inference_models.negotiate.request import PackageRequest
+    from inference_models.loading.address import LoadRequest, Source
+    from inference_models.negotiate.case import Candidate
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
     from inference_models.package.inference_config import InferenceConfig
@@ -57,28 +55,6 @@ if TYPE_CHECKING:
     from inference_models.tasks.any_model import AnyModel
 
 _log = logging.getLogger("inference-models")
-
-
-class LoadRequest(Record, frozen=True, kw_only=True):
-    """Settings for opening a package."""
-
-    options: LoadOptions
-    wanted: PackageRequest = ANY_PACKAGE
-    """Which packages the caller takes."""
-    device: str | None = None
-    execution_providers: tuple[Any, ...] | None = None
-    extra: Mapping[str, Any] | None = None
-    """Options for a package that brings its own code."""
-    dependencies: Mapping[str, Any] | None = None
-    """Models such a package needs, by its names for them."""
-    is_pinned: bool = False
-    """Whether a lock pins the content of every file, so that the word of its provider is not needed."""
-
-    def with_plan(self, plan: Plan) -> LoadRequest:
-        """The same, with the settings of `plan`."""
-        options = self.options if plan.threads is None else replace(self.options, threads=plan.threads)
-        providers = self.execution_providers if plan.execution_providers is None else plan.execution_providers
-        return replace(self, options=options, execution_providers=providers)
 
 
 def fetch_package(

@@ -39,9 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
-    from inference_models.loading.address import ModelAddress
-    from inference_models.loading.describe import Source
-    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.address import LoadRequest, ModelAddress, Source
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.choose import Choice

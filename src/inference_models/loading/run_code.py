@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
-    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.address import LoadRequest
     from inference_models.package.folder import PackageFolder
     from inference_models.tasks.any_model import AnyModel
 

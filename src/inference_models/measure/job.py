@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, LocalFileArtefactSpecs
-from inference_models.loading.open import LoadRequest, load_package
+from inference_models.loading.address import LoadRequest
+from inference_models.loading.open import load_package
 from inference_models.negotiate.case import Candidate
 from inference_models.options import LoadOptions
 from inference_models.package.class_names import read_labels

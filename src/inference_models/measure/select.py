@@ -17,8 +17,7 @@ from inference_models.negotiate.case import Plan, Selection
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata
-    from inference_models.loading.describe import Source
-    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.address import LoadRequest, Source
     from inference_models.negotiate.choose import Choice
 
 _log = logging.getLogger("inference-models")

@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from inference_models.entities import ModelMetadata
-    from inference_models.loading.describe import Source
-    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.address import LoadRequest, Source
     from inference_models.loading.remember import RememberedModels
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.entities import ArtefactSpecs, ModelMetadata, ModelPackageMetadata
-    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.address import LoadRequest
     from inference_models.loading.remember import RememberedModels
     from inference_models.negotiate.case import Candidate, Plan
 

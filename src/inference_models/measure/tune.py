@@ -22,9 +22,9 @@ from inference_models.errors import (
     ModelRetrievalError,
     RetryError,
 )
-from inference_models.loading.address import parse_address
+from inference_models.loading.address import LoadRequest, parse_address
 from inference_models.loading.describe import describe_model
-from inference_models.loading.open import LoadRequest, fetch_package
+from inference_models.loading.open import fetch_package
 from inference_models.loading.remember import RememberedModels
 from inference_models.machine.child import can_start_children
 from inference_models.measure.contest import Contest, ContestSetup, told

@@ -35,6 +35,13 @@ class KeyPointNames(Record, frozen=True):
         """The same points for each of `count` classes, where these are those of one class."""
         return KeyPointNames(self.classes * count, self.skeletons * count) if len(self.classes) == 1 else self
 
+    def of_classes(self, ids: Iterable[int]) -> KeyPointNames:
+        """Those of some of the classes, in this order."""
+        numbers = list(ids)
+        return KeyPointNames(
+            tuple(self.classes[number] for number in numbers), tuple(self.skeletons[number] for number in numbers)
+        )
+
     def check_classes(self, class_names: Sequence[str]) -> None:
         """Raise when these are the points of another number of classes.
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.entities import BackendType
-    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.address import LoadRequest
     from inference_models.package.folder import PackageFolder
 
 LOCAL = "local"

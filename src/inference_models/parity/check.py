@@ -12,9 +12,9 @@ from msgspec import structs
 from inference_models.backends.environment import probe_environment
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import BaseInferenceModelsError, InvalidParameterError, ModelInputError
-from inference_models.loading.address import parse_address
+from inference_models.loading.address import LoadRequest, parse_address
 from inference_models.loading.describe import describe_model
-from inference_models.loading.open import LoadRequest, fetch_package, load_package
+from inference_models.loading.open import fetch_package, load_package
 from inference_models.loading.remember import RememberedModels
 from inference_models.machine.environment import machine_fingerprint
 from inference_models.negotiate.explain import choose_packages
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.entities import ModelMetadata
-    from inference_models.loading.describe import Source
+    from inference_models.loading.address import Source
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
     from inference_models.package.folder import PackageFolder

@@ -14,8 +14,7 @@ from inference_models.parity.certificate import CertificateStore, requested_sett
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
-    from inference_models.loading.describe import Source
-    from inference_models.loading.open import LoadRequest
+    from inference_models.loading.address import LoadRequest, Source
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate
     from inference_models.package.folder import PackageFolder

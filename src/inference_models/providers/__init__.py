@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import network_forbidden_by
 from inference_models.entities import InlineFileSpecs, ModelMetadata
-from inference_models.errors import ModelRetrievalError, nearest_hint
+from inference_models.errors import BaseInferenceModelsError, ModelRetrievalError, nearest_hint
 from inference_models.fork import Lock
 from inference_models.machine.libraries import entry_points
 from inference_models.record import Record, replace
-from inference_models.text import shown_url
+from inference_models.text import scrub, shown_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -182,7 +182,11 @@ def register_model_provider(provider_name: str, provider_handler: Callable[..., 
     `weights_provider_extra_headers` (dict, or None). A second registration replaces the first.
 
     A `FileDownloadSpecs` of the description names an http or https URL; the file is fetched from there without the key
-    and without the headers, which are for the handler.
+    and without the headers, which are for the handler. `LocalFileArtefactSpecs` names a file of this machine, which is
+    used where it lies, and `InlineFileSpecs` holds a small text itself.
+
+    What the handler raises becomes a `ModelRetrievalError` with the name of the provider, and stays its cause; errors
+    of this library pass as they are.
 
     Raises:
         ValueError: the name is blank, or belongs to a provider of this library.
@@ -238,7 +242,16 @@ class _HandlerProvider(StreamingProvider):
             "weights_provider_extra_query_params": list(options.extra_query_params) or None,
             "weights_provider_extra_headers": dict(options.extra_headers) or None,
         }
-        metadata = self._handler(model_id, options.api_key, **extra)
+        try:
+            metadata = self._handler(model_id, options.api_key, **extra)
+        except BaseInferenceModelsError:
+            raise
+        except Exception as exc:
+            raise ModelRetrievalError(
+                f"provider {self._name!r} failed to describe {model_id!r}.",
+                needs="its description",
+                found=scrub(f"{type(exc).__name__}: {exc}", [options.api_key] if options.api_key else ()),
+            ) from exc
         if not isinstance(metadata, ModelMetadata):
             raise ModelRetrievalError(
                 f"provider {self._name!r} gave no description of {model_id!r}.",

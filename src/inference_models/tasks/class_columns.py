@@ -28,6 +28,11 @@ class ClassColumns:
     ids: tuple[int, ...]
     """Class of each column; -1: none."""
 
+    @property
+    def removes(self) -> bool:
+        """Whether a column is not the class of its own number."""
+        return self.ids != tuple(range(len(self.names)))
+
     @classmethod
     def of(cls, columns: int, names: Sequence[str], removed: Sequence[str], *, label: str) -> ClassColumns:
         """Columns are in the order of the names, with at most one behind them; those of COCO are its category numbers.

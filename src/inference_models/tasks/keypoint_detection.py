@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
+from inference_models.decoders.layout import known
 from inference_models.decoders.types import KeyPointHead
 from inference_models.families import KeyPointGraph
 from inference_models.predictions.detections import Detections
 from inference_models.predictions.key_points import KeyPoints
 from inference_models.record import replace
 from inference_models.tasks import Task
+from inference_models.tasks.class_columns import ClassColumns
 from inference_models.tasks.graph_objects import ObjectFinder, chosen_decoder
 from inference_models.tasks.graph_options import KeyPointOptions, parse_share
 from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs
@@ -60,12 +62,19 @@ class GraphKeyPointDetector(
 
     def __init__(self, graph: OpenedPackage, family: KeyPointGraph) -> None:
         decoder = chosen_decoder(family.decoder, family.fused, graph)
+        if decoder.named is not None:
+            decoder = decoder.named([spec.name for spec in graph.session.outputs])
         names = graph.key_points or family.key_points.for_classes(len(graph.class_names))
         names.check_classes(graph.class_names)
         head = KeyPointHead(tuple(map(len, names.classes)), graph.normalized_boxes)
-        decoder.check([spec.shape for spec in graph.session.outputs], head)
-        super().__init__(graph, family, lambda _: None)
-        self._decoder, self._head, self._points = decoder, head, names
+        shapes = [spec.shape for spec in graph.session.outputs]
+        if known(shapes):
+            decoder.check(shapes, head)
+        removed = graph.removed_class_names if family.extra_columns else ()
+        self._columns = ClassColumns.of(head.classes, graph.class_names, removed, label=graph.label)
+        super().__init__(replace(graph, class_names=self._columns.names), family, lambda _: None)
+        self._points = names.of_classes(number for number, new in enumerate(self._columns.ids) if new >= 0)
+        self._decoder, self._head = decoder, head
         self._threshold, self._clamp = family.key_points_threshold, family.clamp
 
     @property
@@ -106,11 +115,15 @@ class GraphKeyPointDetector(
         self, raw: list[RawOutputs], meta: list[ImageTransform], limits: BoxLimits, options: dict[str, Any]
     ) -> list[tuple[KeyPoints, Detections]]:
         threshold = parse_share(options, "key_points_threshold", self._threshold)
+        if self._columns.removes:
+            limits = self._columns.limits(limits)
         found = []
         for image, transform in self._images(raw, meta):
             # The box around the points of the only object there is does not say whether it is in the picture.
             shows = transform.shows if self._decoder.gives_boxes else None
             (sets,) = self._decoder.decode(image.outputs, image.frame, replace(limits, shows=shows), self._head)
+            if self._columns.removes:
+                sets = replace(sets, boxes=self._columns.renumbered(sets.boxes))
             self._check_class_ids(sets.boxes.class_id)
             found.append((self._key_points(sets, transform, threshold), self._detections(sets, transform)))
         return found
@@ -143,7 +156,7 @@ class GraphKeyPointDetector(
         from inference_models.decoders.candidates import as_float32  # noqa: PLC0415
 
         xp = namespace(sets.xy)
-        count = as_float32(self._head.counts, like=sets.xy)[sets.boxes.class_id]
+        count = as_float32(list(map(len, self._points.classes)), like=sets.xy)[sets.boxes.class_id]
         slot = as_float32(range(self._head.points), like=sets.xy)
         finite = xp.all(xp.isfinite(sets.xy), axis=-1) & xp.isfinite(sets.confidence)
         return (sets.confidence < threshold) | ~finite | (slot[None, :] >= count[:, None])

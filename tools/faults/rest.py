@@ -135,14 +135,15 @@ def target(world: World, name: str, entry: str) -> Path:
 
 def measured(world: World, name: str) -> None:
     """Remember that the model is fastest with one thread, as a measurement would, and that a load believes it."""
+    from inference_models.loading.remember import RememberedModels
     from inference_models.measure import select as selection
     from inference_models.measure import store
 
     kept: list[object] = []
     select_plans = selection.select_plans
 
-    def remembering(model: object, source: object, choice: object, load: object, memory: object) -> object:
-        subject = store.subject_of(model, source.name, load, memory)
+    def remembering(model: object, source: object, choice: object, load: object) -> object:
+        subject = store.subject_of(model, source.name, load, RememberedModels(load, choice.environment))
         winner = store.name_plan(selection.Plan(choice.admissible[0], 1))
         made = datetime.now(timezone.utc)
         measurement = store.Measurement(
@@ -154,7 +155,7 @@ def measured(world: World, name: str) -> None:
             looked_at=tuple(store.name_candidate(candidate) for candidate in choice.admissible),
         )
         store.MeasurementStore().facts.write(subject.key, measurement)
-        chosen = select_plans(model, source, choice, load, memory)
+        chosen = select_plans(model, source, choice, load)
         kept.append(chosen.reason)
         return chosen
 

@@ -7,6 +7,7 @@ import os
 import shutil
 import uuid
 from contextlib import suppress
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from inference_models.cache.locks import held_alone
@@ -139,7 +140,9 @@ class Inventory:
         Raises:
             EnvironmentConfigurationError: names the first such place, whose it is, and who may not read it.
         """
-        for place in (*self.unreadable()[:1], *filter(is_denied, [self.root / "resolutions"])):
+        remembered = self.root / "resolutions"
+        hints = chain([remembered], remembered.glob("*"), remembered.glob("*/*"))
+        for place in chain(self.unreadable(), filter(is_denied, hints)):
             raise unreadable(place, self.root)
 
 

@@ -292,17 +292,19 @@ def run_in_batches(session: Session, batch: Array, limits: BatchLimits) -> list[
 
 def _run_part(session: Session, name: str, part: Array, smallest: int) -> list[Array]:
     count = part.shape[0]
-    if count < smallest:
-        xp = namespace(part)
-        filling = xp.zeros((smallest - count, *part.shape[1:]), dtype=part.dtype, device=device_of(part))
-        part = xp.concat([part, filling])
-    return [output[:count] for output in _outputs(session, name, part)]
+    if count >= smallest:
+        return _outputs(session, name, part)
+    xp = namespace(part)
+    filling = xp.zeros((smallest - count, *part.shape[1:]), dtype=part.dtype, device=device_of(part))
+    return [output[:count] for output in _outputs(session, name, xp.concat([part, filling]))]
 
 
 def _outputs(session: Session, name: str, batch: Array) -> list[Array]:
     outputs = list(session.run({name: batch}).values())
     for spec, output in zip(session.outputs, outputs, strict=True):
-        if len(output.shape) == 0 or output.shape[0] != batch.shape[0]:
+        # A table that does not depend on the image, such as priors, is the answer to one as well.
+        is_table = batch.shape[0] == 1 and len(output.shape) == 2
+        if len(output.shape) == 0 or (output.shape[0] != batch.shape[0] and not is_table):
             raise CorruptedModelPackageError(
                 f"output {spec.name!r} does not answer every image of a batch.",
                 needs=f"{batch.shape[0]} rows for {batch.shape[0]} images",

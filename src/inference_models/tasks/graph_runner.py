@@ -38,9 +38,13 @@ class RawOutputs(Record, frozen=True):
     outputs: Outputs
 
     def images(self) -> list[RawOutputs]:
-        """The same for each image alone, batch axis included."""
+        """The same for each image alone, batch axis included; tables without one are those of every image."""
         count = int(self.outputs[0].shape[0])
-        return [RawOutputs(self.frame, [output[row : row + 1] for output in self.outputs]) for row in range(count)]
+
+        def of_image(row: int) -> list[Array]:
+            return [output[row : row + 1] if output.shape[0] == count else output for output in self.outputs]
+
+        return [RawOutputs(self.frame, of_image(row)) for row in range(count)]
 
 
 class OpenedPackage(Record, frozen=True, kw_only=True):

@@ -330,6 +330,10 @@ OTHER_NAMES = {
 """Name of an option in other libraries -> the option here."""
 
 
+_FEW = 16
+"""So many options are named where none is near; more of them help nobody."""
+
+
 def refuse_unknown_options(given: Iterable[str], known: Iterable[str], *, where: str, fix: str | None = None) -> None:
     """Raise for the first name in `given` that is not in `known`.
 
@@ -341,7 +345,10 @@ def refuse_unknown_options(given: Iterable[str], known: Iterable[str], *, where:
     for name in given:
         if name not in allowed:
             meant = OTHER_NAMES.get(name, name)
-            hint = f"it is called {meant!r}" if meant in allowed else nearest_hint(name, allowed)
-            error = UnknownOptionError(f"{where} has no option {name!r}; {hint}.", fix=fix and fix.format(meant))
+            few = nearest_names(name, allowed) or len(allowed) <= _FEW
+            hint = (
+                f"; it is called {meant!r}" if meant in allowed else f"; {nearest_hint(name, allowed)}" if few else ""
+            )
+            error = UnknownOptionError(f"{where} has no option {name!r}{hint}.", fix=fix and fix.format(meant))
             error.option = name
             raise error

@@ -157,6 +157,12 @@ class TestOptions:
         with pytest.raises(UnknownOptionError) as caught:
             load(detector, **{name: 1})
         assert caught.value.fix == f"pass it when you call the model: model(image, {meant}=...)"
+        assert "known:" not in str(caught.value)
+
+    @pytest.mark.parametrize("size", ["640", 0, (640,), (1, 2.0), True])
+    def test_an_input_size_that_is_none_is_refused(self, detector: Path, size: object) -> None:
+        with pytest.raises(InvalidParameterError, match="needs pixels, such as 640, or"):
+            load(detector, input_size=size)
 
     @pytest.mark.parametrize(
         ("thing", "fix"),

@@ -9,6 +9,7 @@ from inference_models.authors.download import download_files_to_directory
 from inference_models.authors.onnx_providers import get_selected_onnx_execution_providers
 from inference_models.authors.xray import RuntimeXRayResult, x_ray_runtime_environment
 from inference_models.backends import known_runtimes
+from inference_models.cache.resolution_files import AutoResolutionCacheEntry
 from inference_models.entities import (
     BackendType,
     FileDownloadSpecs,
@@ -33,6 +34,7 @@ from inference_models.package.folder import get_model_package_contents
 from inference_models.providers import get_model_from_provider, register_model_provider
 
 __all__ = [
+    "AutoResolutionCacheEntry",
     "BackendType",
     "FileDownloadSpecs",
     "InlineFileSpecs",

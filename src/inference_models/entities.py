@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import namedtuple
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
-from msgspec import Struct
+from msgspec import field
 from packaging.version import Version
 
 from inference_models.record import Record, replace
@@ -73,8 +72,7 @@ class Quantization(str, Enum):
     UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True)
-class PreProcessingOverrides:
+class PreProcessingOverrides(Record, frozen=True):
     """Steps of the package's pre-processing that one call leaves out."""
 
     disable_contrast_enhancement: bool = False
@@ -82,8 +80,7 @@ class PreProcessingOverrides:
     disable_static_crop: bool = False
 
 
-@dataclass(frozen=True)
-class ResolvedModelMetadata:
+class ResolvedModelMetadata(Record, frozen=True):
     """The loaded package, its backend and device: set as `model.resolved_model` by every load through `AutoModel`."""
 
     model_id: str
@@ -120,8 +117,7 @@ def python_names(value: Any) -> Any:
     return {re.sub("[A-Z]", lambda letter: f"_{letter[0].lower()}", key): item for key, item in value.items()}
 
 
-@dataclass(frozen=True, kw_only=True)
-class RecommendedParameters:
+class RecommendedParameters(Record, frozen=True, kw_only=True):
     """Thresholds the people who trained the model recommend; used by `confidence="best"`."""
 
     confidence: float | None = None
@@ -135,8 +131,7 @@ class RecommendedParameters:
             raise ValueError(f"confidence is {self.confidence}, and scores are between 0 and 1")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelDependency:
+class ModelDependency(Record, frozen=True, kw_only=True):
     """Another model that this one needs."""
 
     name: str
@@ -144,8 +139,7 @@ class ModelDependency:
     model_package_id: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class MemoryProfile:
+class MemoryProfile(Record, frozen=True, kw_only=True):
     """Peak device memory by batch size, as measured by the author of the package."""
 
     peak_vram_mb: dict[int, int] = field(default_factory=dict)
@@ -158,8 +152,7 @@ class MemoryProfile:
         return self.peak_vram_mb[min(fitting) if fitting else max(self.peak_vram_mb)]
 
 
-@dataclass(frozen=True)
-class FileDownloadSpecs:
+class FileDownloadSpecs(Record, frozen=True):
     """One file of a package, to be fetched by the provider that announced it."""
 
     download_url: str
@@ -171,7 +164,7 @@ class FileDownloadSpecs:
     """Bytes."""
 
 
-class FileFacts(Struct, frozen=True, kw_only=True):
+class FileFacts(Record, frozen=True, kw_only=True):
     """What one file of a package holds: the same in the cache, in a lock, in a bundle and in a registry."""
 
     handle: str
@@ -193,16 +186,14 @@ class FileFacts(Struct, frozen=True, kw_only=True):
         return FileDownloadSpecs(url, self.handle, md5_hash=self.md5, sha256_hash=self.sha256, size=self.size)
 
 
-@dataclass(frozen=True)
-class LocalFileArtefactSpecs:
+class LocalFileArtefactSpecs(Record, frozen=True):
     """One file of a package that already lies in a folder of the user; it is used in place."""
 
     file_handle: str
     path: Path
 
 
-@dataclass(frozen=True)
-class InlineFileSpecs:
+class InlineFileSpecs(Record, frozen=True):
     """One small text file of a package whose content the catalogue itself states."""
 
     file_handle: str
@@ -212,16 +203,14 @@ class InlineFileSpecs:
 ArtefactSpecs: TypeAlias = FileDownloadSpecs | LocalFileArtefactSpecs | InlineFileSpecs
 
 
-@dataclass(frozen=True)
-class ONNXPackageDetails:
+class ONNXPackageDetails(Record, frozen=True):
     """Facts about an ONNX graph."""
 
     opset: int
     incompatible_providers: list[str] | None = None
 
 
-@dataclass(frozen=True)
-class TRTPackageDetails:
+class TRTPackageDetails(Record, frozen=True):
     """Facts about a TensorRT engine."""
 
     min_dynamic_batch_size: int | None = None
@@ -232,8 +221,7 @@ class TRTPackageDetails:
     trt_lean_runtime_excluded: bool = False
 
 
-@dataclass(frozen=True)
-class TorchScriptPackageDetails:
+class TorchScriptPackageDetails(Record, frozen=True):
     """Facts about a TorchScript archive."""
 
     supported_device_types: set[str]
@@ -241,8 +229,7 @@ class TorchScriptPackageDetails:
     torch_vision_version: Version | None = None
 
 
-@dataclass(frozen=True)
-class ServerEnvironmentRequirements:
+class ServerEnvironmentRequirements(Record, frozen=True):
     """The GPU server an engine was built on."""
 
     cuda_device_cc: Version
@@ -253,8 +240,7 @@ class ServerEnvironmentRequirements:
     os_version: str | None = None
 
 
-@dataclass(frozen=True)
-class JetsonEnvironmentRequirements:
+class JetsonEnvironmentRequirements(Record, frozen=True):
     """The Jetson an engine was built on."""
 
     cuda_device_cc: Version
@@ -279,8 +265,7 @@ class PackageSourceType(str, Enum):
     LOCAL_CACHE = "local_cache"
 
 
-@dataclass(frozen=True)
-class ModelPackageMetadata:
+class ModelPackageMetadata(Record, frozen=True):
     """One package of a model: the files and what a machine needs to run them."""
 
     package_id: str
@@ -337,8 +322,7 @@ class SkippedPackage(Record, frozen=True):
     reason: str
 
 
-@dataclass(frozen=True)
-class ModelMetadata:
+class ModelMetadata(Record, frozen=True):
     """A model as its provider describes it: what it is, and every package of it."""
 
     model_id: str

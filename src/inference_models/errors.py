@@ -253,6 +253,10 @@ class ModelPackageRestrictedError(ModelLoadingError):
     """The package asks for more than a limit of the caller allows, for example a larger network input."""
 
 
+class QuantizationNotRequestedError(ModelLoadingError):
+    """The weights turned out to be quantised, which nobody had said and the caller did not ask for."""
+
+
 class MissingModelInitParameterError(ModelLoadingError, TypeError):
     """A bare file lacks its architecture, task or class names, and the caller gave none."""
 
@@ -326,6 +330,10 @@ OTHER_NAMES = {
 """Name of an option in other libraries -> the option here."""
 
 
+_FEW = 16
+"""So many options are named where none is near; more of them help nobody."""
+
+
 def refuse_unknown_options(given: Iterable[str], known: Iterable[str], *, where: str, fix: str | None = None) -> None:
     """Raise for the first name in `given` that is not in `known`.
 
@@ -337,7 +345,10 @@ def refuse_unknown_options(given: Iterable[str], known: Iterable[str], *, where:
     for name in given:
         if name not in allowed:
             meant = OTHER_NAMES.get(name, name)
-            hint = f"it is called {meant!r}" if meant in allowed else nearest_hint(name, allowed)
-            error = UnknownOptionError(f"{where} has no option {name!r}; {hint}.", fix=fix and fix.format(meant))
+            few = nearest_names(name, allowed) or len(allowed) <= _FEW
+            hint = (
+                f"; it is called {meant!r}" if meant in allowed else f"; {nearest_hint(name, allowed)}" if few else ""
+            )
+            error = UnknownOptionError(f"{where} has no option {name!r}{hint}.", fix=fix and fix.format(meant))
             error.option = name
             raise error

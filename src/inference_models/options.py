@@ -161,6 +161,7 @@ class LoadOptions:
                     needs=f"a whole number from 1 {f'to {most}' if most else 'on'}, or None",
                     found=repr(value),
                 )
+        _check_size(self.input_size)
         for name in SWITCHES:
             value = getattr(self, name)
             if not isinstance(value, bool):
@@ -190,6 +191,14 @@ class LoadOptions:
                 found="not installed",
                 fix="pip install torch",
             )
+
+
+def _check_size(size: object) -> None:
+    sides = size if isinstance(size, tuple) else (size, size)
+    if size is not None and not (len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)):
+        raise InvalidParameterError(
+            f"input_size={size!r} makes no sense.", needs="pixels, such as 640, or (height, width)", found=repr(size)
+        )
 
 
 OPTION_NAMES = frozenset(field.name for field in fields(LoadOptions))

@@ -40,12 +40,24 @@ class _RecordType(StructMeta):
         )
 
 
-class Record(Struct, frozen=True, metaclass=_RecordType):
-    """Base of the values that travel inside this library.
+class _Fields:
+    """`__dataclass_fields__`, made when somebody looks: the functions of `dataclasses` take records too."""
 
-    As a frozen dataclass, whose methods Python would generate and execute as text at each start of a process. Public
-    values are dataclasses, for callers who use the functions of that module on them.
+    def __get__(self, instance: object, owner: _RecordType) -> dict[str, dataclasses.Field[Any]]:
+        parameters = owner.__signature__.parameters.values()
+        stated = [(item.name, item.annotation, dataclasses.field(kw_only=True)) for item in parameters]
+        made: Any = dataclasses.make_dataclass(owner.__name__, stated)
+        fields: dict[str, dataclasses.Field[Any]] = made.__dataclass_fields__
+        return fields
+
+
+class Record(Struct, frozen=True, metaclass=_RecordType):
+    """Base of values that travel.
+
+    As a frozen dataclass, whose methods Python would generate and execute as text at each start of a process.
     """
+
+    __dataclass_fields__ = _Fields()
 
 
 def replace(value: Value, **changes: Any) -> Value:

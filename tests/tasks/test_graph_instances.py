@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import supervision
 
@@ -139,6 +140,20 @@ def test_the_images_of_a_batch_do_not_touch_each_other(raw):
     assert together[::-1] == model(pictures[::-1])
 
 
+def test_sixteen_images_are_one_run_of_the_graph(raw, monkeypatch):
+    model = AutoModel.from_pretrained(raw)
+    session, sizes = model._runner.session, []
+    run = session.run
+
+    def counted(feeds):
+        sizes.append([len(feed) for feed in feeds.values()])
+        return run(feeds)
+
+    monkeypatch.setattr(session, "run", counted)
+    assert len(model([PICTURE] * 40)) == 40
+    assert sizes == [[16], [16], [8]]
+
+
 def test_classes_can_be_filtered_and_each_have_a_threshold_of_their_own(raw):
     model = AutoModel.from_pretrained(raw)
     (all_of_them,), (dogs,) = model(PICTURE), model(PICTURE, class_filter=["dog"])
@@ -215,3 +230,43 @@ def test_a_package_that_contradicts_its_graph_is_refused_when_it_is_loaded(tmp_p
     with pytest.raises(CorruptedModelPackageError) as caught:
         AutoModel.from_pretrained(where)
     assert all(word in str(caught.value) for word in words), str(caught.value)
+
+
+def test_a_torchscript_archive_answers_as_the_onnx_graph_and_in_tensors(tmp_path):
+    torch = pytest.importorskip("torch")
+    from torch_graphs import consent, save_archive
+
+    class Both(torch.nn.Module):
+        def __init__(self, outputs):
+            super().__init__()
+            self.rows, self.prototypes = (torch.nn.Parameter(torch.from_numpy(output)) for output in outputs)
+
+        def forward(self, images):
+            ones = 1 + 0 * images.mean((1, 2, 3))
+            return self.rows * ones[:, None, None], self.prototypes * ones[:, None, None, None]
+
+    outputs = Recorded("ultralytics_raw").outputs
+    (expected,) = AutoModel.from_pretrained(package(tmp_path / "m", outputs))(PICTURE)
+    folder = tmp_path / "m"
+    save_archive(Both(outputs), folder / "weights.torchscript", example=(1, 3, *FRAME))
+    (folder / "model_config.json").write_text(
+        (folder / "model_config.json").read_text().replace('"onnx"', '"torch-script"')
+    )
+    model = AutoModel.from_pretrained(f"local:{folder}", **consent(folder))
+    (found,), (dense,) = model(PICTURE), model(PICTURE, masks="dense")
+    np.testing.assert_allclose(found.xyxy.numpy(), expected.xyxy, atol=1e-4)
+    assert found.mask == expected.mask
+    assert isinstance(dense.mask, torch.Tensor)
+    np.testing.assert_array_equal(dense.mask.numpy(), expected.mask.to_dense())
+
+
+def test_where_the_channels_of_the_input_come_last_those_of_the_prototypes_do(tmp_path):
+    rows, prototypes = Recorded("ultralytics_raw").outputs
+    (planar,) = AutoModel.from_pretrained(package(tmp_path / "planar", [rows, prototypes]))(PICTURE)
+    where = package(tmp_path / "m", [rows, prototypes.transpose(0, 2, 3, 1)], layout="nhwc")
+    path = tmp_path / "m" / "weights.onnx"
+    graph = onnx.load(path)
+    for place, side in zip((1, 2, 3), (*FRAME, 3), strict=True):
+        graph.graph.input[0].type.tensor_type.shape.dim[place].dim_value = side
+    onnx.save(graph, path)
+    assert AutoModel.from_pretrained(where)(PICTURE) == [planar]

@@ -94,6 +94,21 @@ class TestAnswer:
         assert (points.xy.dtype, points.confidence.dtype, points.class_id.dtype) == (np.float32, np.float32, np.int32)
         assert boxes.labels() == NAMES
 
+    def test_a_torchscript_archive_gives_the_same_points(self, tmp_path: Path) -> None:
+        torch_graphs = pytest.importorskip("torch_graphs")
+        folder = package(tmp_path, forward_pass={"static_batch_size": 2})
+        (folder / "weights.onnx").unlink()
+        rows = torch_graphs.Rows(torch.from_numpy(RAW))
+        torch_graphs.save_archive(rows, folder / "weights.torchscript", example=(2, 3, 64, 64))
+        stated = json.loads((folder / "model_config.json").read_text())
+        (folder / "model_config.json").write_text(json.dumps({**stated, "backend_type": "torch-script"}))
+        model = AutoModel.from_pretrained(folder, arrays="numpy", **torch_graphs.consent(folder))
+        assert model.resolved_model.backend == "torch-script"
+        points, boxes = model([IMAGE] * 3)
+        for found, around in zip(points, boxes, strict=True):
+            np.testing.assert_allclose(found.xy, [PERSON_XY, DOG_XY], atol=1e-3)
+            np.testing.assert_allclose(around.xyxy, [[16, 0, 48, 28], [76, 20, 116, 44]], atol=1e-3)
+
     def test_names_and_lines_are_those_of_the_package(self, model: Any) -> None:
         assert model.key_points_classes == [["head", "hand", "foot"], ["nose", "tail"]]
         assert model.skeletons == [[(0, 2)], [(0, 1)]]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
 
 from msgspec import field
 
-from inference_models.backends.session import BatchLimits, run_in_batches
+from inference_models.backends.session import BatchLimits, run_in_batches, special_kind
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.record import Record
@@ -38,9 +38,13 @@ class RawOutputs(Record, frozen=True):
     outputs: Outputs
 
     def images(self) -> list[RawOutputs]:
-        """The same for each image alone, batch axis included."""
+        """The same for each image alone, batch axis included; tables without one are those of every image."""
         count = int(self.outputs[0].shape[0])
-        return [RawOutputs(self.frame, [output[row : row + 1] for output in self.outputs]) for row in range(count)]
+
+        def of_image(row: int) -> list[Array]:
+            return [output[row : row + 1] if output.shape[0] == count else output for output in self.outputs]
+
+        return [RawOutputs(self.frame, of_image(row)) for row in range(count)]
 
 
 class OpenedPackage(Record, frozen=True, kw_only=True):
@@ -120,6 +124,12 @@ class GraphRunner:
                 fix="inputs, meta = model.pre_process(images); model.forward(inputs)",
             )
         batches = inputs if isinstance(inputs, list) else [inputs]
+        for batch in batches:
+            found = special_kind(batch) or (None if len(batch.shape) == 4 else f"shape {tuple(batch.shape)}")
+            if found is not None:
+                raise InvalidParameterError(
+                    "forward takes what pre_process returns.", needs="(B, C, H, W)", found=found
+                )
         return [RawOutputs(self._frame(batch), run_in_batches(self.session, batch, self._limits)) for batch in batches]
 
     def answers(

@@ -83,3 +83,11 @@ def test_a_graph_that_is_quantised_is_not_loaded_unasked(tmp_path: Path) -> None
         AutoModel.from_pretrained(path)
     model = AutoModel.from_pretrained(path, quantization="int8")
     assert model.resolved_model.quantization == "int8"
+
+
+def test_a_file_of_16_bits_loads_where_no_provider_would_be_asked_for_one(tmp_path: Path) -> None:
+    nodes = [h.make_node("Cast", ["w"], ["wide"], to=1), h.make_node("ReduceMax", ["wide"], ["z"], keepdims=0)]
+    path = hostile_graphs.save(
+        tmp_path / "m.onnx", [*nodes, h.make_node("Add", ["mean", "z"], ["output0"])], [weight(10)]
+    )
+    assert AutoModel.from_pretrained(path, device="cpu").resolved_model.quantization == "fp16"

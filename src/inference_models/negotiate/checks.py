@@ -138,6 +138,9 @@ def check_quantization(case: Case) -> Rejection | None:
         # Core ML compiles a package for the device it runs on, whatever the format it was stored in.
         if stated in _ALWAYS or case.is_named or case.package.backend is BackendType.COREML:
             return None
+        # There is no choice to make for a file of the caller's own, but few bits change the answers.
+        if case.package.package_source is PackageSourceType.LOCAL_CACHE and stated is not Quantization.INT8:
+            return None
         device = _device(case)
         if stated in default_quantizations(device):
             return None

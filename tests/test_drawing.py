@@ -243,7 +243,7 @@ def test_any_kind_of_image_can_be_drawn_on() -> None:
             (
                 "a dict cannot be drawn.\n"
                 "needs ClassificationPrediction, Detections, InstanceDetections, KeyPoints, "
-                "MultiLabelClassificationPrediction, SemanticSegmentationResult; found: dict"
+                "MultiLabelClassificationPrediction, OrientedDetections, SemanticSegmentationResult; found: dict"
             ),
         ),
         (

@@ -158,6 +158,6 @@ def test_the_command_line_prints_the_text_and_has_nothing_to_draw(
     Image.fromarray(pictures()[0][..., ::-1]).save(image)
     (text,) = expected(networks, pictures()[:1])
     assert main(["predict", f"local:{folder}", image, "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"image": image, "prediction": text}
+    assert json.loads(capsys.readouterr().out) == {"image": image, "width": 16, "height": 16, "prediction": text}
     assert main(["predict", f"local:{folder}", image, "--save", str(tmp_path / "out")]) == 1
     assert "--save means nothing to this model" in capsys.readouterr().err

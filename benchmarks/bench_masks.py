@@ -4,7 +4,9 @@ python benchmarks/bench_masks.py             ours
 python benchmarks/bench_masks.py --public    the public library of the same interface, in an environment that has it
 
 Objects are boxes of about 15 % of the width of the picture, each with a smooth mask; the network input is 640x640.
-Times are of the processor, since both use one thread; medians.
+Times are of the processor, since both use one thread; medians. On 2026-11-27, on one core of an AMD EPYC that others
+used as well, ours and the public library 0.39.6: 1080p, 20 as run lengths 8 and 247 ms, 100 as run lengths 41 and 1281
+ms, 100 dense 52 and 1522 ms; 4K, 100 as run lengths 57 and 4224 ms.
 """
 
 from __future__ import annotations

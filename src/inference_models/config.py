@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import stat
 import tempfile
 from contextlib import suppress
@@ -24,6 +25,14 @@ MEASUREMENTS = "measurements"
 
 _TRUE = frozenset({"true", "1", "t", "yes", "y", "on"})
 _FALSE = frozenset({"false", "0", "f", "no", "n", "off"})
+_NAMES = """
+    ACL ArmNN Azure CPU CUDA CANN CoreML Dml Dnnl MIGraphX NvTensorRTRTX Nnapi OpenVINO QNN ROCM Rknpu Tensorrt Tvm
+    VSINPU VitisAI WebGpu Xnnpack
+"""
+EXECUTION_PROVIDERS = tuple(f"{name}ExecutionProvider" for name in _NAMES.split())
+"""Names that builds of ONNX Runtime know, from the list of its source."""
+_SPELLINGS = {name.lower(): name for name in EXECUTION_PROVIDERS}
+_SEPARATORS = re.compile(r"""[\s,;'"\[\]()]+""")
 
 
 def cache_directory() -> Path:
@@ -83,10 +92,12 @@ def default_device() -> str | None:
 
 
 def requested_execution_providers() -> tuple[str, ...] | None:
-    """`ONNXRUNTIME_EXECUTION_PROVIDERS`, in the order given, or None when it is not set."""
-    text = os.environ.get("ONNXRUNTIME_EXECUTION_PROVIDERS", "").strip().strip("[]")
-    names = tuple(part.strip() for part in text.split(",") if part.strip())
-    return names or None
+    """`ONNXRUNTIME_EXECUTION_PROVIDERS`, in the order given, or None when it is not set.
+
+    Brackets and quotes are left out, as a list in Python or a file of Docker has them; known names may be in any case.
+    """
+    names = _SEPARATORS.split(os.environ.get("ONNXRUNTIME_EXECUTION_PROVIDERS", ""))
+    return tuple(_SPELLINGS.get(name.lower(), name) for name in names if name) or None
 
 
 def read_bool(name: str, *, default: bool) -> bool:

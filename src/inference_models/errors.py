@@ -253,6 +253,10 @@ class ModelPackageRestrictedError(ModelLoadingError):
     """The package asks for more than a limit of the caller allows, for example a larger network input."""
 
 
+class QuantizationNotRequestedError(ModelLoadingError):
+    """The weights turned out to be quantised, which nobody had said and the caller did not ask for."""
+
+
 class MissingModelInitParameterError(ModelLoadingError, TypeError):
     """A bare file lacks its architecture, task or class names, and the caller gave none."""
 

@@ -11,7 +11,7 @@ import pytest
 from inference_models.arrays import TensorSpec
 from inference_models.backends import null
 from inference_models.backends.session import BaseSession, SessionRequest, check_feeds, dtype_name, use_cpu_instead
-from inference_models.errors import EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
 
 IMAGES = TensorSpec("images", (None, 3, 8, 8), "float32")
 SCALE = TensorSpec("scale", (1, 2), "int64")
@@ -65,6 +65,27 @@ def test_tensors_are_judged_like_arrays() -> None:
     lines = refused([IMAGES], {"images": torch.zeros(2, 3, 8, 8, dtype=torch.float64)})
     assert lines[1] == "needs (None, 3, 8, 8) float32; found: (2, 3, 8, 8) float64"
     assert dtype_name(torch.zeros(1, dtype=torch.bfloat16)) == "float32"
+
+
+# PyTorch 2.13 warns about nested and quantised tensors.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_tensors_that_are_no_plain_blocks_of_numbers_are_refused() -> None:
+    torch = pytest.importorskip("torch")
+    plain = torch.zeros(1, 3, 8, 8)
+    for tensor, found in (
+        (plain.to("meta"), "a tensor without values"),
+        (plain.to_sparse(), "a tensor with layout sparse_coo"),
+        (torch.quantize_per_tensor(plain, 0.1, 0, torch.qint8), "a quantised tensor"),
+        (torch.nested.nested_tensor([torch.zeros(3, 8, 8)]), "a nested tensor"),
+        (torch.nested.nested_tensor([torch.zeros(3, 8), torch.zeros(2, 8)], layout=torch.jagged), "a nested tensor"),
+        (torch.zeros(1).expand(1 << 20, 3, 8, 8), "a tensor that repeats its values"),
+    ):
+        assert refused([IMAGES], {"images": tensor})[1] == f"needs (None, 3, 8, 8) float32; found: {found}"
+
+
+def test_a_graph_whose_tensors_this_machine_cannot_hold_is_refused() -> None:
+    with pytest.raises(CorruptedModelPackageError, match=r"^one run of the graph does not fit .*: 'images' is \(1000"):
+        Failing(None, (TensorSpec("images", (10**9, 3, 640, 640), "uint8"),), ())
 
 
 class Failing(BaseSession):

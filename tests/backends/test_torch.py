@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
@@ -161,7 +162,34 @@ KINDS = {
     "sparse": (lambda weight: weight.to_sparse(), "a tensor with layout sparse_coo"),
     "quantised": (lambda weight: torch.quantize_per_tensor(weight, 0.1, 0, torch.qint8), "a quantised tensor"),
     "meta": (lambda weight: weight.to("meta"), "a tensor without values"),
+    "endless": (lambda weight: torch.zeros(1).expand(1 << 20, 1 << 20), "a tensor that repeats its values"),
 }
+
+
+def test_a_storage_that_claims_more_than_its_record_is_refused(tmp_path: Path) -> None:
+    """Eight numbers of a record of four: the others would be what follows in the file."""
+    torch.save({"layer.bias": torch.zeros(4)}, tmp_path / "whole.pth")
+    with zipfile.ZipFile(tmp_path / "whole.pth") as whole, zipfile.ZipFile(tmp_path / "weights.pth", "w") as made:
+        for name in whole.namelist():
+            data = whole.read(name)
+            made.writestr(name, data.replace(b"K\x04", b"K\x08") if name.endswith("data.pkl") else data)
+    assert "found: a storage of 32 bytes, and no record of that size" in refusal(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("entries", "found"),
+    [
+        ('"w": {0}, "w": {0}', 'the key "w" twice'),
+        (", ".join(f'"w{index}": {{0}}' for index in range(100_000)), "more than 300000 values"),
+    ],
+)
+def test_a_header_with_an_entry_twice_or_without_end_is_refused(entries: str, found: str, tmp_path: Path) -> None:
+    entry = '{"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}'
+    header = ("{" + entries.replace("{0}", entry) + "}").encode()
+    (tmp_path / "weights.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    assert f"found: {found}" in refusal(tmp_path)
+
+
 NUMBERS = [torch.int32, torch.bool, torch.complex64, torch.float8_e4m3fn]
 OF_ANOTHER_KIND = (
     "{file}: a weight is of a kind that the network cannot hold.\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from typing import TYPE_CHECKING
 
@@ -83,3 +84,15 @@ def test_a_place_that_cannot_be_written_to_is_named(
         "needs a file in a folder where you may write; found: No such file or directory\n"
         "pass another file to --output\n"
     )
+
+
+def test_a_full_disk_leaves_the_older_report(
+    host: hosted.Hosted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "report.json").write_text("older")
+    monkeypatch.setattr("inference_models.files.durable.sync", full)
+    assert main([*COMMAND, "--count", "1", "--output", str(tmp_path / "report.json")]) == 1
+    assert [(path.name, path.read_text()) for path in tmp_path.glob("*report*")] == [("report.json", "older")]

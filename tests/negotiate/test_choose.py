@@ -175,7 +175,7 @@ def test_the_cpu_may_stand_in_for_a_device_where_that_is_allowed() -> None:
 
 
 class TestForce:
-    BIG_BATCH = package("p", dynamic_batch_size_supported=False, static_batch_size=1)
+    BIG_BATCH = package("p", dynamic_batch_size_supported=False, static_batch_size=16)
 
     def test_a_named_package_is_refused_without_it(self) -> None:
         with pytest.raises(NoCompatiblePackageError):
@@ -185,7 +185,7 @@ class TestForce:
         request = PackageRequest(package_id="p", batch_size=(4, 4), backends=frozenset({BackendType.ONNX}), force=True)
         choice = choose_packages(model(self.BIG_BATCH, package("q")), request, MACHINE)
         assert [item.package_id for item in choice.packages] == ["p"]
-        assert choice.overridden == (Rejection("p", "batch_size", "batch 4", "static batch 1", "batch_size=1"),)
+        assert choice.overridden == (Rejection("p", "batch_size", "batch 4", "static batch 16", "batch_size=16"),)
         assert {item.check for item in choice.rejections} >= {"package_id"}
 
     def test_it_opens_with_a_runtime_that_is_here(self) -> None:

@@ -51,9 +51,9 @@ def test_a_package_made_for_a_runtime_comes_before_one_it_only_reads() -> None:
 @pytest.mark.parametrize(
     ("machine", "request_", "expected"),
     [
-        (MACHINE, PackageRequest(), ["int8", "fp32", "unknown", "bf16", "fp16"]),
+        (MACHINE, PackageRequest(), ["int8", "fp32", "bf16", "fp16", "unknown"]),
         (SERVER, PackageRequest(), ["int8", "fp16", "fp32", "unknown", "bf16"]),
-        (SERVER, PackageRequest(device="cpu"), ["int8", "fp32", "unknown", "bf16", "fp16"]),
+        (SERVER, PackageRequest(device="cpu"), ["int8", "fp32", "bf16", "fp16", "unknown"]),
         (MACHINE, PackageRequest(device="cuda"), ["int8", "fp16", "fp32", "unknown", "bf16"]),
     ],
 )

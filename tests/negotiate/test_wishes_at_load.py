@@ -41,7 +41,7 @@ def test_a_forced_package_loads_and_says_what_was_overridden(static: Path, caplo
 def test_a_forced_quantization_loads(static: Path, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "inference-models"):
         load(static, model_package_id="local", quantization="int8", backend="onnx", force=True)
-    assert caplog.messages == ["local is forced: it needs quantization int8; found: unknown"]
+    assert caplog.messages == ["local is forced: it needs quantization int8; found: fp32"]
 
 
 def test_named_execution_providers_that_are_not_there_are_refused_before_anything_is_opened(static: Path) -> None:

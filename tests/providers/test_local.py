@@ -244,8 +244,13 @@ def test_a_file_of_another_kind_is_refused(provider, tmp_path):
     ],
 )
 def test_bare_files_of_other_formats_are_told_by_their_suffix(provider, tmp_path, name, backend, handles):
-    (tmp_path / name).write_bytes(b"x")
+    (tmp_path / name).write_bytes(b"<net name='m'></net>")
     (tmp_path / "best.bin").write_bytes(b"x")
+    if backend is BackendType.LITERT:
+        pytest.importorskip("ai_edge_litert")
+        import tflite_graphs
+
+        tflite_graphs.mean_colour(tmp_path / name, size=8)
     stated = DescribeOptions(labels=["cat"], architecture="yolov8", task_type="object-detection")
     (described,) = provider.describe(str(tmp_path / name), stated).model_packages
     local = [item for item in described.package_artefacts if isinstance(item, LocalFileArtefactSpecs)]

@@ -140,6 +140,20 @@ def test_the_images_of_a_batch_do_not_touch_each_other(raw):
     assert together[::-1] == model(pictures[::-1])
 
 
+def test_sixteen_images_are_one_run_of_the_graph(raw, monkeypatch):
+    model = AutoModel.from_pretrained(raw)
+    session, sizes = model._runner.session, []
+    run = session.run
+
+    def counted(feeds):
+        sizes.append([len(feed) for feed in feeds.values()])
+        return run(feeds)
+
+    monkeypatch.setattr(session, "run", counted)
+    assert len(model([PICTURE] * 40)) == 40
+    assert sizes == [[16], [16], [8]]
+
+
 def test_classes_can_be_filtered_and_each_have_a_threshold_of_their_own(raw):
     model = AutoModel.from_pretrained(raw)
     (all_of_them,), (dogs,) = model(PICTURE), model(PICTURE, class_filter=["dog"])

@@ -28,16 +28,15 @@ from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.runtime import THREADS, Runtime, import_runtime, reading
 from inference_models.backends.session import BaseSession, error_text, first_line, use_cpu_instead
 from inference_models.entities import BackendType
-from inference_models.errors import CorruptedModelPackageError
 from inference_models.fork import Lock, keep_for_ever
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
+from inference_models.package.tflite_file import read_graph
 from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from inference_models.arrays import Array, NumpyArray, Shape
     from inference_models.backends.session import SessionRequest
@@ -63,8 +62,6 @@ RUNTIME = Runtime(
     settings=frozenset({THREADS}),
 )
 WEIGHTS = "weights.tflite"
-IDENTIFIER = b"TFL3"
-"""Bytes 4 to 8 of every such file."""
 MAX_SHAPES = 4
 """Interpreters kept at once; each holds its own activations."""
 
@@ -92,7 +89,8 @@ def open_session(request: SessionRequest) -> LiteRtSession:
 
     with reading(RUNTIME, [path], (OSError, RuntimeError, ValueError), _reason):
         # Read and not mapped: a mapped file that somebody overwrites ends the process.
-        content = _read(path)
+        read_graph(path)  # refuses what leads out of the file
+        content = path.read_bytes()
         interpreter = build()
         interpreter.allocate_tensors()
         return LiteRtSession(*_describe(interpreter, request.free_input_dims, where=path.name), build, interpreter)
@@ -171,18 +169,6 @@ class LiteRtSession(BaseSession):
         self._ready[shapes] = interpreter
         while len(self._ready) > MAX_SHAPES:
             self._ready.popitem(last=False)
-
-
-def _read(path: Path) -> bytes:
-    content = path.read_bytes()
-    if content[4:8] == IDENTIFIER:
-        return content
-    raise CorruptedModelPackageError(
-        f"{path.name} is not a LiteRT graph.",
-        needs=f"a complete FlatBuffer with {IDENTIFIER.decode()} at byte 4",
-        found=f"{ascii(content[4:8])[1:]} there" if len(content) >= 8 else f"{len(content)} bytes",
-        fix="export or fetch the file again",
-    )
 
 
 def _describe(interpreter: Any, freed: Mapping[str, Shape], *, where: str) -> tuple[list[_Tensor], list[_Tensor]]:

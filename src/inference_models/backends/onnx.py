@@ -168,7 +168,7 @@ class OnnxSession(BaseSession):
         super().__init__(session, inputs, outputs, running_on=running_on)
         self.execution_providers = tuple(session.get_providers())
         self._open_again = open_again
-        self.run_errors = (*_errors(), UnicodeDecodeError)
+        self.run_errors = (*_errors(), *self.run_errors)
         self._input_names = [spec.name for spec in inputs]
         self._output_names = [spec.name for spec in outputs]
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from inference_models.config import requested_execution_providers
+from inference_models.config import EXECUTION_PROVIDERS, requested_execution_providers
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.machine.hardware import cuda_device_visible
 
@@ -39,12 +39,6 @@ NUMBERED = frozenset({*ON_NVIDIA, DIRECTML})
 """Providers that take the number of a device as their option `device_id`."""
 NOT_LOCAL = frozenset({"AzureExecutionProvider"})
 """Providers that send the images to a remote service."""
-_NAMES = """
-    ACL ArmNN Azure CPU CUDA CANN CoreML Dml Dnnl MIGraphX NvTensorRTRTX Nnapi OpenVINO QNN ROCM Rknpu Tensorrt Tvm
-    VSINPU VitisAI WebGpu Xnnpack
-"""
-PROVIDERS = tuple(f"{name}ExecutionProvider" for name in _NAMES.split())
-"""Names that builds of ONNX Runtime know, from the list of its source."""
 _DEVICE_OF_PROVIDER = {
     "AzureExecutionProvider": "cpu",
     DIRECTML: "directml",
@@ -140,7 +134,7 @@ def _refusal(
         fix = "leave out onnx_execution_providers, or install the build of onnxruntime that has it"
     elif request.device is not None:
         summary = f"device {request.device!r} cannot be used through ONNX Runtime here."
-        needs = needs if needs in PROVIDERS else " or ".join(sorted(PROVIDER_OF_DEVICE))
+        needs = needs if needs in EXECUTION_PROVIDERS else " or ".join(sorted(PROVIDER_OF_DEVICE))
         fix = BUILDS[needs][1] if needs in BUILDS else "device='cpu'"
     else:
         summary = f"{_VARIABLE} names nothing that this build of ONNX Runtime has."

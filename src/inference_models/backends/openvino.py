@@ -30,15 +30,15 @@ from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.runtime import THREADS, Runtime, import_runtime, reading
 from inference_models.backends.session import IN_CHILDREN, ONNX_WEIGHTS, BaseSession, error_text, use_cpu_instead
 from inference_models.entities import BackendType
-from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
+from inference_models.errors import EnvironmentConfigurationError
 from inference_models.fork import Lock, was_used_before_fork
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
+from inference_models.package.openvino_file import read_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import SessionRequest
@@ -69,7 +69,6 @@ _ERRORS = (RuntimeError, UnicodeDecodeError)
 """What OpenVINO raises for files and feeds it cannot use."""
 _SAYS_NOTHING = ("Check '", "Exception from ", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
 """How the lines of an error begin that name places in OpenVINO's source, or announce what follows."""
-_IR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]*\?>)?\s*<net\s")
 _importing = Lock()
 _log = logging.getLogger("inference-models")
 
@@ -111,7 +110,7 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
             files = [request.file(XML), request.file(BIN)]
         opened.enter_context(reading(RUNTIME, files, (*_ERRORS, OSError), _reason))
         if files[0].suffix == ".xml":
-            _check_is_ir(files[0])
+            read_graph(files[0])  # OpenVINO would try the readers of all formats it knows
         model = core.read_model(str(files[0]), *map(str, files[1:] if files[0].suffix == ".xml" else ()))
         _free_dims(runtime, model, request, where=files[0].name)
         compiled, device = _compiled(core, model, device, request)
@@ -187,19 +186,6 @@ def _without_telemetry() -> Iterator[None]:
         del sys.modules[TELEMETRY]
         if before is not absent:
             sys.modules[TELEMETRY] = before  # type: ignore[assignment]
-
-
-def _check_is_ir(xml: Path) -> None:
-    # OpenVINO would try the readers of all formats it knows, some of which look at the content alone.
-    with xml.open("rb") as stream:
-        start = stream.read(1024)
-    if not _IR_START.match(start):
-        raise CorruptedModelPackageError(
-            f"{xml.name} is not an OpenVINO graph.",
-            needs="XML that begins with <net>",
-            found=ascii(start[:20])[1:] if start else "an empty file",
-            fix="export or fetch the file again",
-        )
 
 
 def _free_dims(runtime: Any, model: Any, request: SessionRequest, *, where: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
+import sys
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import field
 
-from inference_models.arrays import ANY_SHAPE, device_of, namespace
+from inference_models.arrays import ANY_SHAPE, device_of, is_torch, namespace
 from inference_models.errors import (
     BaseInferenceModelsError,
     CorruptedModelPackageError,
@@ -16,7 +19,8 @@ from inference_models.errors import (
     ModelRuntimeError,
 )
 from inference_models.fork import Lock, keep_for_ever, renewed_in_children
-from inference_models.package.onnx_file import check_external_data, file_stamp, read_onnx_file
+from inference_models.machine.hardware import memory_limit, total_memory
+from inference_models.package.onnx_file import OnnxFile, check_external_data, file_stamp, read_onnx_file
 from inference_models.record import Record
 
 if TYPE_CHECKING:
@@ -25,7 +29,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, Shape, TensorSpec
     from inference_models.backends.runtime import Runtime
-    from inference_models.package.onnx_file import OnnxFile
+    from inference_models.package.graph_facts import GraphFacts
 
 ONNX_WEIGHTS = "weights.onnx"
 CLOSED = "the model was closed; load it again to use it."
@@ -36,6 +40,10 @@ _NUMBERS = frozenset(
     {"bool", "float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"}
 )
 """Number formats that are compared; what else a runtime names (texts, packed formats) it has to judge itself."""
+_BITS = re.compile(r"(8|16|32|64)$")
+_ALWAYS_FITS = 1 << 28
+"""Bytes that fit wherever a runtime does, so that the memory of the machine need not be looked up."""
+_UNKNOWN_MEMORY = 8 << 30
 _AT_THE_BORDER = {"bfloat16": "float32"}
 """Number formats that NumPy does not have, and what stands for them outside of a session."""
 _log = logging.getLogger("inference-models")
@@ -81,6 +89,7 @@ class BaseSession:
     def __init__(
         self, opened: Any, inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...], *, running_on: str = "cpu"
     ) -> None:
+        check_sizes((*inputs, *outputs))
         self._opened = opened
         self.inputs = inputs
         self.outputs = outputs
@@ -177,6 +186,9 @@ def check_feeds(inputs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> Non
         if spec.name not in feeds:
             raise _misfit(spec, "nothing")
         feed = feeds[spec.name]
+        special = special_kind(feed)
+        if special is not None:
+            raise _misfit(spec, special, fix="pass a plain tensor, or a NumPy array")
         dtype = dtype_name(feed)
         if not _same_shape(spec.shape, tuple(feed.shape)):
             raise _misfit(spec, f"{tuple(feed.shape)} {dtype}")
@@ -189,6 +201,46 @@ def check_feeds(inputs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> Non
             needs=", ".join(sorted(names)),
             found=", ".join(feeds),
         )
+
+
+def check_sizes(specs: Sequence[TensorSpec]) -> None:
+    """Returns nothing when an array for each of `specs` fits into the memory of this machine, open sides being 1.
+
+    Raises:
+        CorruptedModelPackageError: names the tensor, and how much it needs.
+    """
+    for spec in specs:
+        size = prod(side or 1 for side in spec.shape) * int((_BITS.search(spec.dtype) or [0, 32])[1]) // 8
+        if size > _ALWAYS_FITS and size > memory_here():
+            raise CorruptedModelPackageError(
+                f"one run of the graph does not fit into the memory of this machine: {spec.name!r} is {spec.shape}.",
+                needs=f"at most {memory_here() / 1e9:.1f} GB",
+                found=f"{size / 1e9:.3g} GB of {spec.dtype}",
+                fix="export the model for a smaller batch and image size",
+            )
+
+
+def memory_here() -> int:
+    """Bytes that processes may use here: those of the machine, or fewer in a container; 8 GB where nothing is known."""
+    return min(total_memory() or _UNKNOWN_MEMORY, memory_limit() or sys.maxsize)
+
+
+def special_kind(array: Array) -> str | None:
+    """Why a tensor is no plain block of numbers, in words; None when it is one, as every NumPy array is."""
+    if not is_torch(array):
+        return None
+    if array.is_nested:
+        return "a nested tensor"
+    layout = str(array.layout).removeprefix("torch.")
+    if layout != "strided":
+        return f"a tensor with layout {layout}"
+    if array.is_quantized:
+        return "a quantised tensor"
+    if array.is_meta:
+        return "a tensor without values"
+    # What repeats its values by strides of zero could ask for any amount of memory when it is copied.
+    claimed = array.numel() * array.element_size()
+    return "a tensor that repeats its values" if claimed > max(array.untyped_storage().nbytes(), _ALWAYS_FITS) else None
 
 
 def dtype_name(array: Array) -> str:
@@ -292,7 +344,7 @@ class SessionRequest(Record, frozen=True):
     """Take another device or execution provider where the one that was chosen cannot be used."""
     free_input_dims: Mapping[str, Shape] = field(default_factory=dict)
     """Input shapes that replace those stored in the graph, for graphs exported with a wrong static shape."""
-    graph: OnnxFile | None = None
+    graph: GraphFacts | None = None
     """What was read of `weights.onnx` earlier in this load; None: a backend that needs it reads it."""
     input_hint: InputHint | None = None
     """For runtimes whose files hold no shapes; the others ignore it."""
@@ -312,7 +364,7 @@ class SessionRequest(Record, frozen=True):
         )
 
     def onnx_file(self) -> OnnxFile:
-        """The graph in `weights.onnx`, found to be one, with external data that may be opened.
+        """The graph in `weights.onnx`, found to be one that this machine can hold, with data that may be opened.
 
         What was read of it earlier in this load is taken, unless a file changed since.
 
@@ -320,10 +372,16 @@ class SessionRequest(Record, frozen=True):
             CorruptedModelPackageError: the file is no ONNX graph, is damaged, or points outside its folder.
         """
         path, known = self.file(ONNX_WEIGHTS), self.graph
-        if known is None or known.path != path or not path.exists() or known.stamp != file_stamp(path.stat()):
-            return read_onnx_file(path)
-        if known.external:
+        if (
+            not isinstance(known, OnnxFile)
+            or known.path != path
+            or not path.exists()
+            or known.stamp != file_stamp(path.stat())
+        ):
+            known = read_onnx_file(path)
+        elif known.external:
             check_external_data(known)
+        check_sizes((*known.inputs, *known.outputs))
         return known
 
 

@@ -20,8 +20,11 @@ import pickle
 import re
 import struct
 import warnings
+import zipfile
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from inference_models.backends.session import special_kind
 from inference_models.backends.torch_session import (
     PYTORCH,
     Network,
@@ -35,6 +38,7 @@ from inference_models.errors import (
     MissingDependencyError,
     ModelImplementationNotFoundError,
 )
+from inference_models.package.text_files import decode_text, parse_json_object
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -147,6 +151,8 @@ def _read_state(path: Path, torch: Any) -> dict[str, Array]:
             state = state[wrapper]
     if isinstance(state, dict) and state and all(torch.is_tensor(tensor) for tensor in state.values()):
         _refuse_special_tensors(state, path)
+        if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
+            _refuse_claims(state, path)
         # The file is mapped into memory so far: whoever writes over it would change, or end, a model that runs.
         return {str(name): tensor.clone() for name, tensor in state.items()}
     raise CorruptedModelPackageError(
@@ -166,10 +172,19 @@ def _read_safetensors(path: Path) -> object:
             f"{path.name} cannot be read here.", needs="safetensors>=0.4", found="not installed", fix=fix
         ) from exc
     damaged: type[Exception] = importlib.import_module("safetensors").SafetensorError
+    _check_header(path)
     try:
         return reader.load_file(str(path))
     except (damaged, OSError) as exc:
         raise _unreadable(path, reason_of(exc), needs="a safetensors file") from exc
+
+
+def _check_header(path: Path) -> None:
+    """Returns nothing when the entries of a safetensors file are few enough to be read at once, and each there once."""
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        if size <= path.stat().st_size - 8:
+            parse_json_object(decode_text(stream.read(size), where=path.name), where=path.name)
 
 
 def _read_pickle(path: Path, torch: Any) -> object:
@@ -228,21 +243,20 @@ def _refuse_other_tensors(
 
 def _refuse_special_tensors(state: Mapping[Any, Array], path: Path) -> None:
     for name, tensor in state.items():
-        kind = _special(tensor)
+        kind = special_kind(tensor)
         if kind is not None:
             raise _other_kind(path, needs="plain tensors", found=f"{name}, {kind}")
 
 
-def _special(tensor: Array) -> str | None:
-    """Why a tensor is no plain block of numbers, in words; None when it is one."""
-    if tensor.is_nested:
-        return "a nested tensor"
-    layout = str(tensor.layout).removeprefix("torch.")
-    if layout != "strided":
-        return f"a tensor with layout {layout}"
-    if tensor.is_quantized:
-        return "a quantised tensor"
-    return "a tensor without values" if tensor.is_meta else None
+def _refuse_claims(state: Mapping[Any, Array], path: Path) -> None:
+    """Storages are as large as the records of the file that hold them; a larger one would read what lies behind."""
+    with zipfile.ZipFile(path) as archive:
+        records = Counter(info.file_size for info in archive.infolist())
+    storages = [tensor.untyped_storage() for tensor in state.values()]
+    claimed = Counter({storage.data_ptr(): storage.nbytes() for storage in storages if storage.nbytes()}.values())
+    wrong = next(iter(claimed - records), None)
+    if wrong is not None:
+        raise _unreadable(path, f"a storage of {wrong} bytes, and no record of that size")
 
 
 def _refuse_other_numbers(wanted: Mapping[str, Array], given: Mapping[str, Array], path: Path) -> None:

@@ -119,7 +119,12 @@ def _places(picture: Picture, objects: DrawnObjects, labels: list[Label]) -> lis
     """The best object, which is last, chooses first."""
     size = (picture.shape[0], picture.shape[1])
     places: list[Rectangle] = []
-    for label, box in zip(reversed(labels), objects.xyxy[::-1], strict=True):
+    boxes = objects.xyxy.copy()
+    if objects.polygons is not None and len(boxes):
+        # The label of a rotated box begins at its highest corner, not at that of the upright box around it.
+        highest = objects.polygons[np.arange(len(boxes)), objects.polygons[..., 1].argmin(axis=1), 0]
+        boxes[:, 0] = np.clip(np.nan_to_num(highest), boxes[:, 0], boxes[:, 2])
+    for label, box in zip(reversed(labels), boxes[::-1], strict=True):
         x1, y1, x2, y2 = (int(side) for side in box)
         places.append(place(label, (x1, y1, x2 + 1, y2 + 1), places, size))
     return places[::-1]

@@ -15,6 +15,7 @@ from inference_models.errors import (
     ModelLoadingError,
     ModelPackageAlternativesExhaustedError,
     ModelRetrievalError,
+    QuantizationNotRequestedError,
 )
 from inference_models.loading.describe import describe_model
 from inference_models.loading.open import fetch_package, load_package
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from inference_models.tasks.any_model import AnyModel
 
 _log = logging.getLogger("inference-models")
-_OF_THE_MACHINE = (EnvironmentConfigurationError, MissingDependencyError)
+_OF_THE_MACHINE = (EnvironmentConfigurationError, MissingDependencyError, QuantizationNotRequestedError)
 """Errors that the environment explains: the next candidate is tried."""
 _SHARED_WITH_DEPENDENCIES = (
     "allow_untrusted_packages",

@@ -8,13 +8,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 from inference_models.backends import find_backend
 from inference_models.backends.session import SessionRequest
-from inference_models.entities import BackendType, LocalFileArtefactSpecs, ResolvedModelMetadata
+from inference_models.entities import (
+    BackendType,
+    LocalFileArtefactSpecs,
+    PackageSourceType,
+    Quantization,
+    ResolvedModelMetadata,
+)
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
     ModelPackageRestrictedError,
+    QuantizationNotRequestedError,
 )
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
@@ -22,6 +29,7 @@ from inference_models.machine.verdicts import ensure_importable
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
+from inference_models.package.graph_facts import read_graph
 from inference_models.package.text_files import read_text
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.record import replace
@@ -98,7 +106,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     with ExitStack() as unfinished:
         sessions: dict[str, Session] = {}
         for role, wanted in requests.items():
-            sessions[role] = _open(candidate.runtime, wanted, request)
+            sessions[role] = _open(candidate.runtime, _examined(candidate, wanted, request), request)
             unfinished.callback(sessions[role].close)
         session, config = next(iter(sessions.values())), folder.inference
         fused, normalized = _post_processing(graph, package, config, task)
@@ -206,6 +214,39 @@ def _check_resolution(model: ModelMetadata, size: tuple[int, int] | None, limit:
             found="no stated size" if size is None else f"{size[0]} x {size[1]}",
             fix="load a smaller model, or raise the limit",
         )
+
+
+def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest) -> SessionRequest:
+    """`wanted` with what its graph says, which the caller asked for, and which was tried where nobody vouches for it.
+
+    Raises:
+        QuantizationNotRequestedError: the graph computes in few bits, and its provider did not say so.
+        CorruptedModelPackageError: it is damaged, or does not open and run within the limits of a trial.
+    """
+    package, graph, few = candidate.package, wanted.graph, Quantization.INT8
+    if package.backend is BackendType.ONNX:
+        graph = wanted.onnx_file()
+    elif graph is None and package.backend in FORMATS:
+        graph = read_graph(package.backend, wanted.file(FORMATS[package.backend].weights[0]))
+    if graph is None:
+        return wanted
+    named = request.wanted.package_id is not None or few in (
+        package.quantization,
+        *(request.wanted.quantizations or ()),
+    )
+    if graph.quantization is few and not named:
+        raise QuantizationNotRequestedError(
+            f"{candidate.label} is quantised, which changes answers, and nobody asked for that.",
+            needs="weights and operators of 16 bits or more",
+            found="fewer",
+            fix=f"quantization={few.value!r}, or model_package_id={package.package_id!r}",
+        )
+    vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
+    if graph.unbounded and not vouched and not request.is_pinned:
+        from inference_models.loading.trial import try_first  # noqa: PLC0415 - few graphs need one
+
+        try_first(candidate.runtime, wanted, graph.unbounded)
+    return replace(wanted, graph=graph)
 
 
 def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) -> Session:

@@ -15,6 +15,7 @@ from inference_models.families import Graph, canonical_name, find_family, find_g
 from inference_models.negotiate import checks_compiled, checks_machine
 from inference_models.negotiate.nms_fusion import FEATURE, USUAL, NmsPreferences, exact_preferences, read_settings
 from inference_models.negotiate.request import CAPABILITIES
+from inference_models.package.formats import FORMATS
 from inference_models.package.model_config import FILE_NAME as CONFIG_FILE
 from inference_models.record import Record
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from inference_models.errors import Rejection
     from inference_models.negotiate.case import Case
+    from inference_models.negotiate.request import PackageRequest
 
 _ALWAYS = frozenset({Quantization.FP32, Quantization.UNKNOWN})
 
@@ -113,7 +115,7 @@ def check_backend(case: Case) -> Rejection | None:
         needs = None if case.runtime in wanted else f"backend {_either(kind.value for kind in wanted)}"
     elif case.runtime in case.request.disabled_backends:
         needs = "a backend that is not disabled"
-    elif case.request.execution_providers is not None and case.package.backend is BackendType.ONNX:
+    elif _names_providers(case.request) and case.package.backend is BackendType.ONNX:
         # Who names its execution providers names ONNX Runtime: another runtime must not step in unasked.
         needs = None if case.runtime is BackendType.ONNX else "ONNX Runtime, whose execution providers were named"
     else:
@@ -123,6 +125,11 @@ def check_backend(case: Case) -> Rejection | None:
     return case.refuse("backend", needs, case.runtime.value, change={"backends": frozenset({case.runtime})})
 
 
+def _names_providers(request: PackageRequest) -> bool:
+    by_variable = request.preferred_providers is not None and request.device is None
+    return request.execution_providers is not None or by_variable
+
+
 def check_quantization(case: Case) -> Rejection | None:
     """Refuses number formats that are not in `quantization`; where it is not given, those the device has no use for."""
     stated = case.package.quantization or Quantization.UNKNOWN
@@ -130,6 +137,9 @@ def check_quantization(case: Case) -> Rejection | None:
     if wanted is None:
         # Core ML compiles a package for the device it runs on, whatever the format it was stored in.
         if stated in _ALWAYS or case.is_named or case.package.backend is BackendType.COREML:
+            return None
+        # There is no choice to make for a file of the caller's own, but few bits change the answers.
+        if case.package.package_source is PackageSourceType.LOCAL_CACHE and stated is not Quantization.INT8:
             return None
         device = _device(case)
         if stated in default_quantizations(device):
@@ -145,7 +155,7 @@ def check_quantization(case: Case) -> Rejection | None:
 
 
 def check_batch_size(case: Case) -> Rejection | None:
-    """Refuses packages that say they do not take every batch size in `batch_size`."""
+    """Refuses packages that say they do not take every batch size in `batch_size`; graphs take more by parts."""
     package = case.package
     if case.request.batch_size is None:
         return None
@@ -158,6 +168,8 @@ def check_batch_size(case: Case) -> Rejection | None:
     else:
         low = high = package.static_batch_size
         mode = "static"
+        if case.package.backend in FORMATS and low <= smallest:
+            return None
     if low <= smallest and largest <= high:
         return None
     needs, found = f"batch {_span(smallest, largest)}", f"{mode} batch {_span(low, high)}"
@@ -272,7 +284,7 @@ CHECKS: tuple[Check, ...] = (
     Check(check_features, states="model_features"),
     Check(check_capabilities, asks=("required_capabilities",)),
     Check(check_trust),
-    Check(check_backend, asks=("backends", "disabled_backends", "execution_providers")),
+    Check(check_backend, asks=("backends", "disabled_backends", "execution_providers", "preferred_providers")),
     Check(check_quantization, can_force=True),
     Check(check_batch_size, can_force=True, asks=("batch_size",)),
     Check(check_nms_fusion, can_force=True, states="model_features"),

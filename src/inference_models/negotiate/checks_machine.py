@@ -15,9 +15,9 @@ from inference_models.backends.onnx_providers import (
     INSTALL_GPU,
     ON_NVIDIA,
     PROVIDER_OF_DEVICE,
-    PROVIDERS,
     device_of,
 )
+from inference_models.config import EXECUTION_PROVIDERS
 from inference_models.entities import BackendType
 from inference_models.errors import nearest_hint
 from inference_models.machine.mends import DOCTOR, mend_of
@@ -224,11 +224,14 @@ def check_opset(case: Case) -> Rejection | None:
 def check_execution_providers(case: Case) -> Rejection | None:
     """Refuses builds of ONNX Runtime without the execution providers that were asked for, or that the device needs."""
     request, available = case.request, case.environment.execution_providers
-    if not available:
-        return _refuse_unknown_providers(case)
+    by_variable = request.execution_providers is None and request.device is None
+    if not available or by_variable:
+        refused = _refuse_unknown_providers(case)
+        if refused is not None or not available:
+            return refused
     if request.allow_fallback:
         return None
-    if request.execution_providers is None and request.device is None:
+    if by_variable:
         preferred = request.preferred_providers
         if preferred is None or any(name in available for name in preferred):
             return None
@@ -283,11 +286,12 @@ def wants_cuda(case: Case) -> bool:
 
 
 def _refuse_unknown_providers(case: Case) -> Rejection | None:
-    """Where ONNX Runtime is missing: names that no build of it has, which installing it would not help."""
-    unknown = [name for name in case.request.execution_providers or () if name not in PROVIDERS]
+    """Names that no build of ONNX Runtime has, so that installing another one would not help."""
+    named = case.request.execution_providers or case.request.preferred_providers or ()
+    unknown = [name for name in named if name not in {*EXECUTION_PROVIDERS, *case.environment.execution_providers}]
     if not unknown:
         return None
-    found = f"{unknown[0]!r}, which no build of it has; {nearest_hint(unknown[0], PROVIDERS)}"
+    found = f"{unknown[0]!r}, which no build of it has; {nearest_hint(unknown[0], EXECUTION_PROVIDERS)}"
     return case.refuse("execution_providers", "execution providers of ONNX Runtime", found)
 
 

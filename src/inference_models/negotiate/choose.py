@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from inference_models.negotiate.case import Candidate
     from inference_models.negotiate.request import PackageRequest
 
-QUANTIZATION_ORDER_CPU = tuple(map(Quantization, ("int8", "fp32", "unknown", "bf16", "fp16")))
+QUANTIZATION_ORDER_CPU = tuple(map(Quantization, ("int8", "fp32", "bf16", "fp16", "unknown")))
 """Best first. INT8 is there only if the caller asked for it; CPUs convert the 16-bit formats to 32 bits and back."""
 QUANTIZATION_ORDER_GPU = tuple(map(Quantization, ("int8", "fp16", "fp32", "unknown", "bf16")))
 _ON_CPU = {kind: place for place, kind in enumerate(QUANTIZATION_ORDER_CPU)}

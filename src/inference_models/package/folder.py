@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from inference_models.entities import ArtefactSpecs
+    from inference_models.package.graph_facts import GraphFacts
     from inference_models.package.inference_config import InferenceConfig
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.model_config import ModelConfig
-    from inference_models.package.onnx_file import OnnxFile
 
 MAX_FILES = 10_000
 """A folder with more files is no package, but a wrong path."""
@@ -42,8 +42,8 @@ class PackageFolder:
     """None: the package has no `class_names.txt`."""
     key_points: KeyPointNames | None = None
     """None: the package has no `keypoints_metadata.json`."""
-    graph: OnnxFile | None = None
-    """What was read of `weights.onnx` while the package was described; None: not read yet."""
+    graph: GraphFacts | None = None
+    """What was read of its graph while the package was described; None: not read yet."""
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Small files that exist only in memory, by handle."""
 

@@ -24,15 +24,17 @@ class WeightsFormat(Record, frozen=True):
     """Files a package folder needs, the one that is opened first."""
     suffix: str
     """Of a bare file."""
+    reader: str
+    """Module of this package whose `read_graph` tells the facts about a graph from its file."""
     companion: str | None = None
     """Suffix of a second bare file that belongs to the first."""
 
 
 FORMATS = {
-    BackendType.LITERT: WeightsFormat(("weights.tflite",), ".tflite"),
-    BackendType.ONNX: WeightsFormat(("weights.onnx",), ".onnx"),
-    BackendType.OPENVINO: WeightsFormat(("weights.xml", "weights.bin"), ".xml", companion=".bin"),
-    BackendType.TORCH_SCRIPT: WeightsFormat(("weights.torchscript",), ".torchscript"),
+    BackendType.LITERT: WeightsFormat(("weights.tflite",), ".tflite", "tflite_file"),
+    BackendType.ONNX: WeightsFormat(("weights.onnx",), ".onnx", "onnx_file"),
+    BackendType.OPENVINO: WeightsFormat(("weights.xml", "weights.bin"), ".xml", "openvino_file", companion=".bin"),
+    BackendType.TORCH_SCRIPT: WeightsFormat(("weights.torchscript",), ".torchscript", "torchscript_file"),
 }
 """Formats whose weights are one graph that its runtime opens as it is."""
 

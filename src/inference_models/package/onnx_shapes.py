@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.onnx_file import BYTES, VARINT, WireError, WireReader, no_graph
+from inference_models.package.onnx_file import no_graph
+from inference_models.package.onnx_wire import BYTES, VARINT, WireError, WireReader
 from inference_models.package.text_files import removed
 
 if TYPE_CHECKING:

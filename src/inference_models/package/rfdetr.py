@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from inference_models.package.ultralytics import GraphHints
 
 if TYPE_CHECKING:
-    from inference_models.package.onnx_file import OnnxFile
+    from inference_models.package.graph_facts import GraphFacts
 
 _TASKS = {
     frozenset({"dets", "labels"}): "object-detection",
@@ -16,7 +16,7 @@ _TASKS = {
 }
 
 
-def read_rfdetr(model: OnnxFile) -> GraphHints | None:
+def read_rfdetr(model: GraphFacts) -> GraphHints | None:
     """What the outputs of `model` say; None where they are not those of rfdetr 1.11."""
     task = _TASKS.get(frozenset(spec.name for spec in model.outputs))
     return None if task is None else GraphHints(architecture="rfdetr", task_type=task)

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import ast
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from inference_models.package.exporter_texts import literal
 from inference_models.package.key_point_names import COCO_PERSON, KeyPointNames
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from inference_models.arrays import Shape
-    from inference_models.package.onnx_file import OnnxFile
+    from inference_models.package.graph_facts import GraphFacts
     from inference_models.package.preprocess_spec import Size
 
-MAX_LITERAL = 1 << 20
-"""Characters. The names of the largest public data set take about 400 000."""
-_MAX_NESTING = 8
 TASKS = {
     "classify": "classification",
     "depth": "depth-estimation",
@@ -45,7 +41,6 @@ MAX_KEY_POINTS = 10_000
 """Of one object; more is a mistake."""
 _FINAL, _ROW = "final", 6
 """Rows of x1 y1 x2 y2, score, class: the graph holds the suppression, or needs none."""
-_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +50,8 @@ class GraphHints:
     architecture: str | None = None
     task_type: str | None = None
     class_names: tuple[str, ...] | None = None
+    nameless: int | None = None
+    """The first class without a name, where others have one: nothing may shift."""
     key_points: KeyPointNames | None = None
     """Of a key-point detector."""
     input_size: Size | None = None
@@ -66,14 +63,15 @@ class GraphHints:
     """Task and output shapes, for the refusal of a graph that fits no family."""
 
 
-def read_ultralytics(model: OnnxFile) -> GraphHints:
+def read_ultralytics(model: GraphFacts) -> GraphHints:
     """What the metadata of `model` says, and what the output shapes allow to conclude.
 
     A graph without this exporter's fields is not guessed at: many layouts share one shape. The export script of YOLOv5
     leaves no task; its stride and names tell the layout.
     """
     metadata = model.metadata
-    names = _class_names(metadata["names"]) if "names" in metadata else None
+    listed = _class_names(metadata["names"]) if "names" in metadata else None
+    names = listed if isinstance(listed, tuple) else None
     stated = metadata.get("task", "").strip().lower()
     shapes = [spec.shape for spec in model.outputs]
     layout = _layout(shapes, len(names)) if names and stated in {"", "detect", "segment"} else None
@@ -81,7 +79,7 @@ def read_ultralytics(model: OnnxFile) -> GraphHints:
     task = TASKS.get(("segment" if _prototypes(shapes) else "detect") if by_script else stated)
     seen = f"task {stated!r}, outputs {', '.join(map(str, shapes))}"
     if names is None or task is None:
-        return GraphHints(class_names=names, seen=seen)
+        return GraphHints(class_names=names, seen=seen, nameless=listed if isinstance(listed, int) else None)
     return GraphHints(
         architecture=_architecture(metadata, task, layout, len(names)),
         task_type=task,
@@ -142,15 +140,15 @@ def _prototypes(shapes: list[Shape]) -> int:
 
 
 def _says_fused(metadata: Mapping[str, str]) -> bool:
-    arguments = _literal(metadata.get("args"))
+    arguments = literal(metadata.get("args"))
     if isinstance(arguments, dict) and arguments.get("nms") is True:
         return True
     return any(metadata.get(field, "").strip().lower() == "true" for field in ("end2end", "nms"))
 
 
-def _class_names(text: str | None) -> tuple[str, ...] | None:
-    """The names by class id, as they are; None when the text is no complete table from 0 on."""
-    table = _literal(text)
+def _class_names(text: str | None) -> tuple[str, ...] | int | None:
+    """The names by class id, as they are; the first class without one; None when the text is no table."""
+    table = literal(text)
     if isinstance(table, list | tuple):
         table = dict(enumerate(table))
     if not isinstance(table, dict) or not table:
@@ -160,12 +158,13 @@ def _class_names(text: str | None) -> tuple[str, ...] | None:
         int(key) if isinstance(key, str) and key.isascii() and key.isdecimal() else key: table[key] for key in table
     }
     names = [numbered.get(index) for index in range(len(table))]
-    return tuple(str(name) for name in names) if all(isinstance(name, str) for name in names) else None
+    wrong = next((index for index, name in enumerate(names) if not isinstance(name, str)), None)
+    return tuple(map(str, names)) if wrong is None else wrong
 
 
 def _key_points(metadata: Mapping[str, str], classes: int) -> KeyPointNames | None:
     """Of every class: all have the same number of points, which have names since 8.4."""
-    shape, named = _literal(metadata.get("kpt_shape")), _literal(metadata.get("kpt_names"))
+    shape, named = literal(metadata.get("kpt_shape")), literal(metadata.get("kpt_names"))
     count = shape[0] if isinstance(shape, list) and shape else None
     if not isinstance(count, int) or not 0 < count <= MAX_KEY_POINTS:
         return None
@@ -178,11 +177,12 @@ def _key_points(metadata: Mapping[str, str], classes: int) -> KeyPointNames | No
     return KeyPointNames(tuple(points), tuple(lines.get(names, ()) for names in points))
 
 
-def _input_size(text: str | None, model: OnnxFile) -> Size | None:
+def _input_size(text: str | None, model: GraphFacts) -> Size | None:
     shape = model.inputs[0].shape if model.inputs else ()
-    if len(shape) == 4 and shape[2] is not None and shape[3] is not None:
-        return shape[2], shape[3]
-    value = _literal(text)
+    height, width = shape[1:3] if shape[3:] in {(1,), (3,)} else (*shape[2:4], None, None)[:2]
+    if len(shape) == 4 and height is not None and width is not None:
+        return height, width
+    value = literal(text)
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value, value
     if isinstance(value, list) and len(value) == 2 and all(type(side) is int and side > 0 for side in value):
@@ -193,31 +193,3 @@ def _input_size(text: str | None, model: OnnxFile) -> Size | None:
 def _whole_number(text: str | None) -> int | None:
     text = (text or "").strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 6 else None
-
-
-def _literal(text: str | None) -> object:
-    """The JSON value or Python literal in `text`, without running anything; None when it is none, or too large."""
-    if text is None or len(text) > MAX_LITERAL or _nesting(_STRING.sub("", text)) > _MAX_NESTING:
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        value: object = ast.literal_eval(text.strip())
-    except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-        return None
-    return value
-
-
-def _nesting(text: str) -> int:
-    """How deep brackets, and signs that could nest in their place, go at most; the parser's stack depends on it."""
-    deepest = depth = signs = 0
-    for character in text:
-        if character in "([{":
-            depth += 1
-        elif character in ")]}":
-            depth -= 1
-        signs = signs + 1 if character in "+-~" else 0
-        deepest = max(deepest, depth, signs)
-    return deepest

@@ -28,9 +28,10 @@ from inference_models.package import class_names, inference_config, key_point_na
 from inference_models.package.class_names import check_class_names, format_class_names, read_labels
 from inference_models.package.folder import PackageFolder, incomplete_folder, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files
+from inference_models.package.graph_facts import read_graph
 from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
-from inference_models.package.onnx_file import read_onnx_file
+from inference_models.package.onnx_file import OnnxFile
 from inference_models.package.rfdetr import read_rfdetr
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord
@@ -146,7 +147,7 @@ def _read_folder(path: Path) -> PackageFolder:
     graphs = [handle for handle in folder.files if handle.endswith(form.suffix) and handle != form.weights[0]]
     if missing and not graphs:
         raise incomplete_folder(folder, missing)
-    return _with_graph(folder) if backend is BackendType.ONNX and not missing else folder
+    return folder if missing else _with_graph(folder, backend)
 
 
 def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> PackageFolder:
@@ -155,9 +156,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     if missing is not None:
         raise ModelNotFoundError(f"'{path.name}' needs '{missing.name}' beside it, and there is none.")
     folder = PackageFolder(path.parent, files, ModelConfig(), inference=None, class_names=None)
-    if kind is BackendType.ONNX:
-        folder = _with_graph(folder)
-    # Only ONNX graphs carry metadata that is read here without their runtime.
+    folder = _with_graph(folder, kind)
     hints = GraphHints() if folder.graph is None else read_rfdetr(folder.graph) or read_ultralytics(folder.graph)
     architecture, task, names = _completed(path, hints, options, is_classifier=_looks_like_classifier(folder))
     stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
@@ -203,13 +202,13 @@ def _input_size(folder: PackageFolder, hints: GraphHints, options: DescribeOptio
     return wanted or hints.input_size
 
 
-def _with_graph(folder: PackageFolder) -> PackageFolder:
+def _with_graph(folder: PackageFolder, kind: BackendType) -> PackageFolder:
     """`folder` with what its graph says, and with the files the graph points to.
 
     Whoever takes the digest of a package has to see those. Runtimes find them themselves, from the path of the graph.
     """
-    graph = read_onnx_file(folder.files[FORMATS[BackendType.ONNX].weights[0]])
-    if not graph.external:
+    graph = read_graph(kind, folder.files[FORMATS[kind].weights[0]])
+    if not isinstance(graph, OnnxFile) or not graph.external:
         return replace(folder, graph=graph)
     taken = {handle.lower() for handle in (*folder.files, *_OWN_NAMES)}
     places = {place: graph.path.parent / place for place in graph.locations}
@@ -227,6 +226,9 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
     if dynamic is static is None and graph is not None and graph.inputs and graph.inputs[0].shape:
         static = graph.inputs[0].shape[0]
         dynamic = static is None
+    stated = config.quantization or Quantization.UNKNOWN
+    read = Quantization.UNKNOWN if graph is None else graph.quantization  # which is what runs
+    opset = graph.opset if isinstance(graph, OnnxFile) else None
     package = ModelPackageMetadata(
         package_id=PACKAGE_ID,
         backend=BackendType.CUSTOM if config.backend_type is None or config.is_code_package else config.backend_type,
@@ -235,10 +237,10 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
             *(InlineFileSpecs(handle, text) for handle, text in folder.texts.items()),
         ],
         package_source=PackageSourceType.LOCAL_CACHE,
-        quantization=config.quantization or Quantization.UNKNOWN,
+        quantization=read if read is Quantization.INT8 or stated is Quantization.UNKNOWN else stated,
         dynamic_batch_size_supported=dynamic,
         static_batch_size=static,
-        onnx_package_details=None if graph is None or graph.opset is None else ONNXPackageDetails(graph.opset),
+        onnx_package_details=None if opset is None else ONNXPackageDetails(opset),
         trusted_source=True,
         model_features=config.model_features,
         recommended_parameters=config.recommended_parameters,
@@ -274,6 +276,8 @@ def _completed(
     missing = [name for name, value in said.items() if not value]
     examples = {**_EXAMPLES, "model_type": _CLASSIFIER} if is_classifier else _EXAMPLES
     known = " and ".join(name for name in said if name not in missing) or "nothing in its metadata"
+    if options.labels is None and hints.nameless is not None:
+        known += f"; names of classes, and none for class {hints.nameless}"
     raise MissingModelInitParameterError(
         f"'{path.name}' does not say everything about itself.",
         needs=" and ".join(missing),

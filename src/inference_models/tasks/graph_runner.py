@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, TypeVar
 
 from msgspec import field
 
-from inference_models.backends.session import BatchLimits, run_in_batches
+from inference_models.backends.session import BatchLimits, run_in_batches, special_kind
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.record import Record
@@ -127,6 +127,12 @@ class GraphRunner:
                 fix="inputs, meta = model.pre_process(images); model.forward(inputs)",
             )
         batches = inputs if isinstance(inputs, list) else [inputs]
+        for batch in batches:
+            found = special_kind(batch) or (None if len(batch.shape) == 4 else f"shape {tuple(batch.shape)}")
+            if found is not None:
+                raise InvalidParameterError(
+                    "forward takes what pre_process returns.", needs="(B, C, H, W)", found=found
+                )
         return [RawOutputs(self._frame(batch), run_in_batches(self.session, batch, self._limits)) for batch in batches]
 
     def answers(

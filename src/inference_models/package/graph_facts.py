@@ -1,0 +1,52 @@
+"""Facts about a graph of any format, read from its files without a runtime: metadata, shapes, number format."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from inference_models.entities import Quantization
+from inference_models.package.formats import FORMATS
+from inference_models.record import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from inference_models.arrays import TensorSpec
+    from inference_models.entities import BackendType
+
+FEWEST_WEIGHTS = 16
+"""Tensors with fewer elements are no weights but sizes, scales and the like."""
+
+
+class GraphFacts(Record, frozen=True, kw_only=True):
+    """What a file says; empty where it says nothing."""
+
+    metadata: Mapping[str, str]
+    """What the exporter left, for example `names` and `task`."""
+    inputs: tuple[TensorSpec, ...] = ()
+    """What a run must be given."""
+    outputs: tuple[TensorSpec, ...] = ()
+    quantization: Quantization = Quantization.UNKNOWN
+    """The number format of its weights; `INT8` for any format of so few bits, whatever computes in it."""
+    unbounded: tuple[str, ...] = ()
+    """Operators whose work or memory no small constant of the file bounds."""
+
+
+def read_graph(kind: BackendType, path: Path) -> GraphFacts | None:
+    """The facts about the graph in a file; None where nobody here reads its format.
+
+    Raises:
+        CorruptedModelPackageError: the file is gone, or no graph of that format.
+    """
+    if kind not in FORMATS:
+        return None
+    facts: GraphFacts = import_module(f"{__package__}.{FORMATS[kind].reader}").read_graph(path)
+    return facts
+
+
+def most_of(elements: Mapping[Quantization, int]) -> Quantization:
+    """The number format of most weights."""
+    known = {kind: count for kind, count in elements.items() if kind is not Quantization.UNKNOWN and count}
+    return max(known, key=lambda kind: known[kind], default=Quantization.UNKNOWN)

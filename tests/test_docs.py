@@ -18,6 +18,8 @@ from inference_models.negotiate.report import report_lines
 from negotiate.negotiations import NOTHING, ONLY_ONNX, report_of
 
 ROOT = Path(__file__).parent.parent
+SET_BY_OTHERS = {"CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH"}
+"""Facts about the machine, which are looked at as they are."""
 PROBE = "inference_models.backends.environment.probe_environment"
 
 
@@ -26,13 +28,18 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def test_the_first_python_of_the_readme_runs(
-    centerface_onnx: Path, catalogue_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
+def test_the_first_python_of_a_first_page_runs(
+    page: str,
+    centerface_onnx: Path,
+    catalogue_home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert centerface_onnx.is_relative_to(catalogue_home)
     monkeypatch.chdir(ROOT)
     names: dict[str, object] = {}
-    exec(compile(blocks("README.md", "python")[0], "README.md", "exec"), names)
+    exec(compile(blocks(page, "python")[0], page, "exec"), names)
     assert len(names["detections"]) == 1
     assert "ResolvedModelMetadata" in capsys.readouterr().out
 
@@ -112,3 +119,10 @@ def test_the_documented_keys_are_those_of_a_report() -> None:
     text = (ROOT / "docs" / "explain.md").read_text(encoding="utf-8")
     keys = set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE))
     assert keys | {"schema_version", "library_version"} == set(report_of("nothing-installed").to_dict())
+
+
+def test_every_variable_that_is_read_is_among_the_settings() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    read = set(re.findall(r"""(?:read_bool|read_int|environ\.get)\(\s*"([A-Z][A-Z_]+)\"""", source))
+    assert read - SET_BY_OTHERS == {name for name in read if f"`{name}`" in page}

@@ -36,7 +36,7 @@ _SEPARATORS = re.compile(r"""[\s,;'"\[\]()]+""")
 
 
 def cache_directory() -> Path:
-    """Where packages are kept: `INFERENCE_HOME`, else `MODEL_CACHE_DIR`, else the user's cache folder.
+    """`INFERENCE_HOME`, else `MODEL_CACHE_DIR`: where packages are kept; without them, the user's cache folder.
 
     A user who has no home, as in many containers, gets a folder of their own among the temporary files.
 
@@ -87,12 +87,12 @@ def offline_mode() -> bool:
 
 
 def default_device() -> str | None:
-    """`DEFAULT_DEVICE`, or None: the best device the chosen backend has."""
+    """`DEFAULT_DEVICE`: the device where a call names none; without it, the best that the chosen backend has."""
     return os.environ.get("DEFAULT_DEVICE", "").strip() or None
 
 
 def requested_execution_providers() -> tuple[str, ...] | None:
-    """`ONNXRUNTIME_EXECUTION_PROVIDERS`, in the order given, or None when it is not set.
+    """`ONNXRUNTIME_EXECUTION_PROVIDERS`: those to consider, in this order, separated by commas.
 
     Brackets and quotes are left out, as a list in Python or a file of Docker has them; known names may be in any case.
     """
@@ -154,7 +154,10 @@ _API_HOSTS = {
 
 
 def network_forbidden_by() -> str | None:
-    """The variable that forbids the network, `OFFLINE_MODE` or `HF_HUB_OFFLINE`; None when it is allowed."""
+    """`OFFLINE_MODE`, `HF_HUB_OFFLINE`: each forbids the network, everywhere.
+
+    Returns the one that does; None when it is allowed.
+    """
     return next((name for name in ("OFFLINE_MODE", "HF_HUB_OFFLINE") if read_bool(name, default=False)), None)
 
 
@@ -190,12 +193,12 @@ def retried_status_codes() -> frozenset[int]:
 
 
 def roboflow_api_key() -> str | None:
-    """`ROBOFLOW_API_KEY`, or None when it is not set."""
+    """`ROBOFLOW_API_KEY`: the key of the hosted API."""
     return os.environ.get("ROBOFLOW_API_KEY", "").strip() or None
 
 
 def roboflow_api_host() -> str:
-    """`ROBOFLOW_API_HOST`, else the host of `ROBOFLOW_REGION` (us, eu) and `ROBOFLOW_ENVIRONMENT` (prod, or staging).
+    """`ROBOFLOW_API_HOST`, else `ROBOFLOW_REGION` (us, eu) and `ROBOFLOW_ENVIRONMENT` (prod, staging): the hosted API.
 
     An unknown region counts as us, with a warning on the log.
     """
@@ -211,7 +214,7 @@ def roboflow_api_host() -> str:
 
 
 def secure_gateway() -> str | None:
-    """`SECURE_GATEWAY`, else its older name `LICENSE_SERVER`: the host all requests go through; None for none."""
+    """`SECURE_GATEWAY`, else its older name `LICENSE_SERVER`: the host all requests go through."""
     names = ("SECURE_GATEWAY", "LICENSE_SERVER")
     return next((value for name in names if (value := os.environ.get(name, "").strip())), None)
 
@@ -235,7 +238,7 @@ def download_deadline(size: int | None) -> int:
 
 
 def interactive_progress_bars() -> bool:
-    """Whether progress bars may be drawn, which `DISABLE_INTERACTIVE_PROGRESS_BARS` forbids."""
+    """`DISABLE_INTERACTIVE_PROGRESS_BARS`: true draws no progress bars, in terminals either."""
     return not read_bool("DISABLE_INTERACTIVE_PROGRESS_BARS", default=False)
 
 
@@ -246,7 +249,7 @@ def manifest_hosts() -> frozenset[str]:
 
 
 def hub_endpoint() -> str:
-    """`HF_ENDPOINT`, else the public Hugging Face Hub; without a slash at the end."""
+    """`HF_ENDPOINT`: address of the Hugging Face Hub or a mirror of it, without a slash at the end."""
     return os.environ.get("HF_ENDPOINT", "").strip().rstrip("/") or "https://huggingface.co"
 
 

@@ -56,8 +56,12 @@ CLASSIFIERS = {
 }
 
 ALIASES = {
+    "d_fine": "d-fine",
+    "deimv2": "deim",
+    "dfine": "d-fine",
     "mobilenet-v2": "mobilenetv2",
     "mobilenet_v2": "mobilenetv2",
+    **dict.fromkeys(["rt_detr", "rt_detr_v2", "rtdetr", "rtdetrv2"], "rt-detr"),
     "yolo11": "yolov11",
     "yolo12": "yolov12",
     "yolov26": "yolo26",

@@ -65,7 +65,7 @@ def test_the_description_names_the_version(description, architecture):
         ([1, 25200, 7], {"task": "detect"}, "yolov5", False),
         ([1, 300, 6], {"task": "detect"}, None, True),
         ([1, 300, 6], {"task": "detect", "end2end": "True"}, "yolov8", True),
-        ([1, 300, 6], {"task": "detect", "end2end": "True", "head": "RTDETRDecoder"}, None, True),
+        ([1, 300, 6], {"task": "detect", "end2end": "True", "head": "RTDETRDecoder"}, "rt-detr-ultralytics", False),
         (
             [1, 6, 84],
             {"task": "detect", "end2end": "True", "description": "Ultralytics YOLO26n model"},

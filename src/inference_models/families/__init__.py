@@ -36,8 +36,15 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "inference_models.families"
 
 ALIASES = {
+    "d_fine": "d-fine",
+    "deimv2": "deim",
+    "dfine": "d-fine",
     "mobilenet-v2": "mobilenetv2",
     "mobilenet_v2": "mobilenetv2",
+    "rt_detr": "rt-detr",
+    "rt_detr_v2": "rt-detr",
+    "rtdetr": "rt-detr",
+    "rtdetrv2": "rt-detr",
     "yolo11": "yolov11",
     "yolo12": "yolov12",
     "yolov26": "yolo26",

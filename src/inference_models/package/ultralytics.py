@@ -88,16 +88,17 @@ def read_ultralytics(model: GraphFacts) -> GraphHints:
         seen=seen,
         input_size=_input_size(metadata.get("imgsz"), model),
         stride=_whole_number(metadata.get("stride")),
-        # A plain classification export ends in softmax.
-        fused=task == "classification" or layout == _FINAL or (layout is None and _says_fused(metadata)),
+        # A plain classification export ends in softmax; the family of RT-DETR tells its rows apart itself.
+        fused=not _is_rtdetr(metadata)
+        and (task == "classification" or layout == _FINAL or (layout is None and _says_fused(metadata))),
     )
 
 
 def _architecture(metadata: Mapping[str, str], task: str, layout: str | None, classes: int) -> str | None:
     number, size = _version(metadata.get("description", ""))
     named = _NAMED.get(number)
-    if "rtdetr" in metadata.get("head", "").lower():
-        return None
+    if _is_rtdetr(metadata):
+        return "rt-detr-ultralytics"
     if task in _OF_ONE:
         return "yolo26"
     if task in _RAW_ALIKE:
@@ -108,6 +109,11 @@ def _architecture(metadata: Mapping[str, str], task: str, layout: str | None, cl
     if layout == "yolov8" or (layout == _FINAL and (classes != 2 or _says_fused(metadata))) or size.endswith("u"):
         return "yolov8"
     return f"yolov{number}" if number and layout is None else None
+
+
+def _is_rtdetr(metadata: Mapping[str, str]) -> bool:
+    stated = metadata.get("head", ""), metadata.get("description", "").removeprefix("Ultralytics ")
+    return stated[0].lower().startswith("rtdetr") or stated[1].lower().startswith(("rtdetr", "rt-detr"))
 
 
 def _version(description: str) -> tuple[int, str]:

@@ -54,7 +54,7 @@ def strict_object(text: str) -> dict[str, object]:
         raise JsonRefusedError(repr(invalid[0]))
     if too_deep(value):
         raise JsonRefusedError("values nested too deeply")
-    return _object(value)
+    return value
 
 
 def tolerant_object(text: str) -> dict[str, object]:
@@ -66,7 +66,7 @@ def tolerant_object(text: str) -> dict[str, object]:
         JsonRefusedError: the text as a whole is something else.
     """
     value, _ = _parsed(text)
-    return _object(value)
+    return value
 
 
 def too_deep(value: object) -> bool:
@@ -90,7 +90,7 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def _parsed(text: str) -> tuple[object, list[InvalidValue]]:
+def _parsed(text: str) -> tuple[dict[str, object], list[InvalidValue]]:
     if sum(text.count(mark) for mark in ",[{") > MAX_VALUES:
         raise JsonRefusedError(f"more than {MAX_VALUES} values")
     invalid: list[InvalidValue] = []
@@ -118,13 +118,9 @@ def _parsed(text: str) -> tuple[object, list[InvalidValue]]:
         raise JsonRefusedError("values nested too deeply") from None
     except ValueError:
         raise JsonRefusedError("a number of too many digits") from None
-    return value, invalid
-
-
-def _object(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
         raise JsonRefusedError(shown(value))
-    return value
+    return value, invalid
 
 
 def _twice(pairs: list[tuple[str, object]]) -> str:

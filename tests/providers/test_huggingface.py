@@ -181,12 +181,12 @@ def test_a_model_that_is_no_classifier_is_described_without_preparation(provider
 
 
 def test_what_cannot_be_prepared_exactly_is_left_out_with_the_reason(provider, repository):
-    repository.files["preprocessor_config.json"] = as_json(PREPROCESSOR | {"do_center_crop": True, "crop_size": 6})
+    repository.files["preprocessor_config.json"] = as_json(PREPROCESSOR | {"do_pad": True})
     metadata = provider.describe(NAME)
     assert [package.package_id for package in metadata.model_packages] == ["safetensors"]
     assert metadata.skipped_packages[1].reason == (
         "preprocessor_config.json asks for pre-processing that this library does not do. "
-        "needs a size that is kept; found: size 8x8, of which 6x6 is cut out"
+        "needs no do_pad; found: do_pad true"
     )
     del repository.files["model.safetensors"]
     provider._contents.clear()

@@ -3,8 +3,8 @@
 Source: ultralytics/ultralytics, project and weights AGPL-3.0 (no code of it is here); no paper.
 Export: by default the layouts of YOLOv8, which need suppression; with `end2end=True` the final rows of its one-to-one
 head: (B, M, 6) x1 y1 x2 y2, score, class, and behind them the numbers of other tasks. A fused export is the same.
-ultralytics 8.4 for depth: (B, 1, H, W) metres, of a picture that was stretched. Semantic segmentation: (B, H, W) class ids, or logits
-(B, C, h, w).
+Depth, of ultralytics 8.4: (B, 1, H, W) metres, of a picture that was stretched. Semantic segmentation: (B, H, W) class
+ids, or logits (B, C, h, w).
 """
 
 from __future__ import annotations

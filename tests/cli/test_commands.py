@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import subprocess
 import sys
@@ -187,6 +188,18 @@ def test_a_folder_that_cannot_be_made_is_said_before_anything_runs(
         "needs a folder, or a name for one, where you may write; found: File exists\n"
         "pass another folder to --save\n"
     )
+
+
+def test_a_full_disk_leaves_the_older_picture(
+    typed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (tmp_path / "astronaut.jpg").write_text("older")
+    monkeypatch.setattr("inference_models.files.durable.sync", full)
+    assert main([*typed, "--save", str(tmp_path)]) == 1
+    assert [(path.name, path.read_text()) for path in tmp_path.glob("*astronaut*")] == [("astronaut.jpg", "older")]
 
 
 def test_a_threshold_for_a_model_without_one_is_refused_in_the_words_of_the_command(

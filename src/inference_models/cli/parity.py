@@ -13,7 +13,7 @@ from inference_models.cli.arguments import ModelOptions
 from inference_models.cli.console import messages, output, tell
 from inference_models.cli.inputs import find_images
 from inference_models.errors import EnvironmentConfigurationError
-from inference_models.files.durable import write_atomic
+from inference_models.files.durable import write_output
 
 if TYPE_CHECKING:
     from inference_models.parity.images import ImageSet
@@ -73,8 +73,7 @@ def _say(label: str) -> None:
 
 def _write(report: ParityReport, target: Path) -> None:
     try:
-        replacing = write_atomic if target.is_file() or not target.exists() else Path.write_bytes  # a pipe stays one
-        replacing(target, (json.dumps(report.to_dict(), indent=2) + "\n").encode())
+        write_output(target, (json.dumps(report.to_dict(), indent=2) + "\n").encode())
     except OSError as exc:
         raise EnvironmentConfigurationError(
             f"'{target}' cannot be written to.",

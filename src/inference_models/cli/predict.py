@@ -22,6 +22,7 @@ from inference_models.errors import (
     ModelRuntimeError,
     UnknownOptionError,
 )
+from inference_models.files.durable import write_output
 from inference_models.text import json_text
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def _save(model: Any, pixels: NumpyArray, prediction: Prediction | str, target: 
     if not written:
         raise ModelInputError(f"a picture cannot be written as {target.suffix}.")
     try:
-        target.write_bytes(data.tobytes())
+        write_output(target, data.tobytes())
     except OSError as exc:
         raise _unwritable(target, exc) from exc
     tell(f"saved {target}")

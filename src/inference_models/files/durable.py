@@ -105,6 +105,14 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
         stream.write(data)
 
 
+def write_output(path: Path, data: bytes) -> None:
+    """Write what a user named: a file is replaced whole or not at all, a pipe or device stays one."""
+    if path.is_file() or not path.exists():
+        write_atomic(path, data)
+    else:
+        path.write_bytes(data)
+
+
 def write_hint(path: Path, data: bytes) -> None:
     """Put `data` at `path` when that is possible: for files whose loss costs time and nothing else."""
     with suppress(OSError):

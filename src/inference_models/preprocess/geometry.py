@@ -86,6 +86,18 @@ class ImageTransform(Record, frozen=True):
         start = int(seen[0]) if seen.size else 0
         return self.crop_offset[axis] + start, np.clip(positions, 0, cells - 1)
 
+    def seen(self, axis: int) -> tuple[slice, slice]:
+        """What the network sees of an axis, at least one pixel; axis 0: x, 1: y.
+
+        Returns:
+            In whole pixels the part of the network input that shows the picture, and the part of the picture it shows.
+        """
+        scale, shift, room = self.scale[axis], self.shift[axis], self.network_size[1 - axis]
+        length, offset = (self.crop_size or self.image_size)[1 - axis], self.crop_offset[axis]
+        within = _whole_pixels(shift, shift + length * scale, room)
+        shown = _whole_pixels(-shift / scale, (room - shift) / scale, length)
+        return within, slice(offset + shown.start, offset + shown.stop)
+
     def _to_image(self, values: Array, *, clamp: bool, axis: int) -> Array:
         """`values` (..., 2 or 4) in image pixels, with x and y along `axis`."""
         from inference_models.arrays import namespace  # noqa: PLC0415 - array-api-compat is imported when used
@@ -213,6 +225,11 @@ def requested_size(spec: PreprocessSpec, image_size: int | tuple[int, int] | Non
         found=f"width {spec.size[1]}, height {spec.size[0]}, fixed",
         fix="leave image_size out",
     )
+
+
+def _whole_pixels(first: float, last: float, length: int) -> slice:
+    start = min(max(0, round(first)), length - 1)
+    return slice(start, max(start + 1, min(round(last), length)))
 
 
 def _span(low: int, high: int, length: int) -> tuple[int, int]:

@@ -175,7 +175,7 @@ def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
         return _whole(target, target, at=(0, 0))
     if spec.resize is ResizeMode.CENTER_CROP:
         return _centred(image, target)
-    if spec.resize is ResizeMode.FIT_LONGER_EDGE:
+    if spec.resize in {ResizeMode.FIT_LONGER_EDGE, ResizeMode.SHORTER_EDGE}:
         return _fitted(spec, image, target)
     if spec.resize is ResizeMode.STRETCH_CROP:
         return _cut_out(spec.resized or target, target)
@@ -263,6 +263,9 @@ def _letterboxed(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
 
 
 def _fitted(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
+    if spec.resize is ResizeMode.SHORTER_EDGE:
+        resized = _shorter_within(image, target, (spec.dynamic or DynamicSize()).multiple)
+        return _whole(resized, resized, at=(0, 0))
     horizontal, vertical = target[1] / image[1], target[0] / image[0]
     if horizontal < vertical:
         resized = (max(1, round(horizontal * image[0])), target[1])
@@ -281,6 +284,15 @@ def _shorter_edge(edge: int, image: Size) -> Size:
     """Sizes truncate, as in the evaluation code of torchvision."""
     shorter = min(image)
     height, width = (edge if side == shorter else max(1, int(edge * side / shorter)) for side in image)
+    return height, width
+
+
+def _shorter_within(image: Size, target: Size, multiple: int) -> Size:
+    """Sizes truncate, to `multiple` too, as in the processors of DETR and YOLOS of transformers 5.24."""
+    (shorter, longer), (edge, most) = sorted(image), sorted(target)
+    exact = min(edge, most * shorter / longer)
+    sides = (round(exact) if side == shorter else int(exact * longer / shorter) for side in image)
+    height, width = (max(multiple, side - side % multiple) for side in sides)
     return height, width
 
 

@@ -106,6 +106,8 @@ class ObjectGraph(Graph, frozen=True, kw_only=True):
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
     extra_columns: bool = False
     """Whether the classes of its outputs may have columns that are no class of the package; see `ClassColumns`."""
+    classes_from_one: bool = False
+    """Whether outputs number the first class 1, and those of COCO by its category numbers."""
     features: frozenset[str] = frozenset()
     """What a package may state of its variant, and nobody needs to know."""
 

@@ -7,11 +7,13 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from inference_models import AutoModel, ObjectDetectionModel
+import inference_models
+from inference_models import AutoModel, ObjectDetectionModel, developer_tools
 from inference_models.developer_tools import code_digest
 from inference_models.errors import ForbiddenLocalCodePackageAccessError
 from inference_models.negotiate.report import report_lines
@@ -126,3 +128,9 @@ def test_every_variable_that_is_read_is_among_the_settings() -> None:
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     read = set(re.findall(r"""(?:read_bool|read_int|environ\.get)\(\s*"([A-Z][A-Z_]+)\"""", source))
     assert read - SET_BY_OTHERS == {name for name in read if f"`{name}`" in page}
+
+
+@pytest.mark.parametrize(("page", "door"), [("api.md", inference_models), ("developer-tools.md", developer_tools)])
+def test_the_reference_holds_every_public_name(page: str, door: ModuleType) -> None:
+    listed = re.findall(r"^::: \S+\.(\w+)$", (ROOT / "docs" / page).read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert sorted(listed) == sorted(set(door.__all__) - {"__version__"})

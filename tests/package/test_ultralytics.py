@@ -163,3 +163,12 @@ def test_a_segmenter_is_known_by_its_rows_and_its_prototypes(shapes, metadata, a
     model.graph.output.append(helper.make_tensor_value_info("output1", TensorProto.FLOAT, shapes[1]))
     found = read_ultralytics(parse_onnx(model.SerializeToString(), Path("m.onnx")))
     assert (found.architecture, found.task_type, found.fused) == (architecture, "instance-segmentation", fused)
+
+
+@pytest.mark.parametrize(
+    ("task", "shape", "ours"),
+    [("depth", [1, 1, 64, 64], "depth-estimation"), ("semantic", [1, 64, 64], "semantic-segmentation")],
+)
+def test_tasks_that_yolo26_brought_are_its_own_whatever_the_model_is_called(task, shape, ours):
+    found = hints(shape, {"description": "Ultralytics best model", "names": TWO, "task": task})
+    assert (found.architecture, found.task_type, found.fused) == ("yolo26", ours, False)

@@ -174,10 +174,10 @@ def test_what_the_caller_says_wins(provider, bare, tmp_path):
 
 
 def test_what_is_missing_is_named_with_what_to_pass(provider, silent):
-    assert refused(MissingModelInitParameterError, silent, architecture="yolov8") == (
+    assert refused(MissingModelInitParameterError, silent, labels=["x"]) == (
         "'silent.onnx' does not say everything about itself.\n"
-        "needs labels; found: model_type\n"
-        'pass labels="coco", a list of names or a text file'
+        "needs model_type; found: labels\n"
+        'pass model_type="yolov8" or another architecture'
     )
 
 

@@ -176,7 +176,7 @@ def check_map_size(shape: Sequence[int | None], frame: tuple[int, int] | None) -
     if height * frame[1] == width * frame[0] and 1 < height <= frame[0]:
         return
     raise CorruptedModelPackageError(
-        "the masks of the graph do not cover its input.",
+        "the maps of the graph do not cover its input.",
         needs=f"maps in the shape of the input, {frame[0]}x{frame[1]} (height x width)",
         found=f"{height}x{width}",
         fix="export the model again, for one input size",

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import field
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import ModuleBuilder, Session
+    from inference_models.decoders.maps import MapResize
     from inference_models.decoders.types import (
         BoxDecoder,
         ClassDecoder,
@@ -64,12 +65,34 @@ class Graph(Record, frozen=True, kw_only=True):
     stretches: bool = False
     """Whether pictures are stretched to the network size, after what a package says of the size of its data set; the
     resize, which smooths as Pillow does, is that of the platform that writes such packages."""
+    class_names: tuple[str, ...] = ()
+    """Where neither package nor caller names the classes; empty: one of them must."""
     module: str | None = None
     """`package.module:function` that builds the PyTorch module for a package of weights; None: there is none."""
     files: Mapping[str, str] = field(default_factory=dict)
     """Role to the pattern of the one file that has it, in lower case. A pattern without a suffix is that of a graph,
     `*encoder*` for example, whose suffix is that of the format of the package; the first graph takes the images. Empty:
     there is one graph, in the file of its format."""
+
+
+class DepthGraph(Graph, frozen=True, kw_only=True):
+    """The model graph of a depth estimator: (B, h, w) or (B, 1, h, w) over the input."""
+
+    unit: Literal["metres", "relative inverse depth"]
+    """Of the numbers, which are kept as they are; of relative inverse depth, larger ones are nearer."""
+    resize: MapResize
+    """How its authors bring the map to the size of the picture."""
+    instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
+
+
+class SemanticGraph(Graph, frozen=True, kw_only=True):
+    """The model graph of a semantic segmenter: logits (B, C, h, w), or ready class ids (B, h, w), over the input."""
+
+    confidence: float = 0.0
+    """Pixels that are less sure than this are background."""
+    scores: bool = False
+    """Whether the activation is in the graph."""
+    instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
 
 
 class ObjectGraph(Graph, frozen=True, kw_only=True):
@@ -83,6 +106,8 @@ class ObjectGraph(Graph, frozen=True, kw_only=True):
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
     extra_columns: bool = False
     """Whether the classes of its outputs may have columns that are no class of the package; see `ClassColumns`."""
+    classes_from_one: bool = False
+    """Whether outputs number the first class 1, and those of COCO by its category numbers."""
     features: frozenset[str] = frozenset()
     """What a package may state of its variant, and nobody needs to know."""
 

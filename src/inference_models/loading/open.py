@@ -102,6 +102,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
 
         archives = [wanted.files[FORMATS[package.backend].weights[0]] for wanted in requests.values()]
         check_archive_consent(archives, request.options.allow_local_code_packages)
+    class_names = _class_names(model, folder, request.options, graph) if task.has_classes else ()
     with ExitStack() as unfinished:
         sessions: dict[str, Session] = {}
         for role, wanted in requests.items():
@@ -116,7 +117,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             sessions=sessions,
             files=files,
             preprocess=preprocess,
-            class_names=_class_names(model, folder, request.options) if task.has_classes else (),
+            class_names=class_names,
             removed_class_names=config.removed_class_names if config else (),
             key_points=folder.key_points,
             fused=fused,
@@ -271,11 +272,13 @@ def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) ->
     )
 
 
-def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptions) -> tuple[str, ...]:
+def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptions, graph: Graph) -> tuple[str, ...]:
     if options.labels is not None:
         return read_labels(options.labels)
     if folder.class_names is not None:
         return folder.class_names
+    if graph.class_names:
+        return graph.class_names
     raise MissingModelInitParameterError(
         f"model {model.model_id!r} does not say what its classes are called.",
         needs="class_names.txt in the package, or labels=",

@@ -34,6 +34,9 @@ class ResizeMode(str, Enum):
     """Fit inside the target and stop there: the network input has the size of the resized image."""
     SHORTER_EDGE_CROP = "shorter-edge-crop"
     """Resize until the shorter side is `shorter_edge`, then cut the centre out (ImageNet evaluation)."""
+    SHORTER_EDGE = "shorter-edge"
+    """Resize until the shorter side is that of the target, or the longer side that of the target, whichever comes
+    first; turned pictures turn the target. The network input has the size of the resized image (DETR)."""
     STRETCH_CROP = "stretch-crop"
     """Both sides to `resized`, then cut the centre out (DeiT, and timm's squash)."""
 

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 TASKS = {
     "classify": "classification",
+    "depth": "depth-estimation",
     "detect": "object-detection",
     "obb": "oriented-object-detection",
     "pose": "keypoint-detection",
     "segment": "instance-segmentation",
+    "semantic": "semantic-segmentation",
 }
 """Their word to ours, sorted."""
 _VERSION = re.compile(r"YOLOv?(?P<number>\d{1,2})(?P<size>[a-z0-9]*)(-\w+)*", re.IGNORECASE)
@@ -33,6 +35,8 @@ _RAW_ALIKE = {
     "oriented-object-detection": frozenset({"yolov8", "yolov11", "yolo26"}),
 }
 """Tasks whose heads all give one layout, and the architectures that say they do them; others are read as YOLOv8."""
+_OF_ONE = frozenset({"depth-estimation", "semantic-segmentation"})
+"""Tasks that YOLO26 brought, whatever a user calls the model."""
 MAX_KEY_POINTS = 10_000
 """Of one object; more is a mistake."""
 _FINAL, _ROW = "final", 6
@@ -95,6 +99,8 @@ def _architecture(metadata: Mapping[str, str], task: str, layout: str | None, cl
     named = _NAMED.get(number)
     if _is_rtdetr(metadata):
         return "rt-detr-ultralytics"
+    if task in _OF_ONE:
+        return "yolo26"
     if task in _RAW_ALIKE:
         return named if named in _RAW_ALIKE[task] else "yolov8"
     if layout == "yolov5" or named is not None:

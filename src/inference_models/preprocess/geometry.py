@@ -86,6 +86,18 @@ class ImageTransform(Record, frozen=True):
         start = int(seen[0]) if seen.size else 0
         return self.crop_offset[axis] + start, np.clip(positions, 0, cells - 1)
 
+    def seen(self, axis: int) -> tuple[slice, slice]:
+        """What the network sees of an axis, at least one pixel; axis 0: x, 1: y.
+
+        Returns:
+            In whole pixels the part of the network input that shows the picture, and the part of the picture it shows.
+        """
+        scale, shift, room = self.scale[axis], self.shift[axis], self.network_size[1 - axis]
+        length, offset = (self.crop_size or self.image_size)[1 - axis], self.crop_offset[axis]
+        within = _whole_pixels(shift, shift + length * scale, room)
+        shown = _whole_pixels(-shift / scale, (room - shift) / scale, length)
+        return within, slice(offset + shown.start, offset + shown.stop)
+
     def _to_image(self, values: Array, *, clamp: bool, axis: int) -> Array:
         """`values` (..., 2 or 4) in image pixels, with x and y along `axis`."""
         from inference_models.arrays import namespace  # noqa: PLC0415 - array-api-compat is imported when used
@@ -163,7 +175,7 @@ def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
         return _whole(target, target, at=(0, 0))
     if spec.resize is ResizeMode.CENTER_CROP:
         return _centred(image, target)
-    if spec.resize is ResizeMode.FIT_LONGER_EDGE:
+    if spec.resize in {ResizeMode.FIT_LONGER_EDGE, ResizeMode.SHORTER_EDGE}:
         return _fitted(spec, image, target)
     if spec.resize is ResizeMode.STRETCH_CROP:
         return _cut_out(spec.resized or target, target)
@@ -215,6 +227,11 @@ def requested_size(spec: PreprocessSpec, image_size: int | tuple[int, int] | Non
     )
 
 
+def _whole_pixels(first: float, last: float, length: int) -> slice:
+    start = min(max(0, round(first)), length - 1)
+    return slice(start, max(start + 1, min(round(last), length)))
+
+
 def _span(low: int, high: int, length: int) -> tuple[int, int]:
     first = min(int(low / 100 * length), length - 1)
     return first, max(int(high / 100 * length), first + 1)
@@ -246,6 +263,9 @@ def _letterboxed(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
 
 
 def _fitted(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
+    if spec.resize is ResizeMode.SHORTER_EDGE:
+        resized = _shorter_within(image, target, (spec.dynamic or DynamicSize()).multiple)
+        return _whole(resized, resized, at=(0, 0))
     horizontal, vertical = target[1] / image[1], target[0] / image[0]
     if horizontal < vertical:
         resized = (max(1, round(horizontal * image[0])), target[1])
@@ -264,6 +284,15 @@ def _shorter_edge(edge: int, image: Size) -> Size:
     """Sizes truncate, as in the evaluation code of torchvision."""
     shorter = min(image)
     height, width = (edge if side == shorter else max(1, int(edge * side / shorter)) for side in image)
+    return height, width
+
+
+def _shorter_within(image: Size, target: Size, multiple: int) -> Size:
+    """Sizes truncate, to `multiple` too, as in the processors of DETR and YOLOS of transformers 5.24."""
+    (shorter, longer), (edge, most) = sorted(image), sorted(target)
+    exact = min(edge, most * shorter / longer)
+    sides = (round(exact) if side == shorter else int(exact * longer / shorter) for side in image)
+    height, width = (max(multiple, side - side % multiple) for side in sides)
     return height, width
 
 

@@ -161,6 +161,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     architecture, task, names = _completed(path, hints, options, is_classifier=_looks_like_classifier(folder))
     stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
     config = {name: value for name, value in stated.items() if value is not None}
+    named = {} if names is None else {class_names.FILE_NAME: format_class_names(names)}
     points = {} if hints.key_points is None else {key_point_names.FILE_NAME: format_key_point_names(hints.key_points)}
     return replace(
         folder,
@@ -174,7 +175,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
         class_names=names,
         texts={
             **points,
-            class_names.FILE_NAME: format_class_names(names),
+            **named,
             model_config.FILE_NAME: json.dumps(config, indent=2) + "\n",
             HINTS: json.dumps({"input_size": _input_size(folder, hints, options), "stride": hints.stride}),
         },
@@ -262,14 +263,14 @@ def _looks_like_classifier(folder: PackageFolder) -> bool:
 
 def _completed(
     path: Path, hints: GraphHints, options: DescribeOptions, *, is_classifier: bool
-) -> tuple[str, str | None, tuple[str, ...]]:
-    """Architecture, task and class names: what the caller says wins over what the file says."""
+) -> tuple[str, str | None, tuple[str, ...] | None]:
+    """Architecture, task and class names, if any: what the caller says wins over what the file says."""
     architecture = options.architecture or hints.architecture
     if options.labels is not None:
         names: tuple[str, ...] | None = read_labels(options.labels)
     else:
         names = hints.class_names and check_class_names(hints.class_names, path.name)
-    if architecture and names:
+    if architecture:  # whether its models need names, the family knows
         return architecture, options.task_type or hints.task_type, names
     said = {"labels": names, "model_type": architecture}
     missing = [name for name, value in said.items() if not value]
@@ -280,7 +281,7 @@ def _completed(
     raise MissingModelInitParameterError(
         f"'{path.name}' does not say everything about itself.",
         needs=" and ".join(missing),
-        found=f"{known}; {hints.seen}" if hints.class_names and not architecture else known,
+        found=f"{known}; {hints.seen}" if hints.class_names else known,
         fix=f"pass {' and '.join(examples[name] for name in missing)}",
     )
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 COCO_COLUMNS = 91
 _NO_COCO_CLASS = frozenset({0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 """Category numbers of COCO, from 0 to 90, that its 80 classes leave out."""
+_COCO_PLACES = [place for place in range(COCO_COLUMNS) if place not in _NO_COCO_CLASS]
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class ClassColumns:
         """
         places = list(range(len(names)))
         if columns == COCO_COLUMNS and tuple(names) == known_class_names("coco"):
-            places = [place for place in range(columns) if place not in _NO_COCO_CLASS]
+            places = _COCO_PLACES
         elif columns - len(names) not in {0, 1}:
             raise CorruptedModelPackageError(
                 f"{label}: there are {len(names)} class names, but the outputs have {columns} columns of classes.",
@@ -59,6 +60,13 @@ class ClassColumns:
         kept = [(name, place) for name, place in zip(names, places, strict=True) if name not in removed]
         numbers = {place: number for number, (_, place) in enumerate(kept)}
         return cls(tuple(name for name, _ in kept), tuple(numbers.get(place, -1) for place in range(columns)))
+
+    @classmethod
+    def from_one(cls, names: Sequence[str]) -> ClassColumns:
+        """The first class is number 1; those of COCO are its category numbers."""
+        places = _COCO_PLACES if tuple(names) == known_class_names("coco") else range(1, len(names) + 1)
+        numbers = {place: number for number, place in enumerate(places)}
+        return cls(tuple(names), tuple(numbers.get(place, -1) for place in range(max(places, default=0) + 1)))
 
     def limits(self, limits: BoxLimits) -> BoxLimits:
         """`limits`, which are one or per class, with a threshold for each column; what is no class never passes."""

@@ -36,6 +36,8 @@ class BoxFinder(ObjectFinder):
             removed = graph.removed_class_names
             self._columns = ClassColumns.of(count, graph.class_names, removed, label=graph.label)
             graph = replace(graph, class_names=self._columns.names)
+        elif family.classes_from_one:
+            self._columns = ClassColumns.from_one(graph.class_names)
         super().__init__(graph, family, lambda _: None if self._columns else count)
         self._normalized = graph.normalized_boxes
 

@@ -81,6 +81,8 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
     edge = spec.shorter_edge
     if edge and size and spec.size:  # the same part of another size is cut out
         edge = edge * min(size) // min(spec.size)
+    if static and spec.resize is ResizeMode.SHORTER_EDGE:
+        spec = replace(spec, resize=ResizeMode.STRETCH)
     return replace(spec, size=size, dynamic=dynamic, shorter_edge=edge)
 
 
@@ -109,7 +111,8 @@ def _as_the_graph_takes_it(spec: PreprocessSpec, session: Session) -> Preprocess
 
 def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, graph: Graph) -> PreprocessSpec:
     instead = graph.instead_of_fit_longer_edge
-    if spec.resize is ResizeMode.FIT_LONGER_EDGE and instead is not ResizeMode.FIT_LONGER_EDGE:
+    fixed = static is not None and spec.resize is ResizeMode.SHORTER_EDGE
+    if fixed or (spec.resize is ResizeMode.FIT_LONGER_EDGE and instead is not ResizeMode.FIT_LONGER_EDGE):
         _log.warning(
             "resize mode %r gives every image another network size, which this architecture does not take; %r is used.",
             spec.resize.value,

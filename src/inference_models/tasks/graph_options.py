@@ -53,6 +53,15 @@ class KeyPointOptions(DetectionOptions, total=False):
     """Points that are less sure than this count as not found; None: the family's."""
 
 
+class SemanticOptions(ImageOptions, total=False):
+    """Options of a semantic segmentation call."""
+
+    confidence: Confidence | None
+    """Pixels that are less sure, in [0, 1], are background; "default" or None: the family's."""
+    class_filter: Sequence[int | str] | None
+    """Ids or names of the only classes that are kept, all others are background; None: all."""
+
+
 class MultiLabelOptions(ImageOptions, total=False):
     """Options of a multi-label classification call."""
 

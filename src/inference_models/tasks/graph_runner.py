@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, TypeVar
 
 from msgspec import field
 
@@ -10,7 +10,7 @@ from inference_models.backends.session import BatchLimits, run_in_batches, speci
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.record import Record
-from inference_models.tasks.graph_options import check_option_names
+from inference_models.tasks.graph_options import check_option_names, parse_image_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,10 +22,13 @@ if TYPE_CHECKING:
     from inference_models.entities import RecommendedParameters
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
+    from inference_models.predictions.container import Prediction
     from inference_models.preprocess.compile import PreparedImages
     from inference_models.preprocess.geometry import ImageTransform
     from inference_models.preprocess.inputs import ImageList
     from inference_models.tasks.graph_options import ImageRequest
+
+    Kind = TypeVar("Kind", bound=Prediction)
 
 NetworkInputs: TypeAlias = "Array | list[Array]"
 """(B, 3, H, W) as the graph takes it, or a list of (1, 3, h, w) where the images lead to different sizes."""
@@ -223,6 +226,56 @@ class OneGraph(GraphModel):
         return self._runner.run(pre_processed_images)
 
 
+class PerImage(OneGraph):
+    """One graph whose answer has one entry per image, each in terms of its image."""
+
+    def infer(self, images: object, **kwargs: Any) -> Any:
+        """One prediction per image, in the order of the images.
+
+        Args:
+            images: one image or a list: (H, W, 3) uint8 BGR arrays, (3, H, W) RGB tensors, PIL images, paths, bytes.
+            **kwargs: those of `OPTIONS`.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text names it.
+            InvalidParameterError: an option is unknown or has a value that makes no sense.
+            ModelRuntimeError: the runtime failed.
+        """
+        return self._runner.answers(images, parse_image_options(kwargs), self._reader(kwargs))
+
+    def pre_process(self, images: object, **kwargs: Any) -> tuple[NetworkInputs, list[ImageTransform]]:
+        """What the graph takes for all `images` at once, and the way back to each of them."""
+        self._check(kwargs)
+        prepared = self._runner.prepare(images, parse_image_options(kwargs))
+        return prepared.inputs, prepared.transforms
+
+    def post_process(
+        self, model_results: list[RawOutputs], pre_processing_meta: list[ImageTransform], **kwargs: Any
+    ) -> Any:
+        """One prediction per image, in pixels of the original images."""
+        return self._reader(kwargs)(model_results, pre_processing_meta)
+
+    def _reader(self, options: dict[str, Any]) -> Callable[[list[RawOutputs], list[ImageTransform]], Any]:
+        """What makes the answers of raw outputs, for checked options of a call."""
+        raise NotImplementedError
+
+    def _images(self, raw: list[RawOutputs], meta: list[ImageTransform]) -> list[tuple[RawOutputs, ImageTransform]]:
+        images = [image for part in raw for image in part.images()]
+        if len(images) != len(meta):
+            raise InvalidParameterError(
+                "raw outputs and metadata are not of the same images.",
+                needs=f"metadata of {len(images)} images",
+                found=f"metadata of {len(meta)}",
+            )
+        return list(zip(images, meta, strict=True))
+
+    def _as_asked(self, prediction: Kind) -> Kind:
+        """`prediction` with the kind of arrays that the model was loaded for."""
+        if self._arrays is None:
+            return prediction
+        return prediction.torch() if self._arrays == "torch" else prediction.numpy()
+
+
 def check_class_count(count: Callable[[Shapes], int | None], session: Session, class_names: Sequence[str]) -> None:
     """Raise when the graph has another number of classes than there are names.
 
@@ -230,9 +283,13 @@ def check_class_count(count: Callable[[Shapes], int | None], session: Session, c
         CorruptedModelPackageError: with both numbers.
     """
     columns = count([spec.shape for spec in session.outputs])
-    if columns is None or columns == len(class_names):
-        return
-    raise CorruptedModelPackageError(
+    if columns is not None and columns != len(class_names):
+        raise unlike_class_count(columns, session, class_names)
+
+
+def unlike_class_count(columns: int, session: Session, class_names: Sequence[str]) -> CorruptedModelPackageError:
+    """The error for a graph that has another number of classes than there are names, with both numbers."""
+    return CorruptedModelPackageError(
         f"class_names.txt lists {len(class_names)} names but output {session.outputs[0].name!r} has {columns} classes.",
         needs=f"{columns} names, one per line, in the order of training",
         found=f"{len(class_names)}: {_shortened(class_names)}",

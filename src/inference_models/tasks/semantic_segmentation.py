@@ -1,11 +1,16 @@
-"""Base class of models that give every pixel a class."""
+"""Semantic segmentation: the class of every pixel."""
 
 from __future__ import annotations
 
-from typing import Generic
+from typing import TYPE_CHECKING, Any, Generic
 
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.families import SemanticGraph
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
 from inference_models.tasks import Task
+from inference_models.tasks.graph_maps import MapReader, window_of
+from inference_models.tasks.graph_options import ConfidenceRule, SemanticOptions
+from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs, unlike_class_count
 from inference_models.tasks.stages import (
     KnowsClasses,
     PreprocessedInputs,
@@ -13,6 +18,17 @@ from inference_models.tasks.stages import (
     RawPrediction,
     StagedModel,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from inference_models.arrays import NumpyArray
+    from inference_models.decoders.maps import Window
+    from inference_models.preprocess.geometry import ImageTransform
+
+BACKGROUND = "background"
+NO_CLASS = -1
+"""In a map, of pixels that have none, where the model knows no class `background`."""
 
 
 class SemanticSegmentationModel(
@@ -23,6 +39,101 @@ class SemanticSegmentationModel(
     """Answers with one `SemanticSegmentationResult` per image, in the order of the images."""
 
 
+class GraphSemanticSegmenter(
+    MapReader, SemanticSegmentationModel[NetworkInputs, "list[ImageTransform]", list[RawOutputs]]
+):
+    """A semantic segmenter whose whole work is one graph, on any backend. Safe to call from many threads.
+
+    A graph gives logits of each class (B, C, h, w), which are resized before the best one is chosen; of everything but
+    the background; of the one class that is not the background; or ready class ids (B, h, w), whose confidence is 1.
+    Pixels the network did not see, and those less sure than `confidence`, are background with a confidence of 0; -1
+    where the model knows no class `background`. Every method takes the options of `SemanticOptions` by name.
+    """
+
+    OPTIONS = SemanticOptions
+
+    def __init__(self, graph: OpenedPackage, family: SemanticGraph) -> None:
+        from inference_models.decoders.maps import MapLayout  # noqa: PLC0415 - brings NumPy
+
+        super().__init__(graph, MapLayout("class ids (B, h, w), or one map per class (B, C, h, w)"))
+        if self._channels == 1 and len(self._names) == 1:
+            self._names = (BACKGROUND, *self._names)
+        lowered = [name.lower() for name in self._names]
+        self._background = lowered.index(BACKGROUND) if BACKGROUND in lowered else NO_CLASS
+        if self._channels is not None:
+            self._class_ids(self._channels)
+        self._scores = family.scores or graph.fused
+        self._confidence = ConfidenceRule(family.confidence, self._names, graph.recommended)
+
+    def _class_ids(self, channels: int) -> list[int]:
+        """The class of each channel.
+
+        Raises:
+            CorruptedModelPackageError: there are more or fewer of them than names.
+        """
+        ids = list(range(len(self._names)))
+        if channels == len(ids) and channels > 1:
+            return ids
+        if channels == len(ids) - 1 and self._background != NO_CLASS:
+            return [number for number in ids if number != self._background]
+        raise unlike_class_count(channels, self._runner.session, self._names)
+
+    def _reader(self, options: dict[str, Any]) -> Callable[[list[RawOutputs], list[ImageTransform]], Any]:
+        self._check(options)
+        threshold = self._confidence.only(
+            self._confidence.resolve(options.get("confidence")), options.get("class_filter")
+        )
+        return lambda raw, meta: [self._result(image, way, threshold) for image, way in self._images(raw, meta)]
+
+    def _result(
+        self, image: RawOutputs, transform: ImageTransform, threshold: float | NumpyArray
+    ) -> SemanticSegmentationResult:
+        import numpy as np  # noqa: PLC0415
+
+        ids, scores = self._classes(self._cells(image), window_of(transform))
+        unsure = scores < (threshold if np.ndim(threshold) == 0 else np.asarray(threshold)[ids])
+        ids[unsure], scores[unsure] = self._background, 0.0
+        like = image.outputs[0]
+        return SemanticSegmentationResult(
+            segmentation_map=self._on_image(ids, transform, fill=self._background, like=like),
+            confidence=self._on_image(scores, transform, fill=0.0, like=like),
+            class_names=self._names,
+        )
+
+    def _classes(self, cells: NumpyArray, window: Window) -> tuple[NumpyArray, NumpyArray]:
+        """(height, width) int64 class ids of a window, and float32 scores."""
+        import numpy as np  # noqa: PLC0415
+
+        from inference_models.decoders.maps import as_float32, best_classes, foreground_score  # noqa: PLC0415
+
+        if cells.ndim == 2:
+            return self._ready(window.resized(cells.astype(np.int32), "nearest").astype(np.int64))
+        table = np.array(self._class_ids(len(cells)))
+        if len(cells) == 1:
+            scores = foreground_score(as_float32(cells[0]), window, scores=self._scores)
+            return np.full(scores.shape, table[0]), scores
+        numbers, scores = best_classes(as_float32(cells), window, scores=self._scores)
+        return table[numbers], scores
+
+    def _ready(self, ids: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+        import numpy as np  # noqa: PLC0415
+
+        low, high = int(ids.min()), int(ids.max())
+        if low < 0 or high >= len(self._names):
+            raise CorruptedModelPackageError(
+                f"{self._label}: the graph gave class {high if low >= 0 else low}, which has no name.",
+                needs=f"class ids from 0 to {len(self._names) - 1}, one for each of the names",
+                found=f"{low} to {high}",
+                fix="pass labels= with the names the model was trained with",
+            )
+        return ids, np.ones(ids.shape, np.float32)
+
+
 TASK = Task(
-    name="semantic-segmentation", model=SemanticSegmentationModel, predictions={SemanticSegmentationResult: "regions"}
+    name="semantic-segmentation",
+    model=SemanticSegmentationModel,
+    predictions={SemanticSegmentationResult: "regions"},
+    graph=SemanticGraph,
+    bind=GraphSemanticSegmenter,
+    post_processing="softmax",
 )

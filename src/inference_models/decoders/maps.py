@@ -123,17 +123,20 @@ def best_classes(logits: NumpyArray, window: Window, *, scores: bool) -> tuple[N
     import cv2  # noqa: PLC0415
 
     best = window.resized(logits[0], "linear")
-    number = np.zeros(best.shape, np.int64)
+    number = np.zeros(best.shape, np.min_scalar_type(len(logits)))
     for channel, cells in enumerate(logits[1:], 1):
         values = window.resized(cells, "linear")
-        number[values > best] = channel
-        np.maximum(best, values, out=best)
+        np.putmask(number, values > best, channel)
+        cv2.max(best, values, best)
     if scores:
-        return number, best
+        return number.astype(np.int64), best
     total = np.zeros_like(best)
     for cells in logits:
-        total += cv2.exp(window.resized(cells, "linear") - best)
-    return number, 1 / total
+        values = window.resized(cells, "linear")
+        cv2.subtract(values, best, values)
+        cv2.exp(values, values)
+        cv2.add(total, values, total)
+    return number.astype(np.int64), 1 / total
 
 
 def foreground_score(logits: NumpyArray, window: Window, *, scores: bool) -> NumpyArray:

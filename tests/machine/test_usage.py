@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import builtins
 import os
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -48,7 +49,7 @@ def test_what_other_programs_used_is_what_is_neither_idle_nor_ours(monkeypatch: 
     assert others.share(children=50.0) == pytest.approx(0.2)
 
 
-def test_without_psutil_nobody_knows_and_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_psutil_little_is_known_and_nothing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     imported = builtins.__import__
 
     def refuse(name: str, *rest: Any) -> Any:
@@ -57,7 +58,10 @@ def test_without_psutil_nobody_knows_and_nothing_fails(monkeypatch: pytest.Monke
         return imported(name, *rest)
 
     monkeypatch.setattr(builtins, "__import__", refuse)
-    assert child.memory_and_seconds(os.getpid()) == (None, 0.0)
+    memory, seconds = child.memory_and_seconds(os.getpid())
+    assert (memory is not None) == Path("/proc/self/statm").exists()
+    assert seconds == 0.0
+    assert child.memory_and_seconds(2**22 + 1) == (None, 0.0)
     assert usage.available_memory() is None
     assert usage.OtherPrograms().share() == 0.0
     child.end_marked("NAME", "value")

@@ -385,7 +385,7 @@ def test_a_bare_file_is_compared_by_what_the_caller_says_of_it(weights: bytes, t
         request=ONNX_ONLY, load=LoadOptions(labels=["cat", "dog"], model_type="yolov8"), images=probe_set(2)
     )
     report = check_parity(path, options)
-    assert report.reason.startswith("the first in the declared order")
+    assert report.reason.startswith("the first fp32 package")
     assert report.rows[0].file.parent.name == "local"
     assert sorted(item.name for item in tmp_path.iterdir()) == ["best.onnx", "inference-home", "made"]
 

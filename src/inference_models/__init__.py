@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         MultiLabelClassificationPrediction,
     )
     from inference_models.predictions.detections import Detections
+    from inference_models.predictions.gaze import GazeDetection
     from inference_models.predictions.instances import InstanceDetections
     from inference_models.predictions.key_points import KeyPoints
     from inference_models.predictions.masks import InstancesRLEMasks
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from inference_models.tasks.classification import ClassificationModel
     from inference_models.tasks.depth_estimation import DepthEstimationModel
     from inference_models.tasks.embedding import ImageEmbeddingModel, TextImageEmbeddingModel
+    from inference_models.tasks.gaze_detection import GazeDetectionModel
     from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
     from inference_models.tasks.keypoint_detection import KeyPointsDetectionModel
     from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
@@ -84,6 +86,8 @@ _MODULES = {
     "DependencyModelParameters": "inference_models.loading.dependencies",
     "DepthEstimationModel": "inference_models.tasks.depth_estimation",
     "Detections": "inference_models.predictions.detections",
+    "GazeDetection": "inference_models.predictions.gaze",
+    "GazeDetectionModel": "inference_models.tasks.gaze_detection",
     "ImageEmbeddingModel": "inference_models.tasks.embedding",
     "InstanceDetections": "inference_models.predictions.instances",
     "InstanceSegmentationMaskFormat": "inference_models.entities",
@@ -131,6 +135,8 @@ __all__ = [
     "DependencyModelParameters",
     "DepthEstimationModel",
     "Detections",
+    "GazeDetection",
+    "GazeDetectionModel",
     "ImageEmbeddingModel",
     "InstanceDetections",
     "InstanceSegmentationMaskFormat",

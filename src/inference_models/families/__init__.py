@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import ModuleBuilder, Session
+    from inference_models.decoders.gaze import GazeLayout
     from inference_models.decoders.maps import MapResize
     from inference_models.decoders.types import (
         BoxDecoder,
@@ -83,6 +84,12 @@ class DepthGraph(Graph, frozen=True, kw_only=True):
     resize: MapResize
     """How its authors bring the map to the size of the picture."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
+
+
+class GazeGraph(Graph, frozen=True, kw_only=True):
+    """The model graph of a gaze detector, which takes crops of faces."""
+
+    layout: GazeLayout
 
 
 class SemanticGraph(Graph, frozen=True, kw_only=True):

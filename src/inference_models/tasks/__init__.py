@@ -30,7 +30,8 @@ class Task(Record, frozen=True, kw_only=True):
     """Public base class of its models."""
     predictions: Mapping[type[Prediction], str] = field(default_factory=dict)
     """Kinds of prediction in its answers, and for each the module of `inference_models.drawing` that draws it. Their
-    classes know how they are written and compared. Empty: the answers are plain arrays or texts."""
+    classes know how they are written and compared. Empty: nothing of its answers is drawn, or compared as more than
+    the raw outputs."""
     graph: type | None = None
     """How families describe their graphs for this task; None: only packages with code of their own do it."""
     bind: Callable[..., Any] | None = None

@@ -8,6 +8,7 @@ from inference_models.tasks.action_recognition import ActionRecognitionModel
 from inference_models.tasks.classification import ClassificationModel
 from inference_models.tasks.depth_estimation import DepthEstimationModel
 from inference_models.tasks.embedding import ImageEmbeddingModel, TextImageEmbeddingModel
+from inference_models.tasks.gaze_detection import GazeDetectionModel
 from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
 from inference_models.tasks.keypoint_detection import KeyPointsDetectionModel
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
@@ -22,6 +23,7 @@ AnyModel: TypeAlias = (
     ActionRecognitionModel
     | ClassificationModel
     | DepthEstimationModel
+    | GazeDetectionModel
     | ImageEmbeddingModel
     | InstanceSegmentationModel
     | KeyPointsDetectionModel

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -31,6 +33,14 @@ def test_angles_of_the_graph_are_kept_for_every_face_of_a_batch(tmp_path, backen
     np.testing.assert_array_equal(gaze.yaw, np.repeat(YAW, 3))
     np.testing.assert_array_equal(gaze.pitch, np.repeat(PITCH, 3))
     assert model.post_process(model.forward(model.pre_process(FACES))) == gaze
+
+
+def test_a_package_needs_nothing_but_its_graph_and_what_it_is(tmp_path):
+    graphs.constant_outputs(tmp_path / "weights.onnx", size=(32, 32), outputs={"a": YAW, "b": PITCH})
+    stated = {"model_architecture": "l2cs-net", "task_type": "gaze-detection", "backend_type": "onnx"}
+    (tmp_path / "model_config.json").write_text(json.dumps(stated))
+    gaze = GazeDetectionModel.from_pretrained(tmp_path)(FACES[0])
+    assert (gaze.yaw, gaze.pitch) == (YAW, PITCH)
 
 
 def test_names_of_the_outputs_go_before_their_order(tmp_path):

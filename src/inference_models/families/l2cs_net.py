@@ -4,7 +4,8 @@ Source: Ahmednull/L2CS-Net, project MIT; weights trained on Gaze360 only for res
 Export: `torch.onnx.export` of the module: logits (B, 90) of yaw, then of pitch, in bins of 4 degrees from -180
 (Gaze360), or (B, 28) in bins of 3 degrees from -42 (MPIIGaze). Wrapped exports hold the expectation: angles (B,) in
 radians, yaw first. Names of outputs that say yaw and pitch go before their order.
-Input of a bare file: a face crop, stretched by Pillow in one step; `pipeline.py` of the project goes by way of 224 x 224.
+Input of a bare file: a face crop, stretched by Pillow in one step; `pipeline.py` of the project goes by way of
+224 x 224.
 """
 
 from __future__ import annotations

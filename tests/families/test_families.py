@@ -56,12 +56,10 @@ CLASSIFIERS = {
 }
 
 ALIASES = {
-    "d_fine": "d-fine",
     "deimv2": "deim",
     "dfine": "d-fine",
     "mobilenet-v2": "mobilenetv2",
-    "mobilenet_v2": "mobilenetv2",
-    **dict.fromkeys(["rt_detr", "rt_detr_v2", "rtdetr", "rtdetrv2"], "rt-detr"),
+    **dict.fromkeys(["rt-detr-v2", "rtdetr", "rtdetrv2"], "rt-detr"),
     "yolo11": "yolov11",
     "yolo12": "yolov12",
     "yolov26": "yolo26",
@@ -161,6 +159,19 @@ def test_a_family_states_its_source_licence_and_export_and_is_short(path):
 @pytest.mark.parametrize(("alias", "name"), sorted(ALIASES.items()))
 def test_another_spelling_finds_the_family(alias, name):
     assert find_family(alias.upper()).architecture == name
+
+
+@pytest.mark.parametrize(
+    ("spelling", "name"),
+    [
+        ("d_fine", "d-fine"),
+        ("dinov3_probe", "dinov3-probe"),
+        ("mobilenet_v2", "mobilenetv2"),
+        ("rt_detr_v2", "rt-detr"),
+    ],
+)
+def test_an_underscore_is_as_good_as_a_dash(spelling, name):
+    assert find_family(spelling).architecture == name
 
 
 def test_a_yolov12_graph_decodes_like_a_yolov8_graph():

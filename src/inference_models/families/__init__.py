@@ -37,20 +37,17 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "inference_models.families"
 
 ALIASES = {
-    "d_fine": "d-fine",
     "deimv2": "deim",
     "dfine": "d-fine",
     "mobilenet-v2": "mobilenetv2",
-    "mobilenet_v2": "mobilenetv2",
-    "rt_detr": "rt-detr",
-    "rt_detr_v2": "rt-detr",
+    "rt-detr-v2": "rt-detr",
     "rtdetr": "rt-detr",
     "rtdetrv2": "rt-detr",
     "yolo11": "yolov11",
     "yolo12": "yolov12",
     "yolov26": "yolo26",
 }
-"""Other spellings of an architecture, sorted."""
+"""Other spellings of an architecture, sorted; `_` for `-` is one more of each."""
 _RFDETR = re.compile(r"rfdetr-(seg-)?(nano|small|medium|base|large|x?xlarge|2xlarge|preview)")
 """Sizes of one architecture: what differs is inside the graph."""
 _BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
@@ -229,7 +226,10 @@ def find_family(architecture: str) -> Family:
 def canonical_name(architecture: str) -> str:
     """The one spelling of an architecture name."""
     wanted = architecture.strip().lower()
-    return "rfdetr" if _RFDETR.fullmatch(wanted) else ALIASES.get(wanted, wanted)
+    dashed = wanted.replace("_", "-")
+    if _RFDETR.fullmatch(dashed):
+        return "rfdetr"
+    return ALIASES.get(dashed, dashed if dashed in _BUILT_IN else wanted)
 
 
 def find_graph(architecture: str, task: str) -> Graph:

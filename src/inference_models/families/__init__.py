@@ -71,6 +71,8 @@ class Graph(Record, frozen=True, kw_only=True):
     """Role to the pattern of the one file that has it, in lower case. A pattern without a suffix is that of a graph,
     `*encoder*` for example, whose suffix is that of the format of the package; the first graph takes the images. Empty:
     there is one graph, in the file of its format."""
+    optional_files: frozenset[str] = frozenset()
+    """Roles that a package may leave out."""
 
 
 class DepthGraph(Graph, frozen=True, kw_only=True):
@@ -191,6 +193,9 @@ class TextGraph(Graph, frozen=True, kw_only=True):
 
     decoder: Callable[[Mapping[str, Session], Mapping[str, Path]], TextDecoder]
     """Makes the decoder from the sessions and the other files of a package, both by role."""
+    least_width: int | None = None
+    """The graph takes lines of one height and any width: several at once, with zeros at the right of all but the
+    widest, and to this width. None: pictures of one size."""
 
 
 class Family(Record, frozen=True):

@@ -132,7 +132,7 @@ def _places(picture: Picture, objects: DrawnObjects, labels: list[Label]) -> lis
 
 def _corners(prediction: Detections | InstanceDetections) -> NumpyArray | None:
     """(n, 4, 2) corners in the metadata of regions of text; None where an object has none."""
-    found = [(facts or {}).get("polygon") for facts in prediction.bboxes_metadata or ()]
+    found: list[Any] = [(facts or {}).get("polygon") for facts in prediction.bboxes_metadata or ()]
     fits = bool(found) and all(np.shape(corners) == (4, 2) for corners in found)
     return np.array(found, np.float32) if fits else None
 

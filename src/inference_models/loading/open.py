@@ -297,10 +297,11 @@ def _post_processing(
     stated = config.post_processing if config else None
     if stated is None:
         return fused, normalized
-    if stated.type != task.post_processing:
+    needed = getattr(graph, "activation", task.post_processing)
+    if stated.type != needed:
         raise CorruptedModelPackageError(
             f"inference_config.json: post_processing.type does not suit {task.name}.",
-            needs=repr(task.post_processing),
+            needs=repr(needed),
             found=repr(stated.type),
         )
     return bool(stated.fused) or fused, normalized if stated.boxes is None else stated.boxes == "normalized"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from inference_models.backends.environment import default_place
+from inference_models.backends import default_place
 from inference_models.machine.probe import read_environment
 from inference_models.record import replace
 

@@ -13,8 +13,7 @@ import pytest
 import graphs
 import hosted
 from inference_models import AutoModel, NegotiationReport
-from inference_models.backends import find_backend
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import find_backend, probe_environment
 from inference_models.entities import BackendType, ModelDependency
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
@@ -43,7 +42,7 @@ def _only_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def set_machine(monkeypatch: pytest.MonkeyPatch, environment: Environment) -> None:
-    monkeypatch.setattr("inference_models.backends.environment.probe_environment", lambda thorough=False: environment)
+    monkeypatch.setattr("inference_models.backends.probe_environment", lambda thorough=False: environment)
 
 
 @pytest.fixture
@@ -218,7 +217,7 @@ class TestParity:
 
     @pytest.fixture(autouse=True)
     def _on_this_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("inference_models.backends.environment.probe_environment", probe_environment)
+        monkeypatch.setattr("inference_models.backends.probe_environment", probe_environment)
 
     def report(self, model: object = "host:cats", **wishes: object) -> NegotiationReport:
         return AutoModel.explain(model, **{"backend": "onnx", "require_parity": True, **wishes})

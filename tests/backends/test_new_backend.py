@@ -12,7 +12,7 @@ import pytest
 
 from backends.contract import SessionContract
 from inference_models import AutoModel, backends
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.backends.session import SessionRequest
 from inference_models.entities import BackendType
 from inference_models.errors import NoCompatiblePackageError

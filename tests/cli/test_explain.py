@@ -25,7 +25,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> hosted.Hosted:
 
 
 def set_machine(monkeypatch: pytest.MonkeyPatch, environment: Environment) -> None:
-    monkeypatch.setattr("inference_models.backends.environment.probe_environment", lambda thorough=False: environment)
+    monkeypatch.setattr("inference_models.backends.probe_environment", lambda thorough=False: environment)
 
 
 @pytest.mark.parametrize("command", ["explain", "describe"])

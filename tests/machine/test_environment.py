@@ -10,7 +10,7 @@ import pytest
 from packaging.version import Version
 
 from inference_models import config
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.entities import BackendType
 from inference_models.errors import InvalidEnvVariable
 from inference_models.machine import verdicts as probe_verdicts

@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.entities import (
     BackendType,
     InlineFileSpecs,

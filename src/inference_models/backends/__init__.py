@@ -17,6 +17,7 @@ from inference_models.backends import undriven
 from inference_models.backends.runtime import Runtime
 from inference_models.entities import BACKEND_PLUGINS
 from inference_models.machine.libraries import entry_points
+from inference_models.machine.probe import EnvironmentProbe, Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,3 +77,15 @@ def _backends() -> Mapping[BackendType, Backend]:
         except Exception as exc:  # noqa: BLE001 - code of others; one plug-in must not take all models away
             _log.warning("the backend plug-in %r cannot be used: %s", entry.name, exc)
     return found
+
+
+def default_place() -> Place:
+    """This process, with the libraries of all runtimes that are known."""
+    records, driven = known_runtimes(), _backends()
+    libraries = dict.fromkeys(library for record in records.values() for library in record.libraries)
+    runtimes = {kind: record.libraries[0] for kind, record in records.items() if record.libraries and kind in driven}
+    return Place(libraries=tuple(libraries), runtimes=runtimes)
+
+
+probe_environment = EnvironmentProbe(default_place)
+"""The facts of this process that decide which backend can run here, see `EnvironmentProbe.__call__`."""

@@ -66,7 +66,7 @@ MAX_SHAPES = 4
 """Interpreters kept at once; each holds its own activations."""
 
 _SIGNATURE = "serving_default"
-_PRIVATE = re.compile(r"unresolved custom op: (\S+?)\.(?:\s|$)|\((Flex\w+)\)")
+_PRIVATE = r"unresolved custom op: (\S+?)\.(?:\s|$)|\((Flex\w+)\)"
 """How LiteRT names an operator it does not have: a private one, or one of TensorFlow itself."""
 
 
@@ -231,5 +231,5 @@ def _dtype(detail: Mapping[str, Any]) -> str:
 
 def _reason(exc: Exception) -> str:
     """The first line of an error, or the operator it is about that LiteRT does not have."""
-    private = _PRIVATE.search(error_text(exc))
+    private = re.search(_PRIVATE, error_text(exc))
     return f"the private operator {private[1] or private[2]!r}, which LiteRT lacks" if private else first_line(exc)

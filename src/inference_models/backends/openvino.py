@@ -63,7 +63,7 @@ TELEMETRY = "openvino_telemetry"
 
 _CPU = "CPU"
 _DTYPES = {"bf16": "bfloat16", "boolean": "bool", "string": "str"}
-_NUMBER = re.compile(r"([fiu])(8|16|32|64)")
+_NUMBER = r"([fiu])(8|16|32|64)"
 _KINDS = {"f": "float", "i": "int", "u": "uint"}
 _ERRORS = (RuntimeError, UnicodeDecodeError)
 """What OpenVINO raises for files and feeds it cannot use."""
@@ -236,7 +236,7 @@ def _spec(port: Any, stated: Sequence[str]) -> TensorSpec:
     shape = port.partial_shape
     sides = () if shape.rank.is_dynamic else tuple(side.get_length() if side.is_static else None for side in shape)
     kind: str = port.element_type.get_type_name()
-    number = _NUMBER.fullmatch(kind)
+    number = re.fullmatch(_NUMBER, kind)
     dtype = f"{_KINDS[number[1]]}{number[2]}" if number else _DTYPES.get(kind, kind)
     return TensorSpec(_name(port, stated), sides, dtype)
 

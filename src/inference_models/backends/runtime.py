@@ -23,7 +23,7 @@ from inference_models.package.text_files import removed
 from inference_models.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from inference_models.entities import BackendType
@@ -148,13 +148,19 @@ def reading(
     except BaseInferenceModelsError:
         raise
     except errors as exc:
-        files = list(files)
-        gone = next((path for path in files if not path.exists()), None)
-        if gone is not None:
-            raise removed(gone.name) from exc
-        raise CorruptedModelPackageError(
-            f"{files[0].name}: {runtime.label} {runtime.installed_version()} cannot open the graph.",
-            needs="a graph this runtime supports",
-            found=reason(exc),
-            fix=f'export or fetch the file again, or update the runtime: pip install -U "{runtime.requires}"',
-        ) from exc
+        raise unreadable(runtime, list(files), exc, reason) from exc
+
+
+def unreadable(
+    runtime: Runtime, files: Sequence[Path], exc: Exception, reason: Callable[[Exception], str] = first_line
+) -> CorruptedModelPackageError:
+    """The error for what a runtime raised while it read `files`: one of them is gone, or the first is no graph."""
+    gone = next((path for path in files if not path.exists()), None)
+    if gone is not None:
+        return removed(gone.name)
+    return CorruptedModelPackageError(
+        f"{files[0].name}: {runtime.label} {runtime.installed_version()} cannot open the graph.",
+        needs="a graph this runtime supports",
+        found=reason(exc),
+        fix=f'export or fetch the file again, or update the runtime: pip install -U "{runtime.requires}"',
+    )

@@ -15,13 +15,13 @@ axes has the rows, the first of four the prototypes (B, M, h, w); others are not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.decoders import boxes
 from inference_models.decoders.layout import known, unexpected_outputs
 from inference_models.decoders.masks import check_map_size, prototype_maps
 from inference_models.decoders.types import InstanceDecoder
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
@@ -32,8 +32,7 @@ _FINAL = 6
 """Columns of a row that is a detection."""
 
 
-@dataclass(frozen=True)
-class _Prototypes:
+class _Prototypes(Record, frozen=True):
     raw: BoxDecoder
     axis: int
     """Of the columns in raw rows: 1 or 2."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.cache.manifest import has_content
 from inference_models.cache.store import PackageStore
 from inference_models.entities import (

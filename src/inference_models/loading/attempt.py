@@ -20,7 +20,7 @@ from inference_models.errors import (
 from inference_models.loading.describe import describe_model
 from inference_models.loading.open import fetch_package, load_package
 from inference_models.negotiate.choose import negotiate
-from inference_models.providers import can_be_remembered
+from inference_models.providers import find_record
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
@@ -69,8 +69,8 @@ def load_model(
     Raises:
         ModelPackageAlternativesExhaustedError: several packages fit, and none could be opened.
     """
-    memory = None
-    if can_be_remembered(address.provider):
+    memory, record = None, find_record(address.provider)
+    if record is None or record.remembered:
         from inference_models.loading.remember import RememberedModels  # noqa: PLC0415 - local models are not
 
         memory = RememberedModels(load, environment)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference_models import config
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.cache.workspace import private_folder, sweep
 from inference_models.errors import (
     BaseInferenceModelsError,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from inference_models.backends import find_backend, find_runtime
-from inference_models.backends.onnx_providers import (
+from inference_models.backends.onnx import (
     BUILDS,
     CPU,
     CUDA,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import structs
 
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import BaseInferenceModelsError, InvalidParameterError, ModelInputError
 from inference_models.loading.address import LoadRequest, parse_address

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.errors import MissingParityCertificateError
 from inference_models.loading.address import LOCAL
 from inference_models.machine.environment import machine_fingerprint

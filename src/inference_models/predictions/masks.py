@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from inference_models.arrays import to_numpy
 from inference_models.errors import InvalidParameterError
@@ -24,6 +23,7 @@ from inference_models.record import replace
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    import numpy.typing as npt
     from typing_extensions import Self
 
     from inference_models.arrays import Array, NumpyArray
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 MaskSize: TypeAlias = tuple[int, int]
 """(height, width)."""
-Mask = npt.NDArray[np.bool_]
+Mask: TypeAlias = "npt.NDArray[np.bool_]"
 
 
 class MaskGrid(NamedTuple):

@@ -8,7 +8,6 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, SupportsIndex, TypeAlias, TypeVar, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from inference_models.arrays import is_torch, to_numpy
 from inference_models.errors import InvalidParameterError
@@ -20,12 +19,13 @@ from inference_models.record import replace
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy.typing as npt
     from typing_extensions import Self
 
     from inference_models.arrays import Array
     from inference_models.predictions.plain import Plain
 
-Positions = npt.NDArray[np.int64]
+Positions: TypeAlias = "npt.NDArray[np.int64]"
 RowIndex: TypeAlias = "slice | Sequence[int] | Sequence[bool] | Array"
 """What selects several rows: a slice, whole numbers, or one bool per row."""
 Row = TypeVar("Row")

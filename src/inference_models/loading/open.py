@@ -26,6 +26,7 @@ from inference_models.errors import (
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
+from inference_models.negotiate.case import package_name
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
@@ -93,7 +94,8 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     task, graph = _task_and_graph(model)
     files: Mapping[str, Path] = {}
     if graph.files:
-        files = files_by_role(folder.files, graph.files, package.backend, label=f"model {model.model_id!r}")
+        label, optional = f"model {model.model_id!r}", graph.optional_files
+        files = files_by_role(folder.files, graph.files, package.backend, label=label, optional=optional)
     requests = _session_requests(folder, graph, package.backend, files, request)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
         _check_consent(requests.values(), request)
@@ -219,10 +221,10 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
     )
     if graph.quantization is few and not named:
         raise QuantizationNotRequestedError(
-            f"{candidate.label} is quantised, which changes answers, and nobody asked for that.",
+            f"{package_name(package)} is quantised, which changes answers, and nobody asked for that.",
             needs="weights and operators of 16 bits or more",
             found="fewer",
-            fix=f"quantization={few.value!r}, or model_package_id={package.package_id!r}",
+            fix=f'pass quantization="{few.value}" if you want it',
         )
     vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
     if graph.unbounded and not vouched and not request.is_pinned:
@@ -268,7 +270,7 @@ def _as_stated(
     fused = FUSED in (package.model_features or {})
     normalized = package.backend.value in getattr(graph, "normalized_in", ())
     if config is not None and config.post_processing is not None:
-        stated = _checked(config.post_processing, task)
+        stated = _checked(config.post_processing, getattr(graph, "activation", task.post_processing), task)
         fused = bool(stated.fused) or fused
         normalized = normalized if stated.boxes is None else stated.boxes == "normalized"
     return OpenedPackage(
@@ -301,12 +303,12 @@ def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptio
     )
 
 
-def _checked(stated: PostProcessing, task: Task) -> PostProcessing:
+def _checked(stated: PostProcessing, needed: str | None, task: Task) -> PostProcessing:
     """What a package says of the work behind its graph, which must be that of its task."""
-    if stated.type == task.post_processing:
+    if stated.type == needed:
         return stated
     raise CorruptedModelPackageError(
         f"inference_config.json: post_processing.type does not suit {task.name}.",
-        needs=repr(task.post_processing),
+        needs=repr(needed),
         found=repr(stated.type),
     )

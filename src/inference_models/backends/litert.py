@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime, reading
-from inference_models.backends.session import BaseSession, error_text, first_line, use_cpu_instead
+from inference_models.backends.runtime import THREADS, Runtime, error_text, first_line, import_runtime, reading
+from inference_models.backends.session import BaseSession, use_cpu_instead
 from inference_models.entities import BackendType
 from inference_models.fork import Lock, keep_for_ever
 from inference_models.machine.hardware import usable_cpus

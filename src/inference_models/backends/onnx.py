@@ -23,8 +23,15 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS, Runtime, import_runtime, unreadable
-from inference_models.backends.session import BaseSession, first_line
+from inference_models.backends.runtime import (
+    EXECUTION_PROVIDERS,
+    THREADS,
+    Runtime,
+    first_line,
+    import_runtime,
+    unreadable,
+)
+from inference_models.backends.session import BaseSession
 from inference_models.config import EXECUTION_PROVIDERS as KNOWN_PROVIDERS
 from inference_models.config import requested_execution_providers
 from inference_models.entities import BackendType
@@ -246,14 +253,16 @@ def choose_providers(request: SessionRequest, available: Sequence[str]) -> list[
     wanted = _wanted(request)
     present = [provider for provider in wanted if provider[0] in available]
     by_variable = request.execution_providers is None and request.device is None
+    on_gpu = not wanted and CUDA in available and cuda_device_visible()
+    usual: list[Provider] = [(CUDA if on_gpu else CPU, {})]
     if request.allow_fallback:
-        present = present or _automatic(wanted, available)
+        present = present or usual
         if CPU not in {name for name, _ in present}:
             present.append((CPU, {}))
         if wanted and wanted[0][0] != present[0][0]:
             _log.warning("%s is not in this build of ONNX Runtime; %s runs instead.", wanted[0][0], present[0][0])
     elif not wanted:
-        return _automatic(wanted, available)
+        return usual
     elif not present or (len(present) < len(wanted) and not by_variable):
         raise _refusal(request, wanted, available)
     return present
@@ -275,10 +284,6 @@ def _wanted(request: SessionRequest) -> list[Provider]:
     provider = _of_device(request.device)
     # A device of another runtime (`npu`) has no provider; its own name is what the warning shows.
     return [provider or (f"device {request.device!r}", {})]
-
-
-def _automatic(wanted: Sequence[Provider], available: Sequence[str]) -> list[Provider]:
-    return [(CUDA if not wanted and CUDA in available and cuda_device_visible() else CPU, {})]
 
 
 def _of_device(device: str) -> Provider | None:

@@ -27,8 +27,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime, reading
-from inference_models.backends.session import IN_CHILDREN, ONNX_WEIGHTS, BaseSession, error_text, use_cpu_instead
+from inference_models.backends.runtime import THREADS, Runtime, error_text, import_runtime, reading
+from inference_models.backends.session import IN_CHILDREN, ONNX_WEIGHTS, BaseSession, use_cpu_instead
 from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.fork import Lock, keep_for_ever, was_used_before_fork

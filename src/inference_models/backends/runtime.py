@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
-from inference_models.backends.session import error_text, first_line
 from inference_models.errors import (
     BaseInferenceModelsError,
     CorruptedModelPackageError,
@@ -84,6 +83,21 @@ class Runtime(Record, frozen=True, kw_only=True):
             return Version(distribution.version)
         except InvalidVersion:
             return None
+
+
+def first_line(exc: Exception) -> str:
+    """The first line of what an error says, at most 300 characters."""
+    text = error_text(exc)
+    return text.splitlines()[0].strip()[:300] if text else type(exc).__name__
+
+
+def error_text(exc: Exception) -> str:
+    """What an error says; where the binding could not decode the runtime's own words, those words.
+
+    A runtime repeats names from the file it refuses, and a damaged file has names that are no UTF-8.
+    """
+    words = exc.object.decode("utf-8", "backslashreplace") if isinstance(exc, UnicodeDecodeError) else str(exc)
+    return words.strip()
 
 
 def import_runtime(runtime: Runtime) -> Any:

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from inference_models.arrays import ANY_SHAPE, TensorSpec, is_torch, to_torch
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime
-from inference_models.backends.session import BaseSession, dtype_name, error_text, first_line, use_cpu_instead
+from inference_models.backends.runtime import THREADS, Runtime, error_text, first_line, import_runtime
+from inference_models.backends.session import BaseSession, dtype_name, use_cpu_instead
 from inference_models.entities import BackendType
 from inference_models.errors import (
     CorruptedModelPackageError,

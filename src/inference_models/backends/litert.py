@@ -32,7 +32,6 @@ from inference_models.fork import Lock, keep_for_ever
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
-from inference_models.package.tflite_file import read_graph
 from inference_models.record import Record
 
 if TYPE_CHECKING:
@@ -78,6 +77,8 @@ def open_session(request: SessionRequest) -> LiteRtSession:
         CorruptedModelPackageError: the file is no such graph, is damaged, or needs operators LiteRT does not have.
         EnvironmentConfigurationError: a device other than the CPU was asked for.
     """
+    from inference_models.package.tflite_file import read_graph  # noqa: PLC0415 - needed to open a graph only
+
     runtime = import_runtime(RUNTIME)
     if request.device not in {None, "cpu"}:
         use_cpu_instead(request, RUNTIME, ["cpu"], needs="device 'cpu'")

@@ -35,7 +35,6 @@ from inference_models.fork import Lock, keep_for_ever, was_used_before_fork
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
-from inference_models.package.openvino_file import read_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,6 +94,8 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
         EnvironmentConfigurationError: the device that was asked for cannot be used, or this process was forked from one
             that uses OpenVINO.
     """
+    from inference_models.package.openvino_file import read_graph  # noqa: PLC0415 - needed to open a graph only
+
     runtime = import_openvino()
     if was_used_before_fork(RUNTIME.label):
         raise _lost_in_fork()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,6 @@ from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity.check import ParityOptions, check_parity
 from inference_models.parity.images import probe_set
-from inference_models.record import replace
 from negotiate.negotiations import NOTHING, ONLY_ONNX
 
 

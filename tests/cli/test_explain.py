@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ import hosted
 from inference_models.cli import main
 from inference_models.entities import SkippedPackage
 from inference_models.machine.environment import Environment
-from inference_models.record import replace
 from negotiate.negotiations import NOTHING, ONLY_ONNX
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from inference_models.machine import verdicts as probe_verdicts
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.libraries import find_library
 from inference_models.machine.probe import Place, providers_in_wheel
-from inference_models.record import replace
 from machines import LIBRARIES, install, put, read_place
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="machines are laid out as Linux does")

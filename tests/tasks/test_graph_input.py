@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -11,7 +11,6 @@ from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import Graph
 from inference_models.package.graph_facts import InputHints
 from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode
-from inference_models.record import replace
 from inference_models.tasks.graph_input import (
     fit_spec,
     hint_of_input,

@@ -15,13 +15,13 @@ from inference_models.cache.partial import free_partials
 from inference_models.cache.workspace import is_abandoned, sweep
 from inference_models.files.durable import remove_tree
 from inference_models.files.regular import is_link, read_regular_file
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.cache.inventory import Inventory
 
 
-@dataclass(frozen=True)
-class CollectionReport:
+class CollectionReport(Record, frozen=True):
     """Counts and bytes of what was removed."""
 
     packages: int = 0

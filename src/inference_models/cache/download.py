@@ -16,7 +16,7 @@ from inference_models.cache.workspace import own_name
 from inference_models.errors import FileHashSumMissmatch, ModelRetrievalError, RetryError
 from inference_models.files.digest import CHUNK, RunningDigest
 from inference_models.files.durable import refuse_when_full, remove_tree
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.transport.stream import FileStream, RangeSource
 
 if TYPE_CHECKING:
@@ -50,8 +50,7 @@ class Reader(Protocol):
 AnySource: TypeAlias = "RangeSource | Reader | Callable[[FileDownloadSpecs], Iterator[bytes]]"
 
 
-@dataclass(frozen=True)
-class DownloadRequest:
+class DownloadRequest(Record, frozen=True):
     """A file to download, its source, and the callback that is told the progress."""
 
     file: FileDownloadSpecs
@@ -61,8 +60,7 @@ class DownloadRequest:
     """The cache folder."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Record, frozen=True):
     """In seconds, but for the number of connections."""
 
     deadline: float

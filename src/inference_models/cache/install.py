@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from inference_models.cache.download import DownloadRequest, download
@@ -38,6 +37,7 @@ from inference_models.files.durable import (
 )
 from inference_models.files.names import MANIFEST_NAME
 from inference_models.files.regular import is_link, open_regular
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -51,8 +51,7 @@ if TYPE_CHECKING:
     from inference_models.entities import ArtefactSpecs
 
 
-@dataclass(frozen=True)
-class _StagedFile:
+class _StagedFile(Record, frozen=True):
     """A verified file that waits for its place."""
 
     file: FileFacts
@@ -63,8 +62,7 @@ class _AlreadyStoredError(Exception):
     """Another process stored the package while this one waited for a lock. Caught in this module."""
 
 
-@dataclass(frozen=True)
-class Installation:
+class Installation(Record, frozen=True):
     """One package on its way into the cache."""
 
     root: Path

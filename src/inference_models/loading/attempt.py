@@ -130,8 +130,9 @@ def _load_first(
             _log.warning("%r: %s was passed over: %s", model.model_id, candidate.label, exc)
             continue
         reason = selection.reason if number == 0 else "order"
-        with suppress(AttributeError):  # a class of a package may refuse new attributes
-            loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)
+        with suppress(AttributeError):  # a class of a package may have none, or refuse new attributes
+            if loaded.resolved_model is not None:
+                loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)
         if steps.report is not None:
             steps.report(loaded, model, candidate, folder)
         level = logging.INFO if load.options.verbose else logging.DEBUG

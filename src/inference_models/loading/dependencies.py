@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,7 @@ from inference_models.errors import (
     PreloadedDependencyMismatchError,
     nearest_hint,
 )
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -33,8 +33,7 @@ FORWARDED = (
 """Options of the model that its dependencies get too, unless `forwarded_kwargs=` names others."""
 
 
-@dataclass(frozen=True)
-class SuppliedDependency:
+class SuppliedDependency(Record, frozen=True):
     """A model the caller has loaded already; its ids must be exactly those the provider states."""
 
     model_id: str

@@ -13,6 +13,7 @@ from inference_models.cache.resolution_files import FileResolutionCache
 from inference_models.errors import BaseInferenceModelsError
 from inference_models.files.digest import file_digest, text_sha256
 from inference_models.package.metadata_json import metadata_from_json
+from inference_models.record import Record
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
@@ -43,8 +44,7 @@ class OfflineArtefactStatus(str, Enum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True)
-class OfflinePackageStatus:
+class OfflinePackageStatus(Record, frozen=True):
     """One package of a model, held against the cache."""
 
     package_id: str | None
@@ -54,8 +54,7 @@ class OfflinePackageStatus:
     missing_files: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class OfflineModelStatus:
+class OfflineModelStatus(Record, frozen=True):
     """One model of the cache."""
 
     canonical_model_id: str
@@ -70,8 +69,7 @@ class OfflineModelStatus:
     packages: list[OfflinePackageStatus] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class OfflineArtefactVerification:
+class OfflineArtefactVerification(Record, frozen=True):
     """One file of a package of the cache."""
 
     canonical_model_id: str
@@ -80,8 +78,7 @@ class OfflineArtefactVerification:
     status: OfflineArtefactStatus
 
 
-@dataclass(frozen=True)
-class _Package:
+class _Package(Record, frozen=True):
     folder: Path
     trusted: bool | None
     hashes: dict[str, str | None]

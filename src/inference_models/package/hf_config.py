@@ -6,7 +6,6 @@ is refused, never approximated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -15,6 +14,7 @@ from inference_models.errors import CorruptedModelPackageError, ModelImplementat
 from inference_models.package.class_names import check_class_names
 from inference_models.package.preprocess_spec import MAX_SIDE
 from inference_models.package.text_files import convert, parse_json_object
+from inference_models.record import Record
 
 CONFIG = "config.json"
 PREPROCESSOR_CONFIG = "preprocessor_config.json"
@@ -46,8 +46,7 @@ _LARGE_CONVNEXT = 384
 """From this size on ConvNeXt processors stretch instead of cropping."""
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(Record, frozen=True):
     """What one image processor class does when its file does not say."""
 
     square: bool
@@ -128,8 +127,7 @@ class _WireProcessor(Struct):
     pretrained_cfg: _WireTimm | None = None
 
 
-@dataclass(frozen=True)
-class HubConfig:
+class HubConfig(Record, frozen=True):
     """What `config.json` says."""
 
     architecture: str
@@ -226,8 +224,7 @@ def _named(sides: tuple[int, int]) -> dict[str, int]:
     return dict(zip(("height", "width"), sides, strict=True))
 
 
-@dataclass(frozen=True)
-class _Processor:
+class _Processor(Record, frozen=True):
     """An image processor of one class as its file sets it up."""
 
     wire: _WireProcessor

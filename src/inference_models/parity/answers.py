@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from inference_models.parity.compare import predictions_in
 from inference_models.parity.raw import RawTally
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.masks import InstancesRLEMasks
-from inference_models.record import replace
+from inference_models.record import Record
 from inference_models.tasks.graph_runner import OneGraph
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.stages import StagedModel
@@ -31,8 +31,7 @@ KEPT_BYTES = 256 << 20
 """Of network inputs and outputs that are held for the comparison of raw outputs; one image is always held."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Record, frozen=True):
     """The answer of a model to one image."""
 
     predictions: tuple[Prediction, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from abc import abstractmethod
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, SupportsIndex, TypeAlias, TypeVar, overload
 
 import numpy as np
@@ -14,7 +14,6 @@ from inference_models.errors import InvalidParameterError
 from inference_models.predictions.container import Prediction
 from inference_models.predictions.labels import known_name, name_or_number, short_list
 from inference_models.predictions.plain import array_from_plain, array_to_plain
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

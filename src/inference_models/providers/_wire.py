@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct, field
@@ -27,6 +27,7 @@ from inference_models.entities import (
 from inference_models.errors import BaseInferenceModelsError, CorruptedModelPackageError, ModelRetrievalError
 from inference_models.files.names import check_handles, check_package_id
 from inference_models.package.text_files import MisfitError, fitted
+from inference_models.record import Record
 from inference_models.text import JsonRefusedError, scrub, shown, tolerant_object, too_deep
 from inference_models.transport.redirects import check_url
 
@@ -219,8 +220,7 @@ class Metadata(_Wire, frozen=True, kw_only=True):
     license: _Text | None = None
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Record, frozen=True):
     """One answer of the API."""
 
     model: Metadata

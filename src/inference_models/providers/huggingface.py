@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -48,7 +47,7 @@ from inference_models.providers import (
     refuse_when_offline,
     with_model_config,
 )
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.text import HIDDEN, scrub, shown_url
 from inference_models.transport.limits import call_with_retries
 from inference_models.transport.stream import FileStream
@@ -308,8 +307,7 @@ def _shown_id(text: str) -> str:
     return ascii(_SIGNED.sub("?...", _TOKEN.sub(HIDDEN, scrub(text, tokens)))[:_MAX_SHOWN_ID])
 
 
-@dataclass(frozen=True)
-class HubPackage:
+class HubPackage(Record, frozen=True):
     """Files that can be run together."""
 
     package_id: str

@@ -90,21 +90,15 @@ class _Prototypes(Record, frozen=True):
         return ranks.index(3), ranks.index(4)
 
 
-def _decoder(kind: _Prototypes) -> InstanceDecoder:
-    return InstanceDecoder(kind.decode, kind.count_classes, maps=kind.maps, check=kind.check)
-
-
-ANCHOR_FREE_PROTOTYPES = _decoder(
-    _Prototypes(
-        boxes.ANCHOR_FREE,
-        1,
-        boxes.FINAL,
-        "rows (B, 4 + C + M, N), or (B, K, 6 + M) with the suppression inside, and prototypes (B, M, h, w)",
-    )
+_FREE = _Prototypes(
+    boxes.ANCHOR_FREE,
+    1,
+    boxes.FINAL,
+    "rows (B, 4 + C + M, N), or (B, K, 6 + M) with the suppression inside, and prototypes (B, M, h, w)",
 )
+ANCHOR_FREE_PROTOTYPES = InstanceDecoder(_FREE.decode, _FREE.count_classes, maps=_FREE.maps, check=_FREE.check)
 """YOLOv8 and its successors, whichever head or suppression was exported."""
 
-ANCHOR_BASED_PROTOTYPES = _decoder(
-    _Prototypes(boxes.ANCHOR_BASED, 2, None, "rows (B, N, 5 + C + M) and prototypes (B, M, h, w)")
-)
+_BASED = _Prototypes(boxes.ANCHOR_BASED, 2, None, "rows (B, N, 5 + C + M) and prototypes (B, M, h, w)")
+ANCHOR_BASED_PROTOTYPES = InstanceDecoder(_BASED.decode, _BASED.count_classes, maps=_BASED.maps, check=_BASED.check)
 """YOLOv5 and YOLOv7."""

@@ -242,10 +242,10 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
             fix=f"quantization={few.value!r}, or model_package_id={package.package_id!r}",
         )
     vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
-    if graph.unbounded and not vouched and not request.is_pinned:
-        from inference_models.loading.trial import try_first  # noqa: PLC0415 - few graphs need one
+    if not vouched and not request.is_pinned:
+        from inference_models.loading.trial import try_first  # noqa: PLC0415 - only what nobody vouches for
 
-        try_first(candidate.runtime, wanted, graph.unbounded)
+        try_first(candidate.runtime, wanted, graph)
     return replace(wanted, graph=graph)
 
 

@@ -171,11 +171,12 @@ def crop_window(crop: StaticCrop, size: Size) -> CropWindow:
 
 def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
     """How an image of size `image` is fitted to `target`, both (height, width)."""
-    if spec.resize is ResizeMode.STRETCH:
-        return _whole(target, target, at=(0, 0))
+    if spec.resize in _SIZES:
+        resized = _SIZES[spec.resize](image, target, (spec.dynamic or DynamicSize()).multiple)
+        return _whole(resized, resized, at=(0, 0))
     if spec.resize is ResizeMode.CENTER_CROP:
         return _centred(image, target)
-    if spec.resize in {ResizeMode.FIT_LONGER_EDGE, ResizeMode.SHORTER_EDGE}:
+    if spec.resize is ResizeMode.FIT_LONGER_EDGE:
         return _fitted(spec, image, target)
     if spec.resize is ResizeMode.STRETCH_CROP:
         return _cut_out(spec.resized or target, target)
@@ -263,9 +264,6 @@ def _letterboxed(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
 
 
 def _fitted(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
-    if spec.resize is ResizeMode.SHORTER_EDGE:
-        resized = _shorter_within(image, target, (spec.dynamic or DynamicSize()).multiple)
-        return _whole(resized, resized, at=(0, 0))
     horizontal, vertical = target[1] / image[1], target[0] / image[0]
     if horizontal < vertical:
         resized = (max(1, round(horizontal * image[0])), target[1])
@@ -294,6 +292,28 @@ def _shorter_within(image: Size, target: Size, multiple: int) -> Size:
     sides = (round(exact) if side == shorter else int(exact * longer / shorter) for side in image)
     height, width = (max(multiple, side - side % multiple) for side in sides)
     return height, width
+
+
+def _shorter_at_least(image: Size, target: Size, multiple: int) -> Size:
+    """Sides truncate, then round half to even, as in `DetResizeForTest` of PaddleOCR 3."""
+    (shorter, longer), (edge, most) = sorted(image), sorted(target)
+    scale = min(max(1.0, edge / shorter), most / longer)
+    height, width = (max(multiple, round(int(side * scale) / multiple) * multiple) for side in image)
+    return height, width
+
+
+def _line(image: Size, target: Size, _multiple: int) -> Size:
+    height, widest = target
+    return height, min(math.ceil(height * (image[1] / image[0])), widest)
+
+
+_SIZES = {
+    ResizeMode.STRETCH: lambda _image, target, _multiple: target,
+    ResizeMode.SHORTER_EDGE: _shorter_within,
+    ResizeMode.SHORTER_EDGE_AT_LEAST: _shorter_at_least,
+    ResizeMode.LINE: _line,
+}
+"""Size of the resized image, which is that of the network input, for its own, the target and what sides divide by."""
 
 
 def _cut_out(resized: Size, target: Size) -> Placement:

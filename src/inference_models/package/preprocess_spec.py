@@ -38,6 +38,12 @@ class ResizeMode(str, Enum):
     SHORTER_EDGE = "shorter-edge"
     """Resize until the shorter side is that of the target, or the longer side that of the target, whichever comes
     first; turned pictures turn the target. The network input has the size of the resized image (DETR)."""
+    SHORTER_EDGE_AT_LEAST = "shorter-edge-at-least"
+    """Enlarge where the shorter side is less than that of the target, reduce where the longer side is more than that
+    of the target, and bring each side to the nearest multiple. The network input has that size (PaddleOCR)."""
+    LINE = "line"
+    """Height of the target; width in proportion, rounded up, at most that of the target. The network input has the
+    size of the resized image (readers of text)."""
     STRETCH_CROP = "stretch-crop"
     """Both sides to `resized`, then cut the centre out (DeiT, and timm's squash)."""
     COVER_CROP = "cover-crop"
@@ -49,10 +55,12 @@ class ResizeMode(str, Enum):
     takes. The network input has the size of the resized image (DPT and Depth Anything)."""
 
 
-OF_EACH_IMAGE = frozenset({ResizeMode.FIT_LONGER_EDGE, ResizeMode.NEARER_EDGE, ResizeMode.SHORTER_EDGE})
-"""The network input has the size of the resized image."""
 WITH_RESIZED = frozenset({ResizeMode.COVER_CROP, ResizeMode.FIT_CROP, ResizeMode.STRETCH_CROP})
 """Those that have a size of their own, `resized`."""
+
+
+SIZED_BY_IMAGE = frozenset({ResizeMode.NEARER_EDGE, ResizeMode.SHORTER_EDGE, ResizeMode.SHORTER_EDGE_AT_LEAST})
+"""Modes that graphs of one size cannot take: they stretch."""
 
 
 class Contrast(str, Enum):

@@ -10,7 +10,6 @@ from inference_models.errors import InvalidParameterError
 from inference_models.package.preprocess_spec import (
     MAX_PIXELS,
     MAX_SIDE,
-    OF_EACH_IMAGE,
     WITH_RESIZED,
     DynamicSize,
     ResizeMode,
@@ -178,11 +177,12 @@ def crop_window(crop: StaticCrop, size: Size) -> CropWindow:
 
 def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
     """How an image of size `image` is fitted to `target`, both (height, width)."""
-    if spec.resize is ResizeMode.STRETCH:
-        return _whole(target, target, at=(0, 0))
+    if spec.resize in _SIZES:
+        resized = _SIZES[spec.resize](image, target, (spec.dynamic or DynamicSize()).multiple)
+        return _whole(resized, resized, at=(0, 0))
     if spec.resize is ResizeMode.CENTER_CROP:
         return _centred(image, target)
-    if spec.resize in OF_EACH_IMAGE:
+    if spec.resize is ResizeMode.FIT_LONGER_EDGE:
         return _fitted(spec, image, target)
     if spec.resize in WITH_RESIZED:
         return _cut_out(spec, _before_crop(spec, image, spec.resized or target), target)
@@ -270,18 +270,13 @@ def _letterboxed(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
 
 
 def _fitted(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
-    multiple = (spec.dynamic or DynamicSize()).multiple
-    if spec.resize is not ResizeMode.FIT_LONGER_EDGE:
-        fit = _shorter_within if spec.resize is ResizeMode.SHORTER_EDGE else _nearer_edge
-        resized = fit(image, target, multiple)
-        return _whole(resized, resized, at=(0, 0))
     horizontal, vertical = target[1] / image[1], target[0] / image[0]
     if horizontal < vertical:
         resized = (max(1, round(horizontal * image[0])), target[1])
     else:
         resized = (target[0], max(1, round(vertical * image[1])))
     # A graph that needs sides of a multiple cannot run on others: the rest is padded at the right and bottom.
-    return _whole(resized, _rounded_up(resized, multiple), at=(0, 0))
+    return _whole(resized, _rounded_up(resized, (spec.dynamic or DynamicSize()).multiple), at=(0, 0))
 
 
 def _centred(image: Size, target: Size) -> Placement:
@@ -311,6 +306,29 @@ def _nearer_edge(image: Size, target: Size, multiple: int) -> Size:
     scale = horizontal if abs(1 - horizontal) < abs(1 - vertical) else vertical
     height, width = (max(1, round(scale * side / multiple)) * multiple for side in image)
     return height, width
+
+
+def _shorter_at_least(image: Size, target: Size, multiple: int) -> Size:
+    """Sides truncate, then round half to even, as in `DetResizeForTest` of PaddleOCR 3."""
+    (shorter, longer), (edge, most) = sorted(image), sorted(target)
+    scale = min(max(1.0, edge / shorter), most / longer)
+    height, width = (max(multiple, round(int(side * scale) / multiple) * multiple) for side in image)
+    return height, width
+
+
+def _line(image: Size, target: Size, _multiple: int) -> Size:
+    height, widest = target
+    return height, min(math.ceil(height * (image[1] / image[0])), widest)
+
+
+_SIZES = {
+    ResizeMode.STRETCH: lambda _image, target, _multiple: target,
+    ResizeMode.SHORTER_EDGE: _shorter_within,
+    ResizeMode.SHORTER_EDGE_AT_LEAST: _shorter_at_least,
+    ResizeMode.LINE: _line,
+    ResizeMode.NEARER_EDGE: _nearer_edge,
+}
+"""Size of the resized image, which is that of the network input, for its own, the target and what sides divide by."""
 
 
 def _before_crop(spec: PreprocessSpec, image: Size, resized: Size) -> Size:

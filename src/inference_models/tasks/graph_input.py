@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from inference_models.backends.session import PIXEL_MASK, InputHint
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.preprocess_spec import OF_EACH_IMAGE, DynamicSize, ResizeMode
+from inference_models.package.preprocess_spec import SIZED_BY_IMAGE, DynamicSize, ResizeMode
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ SUBSTITUTE_PAD_VALUE = 127
 """Grey of the letterbox that takes the place of `fit-longer-edge`."""
 USUAL_STRIDE = 32
 """Sides of detectors that take any size and do not say their stride are rounded up to a multiple of this."""
-_STRETCHED_TO_ONE_SIZE = OF_EACH_IMAGE - {ResizeMode.FIT_LONGER_EDGE}
-"""What becomes a stretch where the graph takes one size only; for the other, architectures say what does."""
 _log = logging.getLogger("inference-models")
 
 
@@ -78,12 +76,12 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
     static = None if height is None or width is None else (height, width)
     if stated is not None:
         return _fit_stated(stated, session, static, graph)
-    size = static or hints.input_size or spec.size
+    size = static or hints.input_size or (spec.size and (height or spec.size[0], width or spec.size[1]))
     dynamic = None if static else spec.dynamic or DynamicSize(multiple=hints.stride or USUAL_STRIDE)
     edge = spec.shorter_edge
     if edge and size and spec.size:  # the same part of another size is cut out
         edge = edge * min(size) // min(spec.size)
-    if static and spec.resize in _STRETCHED_TO_ONE_SIZE:
+    if static and spec.resize in SIZED_BY_IMAGE:
         spec = replace(spec, resize=ResizeMode.STRETCH)
     return replace(spec, size=size, dynamic=dynamic, shorter_edge=edge)
 
@@ -113,7 +111,7 @@ def _as_the_graph_takes_it(spec: PreprocessSpec, session: Session) -> Preprocess
 
 def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, graph: Graph) -> PreprocessSpec:
     instead = graph.instead_of_fit_longer_edge
-    fixed = static is not None and spec.resize in _STRETCHED_TO_ONE_SIZE
+    fixed = static is not None and spec.resize in SIZED_BY_IMAGE
     if fixed:
         instead, spec = ResizeMode.STRETCH, replace(spec, size=static)
     if fixed or (spec.resize is ResizeMode.FIT_LONGER_EDGE and instead is not ResizeMode.FIT_LONGER_EDGE):

@@ -57,8 +57,6 @@ class ResizeMode(str, Enum):
 
 WITH_RESIZED = frozenset({ResizeMode.COVER_CROP, ResizeMode.FIT_CROP, ResizeMode.STRETCH_CROP})
 """Those that have a size of their own, `resized`."""
-
-
 SIZED_BY_IMAGE = frozenset({ResizeMode.NEARER_EDGE, ResizeMode.SHORTER_EDGE, ResizeMode.SHORTER_EDGE_AT_LEAST})
 """Modes that graphs of one size cannot take: they stretch."""
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ONNX_WEIGHTS = "weights.onnx"
 CLOSED = "the model was closed; load it again to use it."
 """What a session says when it is run after `close`."""
+PIXEL_MASK = "pixel_mask"
+"""Input of DETR beside the images, (B, h, w): 1 where one shows, and not padding that brings a batch to one size."""
 IN_CHILDREN = "load the model in each worker after the fork, or start workers with the method 'spawn'"
 """What always helps where a runtime does not survive a fork."""
 _NUMBERS = frozenset(
@@ -279,7 +281,7 @@ def run_in_batches(session: Session, batch: Array, limits: BatchLimits, *others:
 
     Longer batches are split, shorter ones filled with zeros; the filling is cut off again.
     """
-    feeds = {spec.name: array for spec, array in zip(session.inputs, (batch, *others), strict=True)}
+    feeds = {spec.name: array for spec, array in zip(session.inputs, (batch, *others), strict=False)}
     count = batch.shape[0]
     if limits.smallest <= count <= (limits.largest or count):
         return _outputs(session, feeds, count)
@@ -305,7 +307,9 @@ def _filled(array: Array, count: int) -> Array:
 
 
 def _outputs(session: Session, feeds: dict[str, Array], count: int) -> list[Array]:
-    outputs = list(session.run(feeds).values())
+    batch = next(iter(feeds.values()))
+    masks = {spec.name: _ones(spec, batch) for spec in session.inputs if spec.name not in feeds}
+    outputs = list(session.run(feeds | masks).values())
     for spec, output in zip(session.outputs, outputs, strict=True):
         # A table that does not depend on the image, such as priors, is the answer to one as well.
         is_table = count == 1 and len(output.shape) == 2
@@ -317,6 +321,13 @@ def _outputs(session: Session, feeds: dict[str, Array], count: int) -> list[Arra
                 fix="export the graph with a batch of 1, or with a batch that all of it follows",
             )
     return outputs
+
+
+def _ones(mask: TensorSpec, batch: Array) -> Array:
+    """(B, h, w) for images without padding, of the size that is stated, else that of the images (B, C, h, w)."""
+    xp = namespace(batch)
+    sides = (stated or side for stated, side in zip(mask.shape[1:], batch.shape[2:], strict=True))
+    return xp.ones((batch.shape[0], *sides), dtype=getattr(xp, mask.dtype), device=device_of(batch))
 
 
 class InputHint(Record, frozen=True):

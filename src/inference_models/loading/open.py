@@ -26,6 +26,7 @@ from inference_models.errors import (
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
+from inference_models.negotiate.case import package_name
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
@@ -278,16 +279,16 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
     )
     if graph.quantization is few and not named:
         raise QuantizationNotRequestedError(
-            f"{candidate.label} is quantised, which changes answers, and nobody asked for that.",
+            f"{package_name(package)} is quantised, which changes answers, and nobody asked for that.",
             needs="weights and operators of 16 bits or more",
             found="fewer",
-            fix=f"quantization={few.value!r}, or model_package_id={package.package_id!r}",
+            fix=f'pass quantization="{few.value}" if you want it',
         )
     vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
-    if graph.unbounded and not vouched and not request.is_pinned:
-        from inference_models.loading.trial import try_first  # noqa: PLC0415 - few graphs need one
+    if not vouched and not request.is_pinned:
+        from inference_models.loading.trial import try_first  # noqa: PLC0415 - only what nobody vouches for
 
-        try_first(candidate.runtime, wanted, graph.unbounded)
+        try_first(candidate.runtime, wanted, graph)
     return replace(wanted, graph=graph)
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from inference_models.backends.session import InputHint
+from inference_models.backends.session import PIXEL_MASK, InputHint
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.preprocess_spec import SIZED_BY_IMAGE, DynamicSize, ResizeMode
 from inference_models.record import Record, replace
@@ -101,7 +101,7 @@ def stated_spec(graph: Graph, config: InferenceConfig | None) -> PreprocessSpec 
 
 def _as_the_graph_takes_it(spec: PreprocessSpec, session: Session) -> PreprocessSpec:
     """`spec` of a family, with the place and number of channels that the input of a bare graph shows."""
-    shape = session.inputs[0].shape if len(session.inputs) == 1 else ()
+    shape = session.inputs[0].shape if session.inputs else ()
     if len(shape) != 4:
         return spec
     if shape[1] not in {1, 3} and shape[3] in {1, 3}:
@@ -114,6 +114,8 @@ def _as_the_graph_takes_it(spec: PreprocessSpec, session: Session) -> Preprocess
 def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, graph: Graph) -> PreprocessSpec:
     instead = graph.instead_of_fit_longer_edge
     fixed = static is not None and spec.resize in SIZED_BY_IMAGE
+    if fixed:
+        instead, spec = ResizeMode.STRETCH, replace(spec, size=static)
     if fixed or (spec.resize is ResizeMode.FIT_LONGER_EDGE and instead is not ResizeMode.FIT_LONGER_EDGE):
         _log.warning(
             "resize mode %r gives every image another network size, which this architecture does not take; %r is used.",
@@ -137,7 +139,7 @@ def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, gra
 
 def _image_input(session: Session, wanted: PreprocessSpec, others: Sequence[str]) -> TensorSpec:
     names = [spec.name for spec in session.inputs]
-    if len(names) != 1 + len(others) or names[1:] != [*others]:
+    if not names or [name for name in names[1:] if name != PIXEL_MASK] != [*others]:
         raise CorruptedModelPackageError(
             "the inputs of the graph are not those of its architecture.",
             needs=" and ".join(["one input of images", *map(repr, others)]),

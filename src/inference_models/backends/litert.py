@@ -25,12 +25,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.runtime import THREADS, Runtime, error_text, first_line, import_runtime, reading
+from inference_models.backends.runtime import error_text, first_line, import_runtime, reading
+from inference_models.backends.runtimes import LITERT
 from inference_models.backends.session import BaseSession, use_cpu_instead
-from inference_models.entities import BackendType
 from inference_models.fork import Lock, keep_for_ever
 from inference_models.machine.hardware import usable_cpus
-from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
 from inference_models.record import Record
 
@@ -42,24 +41,7 @@ if TYPE_CHECKING:
 
     Shapes = tuple[tuple[int, ...], ...]
 
-RUNTIME = Runtime(
-    label="LiteRT",
-    type=BackendType.LITERT,
-    order=70,
-    libraries=(
-        Library(
-            "litert",
-            "ai_edge_litert.interpreter",
-            ("ai-edge-litert", "ai-edge-litert-nightly"),
-            deadline=20.0,
-            attribute="Interpreter",
-        ),
-    ),
-    requires="ai-edge-litert>=1.2",
-    install='pip install "ai-edge-litert>=1.2"',
-    devices=("cpu",),
-    settings=frozenset({THREADS}),
-)
+RUNTIME = LITERT
 WEIGHTS = "weights.tflite"
 MAX_SHAPES = 4
 """Interpreters kept at once; each holds its own activations."""

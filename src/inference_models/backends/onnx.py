@@ -24,24 +24,20 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 from inference_models.arrays import TensorSpec, to_numpy
 from inference_models.backends.runtime import (
-    EXECUTION_PROVIDERS,
-    THREADS,
-    Runtime,
     first_line,
     import_runtime,
     unreadable,
 )
+from inference_models.backends.runtimes import ONNX
 from inference_models.backends.session import BaseSession
 from inference_models.config import EXECUTION_PROVIDERS as KNOWN_PROVIDERS
 from inference_models.config import requested_execution_providers
-from inference_models.entities import BackendType
 from inference_models.errors import (
     BaseInferenceModelsError,
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
 )
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
-from inference_models.machine.libraries import Library
 from inference_models.package.onnx_file import file_stamp
 from inference_models.package.onnx_shapes import with_free_input_dims
 from inference_models.record import replace
@@ -53,26 +49,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import SessionRequest
     from inference_models.package.onnx_file import OnnxFile
 
-_BUILDS = ("gpu", "openvino", "directml", "silicon", "rocm", "migraphx", "qnn", "cann", "training")
-"""Distributions that all put their files into the same package, `onnxruntime`."""
-RUNTIME = Runtime(
-    label="ONNX Runtime",
-    type=BackendType.ONNX,
-    order=20,
-    libraries=(
-        Library(
-            "onnxruntime",
-            "onnxruntime",
-            ("onnxruntime", *(f"onnxruntime-{build}" for build in _BUILDS), "ort-nightly", "ort-nightly-gpu"),
-            deadline=20.0,
-            attribute="get_available_providers",
-        ),
-    ),
-    requires="onnxruntime>=1.19",
-    install='pip install "onnxruntime>=1.19"',
-    devices=("cpu", "cuda", "mps", "coreml", "directml"),
-    settings=frozenset({EXECUTION_PROVIDERS, THREADS}),
-)
+RUNTIME = ONNX
 Provider: TypeAlias = "tuple[str, dict[str, Any]]"
 """Name and options, as ONNX Runtime takes them."""
 

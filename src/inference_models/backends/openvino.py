@@ -27,13 +27,12 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.runtime import THREADS, Runtime, error_text, import_runtime, reading
+from inference_models.backends.runtime import error_text, import_runtime, reading
+from inference_models.backends.runtimes import OPENVINO
 from inference_models.backends.session import IN_CHILDREN, ONNX_WEIGHTS, BaseSession, use_cpu_instead
-from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.fork import Lock, keep_for_ever, was_used_before_fork
 from inference_models.machine.hardware import usable_cpus
-from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
 
 if TYPE_CHECKING:
@@ -45,17 +44,7 @@ if TYPE_CHECKING:
 Names: TypeAlias = "tuple[Sequence[str], Sequence[str]]"
 """What the file calls inputs and outputs."""
 
-RUNTIME = Runtime(
-    label="OpenVINO",
-    type=BackendType.OPENVINO,
-    reads=(BackendType.ONNX,),
-    order=60,
-    libraries=(Library("openvino", "openvino", ("openvino", "openvino-nightly"), deadline=20.0, attribute="Core"),),
-    requires="openvino>=2025.0",
-    install='pip install "openvino>=2025.0"',
-    devices=("cpu", "gpu", "npu"),
-    settings=frozenset({THREADS}),
-)
+RUNTIME = OPENVINO
 XML, BIN = "weights.xml", "weights.bin"
 TELEMETRY = "openvino_telemetry"
 """Module that `openvino` imports and does without where it is missing."""

@@ -23,9 +23,9 @@ import warnings
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from inference_models.backends.runtimes import PYTORCH
 from inference_models.backends.session import special_kind
 from inference_models.backends.torch_session import (
-    PYTORCH,
     Network,
     TorchSession,
     import_torch,

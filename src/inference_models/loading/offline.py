@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import field
 
 from inference_models.cache.inventory import Inventory
 from inference_models.cache.manifest import PackageKey
@@ -105,14 +107,14 @@ class _Package(Record, frozen=True):
         return OfflineArtefactStatus.OK if right else OfflineArtefactStatus.HASH_MISMATCH
 
 
-@dataclass
+@dataclasses.dataclass
 class _Model:
     provider: str
     model_id: str
-    aliases: set[str] = field(default_factory=set)
+    aliases: set[str] = dataclasses.field(default_factory=set)
     recorded_at: datetime | None = None
-    proven: dict[str, datetime] = field(default_factory=dict)
-    packages: dict[str, _Package] = field(default_factory=dict)
+    proven: dict[str, datetime] = dataclasses.field(default_factory=dict)
+    packages: dict[str, _Package] = dataclasses.field(default_factory=dict)
 
     def add(self, entry: AutoResolutionCacheEntry, packages: dict[str, _Package]) -> None:
         created = entry.created_at

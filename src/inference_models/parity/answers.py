@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import field
 
 from inference_models.arrays import to_numpy
 from inference_models.parity.compare import predictions_in
@@ -41,14 +42,14 @@ class Answer(Record, frozen=True):
     """Raw outputs by name."""
 
 
-@dataclass
+@dataclasses.dataclass
 class ReferenceAnswers:
     """What the others are compared with; masks are held as run lengths."""
 
-    predictions: list[Prediction] = field(default_factory=list)
-    kept: list[Answer] = field(default_factory=list)
+    predictions: list[Prediction] = dataclasses.field(default_factory=list)
+    kept: list[Answer] = dataclasses.field(default_factory=list)
     """Of the first images, with network inputs and outputs."""
-    raw: RawTally = field(default_factory=RawTally)
+    raw: RawTally = dataclasses.field(default_factory=RawTally)
     room: int = KEPT_BYTES
 
     def add(self, answer: Answer) -> None:
@@ -59,7 +60,7 @@ class ReferenceAnswers:
             return
         size = answer.inputs.nbytes + sum(array.nbytes for array in answer.outputs.values())
         if not self.kept or size <= self.room:
-            self.kept.append(replace(answer, predictions=()))
+            self.kept.append(dataclasses.replace(answer, predictions=()))
         # Once one did not fit, none of the later ones is held: they are the first images, without gaps.
         self.room = self.room - size if size <= self.room else 0
 
@@ -147,5 +148,5 @@ def _compact(prediction: Prediction) -> Prediction:
     """The prediction on the host, with masks as run lengths: a hundred images with dense ones fill the memory."""
     host = prediction.numpy()
     if isinstance(host, InstanceDetections) and isinstance(host.mask, np.ndarray):
-        return replace(host, mask=InstancesRLEMasks.from_dense(host.mask))
+        return dataclasses.replace(host, mask=InstancesRLEMasks.from_dense(host.mask))
     return host

@@ -135,6 +135,7 @@ def test_a_plug_in_that_cannot_be_imported_takes_nothing_else_away(
 ) -> None:
     put(site, "toy_plugin.py", "raise ImportError('libtoy.so: cannot open shared object file')")
     with caplog.at_level(logging.WARNING):
+        assert BackendType.ONNX in backends.known_runtimes()
         assert backends.find_backend(BackendType.ONNX) is not None
     assert [record.getMessage() for record in caplog.records] == [
         "the backend plug-in 'toy' cannot be used: libtoy.so: cannot open shared object file"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct, field
@@ -68,7 +67,7 @@ class Manifest(_Wire, frozen=True, kw_only=True):
 
 def _from_fields(kind: Callable[..., T], *stated: Struct) -> T:
     """A `kind`, filled from the fields of the same names in `stated`."""
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    known = set(kind.__struct_fields__)  # type: ignore[attr-defined]
     values = {name: getattr(part, name) for part in stated for name in part.__struct_fields__}
     return kind(**{name: value for name, value in values.items() if name in known})
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
+    from inference_models.package.text_tokens import TextTokens
 
 ENTRY_POINT_GROUP = "inference_models.families"
 
@@ -71,6 +72,8 @@ class Graph(Record, frozen=True, kw_only=True):
     """Role to the pattern of the one file that has it, in lower case. A pattern without a suffix is that of a graph,
     `*encoder*` for example, whose suffix is that of the format of the package; the first graph takes the images. Empty:
     there is one graph, in the file of its format."""
+    optional_files: frozenset[str] = frozenset()
+    """Roles that a package may leave out."""
 
 
 class DepthGraph(Graph, frozen=True, kw_only=True):
@@ -191,6 +194,15 @@ class TextGraph(Graph, frozen=True, kw_only=True):
 
     decoder: Callable[[Mapping[str, Session], Mapping[str, Path]], TextDecoder]
     """Makes the decoder from the sessions and the other files of a package, both by role."""
+
+
+class EmbeddingGraph(Graph, frozen=True, kw_only=True):
+    """The model graphs that make a vector of an image, and where there is a second one, of a text."""
+
+    tokens: Callable[[Mapping[str, Path]], TextTokens] | None = None
+    """Makes the tokens of texts, from the other files of a package by role; None: there are no texts."""
+    unit_length: bool = False
+    """Whether vectors are brought to length 1, which makes products of them cosines."""
 
 
 class Family(Record, frozen=True):

@@ -94,7 +94,8 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
 
         return load_code(model, package, folder, request)
     task, graph = _task_and_graph(model)
-    files = files_by_role(folder.files, graph.files, package.backend, label=f"model {model.model_id!r}")
+    label = f"model {model.model_id!r}"
+    files = files_by_role(folder.files, graph.files, package.backend, label=label, optional=graph.optional_files)
     hints = InputHints.of(_hints(folder))
     requests = _session_requests(folder, graph, package.backend, files, request, hints)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
@@ -125,7 +126,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
             recommended=package.recommended_parameters or model.recommended_parameters,
             arrays=request.options.arrays,
-            label=f"model {model.model_id!r}",
+            label=label,
         )
         loaded: Any = cast("Any", task.bind)(opened, graph)
         unfinished.pop_all()

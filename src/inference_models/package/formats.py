@@ -68,7 +68,12 @@ def is_graph(pattern: str) -> bool:
 
 
 def files_by_role(
-    files: Mapping[str, Path], patterns: Mapping[str, str], kind: BackendType, *, label: str
+    files: Mapping[str, Path],
+    patterns: Mapping[str, str],
+    kind: BackendType,
+    *,
+    label: str,
+    optional: frozenset[str] = frozenset(),
 ) -> dict[str, Path]:
     """The one file for each role.
 
@@ -77,6 +82,7 @@ def files_by_role(
         patterns: of handles, by role, such as `*encoder*` for a graph and `vocab.json` for anything else.
         kind: the format of the package.
         label: the model in error texts.
+        optional: roles that may have no file, and are left out then.
 
     Raises:
         CorruptedModelPackageError: a role has no file, or several.
@@ -90,11 +96,16 @@ def files_by_role(
         )
     suffix = FORMATS[kind].suffix if kind in FORMATS else ""
     wanted = {role: pattern + suffix * is_graph(pattern) for role, pattern in patterns.items()}
-    return {role: _only(files, role, pattern, label) for role, pattern in wanted.items()}
+    there = {role: pattern for role, pattern in wanted.items() if role not in optional or _matching(files, pattern)}
+    return {role: _only(files, role, pattern, label) for role, pattern in there.items()}
+
+
+def _matching(files: Mapping[str, Path], pattern: str) -> list[str]:
+    return sorted(handle for handle in files if fnmatchcase(handle.lower(), pattern))
 
 
 def _only(files: Mapping[str, Path], role: str, pattern: str, label: str) -> Path:
-    matching = sorted(handle for handle in files if fnmatchcase(handle.lower(), pattern))
+    matching = _matching(files, pattern)
     if len(matching) == 1:
         return files[matching[0]]
     raise CorruptedModelPackageError(

@@ -72,6 +72,10 @@ class Graph(Record, frozen=True, kw_only=True):
     """Role to the pattern of the one file that has it, in lower case. A pattern without a suffix is that of a graph,
     `*encoder*` for example, whose suffix is that of the format of the package; the first graph takes the images. Empty:
     there is one graph, in the file of its format."""
+    further_inputs: tuple[str, ...] = ()
+    """Inputs besides that of the images."""
+    models: tuple[str, ...] = ()
+    """Names of the models it is made of, which its packages name as dependencies instead of having a graph."""
     optional_files: frozenset[str] = frozenset()
     """Roles that a package may leave out."""
     features: frozenset[str] = frozenset()
@@ -162,6 +166,22 @@ class KeyPointGraph(ObjectGraph, frozen=True, kw_only=True):
     """Points that are less sure than this count as not found."""
     clamp: bool = False
     """Whether points outside the image are moved to its edge."""
+
+
+class CropPointGraph(Graph, frozen=True, kw_only=True):
+    """The model graph of a head that finds the key points of one object at a time, in a crop around its box.
+
+    Inputs: crops (B, 3, h, w), and (B,) the root of the part that the box is of the window around it. Outputs, by name:
+    `keypoints` and `sigmas` (B, S, 2), as parts of the window; `presence` and `scores` (B, S), of the points and of
+    the object. The slots S are those of the classes as the package lays them out.
+    """
+
+    key_points_threshold: float
+    """Points that are less sure than this count as not found."""
+
+
+class TwoStageGraph(Graph, frozen=True, kw_only=True):
+    """A detector, and a head of `CropPointGraph` that looks at what it finds."""
 
 
 def _plain_scores() -> ClassDecoder:

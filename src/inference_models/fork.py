@@ -83,8 +83,8 @@ def was_used_before_fork(runtime: str) -> bool:
 
 
 def keep_for_ever(value: object) -> None:
-    """Never take `value` down: the end of a runtime waits for its threads, and a child has none of them."""
-    import ctypes  # noqa: PLC0415 - in forked children only
+    """Never take `value` down, such as a runtime in a forked child, whose end waits for threads the child lacks."""
+    import ctypes  # noqa: PLC0415 - seldom needed
 
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(value))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -272,3 +273,32 @@ if backend.RUNTIME.label == "OpenVINO":
     assert callable(openvino.convert_model)
 """
     check_nothing_is_sent_or_left(tmp_path, code)
+
+
+@pytest.mark.parametrize("ending", ["the first goes first", "another thread closes it"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_signal_is_handled_after_models_were_closed(tmp_path: Path, name: str, ending: str) -> None:
+    case = CASES[name]
+    files = {handle: str(path) for handle, path in case.build(tmp_path, True).items()}
+    module = case.backend.__name__.rpartition(".")[2]
+    code = f"""
+import signal, threading
+from pathlib import Path
+from inference_models.backends import {module} as backend
+from inference_models.backends.session import SessionRequest
+files = {{name: Path(path) for name, path in {files!r}.items()}}
+request = SessionRequest(directory=Path({str(tmp_path)!r}), files=files)
+sessions, handled = [backend.open_session(request)], []
+signal.signal(signal.SIGINT, lambda number, frame: handled.append(number))
+if {ending!r} == "the first goes first":
+    sessions.append(backend.open_session(request))
+    sessions.pop(0).close()
+    sessions.pop(0).close()
+else:
+    closing = threading.Thread(target=lambda: sessions.pop().close())
+    closing.start()
+    closing.join()
+signal.raise_signal(signal.SIGINT)
+assert handled == [signal.SIGINT]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)

@@ -180,6 +180,24 @@ def test_a_model_that_is_no_classifier_is_described_without_preparation(provider
     assert sorted(texts_of(metadata.model_packages[0])) == ["model_config.json"]
 
 
+@pytest.mark.parametrize(
+    ("architecture", "processor", "mode"),
+    [
+        ("DetrForObjectDetection", {"image_processor_type": "DetrImageProcessor", "size": 64}, "shorter-edge"),
+        ("DPTForDepthEstimation", {"image_processor_type": "DPTImageProcessor"}, "stretch"),
+        ("SegformerForSemanticSegmentation", {"image_processor_type": "SegformerImageProcessor"}, "stretch"),
+    ],
+)
+def test_a_model_that_is_no_classifier_is_prepared_as_its_file_says(
+    provider, repository, architecture, processor, mode
+):
+    repository.files["config.json"] = as_json({"architectures": [architecture], "model_type": "any"})
+    repository.files["preprocessor_config.json"] = as_json(PREPROCESSOR | processor)
+    stated = json.loads(texts_of(provider.describe(NAME).model_packages[0])["inference_config.json"])
+    assert stated["network_input"]["resize_mode"] == mode
+    assert "post_processing" not in stated
+
+
 def test_what_cannot_be_prepared_exactly_is_left_out_with_the_reason(provider, repository):
     repository.files["preprocessor_config.json"] = as_json(PREPROCESSOR | {"do_pad": True})
     metadata = provider.describe(NAME)

@@ -31,7 +31,7 @@ from inference_models.backends.runtime import THREADS, Runtime, import_runtime, 
 from inference_models.backends.session import IN_CHILDREN, ONNX_WEIGHTS, BaseSession, error_text, use_cpu_instead
 from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError
-from inference_models.fork import Lock, was_used_before_fork
+from inference_models.fork import Lock, keep_for_ever, was_used_before_fork
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
@@ -70,6 +70,8 @@ _ERRORS = (RuntimeError, UnicodeDecodeError)
 _SAYS_NOTHING = ("Check '", "Exception from ", "FrontEnd API failed", "Model wasn't fully converted", "Summary:")
 """How the lines of an error begin that name places in OpenVINO's source, or announce what follows."""
 _importing = Lock()
+_cores: list[Any] = []
+"""The `Core` of this process, once there is one."""
 _log = logging.getLogger("inference-models")
 
 
@@ -96,8 +98,7 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
     runtime = import_openvino()
     if was_used_before_fork(RUNTIME.label):
         raise _lost_in_fork()
-    core = runtime.Core()
-    core.set_property({"ENABLE_MMAP": False, "CACHE_DIR": ""})
+    core = _core(runtime)
     device = choose_device(request, core)
     names: Names = ((), ())
     with ExitStack() as opened:
@@ -115,6 +116,21 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
         _free_dims(runtime, model, request, where=files[0].name)
         compiled, device = _compiled(core, model, device, request)
         return OpenVinoSession(compiled, names, running_on=_our_name(device))
+
+
+def _core(runtime: Any) -> Any:
+    """The one `Core` of this process, which is never taken down.
+
+    The first graph that is compiled on the CPU gives its thread a stack for signal handlers, and the end of the `Core`
+    it was compiled with frees that stack, also where it is still in use: with a second `Core`, or in another thread.
+    The next signal, a Ctrl-C too, would then end the process with a segmentation fault (openvino 2025.0 to 2026.4).
+    """
+    with _importing:
+        if not _cores:
+            _cores.append(runtime.Core())
+            _cores[0].set_property({"ENABLE_MMAP": False, "CACHE_DIR": ""})
+            keep_for_ever(_cores[0])
+        return _cores[0]
 
 
 def choose_device(request: SessionRequest, core: Any) -> str:

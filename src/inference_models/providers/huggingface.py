@@ -37,7 +37,13 @@ from inference_models.errors import (
 )
 from inference_models.files.names import check_model_id, is_portable_handle
 from inference_models.package import class_names, inference_config
-from inference_models.package.hf_config import CONFIG, PREPROCESSOR_CONFIG, inference_config_of, parse_hub_config
+from inference_models.package.hf_config import (
+    CONFIG,
+    PREPARED_TASKS,
+    PREPROCESSOR_CONFIG,
+    inference_config_of,
+    parse_hub_config,
+)
 from inference_models.package.onnx_file import parse_onnx
 from inference_models.package.text_files import decode_text
 from inference_models.providers import (
@@ -187,7 +193,7 @@ class HuggingFaceProvider(StreamingProvider):
         if found.backend is not BackendType.ONNX:
             originals = [path for path in (CONFIG, PREPROCESSOR_CONFIG) if path in repository.files]
             texts |= {path: self._text(repository, path) for path in originals}
-        elif config.classifies:
+        elif config.classifies or (config.task_type in PREPARED_TASKS and PREPROCESSOR_CONFIG in repository.files):
             prepared = self._preparation(config, repository)
             texts[inference_config.FILE_NAME] = json.dumps(prepared, indent=2) + "\n"
         return ModelPackageMetadata(
@@ -222,7 +228,7 @@ class HuggingFaceProvider(StreamingProvider):
         return {name: repository.files[folder + name] for name in stated}
 
     def _preparation(self, config: HubConfig, repository: Repository) -> dict[str, Any]:
-        """The content of `inference_config.json` of a classifier."""
+        """The content of `inference_config.json`; a classifier must have a file that says it."""
         if PREPROCESSOR_CONFIG not in repository.files and config.timm is None:
             raise CorruptedModelPackageError(
                 f"'{repository.name}' does not say how images are prepared.",

@@ -9,7 +9,7 @@ from msgspec import field
 from inference_models.backends.session import BatchLimits, run_in_batches, special_kind
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
-from inference_models.record import Record
+from inference_models.record import Record, replace
 from inference_models.tasks.graph_options import check_option_names, parse_image_options
 
 if TYPE_CHECKING:
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from inference_models.backends.session import Session
     from inference_models.decoders.types import Frame, Outputs, Shapes
     from inference_models.entities import RecommendedParameters
+    from inference_models.package.inference_config import TopDown
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.predictions.container import Prediction
     from inference_models.preprocess.compile import PreparedImages
     from inference_models.preprocess.geometry import ImageTransform
     from inference_models.preprocess.inputs import ImageList
+    from inference_models.preprocess.pixels import SourceImage
     from inference_models.tasks.graph_options import ImageRequest
 
     Kind = TypeVar("Kind", bound=Prediction)
@@ -66,6 +68,10 @@ class OpenedPackage(Record, frozen=True, kw_only=True):
     """None: the package does not name any."""
     fused: bool = False
     """Whether the graph already does what the decoder would: suppression, or the activation."""
+    top_down: TopDown | None = None
+    """How crops are cut; only for heads that look at crops."""
+    models: Mapping[str, Any] = field(default_factory=dict)
+    """What it is made of, instead of graphs, by name."""
     normalized_boxes: bool = False
     """Whether boxes in the outputs are parts of the input size instead of pixels."""
     max_dynamic_batch: int | None = None
@@ -119,6 +125,11 @@ class GraphRunner:
 
     def run(self, inputs: NetworkInputs) -> list[RawOutputs]:
         """Raw outputs, one entry per network size."""
+        batches = self._batches(inputs)
+        return [RawOutputs(self._frame(batch), run_in_batches(self.session, batch, self._limits)) for batch in batches]
+
+    @staticmethod
+    def _batches(inputs: NetworkInputs) -> list[Array]:
         if isinstance(inputs, tuple):
             raise InvalidParameterError(
                 "forward takes network inputs alone.",
@@ -133,7 +144,7 @@ class GraphRunner:
                 raise InvalidParameterError(
                     "forward takes what pre_process returns.", needs="(B, C, H, W)", found=found
                 )
-        return [RawOutputs(self._frame(batch), run_in_batches(self.session, batch, self._limits)) for batch in batches]
+        return batches
 
     def answers(
         self,
@@ -148,6 +159,16 @@ class GraphRunner:
                 results += read(self.run(prepared.batches), prepared.transforms)
         return results
 
+    def batch_of(self, crops: Sequence[SourceImage]) -> Array:
+        """(B, C, h, w) of pictures that have the network size already."""
+        return self._preprocess(crops).batches[0]
+
+    def run_crops(self, pixels: Array, parts: Array, most: int) -> dict[str, Array]:
+        """Outputs by name, of a graph that takes something else of each picture besides its pixels."""
+        limits = self._limits if self._limits.largest else replace(self._limits, largest=most)
+        outputs = run_in_batches(self.session, pixels, limits, parts)
+        return {spec.name: output for spec, output in zip(self.session.outputs, outputs, strict=True)}
+
     def _listed(self, images: object, request: ImageRequest) -> ImageList:
         from inference_models.preprocess.inputs import list_images  # noqa: PLC0415
 
@@ -161,6 +182,38 @@ class GraphRunner:
         _, *sides = batch.shape
         height, width = sides[1:] if self._layout == "nchw" else sides[:2]
         return int(height), int(width)
+
+
+class LineRunner(GraphRunner):
+    """The same for lines of text, of one height and any width: those of like width go to the graph together."""
+
+    LINES = 8
+    """At most at once."""
+
+    def __init__(self, graph: OpenedPackage, least_width: int) -> None:
+        super().__init__(graph)
+        self._least_width = graph.session.inputs[0].shape[3] or least_width
+
+    def run(self, inputs: NetworkInputs) -> list[RawOutputs]:
+        """Raw outputs, one entry per line, in their order."""
+        lines = [batch[row : row + 1] for batch in self._batches(inputs) for row in range(batch.shape[0])]
+        order = sorted(range(len(lines)), key=lambda number: int(lines[number].shape[3]))
+        found: dict[int, RawOutputs] = {}
+        for start in range(0, len(order), self.LINES):
+            numbers = order[start : start + self.LINES]
+            (answer,) = super().run(self._joined([lines[number] for number in numbers]))
+            found.update(zip(numbers, answer.images(), strict=True))
+        return [found[number] for number in range(len(lines))]
+
+    def _joined(self, lines: list[Array]) -> Array:
+        from inference_models.arrays import device_of, namespace  # noqa: PLC0415 - brings array-api-compat
+
+        widest, like = max(self._least_width, *(line.shape[3] for line in lines)), lines[0]
+        xp, shape = namespace(like), (len(lines), *like.shape[1:3], widest)
+        joined = xp.zeros(shape, dtype=like.dtype, device=device_of(like))
+        for row, line in enumerate(lines):
+            joined[row, :, :, : line.shape[3]] = line[0]
+        return joined
 
 
 class GraphModel:

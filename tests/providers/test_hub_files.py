@@ -5,7 +5,7 @@ import pytest
 from inference_models.entities import BackendType, Quantization
 from inference_models.package.text_files import fitted
 from inference_models.providers._hub import HubFile
-from inference_models.providers.huggingface import find_packages, skipped_files
+from inference_models.package.hf_folder import find_packages, skipped_files
 from providers.hub_server import git_id
 
 
@@ -43,7 +43,7 @@ def test_external_data_comes_beside_its_graph_and_shards_with_their_index():
         "onnxfp32": ["weights.onnx", "model.onnx_data", "model.onnx_data_1"],
         "onnxfp16": ["weights.onnx", "model_fp16.onnx.data"],
         "safetensors": shards,
-        "safetensorsfp16": ["model.fp16.safetensors"],
+        "safetensorsfp16": ["model.safetensors"],
     }
     assert [(item.package_id, item.reason) for item in skipped_files(paths)] == [
         ("onnx/decoder_model.onnx", "one graph of a model of several; no program here runs them")

@@ -2,8 +2,8 @@
 
 The class that the configuration names is built by Transformers and gets the weights that this library has read, so
 nothing is fetched and nothing of the repository runs: `auto_map` (code), `quantization_config` and kernels that a
-configuration asks for by name are refused or left out. `pytorch_model.bin`, a pickle, is read as tensors alone, and only
-where there is no safetensors file. Checked against transformers 5.24 and PyTorch 2.13.
+configuration asks for by name are refused or left out. `pytorch_model.bin`, a pickle, is read as tensors alone, and
+only where there is no safetensors file. Checked against transformers 5.24 and PyTorch 2.13.
 
 The network takes `pixel_values` alone; what else it accepts keeps the value that Transformers gives it. Of its answer
 only the heads are handed on, under Transformers' own names (`logits`, `pred_boxes`, `predicted_depth`, ...), in the
@@ -28,7 +28,12 @@ from inference_models.backends.torch_session import (
     reason_of,
 )
 from inference_models.entities import BackendType
-from inference_models.errors import CorruptedModelPackageError, MissingDependencyError, ModelImplementationNotFoundError
+from inference_models.errors import (
+    BaseInferenceModelsError,
+    CorruptedModelPackageError,
+    MissingDependencyError,
+    ModelImplementationNotFoundError,
+)
 from inference_models.fork import Lock
 from inference_models.machine.libraries import Library
 from inference_models.package.formats import HF_CONFIG as CONFIG
@@ -36,7 +41,6 @@ from inference_models.package.text_files import parse_json_object, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
     from inference_models.arrays import Array
     from inference_models.backends.session import SessionRequest
@@ -148,7 +152,7 @@ def _read_weights(request: SessionRequest, torch: Any) -> dict[str, Array]:
             odd = min(wanted ^ set(part))
             raise CorruptedModelPackageError(
                 f"{index} is not that of these files.",
-                needs=f"{ascii(odd)} in {places.get(odd, 'no file')}",
+                needs=f"{odd!a} in {places.get(odd, 'no file')}",
                 found=f"{handle} {'without' if odd in wanted else 'with'} it",
                 fix="fetch the package again",
             )
@@ -163,20 +167,15 @@ def _network(kind: Any, stated: dict[str, Any], state: dict[str, Array], transfo
     with _without_chatter(transformers):
         try:
             config = kind.config_class.from_dict(stated)
-            # On the device `meta` nothing is allocated, whatever sizes a configuration claims.
-            with torch.device("meta"):
-                claimed = sum(tensor.numel() for tensor in kind(config).parameters())
-            held = sum(tensor.numel() for tensor in state.values())
-            if claimed > 2 * held + _SLACK:
-                raise CorruptedModelPackageError(
-                    f"{CONFIG} does not describe these weights.", needs=f"{claimed:,} parameters", found=f"{held:,}"
-                )
+            _refuse_large(kind, config, state, torch)
             network, report = kind.from_pretrained(
                 None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
             )
         except ImportError as exc:
             raise _lacks(exc) from exc
-        except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as exc:
+        except BaseInferenceModelsError:
+            raise
+        except Exception as exc:  # Transformers and huggingface_hub refuse values with classes of their own
             raise CorruptedModelPackageError(
                 f"{CONFIG}: Transformers {transformers.__version__} cannot build the network.",
                 needs=f"the configuration of {kind.__name__}",
@@ -192,6 +191,17 @@ def _network(kind: Any, stated: dict[str, Any], state: dict[str, Array], transfo
     )
     refuse_not_finite(network, WEIGHTS)
     return network
+
+
+def _refuse_large(kind: Any, config: Any, state: Mapping[str, Array], torch: Any) -> None:
+    """Parameters that no file gives are made up first, whatever their size, and refused only then."""
+    with torch.device("meta"):  # where nothing is allocated
+        claimed = sum(tensor.numel() for tensor in kind(config).parameters())
+    held = sum(tensor.numel() for tensor in state.values())
+    if claimed > 2 * held + _SLACK:
+        raise CorruptedModelPackageError(
+            f"{CONFIG} does not describe these weights.", needs=f"{claimed:,} parameters", found=f"{held:,}"
+        )
 
 
 def _refuse_many_layers(stated: Mapping[str, Any], tensors: int) -> None:

@@ -257,8 +257,7 @@ def _names(answer: object, count: int) -> list[str]:
 
 def _specs(names: Sequence[str], tensors: Sequence[Array], shapes: Sequence[Shape]) -> tuple[TensorSpec, ...]:
     return tuple(
-        TensorSpec(name, shape, dtype_name(tensor))
-        for name, tensor, shape in zip(names, tensors, shapes, strict=True)
+        TensorSpec(name, shape, dtype_name(tensor)) for name, tensor, shape in zip(names, tensors, shapes, strict=True)
     )
 
 

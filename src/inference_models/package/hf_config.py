@@ -45,6 +45,8 @@ _TIMM_INTERPOLATION = {
 _ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
 _LARGE_CONVNEXT = 384
 """From this size on ConvNeXt processors stretch instead of cropping."""
+PREPARED_TASKS = frozenset({CLASSIFICATION, MULTI_LABEL})
+"""Tasks whose models take images as their processor file says."""
 
 
 @dataclass(frozen=True)

@@ -303,9 +303,8 @@ class ModelPackageMetadata(Record, frozen=True):
 
     def get_summary(self) -> str:
         """One line: id, backend, quantization and batch mode."""
-        batch = "dynamic" if self.dynamic_batch_size_supported else str(self.static_batch_size or "unknown")
-        quantization = self.quantization.value if self.quantization else "unknown"
-        return f"{self.package_id}  {self.backend.value} {quantization}  batch {batch}"
+        batch = "dynamic" if self.dynamic_batch_size_supported else str(self.static_batch_size or "not stated")
+        return f"{self.package_id}  {format_text(self.backend, self.quantization)}  batch {batch}"
 
     def _stated_bounds(self) -> list[int]:
         details = self.trt_package_details
@@ -313,6 +312,13 @@ class ModelPackageMetadata(Record, frozen=True):
             return []
         values = (details.min_dynamic_batch_size, details.opt_dynamic_batch_size, details.max_dynamic_batch_size)
         return [value for value in values if value is not None]
+
+
+def format_text(backend: BackendType, quantization: Quantization | None) -> str:
+    """`onnx fp32`, or `onnx` where nothing says of which number format."""
+    if quantization is None or quantization is Quantization.UNKNOWN:
+        return backend.value
+    return f"{backend.value} {quantization.value}"
 
 
 class SkippedPackage(Record, frozen=True):

@@ -33,7 +33,7 @@ def test_it_prints_what_would_run(command: str, host: hosted.Hosted, capsys: pyt
     assert main([command, "host:cats"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("cats: 1 of 1 package can run here.\n")
-    assert "\n  would run      p1 onnx fp32: the best in the declared order\n" in out
+    assert "\n  would run      weights.onnx of p1 (fp32) in ONNX Runtime: the best in the declared order\n" in out
     assert err == ""
     assert host.read_files == []
 

@@ -42,8 +42,9 @@ def test_equal_packages_are_a_success(host: hosted.Hosted, capsys: pytest.Captur
     out, err = capsys.readouterr()
     lines = out.splitlines()
     assert lines[0].startswith("parity of 'm' on 2 probe images (")
-    assert lines[2] == ("reference     a1 onnx fp32, cpu: the first fp32 package on ONNX Runtime, on the CPU")
-    assert lines[-1] == "a1 onnx fp32  reference"
+    reference = "weights.onnx of a1 (fp32) in ONNX Runtime"
+    assert lines[2] == f"reference     {reference}, cpu: the first fp32 package on ONNX Runtime, on the CPU"
+    assert lines[-1] == f"{reference}  reference"
     assert err == ""
 
 
@@ -54,7 +55,7 @@ def test_a_wrong_package_is_a_failure_that_says_why(
     host.add("m", packages.as_files(wrong), package_id="b2")
     assert main([*COMMAND, "--count", "2"]) == 1
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last.startswith("b2 onnx fp32  failed: ")
+    assert last.startswith("weights.onnx of b2 (fp32) in ONNX Runtime  failed: ")
     assert "boxes differ by up to " in last
 
 

@@ -60,7 +60,7 @@ def test_pictures_of_ones_own_are_timed_and_compared(tmp_path: Path, capsys: pyt
     arguments = [str(folder), "--budget", "30s", "--backend", "onnx", "--threads", "1", "--image", str(picture)]
     assert main(["tune", *arguments]) == 0
     out = capsys.readouterr().out
-    assert "fastest here: weights.onnx in ONNX Runtime" in out
+    assert "measured: weights.onnx in ONNX Runtime" in out
     assert "answers compared on 17 pictures" in out
 
 

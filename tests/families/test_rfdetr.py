@@ -13,6 +13,7 @@ import graphs
 from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError, MissingModelInitParameterError
 from inference_models.families import canonical_name
+from optional import torch
 from torch_graphs import network_input
 
 RECORDED = Path(__file__).parent.parent / "decoders" / "recorded" / "rfdetr.npz"
@@ -161,3 +162,32 @@ def test_a_bare_file_is_fed_tensors_that_were_resized_without_rounding(tmp_path,
     resized = torch.nn.functional.interpolate(pixels, FRAME, mode="bilinear")[0].numpy()
     expected = (resized - np.reshape([0.485, 0.456, 0.406], (3, 1, 1))) / np.reshape([0.229, 0.224, 0.225], (3, 1, 1))
     np.testing.assert_allclose(inputs[0], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+@pytest.mark.parametrize("names", [["background", *NAMES], [*NAMES, "background"]], ids=["first", "last"])
+def test_every_class_of_a_pixel_has_a_sigmoid_of_its_own(tmp_path, backend, names):
+    logits = np.random.default_rng(3).normal(0, 1, (1, 3, 24, 32)).astype(np.float32)
+    task = {"task": "semantic-segmentation", "names": names}
+    model = AutoModel.from_pretrained(package(tmp_path / "m", {"out": logits}, **task), backend=backend)
+    (found,) = model(PICTURE)
+    stack = torch.nn.functional.interpolate(torch.from_numpy(logits), IMAGE, mode="bilinear", align_corners=False)
+    best, channel = stack[0].max(0)
+    sure = torch.sigmoid(best) >= 0.4
+    wanted = torch.where(sure, channel + names.index("person"), names.index("background"))
+    assert (found.segmentation_map == wanted.numpy()).mean() > 0.9995
+    np.testing.assert_allclose(found.confidence, torch.where(sure, torch.sigmoid(best), 0), atol=1e-4)
+
+
+def test_a_semantic_package_may_say_sigmoid_and_nothing_else(tmp_path):
+    logits = np.zeros((1, 4, 24, 32), np.float32)
+    folder = package(tmp_path / "m", {"out": logits}, task="semantic-segmentation", names=["background", *NAMES])
+    path = Path(folder.removeprefix("local:"), "inference_config.json")
+    stated = json.loads(path.read_text())
+    for kind in ("sigmoid", "softmax"):
+        path.write_text(json.dumps({**stated, "post_processing": {"type": kind, "fused": False}}))
+        if kind == "softmax":
+            with pytest.raises(CorruptedModelPackageError, match="needs 'sigmoid'; found: 'softmax'"):
+                AutoModel.from_pretrained(folder)
+        else:
+            AutoModel.from_pretrained(folder)

@@ -97,7 +97,7 @@ def test_what_the_machine_explains_leads_to_the_next_package_and_is_told(
     model = AutoModel.from_pretrained("m")
     assert (tried, model.resolved_model.model_package_id) == (["a1", "b2"], "b2")
     assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-        "a1 null fp32 of 'm' was passed over: the driver sleeps."
+        "'m': folder a1 in the null backend was passed over: the driver sleeps."
     ]
 
 
@@ -134,9 +134,9 @@ def test_when_nothing_opens_the_whole_story_is_told(opening: Callable) -> None:
     assert caught.value.alternatives_errors == list(failures.values())
     assert str(caught.value) == (
         "3 packages of 'm' fit this machine and none could be opened.\n"
-        "  a1 null fp32: the driver sleeps (needs a driver; found: none)\n"
-        "  b2 null fp32: no runtime\n"
-        "  c3 null fp32: no device\n"
+        "  folder a1 in the null backend: the driver sleeps (needs a driver; found: none)\n"
+        "  folder b2 in the null backend: no runtime\n"
+        "  folder c3 in the null backend: no device\n"
         "modprobe it"
     )
 

@@ -56,7 +56,7 @@ TEXT = """\
 │ a1f3 torch fp32 │ 1 thread  │           │        │       │     │        │       │ it was ended by SIGILL   │
 │                 │           │           │        │       │     │        │       │ while it was opened      │
 └─────────────────┴───────────┴───────────┴────────┴───────┴─────┴────────┴───────┴──────────────────────────┘
-fastest here: 7c20 onnx fp32, 2 threads; later loads take it
+the only one that was measured: 7c20 onnx fp32, 2 threads; later loads take it
 measured for 41.3 s of 60 s; answers compared on 16 pictures with 7c20 onnx fp32
 a note
 a1f3 torch fp32, 1 thread: Fatal Python error: Illegal instruction \\x1b[31m
@@ -79,8 +79,15 @@ def test_without_a_winner_it_says_so() -> None:
 
 
 def test_what_is_not_remembered_is_said() -> None:
-    assert "fastest here: 7c20 onnx fp32, 2 threads; it is not remembered\n" in rendered(
+    assert "the only one that was measured: 7c20 onnx fp32, 2 threads; it is not remembered\n" in rendered(
         replace(REPORT, remembered=False)
+    )
+
+
+def test_the_fastest_is_said_of_what_was_compared_alone() -> None:
+    slower = replace(ROW, status="slower", threads=1, verdict="slower by 2%")
+    assert "\nfastest here: 7c20 onnx fp32, 2 threads; later loads take it\n" in rendered(
+        replace(REPORT, rows=(ROW, slower))
     )
 
 

@@ -110,7 +110,7 @@ class TestWhileItRuns:
 
     def test_other_programs_are_told_of_and_the_choice_is_marked(self) -> None:
         (note,) = notes(contenders([1.0] * 20), busy=0.4)
-        assert note.startswith("other programs used 40% of the processors meanwhile, ")
+        assert note.startswith("other programs used 40% of the processors meanwhile: ")
         assert "measures again" in note
 
 
@@ -119,6 +119,19 @@ def test_a_large_difference_counts_even_where_it_is_not_certain_which_is_said() 
     (note,) = notes(held)
     assert note.startswith("not certain: ")
     assert note.endswith("; a larger budget would tell")
+
+
+def test_one_that_was_measured_alone_is_compared_with_nothing() -> None:
+    assert decided([1.0] * 2) == [("winner", "nothing to compare it with")]
+
+
+@pytest.mark.parametrize("rounds", [0, 1, 2])
+def test_an_order_of_a_few_calls_is_called_a_guess_where_there_is_an_order(rounds: int) -> None:
+    held = contenders([2.0] * rounds, [1.0] * rounds)
+    for contender in held:
+        contender.first_look = [1.0]
+    assert ["guess" in note for note in notes(held)] == [True] * (rounds < 2)
+    assert notes(held[:1]) == ()
 
 
 def test_spread_is_half_the_interquartile_range_over_the_median() -> None:

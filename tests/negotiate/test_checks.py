@@ -86,6 +86,7 @@ CASES = [
     (package(quantization=Quantization.BF16), SERVER, ask(device="cuda:0")),
     (package(), MACHINE, ask(quantizations=frozenset({Quantization.INT8, Quantization.FP16}))),
     (package(quantization=None), MACHINE, ask(quantizations=frozenset({Quantization.INT8}))),
+    (package(package_source=USER), MACHINE, ask(quantizations=frozenset({Quantization.FP16}))),
     (package(dynamic_batch_size_supported=False, static_batch_size=16), MACHINE, ask(batch_size=(4, 8))),
     (engine(), SERVER, ask(batch_size=(16, 16))),
     (package(model_features={"nms_fused": FUSED}), MACHINE, ask()),

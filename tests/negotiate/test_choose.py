@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,8 @@ from inference_models.backends.environment import probe_environment
 from inference_models.entities import (
     BackendType,
     InlineFileSpecs,
+    LocalFileArtefactSpecs,
+    ModelPackageMetadata,
     ONNXPackageDetails,
     PackageSourceType,
     Quantization,
@@ -18,6 +21,7 @@ from inference_models.errors import (
     NoModelPackagesAvailableError,
     Rejection,
 )
+from inference_models.negotiate.case import package_name
 from inference_models.negotiate.checks import CHECKS
 from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.explain import choose_packages
@@ -49,8 +53,24 @@ def test_a_package_is_judged_with_every_runtime_that_reads_it() -> None:
     assert [item.runtime for item in admissible] == [BackendType.ONNX, BackendType.OPENVINO]
     request = PackageRequest(backends=frozenset({BackendType.OPENVINO}))
     choice = choose_packages(model(package("p")), request, machine)
-    assert [item.label for item in choice.admissible] == ["p onnx fp32 through openvino"]
+    assert [item.label for item in choice.admissible] == ["package p (onnx fp32) in OpenVINO"]
     assert choice.rejections == (Rejection("p", "backend", "backend openvino", "onnx", 'backend="onnx"'),)
+
+
+@pytest.mark.parametrize(
+    ("described", "name"),
+    [
+        (package("local", package_artefacts=[LocalFileArtefactSpecs("weights.onnx", Path("/m/a.onnx"))]), "a.onnx"),
+        (package("7c20", package_artefacts=[InlineFileSpecs("weights.onnx", "")]), "weights.onnx of 7c20 (fp32)"),
+        (package("7c20", quantization=Quantization.UNKNOWN, package_artefacts=[InlineFileSpecs("weights.onnx", "")]),
+         "weights.onnx of 7c20"),
+        (package("local", package_artefacts=[LocalFileArtefactSpecs("encoder.onnx", Path("/m/ocr/encoder.onnx"))]),
+         "folder ocr"),
+        (engine("a1f3", quantization=None), "package a1f3 (trt)"),
+    ],
+)  # fmt: skip
+def test_a_package_is_called_as_people_call_it(described: ModelPackageMetadata, name: str) -> None:
+    assert package_name(described) == name
 
 
 def test_the_text_of_a_failed_negotiation_lists_every_reason_and_the_fewest_steps() -> None:

@@ -134,6 +134,8 @@ def argument_of(fix):
     """The fields of a request in a fix such as `device="cpu"`; None for commands, and for what describes the model."""
     if fix is None or fix.startswith(("pip ", "unset ", "write in ", "model_type=", "task_type=")):
         return None
+    if fix == "leave quantization out":
+        return {"quantizations": None}
     keywords = ast.parse(f"f({fix})", mode="eval").body.keywords
     fields = {argument: name for name, argument in ARGUMENTS.items()}
     values = {fields[item.arg]: ast.literal_eval(item.value) for item in keywords}

@@ -55,6 +55,7 @@ KEYS = {
         "dynamic_batch",
         "files",
         "format",
+        "name",
         "package_id",
         "quantization",
         "static_batch",

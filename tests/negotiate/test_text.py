@@ -99,7 +99,9 @@ class TestError:
     def test_the_best_of_equally_short_ways_comes_first_whatever_the_order_of_the_packages(self) -> None:
         for packages in ((SCRIPT, HALF, GRAPH), (GRAPH, HALF, SCRIPT)):
             steps = [line for line in refusal(alone(*packages)) if line.strip().startswith("then ")]
-            assert steps[0] == "                    then 7c20 onnx fp32 and 1 more would run"
+            assert (
+                steps[0] == "                    then weights.onnx of 7c20 (fp32) in ONNX Runtime and 1 more would run"
+            )
 
     def test_nothing_is_promised_where_nothing_helps(self) -> None:
         assert refusal(alone(ENGINE))[-1] == f"  fewest steps   none: {NO_STEPS}"
@@ -140,7 +142,7 @@ class TestLog:
         request = PackageRequest(package_id="7c20", device="cuda:0", force=True)
         choice = choose_packages(CATS, request, ONLY_ONNX)
         text = choice_text(choice, Selection((Plan(choice.admissible[0]),), "package id"))
-        assert "would run      7c20 onnx fp32: the package you named\n" in text
+        assert "would run      weights.onnx of 7c20 (fp32) in ONNX Runtime: the package you named\n" in text
         assert "although it needs" in text
 
 

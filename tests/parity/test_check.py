@@ -64,7 +64,7 @@ def test_two_equal_packages_pass_and_the_reference_is_named(host: hosted.Hosted,
     report = compare()
     assert report.passed
     assert (report.reference, report.reason) == (
-        "a1 onnx fp32, cpu",
+        "weights.onnx of a1 (fp32) in ONNX Runtime, cpu",
         "the first fp32 package on ONNX Runtime, on the CPU",
     )
     assert [verdict_of(row) for row in report.rows] == [
@@ -234,7 +234,7 @@ def test_where_the_first_reference_does_not_open_the_next_one_is_taken(host: hos
     host.add("m", packages.as_files(weights), package_id="b2")
     host.add("m", packages.as_files(weights), package_id="c3")
     report = compare()
-    assert report.reference == "b2 onnx fp32, cpu"
+    assert report.reference == "weights.onnx of b2 (fp32) in ONNX Runtime, cpu"
     assert [(row.package_id, row.passed) for row in report.rows] == [("b2", True), ("a1", False), ("c3", True)]
 
 
@@ -273,7 +273,7 @@ def test_the_reference_can_be_named(host: hosted.Hosted, weights: bytes) -> None
     host.add("m", packages.as_files(weights), package_id="b2")
     for name in ("b2", "b2/onnx"):
         report = compare(reference=name, images=probe_set(1))
-        assert (report.reference, report.reason) == ("b2 onnx fp32, cpu", "as asked for")
+        assert (report.reference, report.reason) == ("weights.onnx of b2 (fp32) in ONNX Runtime, cpu", "as asked for")
         assert [row.package_id for row in report.rows] == ["b2", "a1"]
 
 
@@ -315,8 +315,8 @@ def test_what_failed_is_not_vouched_for_by_being_the_default_reference_either(
     assert (verdict_of(row), row.passed, row.file) == ("reference", False, None)
     (note,) = row.notes
     assert note == (
-        "no certificate is written for it: one says that it failed against b2 onnx fp32; compare it with a package "
-        f"that you trust (--reference), or remove {file}"
+        "no certificate is written for it: one says that it failed against package b2 (onnx fp32) in onnx; "
+        f"compare it with a package that you trust (--reference), or remove {file}"
     )
     assert file.read_bytes() == failed
     assert not row_of(report, "b2").passed
@@ -360,7 +360,10 @@ def test_the_reference_need_not_be_among_what_is_compared(host: hosted.Hosted, w
     host.add("m", packages.as_files(weights), package_id="a1")
     host.add("m", packages.as_files(weights), package_id="b2", quantization=Quantization.FP16)
     report = compare(request=replace(ONNX_ONLY, quantizations=frozenset({Quantization.FP16})), images=probe_set(2))
-    assert [row.label for row in report.rows] == ["a1 onnx fp32", "b2 onnx fp16"]
+    assert [row.label for row in report.rows] == [
+        "weights.onnx of a1 (fp32) in ONNX Runtime",
+        "weights.onnx of b2 (fp16) in ONNX Runtime",
+    ]
 
 
 def test_classifiers_are_compared_by_class_and_score(host: hosted.Hosted, tmp_path: Path) -> None:
@@ -425,4 +428,4 @@ def test_progress_is_told_before_each_package(host: hosted.Hosted, weights: byte
         host.add("m", packages.as_files(weights), package_id=name)
     told: list[str] = []
     check_parity(MODEL, ParityOptions(request=ONNX_ONLY, images=probe_set(1)), progress=told.append)
-    assert told == ["a1 onnx fp32", "b2 onnx fp32"]
+    assert told == ["weights.onnx of a1 (fp32) in ONNX Runtime", "weights.onnx of b2 (fp32) in ONNX Runtime"]

@@ -65,7 +65,7 @@ def refusal(**options: Any) -> str:
 
 
 def test_without_a_certificate_nothing_is_opened_and_the_command_is_named(host: hosted.Hosted) -> None:
-    assert refusal() == (f"a1 onnx fp32 of 'host:m' is not vouched for on this machine.\n{NEEDS}; found: none\n{FIX}")
+    assert refusal() == (f"'host:m' is not vouched for on this machine.\n{NEEDS}; found: none\n{FIX}")
 
 
 def test_with_one_the_model_loads_and_predicts(host: hosted.Hosted) -> None:
@@ -112,10 +112,11 @@ def test_where_none_has_one_all_are_named(host: hosted.Hosted, tmp_path: Path) -
     host.add("m", packages.as_files(packages.detector(tmp_path / "made" / "weights.onnx")), package_id="b2")
     with pytest.raises(ModelPackageAlternativesExhaustedError) as caught:
         load()
+    why = f"'host:m' is not vouched for on this machine ({NEEDS}; found: none)"
     assert str(caught.value) == (
         "2 packages of 'm' fit this machine and none could be opened.\n"
-        f"  a1 onnx fp32: a1 onnx fp32 of 'host:m' is not vouched for on this machine ({NEEDS}; found: none)\n"
-        f"  b2 onnx fp32: b2 onnx fp32 of 'host:m' is not vouched for on this machine ({NEEDS}; found: none)\n"
+        f"  weights.onnx of a1 (fp32) in ONNX Runtime: {why}\n"
+        f"  weights.onnx of b2 (fp32) in ONNX Runtime: {why}\n"
         f"{FIX}"
     )
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 ONNX_WEIGHTS = "weights.onnx"
 CLOSED = "the model was closed; load it again to use it."
 """What a session says when it is run after `close`."""
+PIXEL_MASK = "pixel_mask"
+"""Input of DETR beside the images, (B, h, w): 1 where one shows, and not padding that brings a batch to one size."""
 IN_CHILDREN = "load the model in each worker after the fork, or start workers with the method 'spawn'"
 """What always helps where a runtime does not survive a fork."""
 _NUMBERS = frozenset(
@@ -279,28 +281,28 @@ def run_in_batches(session: Session, batch: Array, limits: BatchLimits) -> list[
 
     Longer batches are split, shorter ones filled with zeros; the filling is cut off again.
     """
-    name = session.inputs[0].name
     count = batch.shape[0]
     if limits.smallest <= count <= (limits.largest or count):
-        return _outputs(session, name, batch)
+        return _outputs(session, batch)
     size = limits.largest or count
     pieces = [batch[start : start + size] for start in range(0, count, size)]
-    parts = [_run_part(session, name, piece, limits.smallest) for piece in pieces]
+    parts = [_run_part(session, piece, limits.smallest) for piece in pieces]
     xp = namespace(parts[0][0])
     return [xp.concat([part[index] for part in parts]) for index in range(len(parts[0]))]
 
 
-def _run_part(session: Session, name: str, part: Array, smallest: int) -> list[Array]:
+def _run_part(session: Session, part: Array, smallest: int) -> list[Array]:
     count = part.shape[0]
     if count >= smallest:
-        return _outputs(session, name, part)
+        return _outputs(session, part)
     xp = namespace(part)
     filling = xp.zeros((smallest - count, *part.shape[1:]), dtype=part.dtype, device=device_of(part))
-    return [output[:count] for output in _outputs(session, name, xp.concat([part, filling]))]
+    return [output[:count] for output in _outputs(session, xp.concat([part, filling]))]
 
 
-def _outputs(session: Session, name: str, batch: Array) -> list[Array]:
-    outputs = list(session.run({name: batch}).values())
+def _outputs(session: Session, batch: Array) -> list[Array]:
+    images, *masks = session.inputs
+    outputs = list(session.run({images.name: batch} | {mask.name: _ones(mask, batch) for mask in masks}).values())
     for spec, output in zip(session.outputs, outputs, strict=True):
         # A table that does not depend on the image, such as priors, is the answer to one as well.
         is_table = batch.shape[0] == 1 and len(output.shape) == 2
@@ -312,6 +314,13 @@ def _outputs(session: Session, name: str, batch: Array) -> list[Array]:
                 fix="export the graph with a batch of 1, or with a batch that all of it follows",
             )
     return outputs
+
+
+def _ones(mask: TensorSpec, batch: Array) -> Array:
+    """(B, h, w) for images without padding, of the size that is stated, else that of the images (B, C, h, w)."""
+    xp = namespace(batch)
+    sides = (stated or side for stated, side in zip(mask.shape[1:], batch.shape[2:], strict=True))
+    return xp.ones((batch.shape[0], *sides), dtype=getattr(xp, mask.dtype), device=device_of(batch))
 
 
 class InputHint(Record, frozen=True):

@@ -44,6 +44,8 @@ class Boxes(Record, frozen=True):
     """(n,) int32."""
     anchor: Array
     """(n,) int64: row of the graph's output each box came from, for outputs that go with it."""
+    polygons: Array | None = None
+    """(n, 4, 2) float32: corners of what the boxes are around, clockwise from the upper left one; None: the same."""
 
 
 BoxDecode: TypeAlias = Callable[[Outputs, Frame, BoxLimits], list[Boxes]]

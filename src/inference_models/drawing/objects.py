@@ -54,7 +54,7 @@ class DrawnObjects:
     source: InstanceDetections | None
     """The instances in the same order, with a mask each; None where there are no masks, or they do not fit."""
     polygons: NumpyArray | None
-    """(n, 4, 2) corners of rotated boxes, in pixels; None where the boxes are upright."""
+    """(n, 4, 2) corners of rotated boxes and of regions of text, in pixels; None where the boxes are upright."""
 
     @classmethod
     def of(
@@ -74,7 +74,7 @@ class DrawnObjects:
             class_ids=ids.astype(np.int64),
             labels=[_label(prediction, row) for row in range(len(order))],
             source=instances if fits else None,
-            polygons=getattr(prediction, "polygons", None),
+            polygons=getattr(prediction, "polygons", _corners(prediction)),
         )
 
     def masks(self) -> Iterator[npt.NDArray[np.bool_]]:
@@ -128,6 +128,13 @@ def _places(picture: Picture, objects: DrawnObjects, labels: list[Label]) -> lis
         x1, y1, x2, y2 = (int(side) for side in box)
         places.append(place(label, (x1, y1, x2 + 1, y2 + 1), places, size))
     return places[::-1]
+
+
+def _corners(prediction: Detections | InstanceDetections) -> NumpyArray | None:
+    """(n, 4, 2) corners in the metadata of regions of text; None where an object has none."""
+    found: list[Any] = [(facts or {}).get("polygon") for facts in prediction.bboxes_metadata or ()]
+    fits = bool(found) and all(np.shape(corners) == (4, 2) for corners in found)
+    return np.array(found, np.float32) if fits else None
 
 
 def _whole_pixels(xyxy: NumpyArray, size: tuple[int, ...]) -> npt.NDArray[np.int64]:

@@ -71,6 +71,10 @@ class Graph(Record, frozen=True, kw_only=True):
     """Role to the pattern of the one file that has it, in lower case. A pattern without a suffix is that of a graph,
     `*encoder*` for example, whose suffix is that of the format of the package; the first graph takes the images. Empty:
     there is one graph, in the file of its format."""
+    optional_files: frozenset[str] = frozenset()
+    """Roles that a package may leave out."""
+    features: frozenset[str] = frozenset()
+    """What a package may state of its variant, and nobody needs to know."""
 
 
 class DepthGraph(Graph, frozen=True, kw_only=True):
@@ -94,6 +98,8 @@ class SemanticGraph(Graph, frozen=True, kw_only=True):
 
     confidence: float = 0.0
     """Pixels that are less sure than this are background."""
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    """What makes scores of logits: of all classes of a pixel together, or of each alone."""
     scores: bool = False
     """Whether the activation is in the graph."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
@@ -112,8 +118,6 @@ class ObjectGraph(Graph, frozen=True, kw_only=True):
     """Whether the classes of its outputs may have columns that are no class of the package; see `ClassColumns`."""
     classes_from_one: bool = False
     """Whether outputs number the first class 1, and those of COCO by its category numbers."""
-    features: frozenset[str] = frozenset()
-    """What a package may state of its variant, and nobody needs to know."""
 
 
 class DetectionGraph(ObjectGraph, frozen=True, kw_only=True):
@@ -191,6 +195,9 @@ class TextGraph(Graph, frozen=True, kw_only=True):
 
     decoder: Callable[[Mapping[str, Session], Mapping[str, Path]], TextDecoder]
     """Makes the decoder from the sessions and the other files of a package, both by role."""
+    least_width: int | None = None
+    """The graph takes lines of one height and any width: several at once, with zeros at the right of all but the
+    widest, and to this width. None: pictures of one size."""
 
 
 class Family(Record, frozen=True):

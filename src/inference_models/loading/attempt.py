@@ -127,7 +127,7 @@ def _load_first(
             loaded = load_package(model, candidate, folder, request)
         except _OF_THE_MACHINE as exc:
             failures[candidate.label] = exc
-            _log.warning("%s of %r was passed over: %s", candidate.label, model.model_id, exc)
+            _log.warning("%r: %s was passed over: %s", model.model_id, candidate.label, exc)
             continue
         reason = selection.reason if number == 0 else "order"
         with suppress(AttributeError):  # a class of a package may refuse new attributes

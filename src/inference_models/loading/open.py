@@ -26,6 +26,7 @@ from inference_models.errors import (
 from inference_models.families import find_graph, module_builder
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.verdicts import ensure_importable
+from inference_models.negotiate.case import package_name
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
@@ -94,7 +95,8 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
 
         return load_code(model, package, folder, request)
     task, graph = _task_and_graph(model)
-    files = files_by_role(folder.files, graph.files, package.backend, label=f"model {model.model_id!r}")
+    label, optional = f"model {model.model_id!r}", graph.optional_files
+    files = files_by_role(folder.files, graph.files, package.backend, label=label, optional=optional)
     hints = InputHints.of(_hints(folder))
     requests = _session_requests(folder, graph, package.backend, files, request, hints)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
@@ -125,7 +127,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
             recommended=package.recommended_parameters or model.recommended_parameters,
             arrays=request.options.arrays,
-            label=f"model {model.model_id!r}",
+            label=label,
         )
         loaded: Any = cast("Any", task.bind)(opened, graph)
         unfinished.pop_all()
@@ -236,10 +238,10 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
     )
     if graph.quantization is few and not named:
         raise QuantizationNotRequestedError(
-            f"{candidate.label} is quantised, which changes answers, and nobody asked for that.",
+            f"{package_name(package)} is quantised, which changes answers, and nobody asked for that.",
             needs="weights and operators of 16 bits or more",
             found="fewer",
-            fix=f"quantization={few.value!r}, or model_package_id={package.package_id!r}",
+            fix=f'pass quantization="{few.value}" if you want it',
         )
     vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
     if graph.unbounded and not vouched and not request.is_pinned:
@@ -296,10 +298,11 @@ def _post_processing(
     stated = config.post_processing if config else None
     if stated is None:
         return fused, normalized
-    if stated.type != task.post_processing:
+    needed = getattr(graph, "activation", task.post_processing)
+    if stated.type != needed:
         raise CorruptedModelPackageError(
             f"inference_config.json: post_processing.type does not suit {task.name}.",
-            needs=repr(task.post_processing),
+            needs=repr(needed),
             found=repr(stated.type),
         )
     return bool(stated.fused) or fused, normalized if stated.boxes is None else stated.boxes == "normalized"

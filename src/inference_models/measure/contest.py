@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from inference_models import config
-from inference_models.backends import find_runtime
-from inference_models.entities import Quantization
 from inference_models.errors import BaseInferenceModelsError, InvalidParameterError
 from inference_models.files.prepared import prepared
 from inference_models.machine.child import FAILED, HUNG, Child, ChildFailedError
@@ -25,7 +23,6 @@ from inference_models.machine.usage import OtherPrograms, available_memory
 from inference_models.measure.answers import Judgement, has_gate, judge_answers, read_answers
 from inference_models.measure.job import NotSerializableError
 from inference_models.measure.rounds import HOPELESS, NOT_REACHED, SLOWER, decide, is_settled, leaving
-from inference_models.package.formats import FORMATS
 from inference_models.parity.compare import gate_between
 from inference_models.parity.raw import RawDeviation
 
@@ -33,9 +30,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from inference_models.entities import Quantization
     from inference_models.measure.job import Job
     from inference_models.measure.rounds import Contender
-    from inference_models.negotiate.case import Candidate
     from inference_models.predictions.container import Prediction
 
 DISAGREES, UNJUDGED = "disagrees", "not judged"
@@ -329,18 +326,7 @@ class Contest:
         return child
 
     def _tell(self, contender: Contender, what: str) -> None:
-        self._arena.progress(f"{what}: {told(contender.plan.candidate)}", min(1.0, self.seconds / self._arena.budget))
-
-
-def told(candidate: Candidate) -> str:
-    """A candidate as people call it: `weights.onnx in OpenVINO`, `weights.onnx of 7c20 (fp16) in ONNX Runtime`."""
-    package = candidate.package
-    weights = FORMATS[package.backend].weights[0] if package.backend in FORMATS else f"package {package.package_id}"
-    local = {item.file_handle: item.path.name for item in package.package_artefacts if hasattr(item, "path")}
-    of = "" if local or package.backend not in FORMATS else f" of {package.package_id}"
-    kind = package.quantization
-    number_format = f" ({kind.value})" if kind not in {None, Quantization.UNKNOWN} else ""
-    return f"{local.get(weights, weights)}{of}{number_format} in {find_runtime(candidate.runtime).label}"
+        self._arena.progress(f"{what}: {contender.plan.candidate.label}", min(1.0, self.seconds / self._arena.budget))
 
 
 def _format_of(contender: Contender) -> Quantization | None:

@@ -10,8 +10,9 @@ import numpy as np
 
 from inference_models.machine.child import psutil_or_none
 from inference_models.measure.answers import LEAST_AGREEMENT, SURE_SCORE, has_gate
-from inference_models.measure.contest import UNJUDGED, told
+from inference_models.measure.contest import UNJUDGED
 from inference_models.measure.rounds import BUSY, NOT_REACHED, SLOWER, WINNER
+from inference_models.negotiate.case import setting_name
 from inference_models.text import plain, printable
 
 if TYPE_CHECKING:
@@ -72,8 +73,7 @@ class TuneRow:
     @property
     def setting(self) -> str:
         """For people: `2 threads, CPUExecutionProvider`."""
-        threads = None if self.threads is None else f"{self.threads} thread{'s' if self.threads > 1 else ''}"
-        return ", ".join(part for part in (threads, *(self.execution_providers or ())) if part) or "-"
+        return setting_name(self.threads, self.execution_providers) or "-"
 
     def is_of(self, plan: Plan) -> bool:
         """Whether this is what was found out about `plan`."""
@@ -141,7 +141,9 @@ class TuneReport:
             first = "nothing could be measured; the declared order stays"
         else:
             told = "later loads take it" if self.remembered else "it is not remembered"
-            first = f"fastest here: {best.candidate}, {best.setting}; {told}"
+            measured = sum(row.timing is not None for row in self.rows)
+            lead = "fastest here" if measured > 1 else "the only one that was measured"
+            first = f"{lead}: {best.candidate}, {best.setting}; {told}"
         pictures = "1 picture" if self.images == 1 else f"{self.images} pictures"
         compared = f"answers compared on {pictures} with {self.reference}" if self.reference else ""
         took = f"measured for {self.seconds:.1f} s of {self.budget:g} s"
@@ -156,7 +158,7 @@ def row_of(plan: Plan, status: str, verdict: str, **measured: Any) -> TuneRow:
     candidate = plan.candidate
     quantization = candidate.package.quantization
     return TuneRow(
-        candidate=told(candidate),
+        candidate=candidate.label,
         package_id=candidate.package.package_id,
         package_format=candidate.package.backend.value,
         quantization=quantization.value if quantization else "unknown",
@@ -198,15 +200,14 @@ def notes_on(contest: Contest, budget: float) -> tuple[str, ...]:
             f"the budget of {budget:g} s was too short: {missing} of {len(contenders)} settings were not measured, "
             f"and one of them may be faster; try --budget {enough}s"
         )
-    if contest.best is not None and contest.rounds == 0 and len(contenders) > 1:
-        notes.append("the budget ended after three calls of each: the order of the times is a guess")
+    if contest.rounds < 2 and sum(contender.measured for contender in contenders) > 1:
+        notes.append("the budget ended after a few calls of each: the order of the times is a guess")
     else:
         notes += [_doubt(rival, contest.best) for rival in contenders if _is_rival(rival, contest.best)][:1]
     if contest.busy > BUSY:
         notes.append(
-            f"other programs used {contest.busy:.0%} of the processors meanwhile, which takes most from settings with "
-            'many threads: the choice is marked, and the next load with select="measured" on a quiet machine '
-            "measures again"
+            f"other programs used {contest.busy:.0%} of the processors meanwhile: the choice is marked, and the next "
+            "load with --set select=measured on a quiet machine measures again"
         )
     if psutil_or_none() is None:
         notes.append("neither memory nor other programs were watched; for both: pip install psutil")

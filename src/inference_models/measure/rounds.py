@@ -124,7 +124,7 @@ def decide(contenders: Sequence[Contender]) -> tuple[Contender | None, Contender
     best = min(finalists, key=lambda each: each.median)
     winner = min((each for each in measured if _is_tied(each, best)), key=lambda each: each.position)
     for contender in measured:
-        _write_verdict(contender, best, winner)
+        _write_verdict(contender, best, winner, others=len(measured) > 1)
     return best, winner
 
 
@@ -135,11 +135,11 @@ def _is_tied(contender: Contender, best: Contender) -> bool:
     return slower <= TIE or slower <= min(TIE_WITHIN_NOISE, contender.noise_with(best))
 
 
-def _write_verdict(contender: Contender, best: Contender, winner: Contender) -> None:
+def _write_verdict(contender: Contender, best: Contender, winner: Contender, *, others: bool) -> None:
     slower = contender.slower_than(best)
     early = f" ({contender.verdict})" if contender.verdict else ""
     if contender is winner:
-        contender.status, contender.verdict = WINNER, "fastest"
+        contender.status, contender.verdict = WINNER, "fastest" if others else "nothing to compare it with"
         if winner is not best:
             contender.verdict = f"as fast as the fastest ({slower:+.1%}), and ranked before it"
     elif _is_tied(contender, best):

@@ -27,12 +27,13 @@ from inference_models.loading.describe import describe_model
 from inference_models.loading.open import fetch_package
 from inference_models.loading.remember import RememberedModels
 from inference_models.machine.child import can_start_children
-from inference_models.measure.contest import Contest, ContestSetup, told
+from inference_models.measure.contest import Contest, ContestSetup
 from inference_models.measure.job import Job
 from inference_models.measure.report import NOT_FETCHED, TuneReport, notes_on, row_of, rows_of
 from inference_models.measure.rounds import NOT_REACHED, Contender
 from inference_models.measure.settings import LoadToMeasure, default_first, plans_to_measure
 from inference_models.measure.store import Measurement, MeasurementStore, covers, name_candidate, name_plan, subject_of
+from inference_models.negotiate.case import package_name
 from inference_models.negotiate.explain import choose_packages
 from inference_models.parity.images import probe_images
 from inference_models.record import replace
@@ -125,7 +126,7 @@ def _fetched(asking: LoadToMeasure, plans: Sequence[Plan]) -> tuple[dict[int, Jo
             try:
                 folders[package.package_id] = fetch_package(asking.model, package, asking.source)
             except (EnvironmentConfigurationError, ModelRetrievalError, ModelLoadingError, RetryError) as exc:
-                _log.warning("%s of %r is not measured: %s", package.package_id, asking.model.model_id, exc)
+                _log.warning("%r: %s is not measured: %s", asking.model.model_id, package_name(package), exc)
                 folders[package.package_id] = exc
         folder = folders[package.package_id]
         if isinstance(folder, BaseInferenceModelsError):
@@ -193,7 +194,7 @@ def _report(subject: Subject, contest: Contest, rows: tuple[TuneRow, ...], budge
         budget=budget,
         seconds=round(contest.seconds, 3),
         images=0 if reference is None else contest.pictures_compared,
-        reference=None if reference is None else told(reference.plan.candidate),
+        reference=None if reference is None else reference.plan.candidate.label,
         busy=round(contest.busy, 3),
         rows=rows,
         notes=notes_on(contest, budget),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from inference_models.backends import runtimes_for
+from inference_models.backends import find_runtime, runtimes_for
+from inference_models.entities import LocalFileArtefactSpecs, format_text
 from inference_models.errors import Rejection
 from inference_models.negotiate.request import as_arguments
+from inference_models.package.formats import FORMATS
 from inference_models.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from inference_models.entities import BackendType, ModelMetadata, ModelPackageMetadata
     from inference_models.machine.environment import Environment
@@ -30,15 +32,41 @@ class Candidate(Record, frozen=True):
 
     @property
     def label(self) -> str:
-        """For reports: `7c20 onnx fp32`, or `7c20 onnx fp32 through openvino`."""
-        quantization = self.package.quantization.value if self.package.quantization else "unknown"
-        through = "" if self.is_native else f" through {self.runtime.value}"
-        return f"{self.package.package_id} {self.package.backend.value} {quantization}{through}"
+        """As people call it: `best.onnx in OpenVINO`, `weights.onnx of 7c20 (fp16) in ONNX Runtime`."""
+        return candidate_name(package_name(self.package), self.runtime)
 
     def rejection(self, check: str, needs: str, found: str, fix: str | None = None) -> Rejection:
         """A reason against this candidate."""
         runtime = None if self.is_native else self.runtime
         return Rejection(self.package.package_id, check, needs, found, fix, runtime)
+
+
+def package_name(package: ModelPackageMetadata) -> str:
+    """A package as people call it: `best.onnx` where it is a file of theirs, else `weights.onnx of 7c20 (fp16)`."""
+    weights = FORMATS[package.backend].weights[0] if package.backend in FORMATS else ""
+    handles = [item.file_handle for item in package.package_artefacts]
+    local = (item for item in package.package_artefacts if isinstance(item, LocalFileArtefactSpecs))
+    paths = {item.file_handle: item.path for item in local}
+    if weights in paths:
+        return paths[weights].name
+    if paths:
+        return f"folder {next(iter(paths.values())).parent.name}"
+    kind = format_text(package.backend, package.quantization)
+    if weights not in handles:
+        return f"package {package.package_id} ({kind})"
+    _, _, number_format = kind.partition(" ")
+    return f"{weights} of {package.package_id}" + (f" ({number_format})" if number_format else "")
+
+
+def candidate_name(package: str, runtime: BackendType) -> str:
+    """A package of this name in a runtime."""
+    return f"{package} in {find_runtime(runtime).label}"
+
+
+def setting_name(threads: int | None, execution_providers: Sequence[Any] | None) -> str:
+    """`2 threads, CPUExecutionProvider`; empty where all is left to the runtime."""
+    count = [] if threads is None else ["1 thread" if threads == 1 else f"{threads} threads"]
+    return ", ".join([*count, *(each if isinstance(each, str) else each[0] for each in execution_providers or ())])
 
 
 def candidates_of(model: ModelMetadata) -> Iterator[Candidate]:

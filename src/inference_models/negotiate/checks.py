@@ -134,12 +134,13 @@ def check_quantization(case: Case) -> Rejection | None:
     """Refuses number formats that are not in `quantization`; where it is not given, those the device has no use for."""
     stated = case.package.quantization or Quantization.UNKNOWN
     wanted = case.request.quantizations
+    is_own = case.package.package_source is PackageSourceType.LOCAL_CACHE
     if wanted is None:
         # Core ML compiles a package for the device it runs on, whatever the format it was stored in.
         if stated in _ALWAYS or case.is_named or case.package.backend is BackendType.COREML:
             return None
         # There is no choice to make for a file of the caller's own, but few bits change the answers.
-        if case.package.package_source is PackageSourceType.LOCAL_CACHE and stated is not Quantization.INT8:
+        if is_own and stated is not Quantization.INT8:
             return None
         device = _device(case)
         if stated in default_quantizations(device):
@@ -150,7 +151,9 @@ def check_quantization(case: Case) -> Rejection | None:
         return None
     else:
         needs = f"quantization {_either(kind.value for kind in wanted)}"
-    found = case.package.quantization.value if case.package.quantization else "not stated"
+    found = "not stated" if stated is Quantization.UNKNOWN else stated.value
+    if stated is Quantization.UNKNOWN or (is_own and stated is not Quantization.INT8):
+        return case.refuse("quantization", needs, found, "leave quantization out")
     return case.refuse("quantization", needs, found, change={"quantizations": frozenset({stated})})
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import NoCompatiblePackageError, NoModelPackagesAvailableError
-from inference_models.negotiate.case import Plan
+from inference_models.negotiate.case import Plan, package_name
 from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.facts import CandidateReport, ModelFacts, PackageFile, PackageReport, Step, WouldRun
 from inference_models.negotiate.report import NegotiationReport, outcome_lines
@@ -184,6 +184,7 @@ def _package(
 ) -> PackageReport:
     return PackageReport(
         package_id=package.package_id,
+        name=package_name(package),
         format=package.backend,
         quantization=package.quantization,
         dynamic_batch=package.dynamic_batch_size_supported,

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
+from inference_models.entities import format_text
+
 if TYPE_CHECKING:
     from inference_models.entities import BackendType, ModelDependency, Quantization
     from inference_models.errors import Rejection
@@ -88,6 +90,8 @@ class PackageReport:
     """One package with every runtime that reads it."""
 
     package_id: str
+    name: str
+    """As people call it: `best.onnx`, `weights.onnx of 7c20 (fp16)`."""
     format: BackendType
     """What the package is made for."""
     quantization: Quantization | None
@@ -106,9 +110,14 @@ class PackageReport:
         return any(candidate.admissible for candidate in self.candidates)
 
     @property
+    def title(self) -> str:
+        """Its id, or the file or folder that it is."""
+        return self.name if any(file.place == "local" for file in self.files) else self.package_id
+
+    @property
     def label(self) -> str:
-        """For reports: `onnx fp32`."""
-        return f"{self.format.value} {self.quantization.value if self.quantization else 'unknown'}"
+        """For reports: `onnx fp32`, or `onnx` where nothing says of which number format."""
+        return format_text(self.format, self.quantization)
 
     @property
     def download(self) -> Download:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from inference_models.errors import NoModelPackagesAvailableError, nearest_hint
+from inference_models.negotiate.case import candidate_name, setting_name
 from inference_models.negotiate.facts import Step, as_plain
 from inference_models.record import replace
 from inference_models.text import one_line, plain, size_text
@@ -242,18 +243,13 @@ def _question(report: NegotiationReport) -> list[tuple[str, str]]:
 
 def _what_runs(report: NegotiationReport, run: WouldRun) -> str:
     """What is tried first and why, with the settings that were measured."""
-    parts = [f"{_label(report, run.package_id, run.backend)}: {_WHY.get(run.reason, run.reason)}"]
-    if run.threads is not None:
-        parts.append("1 thread" if run.threads == 1 else f"{run.threads} threads")
-    if run.execution_providers is not None:
-        parts += [str(item if isinstance(item, str) else item[0]) for item in run.execution_providers]
-    return ", ".join(parts)
+    setting = setting_name(run.threads, run.execution_providers)
+    name = _label(report, run.package_id, run.backend) + (f", {setting}" if setting else "")
+    return f"{name}: {_WHY.get(run.reason, run.reason)}"
 
 
 def _label(report: NegotiationReport, package_id: str, backend: BackendType) -> str:
-    package = report.package(package_id)
-    through = "" if backend is package.format else f" through {backend.value}"
-    return one_line(f"{package_id} {package.label}{through}")
+    return one_line(candidate_name(report.package(package_id).name, backend))
 
 
 def _download(download: Download) -> str:
@@ -291,7 +287,7 @@ def _packages(report: NegotiationReport, width: int) -> list[str]:
         if others:
             labels = ", ".join(dict.fromkeys(package.label for package in (first, *others)))
             head = f"{labels}, like {len(others)} more"
-        lines += _named(first.package_id, _wrapped([head, *reasons[id(first)]], width))
+        lines += _named(first.title, _wrapped([head, *reasons[id(first)]], width))
     for item in report.skipped_packages:
         lines += _named(item.package_id, _wrapped([f"left out: {item.reason}"], width))
     return lines

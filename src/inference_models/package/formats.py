@@ -11,7 +11,7 @@ from inference_models.errors import CorruptedModelPackageError, ModelImplementat
 from inference_models.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from inference_models.entities import ModelPackageMetadata
@@ -71,7 +71,12 @@ def is_graph(pattern: str) -> bool:
 
 
 def files_by_role(
-    files: Mapping[str, Path], patterns: Mapping[str, str], kind: BackendType, *, label: str
+    files: Mapping[str, Path],
+    patterns: Mapping[str, str],
+    kind: BackendType,
+    *,
+    label: str,
+    optional: Collection[str] = (),
 ) -> dict[str, Path]:
     """The one file for each role.
 
@@ -80,6 +85,7 @@ def files_by_role(
         patterns: of handles, by role, such as `*encoder*` for a graph and `vocab.json` for anything else.
         kind: the format of the package.
         label: the model in error texts.
+        optional: roles that may have none, and are left out then.
 
     Raises:
         CorruptedModelPackageError: a role has no file, or several.
@@ -93,11 +99,15 @@ def files_by_role(
         )
     suffix = FORMATS[kind].suffix if kind in FORMATS else ""
     wanted = {role: pattern + suffix * is_graph(pattern) for role, pattern in patterns.items()}
-    return {role: _only(files, role, pattern, label) for role, pattern in wanted.items()}
+    matching = {role: sorted(name for name in files if fnmatchcase(name.lower(), wanted[role])) for role in wanted}
+    return {
+        role: _only(files, role, wanted[role], found, label)
+        for role, found in matching.items()
+        if found or role not in optional
+    }
 
 
-def _only(files: Mapping[str, Path], role: str, pattern: str, label: str) -> Path:
-    matching = sorted(handle for handle in files if fnmatchcase(handle.lower(), pattern))
+def _only(files: Mapping[str, Path], role: str, pattern: str, matching: list[str], label: str) -> Path:
     if len(matching) == 1:
         return files[matching[0]]
     raise CorruptedModelPackageError(

@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from inference_models.package.preprocess_spec import (
     MAX_SIDE,
+    WITH_RESIZED,
     Contrast,
     DynamicSize,
     Interpolation,
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 FILE_NAME = "inference_config.json"
 _Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 _Count = Annotated[int, Meta(ge=1)]
+_Grey = Annotated[int, Meta(ge=0, le=255)]
+_Grays = Annotated[list[_Grey], Meta(min_length=3, max_length=3)]
+"""No tuple: beside a number with bounds msgspec 0.22 ends the process when the garbage is collected."""
 _Percent = Annotated[int, Meta(ge=0, le=100)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _AboveZero = Annotated[float, Meta(gt=0)]
@@ -113,13 +117,14 @@ class _NetworkInput(Struct, kw_only=True):
     dynamic_spatial_size_mode: _DynamicMode | None = None
     color_mode: Literal["rgb", "bgr"]
     resize_mode: ResizeMode
-    padding_value: Annotated[int, Meta(ge=0, le=255)] | None = None
+    padding_value: _Grey | _Grays | None = None
     input_channels: Literal[1, 3]
     scaling_factor: _AboveZero | None = None
     normalization: tuple[list[float], list[_AboveZero]] | None = None
     interpolation: Interpolation = "linear"
     antialias: bool = False
     pad_at: Literal["both", "end"] = "both"
+    center_as: Literal["torchvision", "transformers"] = "torchvision"
     shorter_edge: _Side | None = None
     resized: _Size | None = None
     layout: Literal["nchw", "nhwc"] = "nchw"
@@ -177,9 +182,11 @@ def _contradictions(network: _NetworkInput, steps: _ImageSteps) -> Iterator[tupl
     if network.training_input_size is None and not any_size:
         needs = "a height and width, unless dynamic_spatial_size_mode is any-size"
         yield "network_input.training_input_size", needs, None
-    for key, needed_by in (("shorter_edge", ResizeMode.SHORTER_EDGE_CROP), ("resized", ResizeMode.STRETCH_CROP)):
-        if (network.resize_mode is needed_by) != (getattr(network, key) is not None):
-            needs = f"{key} exactly when resize_mode is {needed_by.value}"
+    if network.interpolation == "hamming" and not network.antialias:
+        yield "network_input.interpolation", "antialias true with hamming", network.interpolation
+    for key, modes in (("shorter_edge", {ResizeMode.SHORTER_EDGE_CROP}), ("resized", WITH_RESIZED)):
+        if (network.resize_mode in modes) != (getattr(network, key) is not None):
+            needs = f"{key} exactly when resize_mode is {' or '.join(sorted(mode.value for mode in modes))}"
             yield f"network_input.{key}", needs, getattr(network, key)
 
 
@@ -193,8 +200,9 @@ def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
         resize=network.resize_mode,
         interpolation=network.interpolation,
         antialias=network.antialias,
-        pad_value=network.padding_value or 0,
+        pad_value=_pad_value(network.padding_value),
         pad_at=network.pad_at,
+        center_as=network.center_as,
         shorter_edge=network.shorter_edge,
         resized=_size(network.resized),
         scaling_factor=network.scaling_factor,
@@ -212,6 +220,13 @@ def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
 
 def _size(stated: _Size | None) -> Size | None:
     return (stated.height, stated.width) if stated else None
+
+
+def _pad_value(stated: int | list[int] | None) -> int | tuple[int, int, int]:
+    if isinstance(stated, list):
+        first, second, third = stated
+        return first, second, third
+    return stated or 0
 
 
 def _per_channel(values: list[float] | None) -> tuple[float, ...] | None:

@@ -58,9 +58,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """For reports: `7c20 onnx fp32`, or `7c20 onnx fp32 through openvino`."""
-        through = "" if self.runtime == self.package_format else f" through {self.runtime}"
-        return f"{self.package_id} {self.package_format} {self.quantization}{through}"
+        """For reports, from the names that were written down: `package 7c20 (onnx fp32) in openvino`."""
+        return f"package {self.package_id} ({self.package_format} {self.quantization}) in {self.runtime}"
 
     @property
     def requested(self) -> tuple[str | None, tuple[str, ...] | None, str]:

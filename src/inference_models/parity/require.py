@@ -59,7 +59,7 @@ def parity_refusal(
             return None
         reasons.append(reason)
     return MissingParityCertificateError(
-        f"{candidate.label} of {asked_for!r} is not vouched for on this machine.",
+        f"{asked_for!r} is not vouched for on this machine.",
         needs=f"a parity certificate of these files in {wanted.opened()}",
         found=reasons[0] if reasons else "none",
         fix=f"inference-models parity {shlex.quote(asked_for)}",

@@ -161,7 +161,7 @@ class HuggingFaceProvider(StreamingProvider):
     def _package(self, found: HubPackage, config: HubConfig, repository: Repository) -> ModelPackageMetadata:
         files = {handle: repository.files[path] for handle, path in found.files.items()}
         files |= self._external_data(files, repository)
-        texts = texts_of(found, config, lambda name: self._text(repository, name))
+        texts = texts_of(found, config, lambda name: self._text(repository, name), label=f"'{repository.name}'")
         return ModelPackageMetadata(
             package_id=found.package_id,
             backend=found.backend,

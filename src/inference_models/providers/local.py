@@ -183,7 +183,7 @@ def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
     reasons: list[BaseInferenceModelsError] = []
     for found in find_packages(files, dtypes_of(files), pickles=True):
         try:
-            packages.append(_snapshot_package(found, files, texts_of(found, config, read)))
+            packages.append(_snapshot_package(found, files, texts_of(found, config, read, label=f"folder '{path}'")))
         except (ModelImplementationNotFoundError, CorruptedModelPackageError) as exc:
             reasons.append(exc)
             skipped.append(SkippedPackage(found.package_id, " ".join(str(exc).split("\n")[:2])))

@@ -68,7 +68,8 @@ class BoxFinder(ObjectFinder):
         if self._columns is not None:
             boxes = self._columns.renumbered(boxes)
         self._check_class_ids(boxes.class_id)
-        return replace(boxes, xyxy=transform.boxes_to_image(pixels(boxes.xyxy)))
+        corners = None if boxes.polygons is None else transform.points_to_image(boxes.polygons, clamp=True)
+        return replace(boxes, xyxy=transform.boxes_to_image(pixels(boxes.xyxy)), polygons=corners)
 
 
 def _in_pixels(xyxy: Array, frame: Frame, label: str) -> Array:

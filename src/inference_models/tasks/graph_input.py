@@ -6,9 +6,9 @@ import json
 import logging
 from typing import TYPE_CHECKING
 
-from inference_models.backends.session import InputHint
+from inference_models.backends.session import PIXEL_MASK, InputHint
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.preprocess_spec import DynamicSize, ResizeMode
+from inference_models.package.preprocess_spec import SIZED_BY_IMAGE, DynamicSize, ResizeMode
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
     static = None if height is None or width is None else (height, width)
     if stated is not None:
         return _fit_stated(stated, session, static, graph)
-    size = static or hints.input_size or spec.size
+    size = static or hints.input_size or (spec.size and (height or spec.size[0], width or spec.size[1]))
     dynamic = None if static else spec.dynamic or DynamicSize(multiple=hints.stride or USUAL_STRIDE)
     edge = spec.shorter_edge
     if edge and size and spec.size:  # the same part of another size is cut out
         edge = edge * min(size) // min(spec.size)
-    if static and spec.resize is ResizeMode.SHORTER_EDGE:
+    if static and spec.resize in SIZED_BY_IMAGE:
         spec = replace(spec, resize=ResizeMode.STRETCH)
     return replace(spec, size=size, dynamic=dynamic, shorter_edge=edge)
 
@@ -99,7 +99,7 @@ def stated_spec(graph: Graph, config: InferenceConfig | None) -> PreprocessSpec 
 
 def _as_the_graph_takes_it(spec: PreprocessSpec, session: Session) -> PreprocessSpec:
     """`spec` of a family, with the place and number of channels that the input of a bare graph shows."""
-    shape = session.inputs[0].shape if len(session.inputs) == 1 else ()
+    shape = session.inputs[0].shape if session.inputs else ()
     if len(shape) != 4:
         return spec
     if shape[1] not in {1, 3} and shape[3] in {1, 3}:
@@ -111,7 +111,9 @@ def _as_the_graph_takes_it(spec: PreprocessSpec, session: Session) -> Preprocess
 
 def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, graph: Graph) -> PreprocessSpec:
     instead = graph.instead_of_fit_longer_edge
-    fixed = static is not None and spec.resize is ResizeMode.SHORTER_EDGE
+    fixed = static is not None and spec.resize in SIZED_BY_IMAGE
+    if fixed:
+        instead, spec = ResizeMode.STRETCH, replace(spec, size=static)
     if fixed or (spec.resize is ResizeMode.FIT_LONGER_EDGE and instead is not ResizeMode.FIT_LONGER_EDGE):
         _log.warning(
             "resize mode %r gives every image another network size, which this architecture does not take; %r is used.",
@@ -135,7 +137,7 @@ def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, gra
 
 def _image_input(session: Session, wanted: PreprocessSpec) -> TensorSpec:
     names = [spec.name for spec in session.inputs]
-    if len(names) != 1:
+    if not names or set(names[1:]) - {PIXEL_MASK}:
         raise CorruptedModelPackageError(
             "the graph is not one that takes images and nothing else.",
             needs="one input",

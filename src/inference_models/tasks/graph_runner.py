@@ -119,6 +119,11 @@ class GraphRunner:
 
     def run(self, inputs: NetworkInputs) -> list[RawOutputs]:
         """Raw outputs, one entry per network size."""
+        batches = self._batches(inputs)
+        return [RawOutputs(self._frame(batch), run_in_batches(self.session, batch, self._limits)) for batch in batches]
+
+    @staticmethod
+    def _batches(inputs: NetworkInputs) -> list[Array]:
         if isinstance(inputs, tuple):
             raise InvalidParameterError(
                 "forward takes network inputs alone.",
@@ -133,7 +138,7 @@ class GraphRunner:
                 raise InvalidParameterError(
                     "forward takes what pre_process returns.", needs="(B, C, H, W)", found=found
                 )
-        return [RawOutputs(self._frame(batch), run_in_batches(self.session, batch, self._limits)) for batch in batches]
+        return batches
 
     def answers(
         self,
@@ -161,6 +166,38 @@ class GraphRunner:
         _, *sides = batch.shape
         height, width = sides[1:] if self._layout == "nchw" else sides[:2]
         return int(height), int(width)
+
+
+class LineRunner(GraphRunner):
+    """The same for lines of text, of one height and any width: those of like width go to the graph together."""
+
+    LINES = 8
+    """At most at once."""
+
+    def __init__(self, graph: OpenedPackage, least_width: int) -> None:
+        super().__init__(graph)
+        self._least_width = graph.session.inputs[0].shape[3] or least_width
+
+    def run(self, inputs: NetworkInputs) -> list[RawOutputs]:
+        """Raw outputs, one entry per line, in their order."""
+        lines = [batch[row : row + 1] for batch in self._batches(inputs) for row in range(batch.shape[0])]
+        order = sorted(range(len(lines)), key=lambda number: int(lines[number].shape[3]))
+        found: dict[int, RawOutputs] = {}
+        for start in range(0, len(order), self.LINES):
+            numbers = order[start : start + self.LINES]
+            (answer,) = super().run(self._joined([lines[number] for number in numbers]))
+            found.update(zip(numbers, answer.images(), strict=True))
+        return [found[number] for number in range(len(lines))]
+
+    def _joined(self, lines: list[Array]) -> Array:
+        from inference_models.arrays import device_of, namespace  # noqa: PLC0415 - brings array-api-compat
+
+        widest, like = max(self._least_width, *(line.shape[3] for line in lines)), lines[0]
+        xp, shape = namespace(like), (len(lines), *like.shape[1:3], widest)
+        joined = xp.zeros(shape, dtype=like.dtype, device=device_of(like))
+        for row, line in enumerate(lines):
+            joined[row, :, :, : line.shape[3]] = line[0]
+        return joined
 
 
 class GraphModel:

@@ -37,7 +37,10 @@ class GraphDetector(BoxFinder, ObjectDetectionModel[NetworkInputs, "list[ImageTr
     """
 
     def _prediction(self, image: RawOutputs, boxes: Boxes, transform: ImageTransform, options: dict[str, Any]) -> Any:  # noqa: ARG002
-        return self._as_asked(Detections(boxes.xyxy, boxes.class_id, boxes.confidence, class_names=self._names))
+        found = Detections(boxes.xyxy, boxes.class_id, boxes.confidence, class_names=self._names)
+        if boxes.polygons is not None:
+            found.bboxes_metadata = [{"polygon": corners} for corners in boxes.polygons.tolist()]
+        return self._as_asked(found)
 
 
 TASK = Task(

@@ -63,6 +63,7 @@ class GraphSemanticSegmenter(
         if self._channels is not None:
             self._class_ids(self._channels)
         self._scores = family.scores or graph.fused
+        self._alone = family.activation == "sigmoid"
         self._confidence = ConfidenceRule(family.confidence, self._names, graph.recommended)
 
     def _class_ids(self, channels: int) -> list[int]:
@@ -104,6 +105,7 @@ class GraphSemanticSegmenter(
         """(height, width) int64 class ids of a window, and float32 scores."""
         import numpy as np  # noqa: PLC0415
 
+        from inference_models.decoders.candidates import sigmoid  # noqa: PLC0415
         from inference_models.decoders.maps import as_float32, best_classes, foreground_score  # noqa: PLC0415
 
         if cells.ndim == 2:
@@ -112,8 +114,8 @@ class GraphSemanticSegmenter(
         if len(cells) == 1:
             scores = foreground_score(as_float32(cells[0]), window, scores=self._scores)
             return np.full(scores.shape, table[0]), scores
-        numbers, scores = best_classes(as_float32(cells), window, scores=self._scores)
-        return table[numbers], scores
+        numbers, scores = best_classes(as_float32(cells), window, scores=self._scores or self._alone)
+        return table[numbers], scores if self._scores or not self._alone else sigmoid(scores)
 
     def _ready(self, ids: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
         import numpy as np  # noqa: PLC0415

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from inference_models.families import TextGraph
 from inference_models.tasks import Task
 from inference_models.tasks.graph_options import ImageOptions, parse_image_options
-from inference_models.tasks.graph_runner import GraphModel, NetworkInputs, OpenedPackage, RawOutputs
+from inference_models.tasks.graph_runner import GraphModel, LineRunner, NetworkInputs, OpenedPackage, RawOutputs
 from inference_models.tasks.stages import PlainStagedModel, PreprocessedInputs, RawPrediction
 
 if TYPE_CHECKING:
@@ -30,6 +30,8 @@ class GraphTextReader(GraphModel, TextOnlyOCRModel[NetworkInputs, "list[NumpyArr
 
     def __init__(self, package: OpenedPackage, family: TextGraph) -> None:
         super().__init__(package)
+        if family.least_width is not None:
+            self._runner = LineRunner(package, family.least_width)
         self._decoder = family.decoder(package.sessions, package.files)
 
     def infer(self, images: object, **kwargs: Any) -> list[str]:
@@ -49,7 +51,7 @@ class GraphTextReader(GraphModel, TextOnlyOCRModel[NetworkInputs, "list[NumpyArr
         return self._runner.prepare(images, parse_image_options(kwargs)).inputs
 
     def forward(self, pre_processed_images: NetworkInputs, **kwargs: Any) -> list[NumpyArray]:
-        """(B, L) tokens, one entry per network size.
+        """(B, L) tokens, one entry per network size; of lines of text, one entry per line.
 
         Raises:
             ModelRuntimeError: the runtime failed.

@@ -7,6 +7,7 @@ import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import pytest
 import torch
 from torch import Tensor, nn
 
@@ -59,6 +60,27 @@ def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None
             script = torch.jit.script(module) if example is None else torch.jit.trace(module, torch.zeros(*example))
         script.save(str(path))
     return path
+
+
+def save_onnx(
+    module: nn.Module, path: Path, feeds: Mapping[str, Tensor], output: str, axes: Mapping[str, Mapping[int, str]]
+) -> None:
+    """A graph of `module` with open `axes` of its inputs, by name, and of its `output`."""
+    pytest.importorskip("onnx")
+    with warnings.catch_warnings():
+        # PyTorch 2.9 marks this exporter as deprecated; the new one needs packages of its own.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        torch.onnx.export(
+            module,
+            tuple(feeds.values()),
+            str(path),
+            input_names=[*feeds],
+            output_names=[output],
+            dynamic_axes=axes,
+            opset_version=17,
+            dynamo=False,
+        )
 
 
 def consent(folder: Path) -> dict[str, str]:

@@ -22,6 +22,7 @@ import torch_graphs
 from inference_models import AutoModel
 from inference_models.backends.openvino import import_openvino
 from inference_models.errors import ModelLoadingError
+from providers.hub_server import Repository, served_hub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -324,3 +325,16 @@ def test_a_folder_without_usable_weights_says_what_is_missing(
         (tmp_path / name).write_text(text)
     with pytest.raises(ModelLoadingError, match=said):
         AutoModel.from_pretrained(str(tmp_path))
+
+
+def test_weights_of_the_hub_answer_as_the_folder_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, image = tmp_path / "vit", Image.fromarray(photograph())
+    saved(folder, *classifiers()["vit"]())
+    repository = Repository({path.name: path.read_bytes() for path in folder.iterdir()}, dtypes={"F32": 1})
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    with served_hub({"acme/vit": repository}) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url())
+        model = AutoModel.from_pretrained("huggingface:acme/vit", arrays="numpy")
+    assert model.resolved_model.backend == "hugging-face"
+    expected = AutoModel.from_pretrained(str(folder), arrays="numpy")(image).confidence
+    np.testing.assert_array_equal(model(image).confidence, expected)

@@ -286,17 +286,15 @@ class Logits(torch.nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, pixel_values: torch.Tensor) -> torch.Tensor:
-        return self.network(pixel_values=pixel_values).logits
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(pixel_values=images).logits
 
 
 def test_exports_beside_the_weights_are_further_packages_of_the_model(tmp_path: Path) -> None:
     network, processor = classifiers()["vit"]()
     saved(tmp_path, network, processor)
     (tmp_path / "onnx").mkdir()
-    images, batch = {"pixel_values": torch.zeros(1, 3, 32, 32)}, {0: "batch"}
-    axes = {"pixel_values": batch, "logits": batch}
-    torch_graphs.save_onnx(Logits(network), tmp_path / "onnx" / "model.onnx", images, "logits", axes)
+    torch_graphs.save_onnx(Logits(network), tmp_path / "onnx" / "model.onnx", (32, 32))
     openvino = import_openvino()
     converted = openvino.Core().read_model(str(tmp_path / "onnx" / "model.onnx"))
     openvino.save_model(converted, str(tmp_path / "openvino" / "openvino_model.xml"), compress_to_fp16=False)

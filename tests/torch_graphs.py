@@ -8,12 +8,15 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import torch
-from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+pytest.importorskip("torch")
+
+import torch
+from torch import Tensor, nn
 
 
 class Convolution(nn.Module):
@@ -62,7 +65,7 @@ def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None
     return path
 
 
-def save_onnx(
+def save_graph(
     module: nn.Module, path: Path, feeds: Mapping[str, Tensor], output: str, axes: Mapping[str, Mapping[int, str]]
 ) -> None:
     """A graph of `module` with open `axes` of its inputs, by name, and of its `output`."""
@@ -81,6 +84,12 @@ def save_onnx(
             opset_version=17,
             dynamo=False,
         )
+
+
+def save_onnx(module: nn.Module, path: Path, size: tuple[int, int]) -> None:
+    """`module`, which makes logits of images, as an ONNX graph of any batch."""
+    batch = {0: "batch"}
+    save_graph(module, path, {"images": torch.zeros(1, 3, *size)}, "logits", {"images": batch, "logits": batch})
 
 
 def consent(folder: Path) -> dict[str, str]:

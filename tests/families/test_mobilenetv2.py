@@ -124,9 +124,7 @@ def packages(state_dict: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     )
     torch_graphs.save_archive(module, package("scripted", "torch-script") / "weights.torchscript")
     pytest.importorskip("safetensors.torch").save_file(state, package("safetensors", "torch") / "weights.safetensors")
-    images, batch = {"images": torch.zeros(1, 3, 224, 224)}, {0: "batch"}
-    axes = {"images": batch, "logits": batch}
-    torch_graphs.save_onnx(module, package("onnx", "onnx") / "weights.onnx", images, "logits", axes)
+    torch_graphs.save_onnx(module, package("onnx", "onnx") / "weights.onnx", (224, 224))
     return {"state dict": state_dict, **{name: root / name for name in FORMS[1:]}}
 
 

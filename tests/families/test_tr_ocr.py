@@ -66,7 +66,7 @@ def write_onnx(networks: tuple[Encoder, Decoder], folder: Path) -> None:
 def write_graph(network: torch.nn.Module, path: Path, feeds: dict[str, torch.Tensor], *, axes: dict[int, str]) -> None:
     names = [*feeds, "answer"]
     free = {name: {0: "n"} if name in {"pixel_values", "encoder_hidden_states"} else axes for name in names}
-    torch_graphs.save_onnx(network, path, feeds, "answer", free)
+    torch_graphs.save_graph(network, path, feeds, "answer", free)
 
 
 def write_torchscript(networks: tuple[Encoder, Decoder], folder: Path) -> None:

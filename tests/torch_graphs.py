@@ -61,6 +61,23 @@ def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None
     return path
 
 
+def save_onnx(module: nn.Module, path: Path, size: tuple[int, int]) -> None:
+    """`module`, which makes logits of images, as an ONNX graph of any batch."""
+    with warnings.catch_warnings():
+        # The exporter that needs no further package is deprecated in PyTorch 2.13.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            module,
+            (torch.zeros(1, 3, *size),),
+            str(path),
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
+            opset_version=17,
+            dynamo=False,
+        )
+
+
 def consent(folder: Path) -> dict[str, str]:
     """The option that lets the TorchScript archive of a package run; empty where it has none."""
     archive = folder / "weights.torchscript"

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     )
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
+    from inference_models.package.text_tokens import TextTokens
 
 ENTRY_POINT_GROUP = "inference_models.families"
 
@@ -220,6 +221,15 @@ class TextGraph(Graph, frozen=True, kw_only=True):
     least_width: int | None = None
     """The graph takes lines of one height and any width: several at once, with zeros at the right of all but the
     widest, and to this width. None: pictures of one size."""
+
+
+class EmbeddingGraph(Graph, frozen=True, kw_only=True):
+    """The model graphs that make a vector of an image, and where there is a second one, of a text."""
+
+    tokens: Callable[[Mapping[str, Path]], TextTokens] | None = None
+    """Makes the tokens of texts, from the other files of a package by role; None: there are no texts."""
+    unit_length: bool = False
+    """Whether vectors are brought to length 1, which makes products of them cosines."""
 
 
 class Family(Record, frozen=True):

@@ -7,12 +7,16 @@ import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+pytest.importorskip("torch")
+
+import torch
+from torch import Tensor, nn
 
 
 class Convolution(nn.Module):

@@ -39,6 +39,7 @@ from inference_models.errors import (
 )
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
 from inference_models.package.onnx_file import file_stamp
+from inference_models.package.onnx_head import further_outputs
 from inference_models.package.onnx_shapes import with_free_input_dims
 from inference_models.record import replace
 
@@ -170,8 +171,9 @@ def _session(runtime: Any, graph: OnnxFile, request: SessionRequest, providers: 
     options.log_severity_level = _ERRORS_ONLY
     options.intra_op_num_threads = request.threads or usable_cpus()
     source: str | bytes = str(graph.path)
-    if request.free_input_dims:
-        source = with_free_input_dims(graph, request.free_input_dims)
+    dims, further = request.free_input_dims, request.further_outputs
+    if dims or further:
+        source = with_free_input_dims(graph, dims) + further_outputs(further)
         # Bytes lie nowhere: without a folder, external data would be looked for in the working directory.
         options.add_session_config_entry(_EXTERNAL_DATA_FOLDER, str(graph.path.parent))
     session = runtime.InferenceSession(source, sess_options=options, providers=list(providers), enable_fallback=0)

@@ -87,9 +87,20 @@ TORCH_SCRIPT = replace(
     libraries=(TORCH, Library("torchvision", "torchvision", ("torchvision",))),
 )
 
+HUGGING_FACE = Runtime(
+    label="Transformers",
+    type=BackendType.HF,
+    order=50,
+    libraries=(Library("transformers", "transformers", ("transformers",), deadline=60.0), TORCH),
+    requires="transformers>=5",
+    install='pip install "transformers>=5" "torch>=2.6" safetensors',
+    devices=("cpu", "cuda", "mps"),
+    settings=frozenset({THREADS}),
+)
+
 NULL = Runtime(label="the null backend", type=BackendType.NULL, order=120, devices=("cpu",))
 
-DRIVEN = (ONNX, OPENVINO, LITERT, PYTORCH, TORCH_SCRIPT, NULL)
+DRIVEN = (ONNX, OPENVINO, LITERT, PYTORCH, TORCH_SCRIPT, HUGGING_FACE, NULL)
 """Those with a module of their name here."""
 
 _TENSORRT = ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu11")
@@ -108,15 +119,6 @@ UNDRIVEN = (
         devices=("cuda",),
         systems=("linux", "win32"),
         systems_text="Linux or Windows",
-    ),
-    Runtime(
-        label="Transformers",
-        type=BackendType.HF,
-        order=50,
-        libraries=(Library("transformers", "transformers", ("transformers",)), TORCH),
-        install="pip install transformers",
-        devices=("cpu", "cuda", "mps"),
-        settings=frozenset({THREADS}),
     ),
     Runtime(
         label="Core ML",

@@ -7,12 +7,16 @@ import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+pytest.importorskip("torch")
+
+import torch
+from torch import Tensor, nn
 
 
 class Convolution(nn.Module):
@@ -59,6 +63,23 @@ def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None
             script = torch.jit.script(module) if example is None else torch.jit.trace(module, torch.zeros(*example))
         script.save(str(path))
     return path
+
+
+def save_onnx(module: nn.Module, path: Path, size: tuple[int, int]) -> None:
+    """`module`, which makes logits of images, as an ONNX graph of any batch."""
+    with warnings.catch_warnings():
+        # The exporter that needs no further package is deprecated in PyTorch 2.13.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        torch.onnx.export(
+            module,
+            (torch.zeros(1, 3, *size),),
+            str(path),
+            input_names=["images"],
+            output_names=["logits"],
+            dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
+            opset_version=17,
+            dynamo=False,
+        )
 
 
 def consent(folder: Path) -> dict[str, str]:

@@ -20,6 +20,9 @@ PRE_NMS_TOP_K = 30_000
 MAX_BATCH = 16
 """Images that `infer` keeps in memory at once when the graph sets no limit itself."""
 
+TRIAL_SECONDS = "INFERENCE_MODELS_TRIAL_SECONDS"
+DEFAULT_TRIAL_SECONDS = 7
+
 MEASUREMENTS = "measurements"
 """Folder of the cache with the measured choices; not there as long as nothing was measured."""
 
@@ -246,6 +249,11 @@ def manifest_hosts() -> frozenset[str]:
     """`INFERENCE_MODELS_MANIFEST_HOSTS`: hosts besides its own that a `manifest.json` may take files from."""
     text = os.environ.get("INFERENCE_MODELS_MANIFEST_HOSTS", "")
     return frozenset(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+def trial_seconds() -> int:
+    """`INFERENCE_MODELS_TRIAL_SECONDS`: seconds for the trial of a graph nobody vouches for; 0: none is tried."""
+    return read_int(TRIAL_SECONDS, default=DEFAULT_TRIAL_SECONDS)
 
 
 def hub_endpoint() -> str:

@@ -74,7 +74,7 @@ def test_a_graph_that_takes_something_else_is_refused(shapes: tuple[tuple[int, .
     with pytest.raises(CorruptedModelPackageError) as caught:
         fit_spec(FAMILY, graph(*shapes), SPEC, InputHints())
     assert str(caught.value) == (
-        f"the graph is not one that takes images and nothing else.\nneeds one input; found: {found}"
+        f"the inputs of the graph are not those of its architecture.\nneeds one input of images; found: {found}"
     )
 
 

@@ -22,7 +22,7 @@ from inference_models.files.digest import file_sha256, text_sha256
 from inference_models.freeze.lockfile import contradiction
 from inference_models.freeze.pull import read_path
 from inference_models.loading.address import LOCAL, LoadRequest, parse_address
-from inference_models.loading.dependencies import load_dependencies
+from inference_models.loading.dependencies import load_dependencies, needs_models
 from inference_models.loading.describe import refuse_other_task
 from inference_models.loading.open import load_package
 from inference_models.negotiate.case import Candidate, Case
@@ -72,7 +72,7 @@ def load_locked(
             refuse_other_task(model, load.options.model_class)
     store = PackageStore()  # as long as it exists, `gc` leaves the package
     folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key, store=store))
-    if package.backend is BackendType.CUSTOM and model.model_dependencies:
+    if needs_models(model, package):
         needed = _LockedDependencies(lock, locked, load, mirror, api_key)
         load = replace(load, dependencies=load_dependencies(model, load, needed.load_inner))
     candidate = Candidate(package, package.backend)

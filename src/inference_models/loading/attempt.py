@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
-from inference_models.entities import BackendType
 from inference_models.errors import (
     BaseInferenceModelsError,
     EnvironmentConfigurationError,
@@ -26,7 +25,7 @@ from inference_models.record import Record, replace
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inference_models.entities import ModelMetadata
+    from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.loading.address import LoadRequest, ModelAddress, Source
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate, Selection
@@ -122,8 +121,8 @@ def _load_first(
         try:
             if steps.certify is not None:
                 steps.certify(candidate, folder, request, source)
-            if candidate.package.backend is BackendType.CUSTOM and model.model_dependencies:
-                request = _with_dependencies(model, request, source, steps)
+            if model.model_dependencies:
+                request = _with_dependencies(model, candidate.package, request, source, steps)
             loaded = load_package(model, candidate, folder, request)
         except _OF_THE_MACHINE as exc:
             failures[candidate.label] = exc
@@ -155,10 +154,14 @@ def _exhausted(model: ModelMetadata, failures: dict[str, BaseInferenceModelsErro
     return error
 
 
-def _with_dependencies(model: ModelMetadata, load: LoadRequest, source: Source, steps: LoadSteps) -> LoadRequest:
-    """`load` with the models that a package with code of its own needs."""
-    from inference_models.loading.dependencies import load_dependencies  # noqa: PLC0415 - few models need others
+def _with_dependencies(
+    model: ModelMetadata, package: ModelPackageMetadata, load: LoadRequest, source: Source, steps: LoadSteps
+) -> LoadRequest:
+    """`load` with the models that a package needs, if it does."""
+    from inference_models.loading.dependencies import load_dependencies, needs_models  # noqa: PLC0415 - few do
 
+    if not needs_models(model, package):
+        return load
     shared: dict[str, Any] = {name: getattr(load.options, name) for name in _SHARED_WITH_DEPENDENCIES}
     shared |= {"weights_provider": source.name, "api_key": source.options.api_key}
     return replace(load, dependencies=load_dependencies(model, load, steps.load_dependency, shared=shared))

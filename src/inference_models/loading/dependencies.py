@@ -7,17 +7,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from inference_models.entities import BackendType
 from inference_models.errors import (
     CorruptedModelPackageError,
     DependencyModelParametersValidationError,
     PreloadedDependencyMismatchError,
     nearest_hint,
 )
+from inference_models.families import find_graph
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from inference_models.entities import BackendType, ModelDependency, ModelMetadata, Quantization
+    from inference_models.entities import ModelDependency, ModelMetadata, ModelPackageMetadata, Quantization
     from inference_models.loading.address import LoadRequest
     from inference_models.options import LoadOptions
 
@@ -95,6 +97,13 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "default_onnx_trt_options": (bool,),
     "nms_fusion_preferences": (bool, dict),
 }
+
+
+def needs_models(model: ModelMetadata, package: ModelPackageMetadata) -> bool:
+    """Whether a package is opened with the models that its description names: it has code, or is made of them."""
+    if not model.model_dependencies or package.backend is BackendType.CUSTOM:
+        return bool(model.model_dependencies)
+    return bool(find_graph(model.model_architecture, model.task_type or "").models)
 
 
 def load_dependencies(

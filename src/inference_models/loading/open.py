@@ -95,6 +95,8 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
 
         return load_code(model, package, folder, request)
     task, graph = _task_and_graph(model)
+    if graph.models:
+        return _load_models(model, candidate, request, task, graph)
     label, optional = f"model {model.model_id!r}", graph.optional_files
     files = files_by_role(folder.files, graph.files, package.backend, label=label, optional=optional)
     hints = InputHints.of(_hints(folder))
@@ -122,6 +124,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             class_names=class_names,
             removed_class_names=config.removed_class_names if config else (),
             key_points=folder.key_points,
+            top_down=config.top_down if config else None,
             fused=fused,
             normalized_boxes=normalized,
             max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
@@ -131,18 +134,54 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
         )
         loaded: Any = cast("Any", task.bind)(opened, graph)
         unfinished.pop_all()
-    loaded.resolved_model = ResolvedModelMetadata(
+    loaded.resolved_model = _resolved(model, candidate, session.running_on, session.execution_providers, request)
+    return cast("AnyModel", loaded)
+
+
+def _load_models(
+    model: ModelMetadata, candidate: Candidate, request: LoadRequest, task: Task, graph: Graph
+) -> AnyModel:
+    """The model that is made of the models its package names."""
+    given, label = request.dependencies or {}, f"model {model.model_id!r}"
+    missing = [name for name in graph.models if name not in given]
+    if missing:
+        raise CorruptedModelPackageError(
+            f"{label} is made of other models, and its package does not name them all.",
+            needs=f"model_dependencies {' and '.join(map(repr, graph.models))}",
+            found=", ".join(map(repr, given)) or "none",
+            fix="describe them in model_config.json, or where the model is registered",
+        )
+    parts = {name: given[name] for name in graph.models}
+    loaded: Any = cast("Any", task.bind)(
+        OpenedPackage(
+            sessions={}, models=parts, preprocess=graph.preprocess, arrays=request.options.arrays, label=label
+        ),
+        graph,
+    )
+    used = next((part.resolved_model for part in parts.values() if part.resolved_model is not None), None)
+    loaded.resolved_model = _resolved(model, candidate, used.device if used else "cpu", (), request)
+    return cast("AnyModel", loaded)
+
+
+def _resolved(
+    model: ModelMetadata,
+    candidate: Candidate,
+    running_on: str,
+    execution_providers: tuple[str, ...],
+    request: LoadRequest,
+) -> ResolvedModelMetadata:
+    package = candidate.package
+    return ResolvedModelMetadata(
         model_id=model.model_id,
         model_package_id=package.package_id,
         backend=candidate.runtime.value,
         quantization=package.quantization.value if package.quantization else "unknown",
-        device=session.running_on,
-        execution_providers=session.execution_providers,
-        threads=(request.options.threads or usable_cpus()) if session.running_on == "cpu" else None,
+        device=running_on,
+        execution_providers=execution_providers,
+        threads=(request.options.threads or usable_cpus()) if running_on == "cpu" else None,
         package_format=package.backend.value,
         license=model.license,
     )
-    return cast("AnyModel", loaded)
 
 
 def _task_and_graph(model: ModelMetadata) -> tuple[Task, Graph]:
@@ -153,7 +192,9 @@ def _task_and_graph(model: ModelMetadata) -> tuple[Task, Graph]:
         return task, graph
     raise ModelImplementationNotFoundError(
         f"family {model.model_architecture!r} describes graphs for {task.name!r} that this task does not take.",
-        needs=task.graph.__name__ if task.graph else "none: only code packages do this task",
+        needs=getattr(task.graph, "__name__", str(task.graph))
+        if task.graph
+        else "none: only code packages do this task",
         found=type(graph).__name__,
     )
 
@@ -244,10 +285,10 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
             fix=f'pass quantization="{few.value}" if you want it',
         )
     vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
-    if graph.unbounded and not vouched and not request.is_pinned:
-        from inference_models.loading.trial import try_first  # noqa: PLC0415 - few graphs need one
+    if not vouched and not request.is_pinned:
+        from inference_models.loading.trial import try_first  # noqa: PLC0415 - only what nobody vouches for
 
-        try_first(candidate.runtime, wanted, graph.unbounded)
+        try_first(candidate.runtime, wanted, graph)
     return replace(wanted, graph=graph)
 
 

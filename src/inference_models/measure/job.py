@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, LocalFileArtefactSpecs
 from inference_models.loading.address import LoadRequest
+from inference_models.loading.dependencies import needs_models
 from inference_models.loading.open import load_package
 from inference_models.negotiate.case import Candidate
 from inference_models.options import LoadOptions
@@ -50,7 +51,7 @@ class Job:
         """
         load = self.load.with_plan(self.plan)
         package = self.plan.candidate.package
-        if package.backend is BackendType.CUSTOM and self.model.model_dependencies:
+        if needs_models(self.model, package):
             raise NotSerializableError("it needs other models, which only this process has loaded")
         options = {name: getattr(load.options, name) for name in SERIALIZED_OPTIONS}
         if load.options.labels is not None:

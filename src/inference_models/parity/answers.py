@@ -14,6 +14,7 @@ from inference_models.parity.raw import RawTally
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.masks import InstancesRLEMasks
 from inference_models.record import replace
+from inference_models.tasks.embedding import TextImageEmbeddingModel
 from inference_models.tasks.graph_runner import OneGraph
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.stages import StagedModel
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 THRESHOLD = 0.2
 """Below the least score of what is compared, so that an object near it is seen from both sides."""
+TEXTS = ["a photo of a cat", "two people cross a street, 1998", "l'été à Zürich"]
+"""What models of texts are asked besides images."""
 KEPT_BYTES = 256 << 20
 """Of network inputs and outputs that are held for the comparison of raw outputs; one image is always held."""
 
@@ -90,7 +93,7 @@ def ask(model: Any, image: Image) -> Answer:
     """The answer of a model to one image."""
     options = low_threshold(model)
     if not isinstance(model, OneGraph):
-        return Answer(tuple(predictions_in(model(image, **options))))
+        return Answer(tuple(predictions_in(call_of(model)(image, **options))))
     if isinstance(model, StagedModel):
         inputs, meta = model.pre_process(image, **options)
         raw = model.forward(inputs, **options)
@@ -101,7 +104,16 @@ def ask(model: Any, image: Image) -> Answer:
         raw = stages.forward(inputs, **options)
         found = stages.post_process(raw, **options)
     batches = inputs if isinstance(inputs, list) else [inputs]
-    return Answer(tuple(predictions_in(found)), to_numpy(batches[0]), _named(model, raw))
+    return Answer(tuple(predictions_in(found)), to_numpy(batches[0]), _named(model, raw) | _of_texts(model))
+
+
+def call_of(model: Any) -> Any:
+    """What answers to images: the model itself, or of one that is not called, since it takes texts too, its method."""
+    return model if callable(model) else model.embed_images
+
+
+def _of_texts(model: Any) -> dict[str, NumpyArray]:
+    return {"texts": to_numpy(model.embed_text(TEXTS))} if isinstance(model, TextImageEmbeddingModel) else {}
 
 
 def _compare_network(model: Any, answer: Answer, reference: Answer, tally: RawTally) -> None:
@@ -112,7 +124,7 @@ def _compare_network(model: Any, answer: Answer, reference: Answer, tally: RawTa
         tally.note = f"the network takes {answer.inputs.shape}, that of the reference {reference.inputs.shape}"
         return
     same = np.array_equal(feed, answer.inputs)
-    tally.compare(reference.outputs, answer.outputs if same else _named(model, model.forward(feed)))
+    tally.compare(reference.outputs, answer.outputs if same else answer.outputs | _named(model, model.forward(feed)))
 
 
 def _fitted(inputs: NumpyArray, like: NumpyArray) -> NumpyArray | None:

@@ -145,7 +145,7 @@ def _read_folder(path: Path) -> PackageFolder:
     missing = [handle for handle in form.weights if handle not in folder.files]
     # Packages of several graphs call them otherwise; the family says how.
     graphs = [handle for handle in folder.files if handle.endswith(form.suffix) and handle != form.weights[0]]
-    if missing and not graphs:
+    if missing and not graphs and not folder.model.model_dependencies:
         raise incomplete_folder(folder, missing)
     return folder if missing else _with_graph(folder, backend)
 

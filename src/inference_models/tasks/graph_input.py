@@ -12,6 +12,8 @@ from inference_models.package.preprocess_spec import SIZED_BY_IMAGE, DynamicSize
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inference_models.arrays import TensorSpec
     from inference_models.backends.session import Session
     from inference_models.families import Graph
@@ -71,7 +73,7 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
         CorruptedModelPackageError: the graph takes something else; the text has both values.
     """
     spec = stated or _as_the_graph_takes_it(graph.preprocess, session)
-    sides = _image_input(session, spec).shape
+    sides = _image_input(session, spec, graph.further_inputs).shape
     height, width = sides[2:4] if spec.layout == "nchw" else sides[1:3]
     static = None if height is None or width is None else (height, width)
     if stated is not None:
@@ -135,12 +137,12 @@ def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, gra
     return replace(spec, size=static, dynamic=None)
 
 
-def _image_input(session: Session, wanted: PreprocessSpec) -> TensorSpec:
+def _image_input(session: Session, wanted: PreprocessSpec, others: Sequence[str]) -> TensorSpec:
     names = [spec.name for spec in session.inputs]
-    if not names or set(names[1:]) - {PIXEL_MASK}:
+    if not names or [name for name in names[1:] if name != PIXEL_MASK] != [*others]:
         raise CorruptedModelPackageError(
-            "the graph is not one that takes images and nothing else.",
-            needs="one input",
+            "the inputs of the graph are not those of its architecture.",
+            needs=" and ".join(["one input of images", *map(repr, others)]),
             found=", ".join(names) or "no input",
         )
     spec = session.inputs[0]

@@ -97,7 +97,8 @@ class GraphSemanticSegmenter(
         unsure = scores < (threshold if np.ndim(threshold) == 0 else np.asarray(threshold)[ids])
         if unsure.any():
             ids[unsure] = self._background
-            scores[unsure] = scores[unsure] if self._matte else 0.0
+            if not self._matte:
+                scores[unsure] = 0.0
         like = image.outputs[0]
         return SemanticSegmentationResult(
             segmentation_map=self._on_image(ids, transform, fill=self._background, like=like),

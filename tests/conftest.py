@@ -53,6 +53,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     for name in SCRUBBED:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("INFERENCE_HOME", str(tmp_path / "inference-home"))
+    monkeypatch.setenv("INFERENCE_MODELS_TRIAL_SECONDS", "0")  # the graphs of these tests are their own
+
+
+@pytest.fixture
+def trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Graphs that nobody vouches for are tried, as everywhere outside of this suite."""
+    monkeypatch.delenv("INFERENCE_MODELS_TRIAL_SECONDS")
 
 
 @pytest.fixture(autouse=True)

@@ -136,6 +136,17 @@ def wide(path: Path) -> Path:
     return save(path, [h.make_node("Identity", ["mean"], ["output0"])], batch=10**9)
 
 
+def awake(path: Path) -> Path:
+    """A loop that ends at once on blank images, and on no others."""
+    nodes = [
+        h.make_node("ReduceMax", ["images"], ["top"], keepdims=0),
+        h.make_node("Ceil", ["top"], ["one"]),
+        h.make_node("Cast", ["one"], ["times"], to=T.INT64),
+        h.make_node("Mul", ["times", "many"], ["n"]),
+    ]
+    return save(path, [*nodes, _loop(), *added("end")], [nh.from_array(np.array(1 << 40), "many")])
+
+
 def _loop() -> onnx.NodeProto:
     inputs = [h.make_tensor_value_info("i", T.INT64, []), h.make_tensor_value_info("go", T.BOOL, [])]
     body = h.make_graph(
@@ -145,6 +156,73 @@ def _loop() -> onnx.NodeProto:
         [h.make_tensor_value_info("on", T.BOOL, []), h.make_tensor_value_info("sin", T.FLOAT, None)],
     )
     return h.make_node("Loop", ["n", "", "mean"], ["end"], body=body)
+
+
+def broadcast(path: Path) -> Path:
+    """Sums of a row and a column, whose sides are those of the sum before: 192^8 numbers in the third."""
+    flat = [sizes("row", 1, -1), sizes("column", -1, 1)]
+    nodes, last = [], "images"
+    for step in range(3):
+        nodes += [h.make_node("Reshape", [last, name], [f"{name}{step}"]) for name in ("row", "column")]
+        nodes.append(h.make_node("Add", [f"row{step}", f"column{step}"], [f"sum{step}"]))
+        last = f"sum{step}"
+    return save(path, [*nodes, *added(last)], flat)
+
+
+def chosen(path: Path) -> Path:
+    """The same by `Where`, in a local function that is called from the branch of an `If`."""
+    opsets = [h.make_opsetid("", 17), h.make_opsetid("own", 1)]
+    body = [
+        h.make_node("Constant", [], ["row"], value=sizes("row", 1, -1)),
+        h.make_node("Constant", [], ["column"], value=sizes("column", -1, 1)),
+        *(h.make_node("Reshape", ["x", name], [f"{name}_of_x"]) for name in ("row", "column")),
+        h.make_node("Greater", ["row_of_x", "column_of_x"], ["more"]),
+        h.make_node("Where", ["more", "row_of_x", "column_of_x"], ["y"]),
+    ]
+    square = h.make_function("own", "square", ["x"], ["y"], body, opsets)
+    steps = [h.make_node("square", [a], [b], domain="own") for a, b in ("ab", "bc", "cd")]
+    steps += [h.make_node("ReduceMax", ["d"], ["end"], keepdims=0)]
+    ends = [h.make_tensor_value_info("end", T.FLOAT, None)]
+    branch = h.make_graph([h.make_node("Identity", ["images"], ["a"]), *steps], "branch", [], ends)
+    nodes = [
+        h.make_node("ReduceMax", ["mean"], ["top"], keepdims=0),
+        h.make_node("Cast", ["top"], ["condition"], to=T.BOOL),
+        h.make_node("If", ["condition"], ["chosen"], then_branch=branch, else_branch=branch),
+    ]
+    return save(path, [*nodes, *added("chosen")], functions=[square])
+
+
+def multiplied_again(path: Path) -> Path:
+    """Products of a square matrix with itself: nothing grows, and each takes seconds."""
+    side = 2048
+    nodes, last = [h.make_node("RandomUniform", [], ["m0"], shape=[side, side], dtype=T.FLOAT)], "m0"
+    for step in range(5000):
+        nodes.append(h.make_node("MatMul", [last, "m0"], [f"m{step + 1}"]))
+        last = f"m{step + 1}"
+    return save(path, [*nodes, *added(last)])
+
+
+def scanned(path: Path) -> Path:
+    """A loop over a million rows in a loop over a million rows."""
+    rows = nh.from_array(np.zeros((1 << 20, 1), np.float32), "rows")
+    element = [h.make_tensor_value_info("r", T.FLOAT, [1])]
+    ends = [h.make_tensor_value_info("next", T.FLOAT, None)]
+    inner = h.make_graph(
+        [h.make_node("Sin", ["s"], ["next"])], "inner", [h.make_tensor_value_info("s", T.FLOAT, [1]), *element], ends
+    )
+    again = h.make_node("Scan", ["state", "rows"], ["state_out"], body=inner, num_scan_inputs=1)
+    outer = h.make_graph(
+        [again],
+        "outer",
+        [h.make_tensor_value_info("state", T.FLOAT, [1]), *element],
+        [h.make_tensor_value_info("state_out", T.FLOAT, None)],
+    )
+    nodes = [
+        h.make_node("ReduceMax", ["mean"], ["top"], keepdims=0),
+        h.make_node("Unsqueeze", ["top", "zero"], ["start"]),
+        h.make_node("Scan", ["start", "rows"], ["end"], body=outer, num_scan_inputs=1),
+    ]
+    return save(path, [*nodes, *added("end")], [rows, sizes("zero", 0)])
 
 
 REFUSED = (claimed, copied, recursive, wide)
@@ -160,5 +238,4 @@ TRIED = {
     resized: "Resize",
     tiled: "Tile",
 }
-"""What shows when it is tried, and the operator that is the reason to try it."""
-ENDLESS = {in_a_branch, looped}
+"""What shows in a run, and the operator that tells of it."""

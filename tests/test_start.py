@@ -13,8 +13,9 @@ import pytest
 import graphs
 
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.usefixtures("trials")
 
-MOST = {"the first on a machine": (195, 52), "the first of a process": (175, 50)}
+MOST = {"the first on a machine": (208, 53), "the first of a process": (178, 51)}
 """Functions and files of a load, with every runtime of the tests installed; on the way to 120 and 25."""
 MOST_LINES = 8_000
 SLOW = ["fsspec", "httpx", "packaging.requirements", "rich", "typer"]

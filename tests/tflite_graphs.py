@@ -91,15 +91,55 @@ def save(
     signature: tuple[dict[str, int], dict[str, int]] | None = None,
 ) -> Path:
     """Write a graph of one operator to `path` and return it."""
+    model = _model([code])
+    model.subgraphs = [_graph(model, tensors, [operator])]
+    model.signatureDefs = [_signature(*signature)] if signature else []
+    return _written(path, model)
+
+
+def endless(path: Path, *, size: int) -> Path:
+    """The mean colour (1, 3), negated as long as 1 equals 1."""
+    schema = _schema()
+    kinds = ("MEAN", "WHILE", "EQUAL", "NEG")
+    model = _model([_code(getattr(schema.BuiltinOperator, kind)) for kind in kinds])
+    options = schema.WhileOptionsT()
+    options.condSubgraphIndex, options.bodySubgraphIndex = 1, 2
+    one = Tensor("one", (), data=np.ones((), np.float32))
+    tensors = [
+        Tensor("images", (1, size, size, 3)),
+        Tensor("axes", (2,), np.int32, data=np.array([1, 2], np.int32)),
+        Tensor("mean", (1, 3)),
+        Tensor("scores", (1, 3)),
+    ]
+    steps = [
+        _operator([0, 1], [2], schema.ReducerOptionsT(), schema.BuiltinOptions.ReducerOptions),
+        _operator([2], [3], options, schema.BuiltinOptions.WhileOptions, code=1),
+    ]
+    model.subgraphs = [
+        _graph(model, tensors, steps),
+        _graph(model, [Tensor("x", (1, 3)), one, Tensor("go", (), np.bool_)], [_operator([1, 1], [2], code=2)]),
+        _graph(model, [Tensor("x", (1, 3)), Tensor("y", (1, 3))], [_operator([0], [1], code=3)]),
+    ]
+    return _written(path, model)
+
+
+def _model(codes: list[Any]) -> Any:
+    model = _schema().ModelT()
+    model.version, model.operatorCodes, model.buffers = SCHEMA_VERSION, codes, [_schema().BufferT()]
+    return model
+
+
+def _graph(model: Any, tensors: Sequence[Tensor], operators: Sequence[Any]) -> Any:
+    """A graph whose first tensor is its input, and whose output is that of the last operator."""
+    graph = _schema().SubGraphT()
+    graph.tensors = [_tensor(tensor, model.buffers) for tensor in tensors]
+    graph.inputs, graph.outputs, graph.operators = [0], operators[-1].outputs, list(operators)
+    return graph
+
+
+def _written(path: Path, model: Any) -> Path:
     import flatbuffers
 
-    schema = _schema()
-    model, graph = schema.ModelT(), schema.SubGraphT()
-    model.version, model.operatorCodes, model.subgraphs = SCHEMA_VERSION, [code], [graph]
-    model.buffers = [schema.BufferT()]
-    graph.tensors = [_tensor(tensor, model.buffers) for tensor in tensors]
-    graph.inputs, graph.outputs, graph.operators = operator.inputs[:1], operator.outputs, [operator]
-    model.signatureDefs = [_signature(*signature)] if signature else []
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,9 +160,9 @@ def _code(builtin: int, *, version: int = 1) -> Any:
     return code
 
 
-def _operator(inputs: list[int], outputs: list[int], options: Any = None, kind: int = 0) -> Any:
+def _operator(inputs: list[int], outputs: list[int], options: Any = None, kind: int = 0, *, code: int = 0) -> Any:
     operator = _schema().OperatorT()
-    operator.opcodeIndex, operator.inputs, operator.outputs = 0, inputs, outputs
+    operator.opcodeIndex, operator.inputs, operator.outputs = code, inputs, outputs
     operator.builtinOptions, operator.builtinOptionsType = options, kind
     return operator
 

@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -19,6 +18,9 @@ PRE_NMS_TOP_K = 30_000
 """Candidates that enter non-maximum suppression at most, best scores first; bounds its time on hostile input."""
 MAX_BATCH = 16
 """Images that `infer` keeps in memory at once when the graph sets no limit itself."""
+
+TRIAL_SECONDS = "INFERENCE_MODELS_TRIAL_SECONDS"
+DEFAULT_TRIAL_SECONDS = 7
 
 MEASUREMENTS = "measurements"
 """Folder of the cache with the measured choices; not there as long as nothing was measured."""
@@ -59,6 +61,8 @@ def cache_directory() -> Path:
 
 
 def _folder_without_home() -> Path:
+    import tempfile  # noqa: PLC0415 - only for a user without a home
+
     folder = Path(tempfile.gettempdir(), f"inference-models-{os.getuid()}")
     with suppress(OSError):  # where nothing can be written, nothing is remembered
         folder.mkdir(0o700)
@@ -246,6 +250,11 @@ def manifest_hosts() -> frozenset[str]:
     """`INFERENCE_MODELS_MANIFEST_HOSTS`: hosts besides its own that a `manifest.json` may take files from."""
     text = os.environ.get("INFERENCE_MODELS_MANIFEST_HOSTS", "")
     return frozenset(part.strip().lower() for part in text.split(",") if part.strip())
+
+
+def trial_seconds() -> int:
+    """`INFERENCE_MODELS_TRIAL_SECONDS`: seconds for the trial of a graph nobody vouches for; 0: none is tried."""
+    return read_int(TRIAL_SECONDS, default=DEFAULT_TRIAL_SECONDS)
 
 
 def hub_endpoint() -> str:

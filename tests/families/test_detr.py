@@ -3,7 +3,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper
 
 import graphs
 from inference_models import AutoModel
@@ -72,6 +74,24 @@ def test_the_network_size_is_that_of_transformers(image, detr, yolos):
     for name, size in (("detr", detr), ("yolos", yolos)):
         plan = plan_image(find_graph(name, "object-detection").preprocess, image)
         assert plan.transform.network_size == size
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+@pytest.mark.parametrize("sides", [(64, 64), ("height", "width")], ids=["one size", "any size"])
+def test_a_pixel_mask_is_that_of_a_picture_without_padding(tmp_path, recorded, sides, backend):
+    """transformers.js writes masks of 64 x 64, `torch.onnx.export` of the size of the images."""
+    outputs = {name: recorded[f"Detr_{name}"] for name in ("logits", "pred_boxes")}
+    path = graphs.constant_outputs(tmp_path / "m.onnx", size=("height", "width"), outputs=outputs)
+    model = onnx.load(path)
+    model.graph.input.append(helper.make_tensor_value_info("pixel_mask", TensorProto.INT64, [1, *sides]))
+    model.graph.node[0].output[0] = "mean_of_image"
+    model.graph.node.insert(1, helper.make_node("Cast", ["pixel_mask"], ["shown"], to=TensorProto.FLOAT))
+    model.graph.node.insert(2, helper.make_node("ReduceMin", ["shown"], ["all"], axes=[1, 2], keepdims=0))
+    model.graph.node.insert(3, helper.make_node("Div", ["mean_of_image", "all"], ["mean"]))
+    onnx.save(model, path)
+    kwargs = {"model_type": "detr", "task_type": "object-detection", "labels": NAMES, "backend": backend}
+    (ours,) = AutoModel.from_pretrained(path, **kwargs)(PICTURE, confidence=0.3)
+    np.testing.assert_allclose(ours.confidence, recorded["Detr_found"][:, 4], atol=1e-6)
 
 
 def test_the_columns_of_coco_are_its_category_numbers(tmp_path, recorded):

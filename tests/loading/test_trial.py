@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +13,7 @@ import pytest
 from onnx import helper as h
 
 import hostile_graphs
+import tflite_graphs
 from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError, NoCompatiblePackageError
 from inference_models.loading import trial
@@ -16,9 +21,9 @@ from package.test_onnx_operators import weight
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 pytest.importorskip("onnxruntime")
+pytestmark = pytest.mark.usefixtures("trials")
 IMAGE = np.zeros((8, 8, 3), np.uint8)
 
 
@@ -28,14 +33,60 @@ def test_what_the_file_itself_tells_is_refused(write: Callable[[Path], Path], tm
         AutoModel.from_pretrained(write(tmp_path / "m.onnx"))
 
 
-@pytest.mark.parametrize("write", [write for write in hostile_graphs.TRIED if write is not hostile_graphs.tiled])
-def test_what_shows_in_a_run_is_refused_too(
+def refused(path: Path, found: str, **options: Any) -> None:
+    with pytest.raises(CorruptedModelPackageError, match=f"did not come to the end of one run(?s:.)*found: {found}"):
+        AutoModel.from_pretrained(path, **options)
+
+
+LARGE = {*hostile_graphs.TRIED, hostile_graphs.broadcast, hostile_graphs.chosen} - {hostile_graphs.tiled}
+
+
+@pytest.mark.parametrize(
+    "write", sorted(LARGE - {hostile_graphs.looped, hostile_graphs.in_a_branch}, key=lambda write: write.__name__)
+)
+def test_a_graph_that_needs_more_memory_than_there_is_is_refused(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    refused(write(tmp_path / "m.onnx"), "(no memory was left|it took .* MB)")
+
+
+ENDLESS = [
+    hostile_graphs.in_a_branch,
+    hostile_graphs.looped,
+    hostile_graphs.multiplied_again,
+    hostile_graphs.scanned,
+]
+
+
+@pytest.mark.parametrize("write", ENDLESS)
+def test_a_graph_that_takes_more_time_than_there_is_is_refused(
     write: Callable[[Path], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if write in hostile_graphs.ENDLESS:
-        monkeypatch.setattr(trial, "SECONDS", 1.0)
-    with pytest.raises(CorruptedModelPackageError, match="did not come to the end of one run"):
-        AutoModel.from_pretrained(write(tmp_path / "m.onnx"))
+    monkeypatch.setenv("INFERENCE_MODELS_TRIAL_SECONDS", "1")
+    refused(write(tmp_path / "m.onnx"), "(more than these seconds|no answer within)")
+
+
+def test_loops_of_other_runtimes_are_refused_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ai_edge_litert")
+    monkeypatch.setenv("INFERENCE_MODELS_TRIAL_SECONDS", "1")
+    bare = {"labels": ["a", "b", "c"], "model_type": "classifier", "task_type": "classification"}
+    path = tflite_graphs.endless(tmp_path / "m.tflite", size=8)
+    refused(path, "(more than these seconds|no answer within)", **bare)
+
+
+@pytest.mark.parametrize("cause", ["a frozen program", "no more processes"])
+def test_without_a_process_to_try_it_in_only_what_its_file_bounds_is_opened(
+    cause: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_process(*_: Any, **__: Any) -> None:
+        raise BlockingIOError(11, "Resource temporarily unavailable")
+
+    if cause == "a frozen program":
+        monkeypatch.setattr(sys, "frozen", True, raising=False)
+    else:
+        monkeypatch.setattr(subprocess, "Popen", no_process)
+    refused(hostile_graphs.looped(tmp_path / "m.onnx"), r"no process to try it in: .*Loop")
+    AutoModel.from_pretrained(constant_sizes(tmp_path / "n.onnx")).close()
+    monkeypatch.setenv("INFERENCE_MODELS_TRIAL_SECONDS", "0")
+    AutoModel.from_pretrained(computed(tmp_path / "o.onnx")).close()
 
 
 @pytest.fixture
@@ -59,20 +110,17 @@ def computed(path: Path) -> Path:
     return hostile_graphs.save(path, nodes)
 
 
+def constant_sizes(path: Path) -> Path:
+    nodes = [h.make_node("Expand", ["mean", "n"], ["output0"])]
+    return hostile_graphs.save(path, nodes, [hostile_graphs.sizes("n", 1, 3)])
+
+
 def test_a_file_that_passed_is_not_tried_again(tmp_path: Path, no_child: Callable[[], None]) -> None:
     path = computed(tmp_path / "m.onnx")
     with AutoModel.from_pretrained(path) as model:
         assert model(IMAGE).confidence.shape == (1, 3)
     no_child()
     AutoModel.from_pretrained(path).close()
-
-
-def test_a_file_with_constant_sizes_is_not_tried(tmp_path: Path, no_child: Callable[[], None]) -> None:
-    no_child()
-    nodes = [h.make_node("Expand", ["mean", "n"], ["output0"])]
-    AutoModel.from_pretrained(
-        hostile_graphs.save(tmp_path / "m.onnx", nodes, [hostile_graphs.sizes("n", 1, 3)])
-    ).close()
 
 
 def test_a_graph_that_is_quantised_is_not_loaded_unasked(tmp_path: Path) -> None:
@@ -91,3 +139,27 @@ def test_a_file_of_16_bits_loads_where_no_provider_would_be_asked_for_one(tmp_pa
         tmp_path / "m.onnx", [*nodes, h.make_node("Add", ["mean", "z"], ["output0"])], [weight(10)]
     )
     assert AutoModel.from_pretrained(path, device="cpu").resolved_model.quantization == "fp16"
+
+
+CALLS = """
+import sys
+import numpy as np
+from limited import LimitedModel
+limited = LimitedModel(sys.argv[1], seconds=120)
+assert limited(np.zeros((8, 8, 3), np.uint8)).confidence.shape == (1, 3)
+limited.seconds = 1
+for _ in range(2):
+    try:
+        limited(np.full((8, 8, 3), 255, np.uint8))
+    except TimeoutError as error:
+        print(error)
+"""
+
+
+def test_a_call_that_would_never_end_is_ended_by_the_example_with_limits(tmp_path: Path) -> None:
+    path = hostile_graphs.awake(tmp_path / "m.onnx")
+    examples = str(Path(__file__).parents[2] / "examples")
+    command = [sys.executable, "-c", CALLS, str(path)]
+    environment = {**os.environ, "PYTHONPATH": examples}
+    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout == f"{path}: no answer within 1 s\n" * 2

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,159 +16,16 @@ from inference_models.preprocess.inputs import load_images
 NORMALIZED = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 VIT = {"image_processor_type": "ViTImageProcessor", "size": 224, "resample": 2, **HALF}
+DETECTOR = parse_hub_config(json.dumps({"architectures": ["DetrForObjectDetection"], "model_type": "detr"}))
 CLASSIFIER = parse_hub_config(json.dumps({"architectures": ["ViTForImageClassification"], "model_type": "vit"}))
 
-# (processor, file, image height and width, (channels, height, width), per channel: mean, deviation, first value and
-#  that of row h // 2, column w // 3), recorded from the Pil processors of transformers 5.24 and timm 1.0.31, Pillow 13.
-RECORDED = [
-    (
-        "ViTFeatureExtractor",
-        {"size": 224, "resample": 2, **HALF},
-        (301, 402),
-        (3, 224, 224),
-        [[-0.0039, 0.22, 0.1059, -0.051], [-0.0039, 0.22, -0.0902, -0.2157], [0.0039, 0.22, -0.1059, 0.051]],
-    ),
-    (
-        "ViTImageProcessorFast",
-        {"size": {"height": 96, "width": 160}, "resample": 3, **NORMALIZED, "rescale_factor": 1 / 127.5},
-        (301, 402),
-        (3, 96, 160),
-        [[2.232, 0.9967, 2.8825, 2.6428], [2.4113, 1.0189, 2.0259, 0.9405], [2.6572, 1.0144, 1.9951, 2.2391]],
-    ),
-    (
-        "ConvNextFeatureExtractor",
-        {"size": 224, "crop_pct": 0.875, "resample": 3, **NORMALIZED},
-        (301, 402),
-        (3, 224, 224),
-        [[0.0569, 0.515, -0.9534, 0.1768], [0.1876, 0.5265, 1.1506, 0.6779], [0.4266, 0.5242, 1.4548, 0.3045]],
-    ),
-    (
-        "ConvNextImageProcessor",
-        {"size": {"shortest_edge": 384}, "resample": 3, **NORMALIZED},
-        (500, 333),
-        (3, 384, 384),
-        [[0.0569, 0.514, 0.0398, -0.4568], [0.1877, 0.5254, 0.2052, 0.0476], [0.4265, 0.5231, 0.4439, 0.9494]],
-    ),
-    (
-        "CLIPFeatureExtractor",
-        {
-            "size": 256,
-            "crop_size": 224,
-            "resample": 3,
-            "image_mean": [0.48, 0.45, 0.4],
-            "image_std": [0.26, 0.26, 0.27],
-        },
-        (500, 333),
-        (3, 224, 224),
-        [[0.0694, 0.4507, -0.0965, 0.3861], [0.1848, 0.4507, 0.1697, 0.2753], [0.3776, 0.434, 0.5374, 0.0726]],
-    ),
-    (
-        "BitImageProcessor",
-        {
-            "size": {"shortest_edge": 256},
-            "crop_size": {"height": 224, "width": 192},
-            "resample": 2,
-            "do_rescale": False,
-            "do_normalize": False,
-        },
-        (301, 402),
-        (3, 224, 192),
-        [[127.0081, 28.9834, 144.0, 120.0], [127.0081, 28.9834, 112.0, 99.0], [127.9944, 28.9837, 111.0, 135.0]],
-    ),
-    (
-        "MobileViTImageProcessor",
-        {"size": {"shortest_edge": 288}, "crop_size": {"height": 256, "width": 256}, "resample": 2},
-        (301, 402),
-        (3, 256, 256),
-        [[0.502, 0.1151, 0.6157, 0.4706], [0.498, 0.1151, 0.6706, 0.6], [0.498, 0.1151, 0.3843, 0.5294]],
-    ),
-    (
-        "DeiTImageProcessor",
-        {"size": {"height": 256, "width": 256}, "crop_size": {"height": 224, "width": 224}, "resample": 3, **HALF},
-        (301, 402),
-        (3, 224, 224),
-        [[-0.004, 0.235, -0.4667, 0.0431], [-0.004, 0.235, 0.4275, 0.2078], [0.004, 0.235, 0.4667, -0.0431]],
-    ),
-    (
-        "SiglipImageProcessor",
-        {"size": {"height": 192, "width": 192}, "resample": 1, **HALF},
-        (720, 480),
-        (3, 192, 192),
-        [[-0.0039, 0.2395, 0.1373, -0.3255], [-0.0039, 0.2395, 0.0745, -0.2157], [0.0039, 0.2395, -0.1373, 0.3255]],
-    ),
-    (
-        "PvtImageProcessor",
-        {"size": {"height": 100, "width": 80}, "resample": 4, **NORMALIZED},
-        (301, 402),
-        (3, 100, 80),
-        [[0.057, 0.4074, 0.6563, 0.3138], [0.1878, 0.4165, -0.1975, -0.4601], [0.4265, 0.4147, -0.1835, 0.1651]],
-    ),
-    (
-        "BeitImageProcessor",
-        {"size": {"height": 256, "width": 200}, "resample": 0, "do_center_crop": False, **HALF},
-        (301, 402),
-        (3, 256, 200),
-        [[-0.0039, 0.237, 0.1922, 0.0039], [-0.0039, 0.237, -0.1686, -0.2706], [0.0039, 0.237, -0.1922, -0.0039]],
-    ),
-    (
-        "TimmWrapperImageProcessor",
-        {
-            "pretrained_cfg": {
-                "input_size": [3, 224, 224],
-                "interpolation": "bicubic",
-                "crop_pct": 0.95,
-                "crop_mode": "center",
-                "mean": [0.485, 0.456, 0.406],
-                "std": [0.229, 0.224, 0.225],
-            }
-        },
-        (301, 402),
-        (3, 224, 224),
-        [[0.057, 0.5148, 0.4508, 0.0569], [0.1877, 0.525, -0.32, 0.1702], [0.4265, 0.524, 0.0256, 0.4265]],
-    ),
-    (
-        "TimmWrapperImageProcessor",
-        {"pretrained_cfg": {}},
-        (720, 480),
-        (3, 224, 224),
-        [[0.057, 0.5093, -0.0458, 1.0331], [0.1877, 0.5207, 0.4153, 1.028], [0.4265, 0.5183, 0.5311, -0.567]],
-    ),
-    (
-        "TimmWrapperImageProcessor",
-        {
-            "pretrained_cfg": {
-                "input_size": [3, 160, 160],
-                "interpolation": "bilinear",
-                "crop_pct": 1.0,
-                "crop_mode": "squash",
-                "mean": [0.5, 0.5, 0.5],
-                "std": [0.5, 0.5, 0.5],
-            }
-        },
-        (720, 480),
-        (3, 160, 160),
-        [[-0.0039, 0.1725, 0.1451, -0.1373], [-0.0039, 0.1725, 0.0588, -0.0902], [0.0039, 0.1725, -0.1451, 0.1373]],
-    ),
-    (
-        "TimmWrapperImageProcessor",
-        {
-            "pretrained_cfg": {
-                "input_size": [3, 192, 128],
-                "interpolation": "bicubic",
-                "crop_pct": 0.9,
-                "crop_mode": "squash",
-                "mean": [0.5, 0.5, 0.5],
-                "std": [0.5, 0.5, 0.5],
-            }
-        },
-        (301, 402),
-        (3, 192, 128),
-        [[-0.0039, 0.2296, -0.0118, 0.1137], [-0.0039, 0.2299, -0.098, 0.1137], [0.0039, 0.2296, 0.0118, -0.1137]],
-    ),
-]
 KNOWN_PROCESSORS = (
-    "an image processor of Beit, Bit, CLIP, ConvNext, DeiT, MobileNetV1, MobileNetV2, MobileViT, Pvt, Siglip, ViT"
+    "an image processor of Beit, Bit, CLIP, ConditionalDetr, ConvNext, DPT, DeformableDetr, DeiT, Detr, MobileNetV1, "
+    "MobileNetV2, MobileViT, Pvt, RTDetr, Segformer, Siglip, ViT, Yolos"
 )
+RECORDED = np.load(Path(__file__).parent / "recorded/preparation.npz")
+"""Of `tools/record_preparation.py`, with transformers 5.24, timm 1.0.31 and Pillow 13."""
+CASES = json.loads(str(RECORDED["cases"]))
 
 
 def stripes(height: int, width: int) -> np.ndarray:
@@ -185,18 +43,21 @@ def prepared(name: str, file: dict, image: np.ndarray) -> np.ndarray:
     return batch[0]
 
 
-@pytest.mark.parametrize(("name", "file", "size", "shape", "values"), RECORDED)
-def test_preparation_agrees_with_transformers_and_timm(name, file, size, shape, values):
-    array = prepared(name, file, stripes(*size))
-    assert array.shape == shape
-    # One grey level for single values, a hundredth for the whole.
-    level = (1 if file.get("do_rescale") is False else file.get("rescale_factor", 1 / 255)) / min(
-        file.get("image_std") or file.get("pretrained_cfg", {}).get("std", [0.224])
-    )
-    row, column = shape[1] // 2, shape[2] // 3
-    found = np.array([[plane.mean(), plane.std(), plane[0, 0], plane[row, column]] for plane in array])
-    np.testing.assert_allclose(found[:, :2], np.array(values)[:, :2], atol=level / 100)
-    np.testing.assert_allclose(found[:, 2:], np.array(values)[:, 2:], atol=level)
+def levels_of(file: dict, processor: str) -> float:
+    """How much a network input changes with one grey level, at most."""
+    scale = 1 if file.get("do_rescale") is False else file.get("rescale_factor", 1 / 255)
+    normalizes = file.get("do_normalize", processor not in {"MobileViT", "RTDetr"})
+    return scale / min(file.get("image_std", [0.224])) if normalizes else scale
+
+
+@pytest.mark.parametrize("processor", sorted({case["processor"] for case in CASES}))
+def test_preparation_agrees_with_transformers_and_timm_within_a_grey_level(processor):
+    for case, values in zip(CASES, RECORDED["values"], strict=True):
+        if case["processor"] == processor:
+            array = prepared(f"{processor}ImageProcessor", case["file"], stripes(*case["size"]))
+            assert list(array.shape) == case["shape"], case
+            found = array.reshape(-1)[np.arange(len(values)) * 104_729 % array.size]
+            np.testing.assert_allclose(found, values, atol=1.01 * levels_of(case["file"], processor), err_msg=str(case))
 
 
 def test_timm_alone_says_how_images_are_prepared_in_its_config():
@@ -215,17 +76,28 @@ def test_timm_alone_says_how_images_are_prepared_in_its_config():
 
 @pytest.mark.parametrize(
     ("change", "found"),
-    [({"crop_mode": "border"}, "'border', 'bicubic'"), ({"interpolation": "hamming"}, "'center', 'hamming'")],
+    [({"crop_mode": "corner"}, "'corner', 'bicubic'"), ({"interpolation": "random"}, "'center', 'random'")],
 )
 def test_what_timm_does_beyond_our_pre_processing_is_refused(change, found):
-    with pytest.raises(ModelImplementationNotFoundError, match=f"crop_mode center or squash.*; found: {found}"):
+    with pytest.raises(ModelImplementationNotFoundError, match=f"crop_mode border, center or squash.*; found: {found}"):
         inference_config_of(CLASSIFIER, json.dumps({"pretrained_cfg": change}))
 
 
 def test_resampling_filters_are_those_of_pillow():
-    for number, name in enumerate(["nearest", "lanczos", "linear", "cubic", "area"]):
+    for number, name in enumerate(["nearest", "lanczos", "linear", "cubic", "area", "hamming"]):
         config = inference_config_of(CLASSIFIER, json.dumps(VIT | {"resample": number}))
         assert config["network_input"]["interpolation"] == name
+
+
+def test_processors_of_detr_state_one_number_and_the_most_the_other_side_may_have():
+    """As the files of facebook/detr-resnet-50 and hustvl/yolos-tiny do, which leave out the filter."""
+    file = {"size": 512, "max_size": 864, **NORMALIZED}
+    for name, multiple in (("DetrFeatureExtractor", 1), ("YolosFeatureExtractor", 16)):
+        config = inference_config_of(DETECTOR, json.dumps({"feature_extractor_type": name, **file}))
+        spec = parse_inference_config(json.dumps(config)).preprocess
+        assert (spec.size, spec.resize.value, spec.interpolation) == ((512, 864), "shorter-edge", "linear")
+        assert spec.dynamic.multiple == multiple
+        assert "post_processing" not in config
 
 
 def test_pixels_are_divided_by_exactly_255():
@@ -236,14 +108,29 @@ def test_pixels_are_divided_by_exactly_255():
 
 
 SIDES = "height and width, or shortest_edge, in {}"
+EDGES = "height and width, or shortest_edge and longest_edge, in size"
 REFUSED = [
     ({"image_processor_type": "DonutImageProcessor"}, KNOWN_PROCESSORS, "'DonutImageProcessor'"),
     ({"image_processor_type": None}, KNOWN_PROCESSORS, "none"),
-    ({"resample": 5}, "resample of 0, 1, 2, 3, 4", "5"),
+    ({"resample": 6}, "resample of 0, 1, 2, 3, 4, 5", "6"),
     ({"do_resize": False}, "do_resize true", "do_resize false"),
     ({"do_pad": True}, "no do_pad", "do_pad true"),
     ({"size": {"shortest_edge": 224}}, "one size for every image", "shortest_edge 224 without a centre crop"),
     ({"size": {"shortest_edge": 9, "longest_edge": 9}}, SIDES.format("size"), "longest_edge, shortest_edge"),
+    # transformers refuses these two as well: ValueError in `resize`
+    ({"size": {"longest_edge": 9}}, SIDES.format("size"), "longest_edge"),
+    ({"image_processor_type": "DetrImageProcessor", "size": {"longest_edge": 9}}, EDGES, "longest_edge"),
+    (
+        {"image_processor_type": "YolosImageProcessor", "size": {"max_height": 9, "max_width": 9}},
+        EDGES,
+        "max_height, max_width",
+    ),
+    (
+        {"image_processor_type": "DetrImageProcessor", "do_pad": True, "pad_size": {"height": 9, "width": 9}},
+        "no do_pad",
+        "do_pad true",
+    ),
+    ({"image_processor_type": "DPTImageProcessor", "do_pad": True, "size_divisor": 14}, "no do_pad", "do_pad true"),
     ({"do_center_crop": True, "crop_size": {"shortest_edge": 3}}, SIDES.format("crop_size"), "shortest_edge"),
     (
         {"image_processor_type": "ConvNextImageProcessor", "size": {"height": 8, "width": 8}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from inference_models.preprocess.contrast import enhance
 from inference_models.preprocess.geometry import plan_image
 from inference_models.preprocess.inputs import SourceImage, load_images
 from inference_models.preprocess.values import MAX_IDLE_BYTES
-from inference_models.record import replace
+from optional import torch
 
 RGB = skimage.data.coffee()
 BGR = np.ascontiguousarray(RGB[..., ::-1])
@@ -74,7 +75,14 @@ def test_every_interpolation_is_the_one_of_opencv(name: str, mode: ResizeMode) -
     np.testing.assert_array_equal(one(spec, BGR), expected.transpose(2, 0, 1))
 
 
-PILLOW = {"nearest": "NEAREST", "linear": "BILINEAR", "cubic": "BICUBIC", "area": "BOX", "lanczos": "LANCZOS"}
+PILLOW = {
+    "nearest": "NEAREST",
+    "linear": "BILINEAR",
+    "cubic": "BICUBIC",
+    "area": "BOX",
+    "lanczos": "LANCZOS",
+    "hamming": "HAMMING",
+}
 
 
 @pytest.mark.parametrize("size", [(200, 300), (90, 700)], ids=["smaller", "narrower and wider"])
@@ -85,6 +93,22 @@ def test_an_antialiased_resize_is_the_one_of_pillow(name: str, size: tuple[int, 
     np.testing.assert_array_equal(one(spec, BGR), expected)
     floats = load_images(BGR.astype(np.float32), input_range="0-255")
     np.testing.assert_array_equal(compile_spec(spec)(floats).batches[0][0], expected)
+
+
+@pytest.mark.parametrize(("name", "mode"), [("linear", "bilinear"), ("cubic", "bicubic")])
+def test_an_antialiased_resize_of_floats_is_the_one_of_tensors(name: str, mode: str) -> None:
+    spec = PreprocessSpec(size=(200, 299), interpolation=name, antialias=True, as_float=True)
+    tensor = torch.from_numpy(RGB.transpose(2, 0, 1).astype(np.float32))[None]
+    expected = torch.nn.functional.interpolate(tensor, (200, 299), mode=mode, antialias=True)[0].numpy()
+    np.testing.assert_allclose(one(spec, BGR), expected, atol=1e-2)
+
+
+def test_the_fill_around_a_picture_has_the_order_of_the_network() -> None:
+    stated = {"resize": ResizeMode.FIT_CROP, "resized": (300, 300), "pad_value": (124, 116, 104)}
+    for color in ("rgb", "bgr"):
+        frame = one(PreprocessSpec(size=(300, 300), color=color, **stated), BGR)
+        assert frame[:, 0, 0].tolist() == [124, 116, 104]
+        assert frame[:, -1, -1].tolist() == [124, 116, 104]
 
 
 @pytest.mark.parametrize("side", [1, 616, 20, 1283, 98, 196, 1274])

@@ -2,8 +2,8 @@
 
 Source: facebookresearch/detr, project and weights Apache-2.0. Paper: arXiv 2005.12872.
 Export: transformers 5.24 models: `logits` (B, Q, C + 1) before the softmax, whose last class stands for no object,
-`pred_boxes` (B, Q, 4) cx cy w h as parts of the input, and further outputs behind them, which are not read. Pictures
-are the only input: a graph with `pixel_mask` is refused.
+`pred_boxes` (B, Q, 4) cx cy w h as parts of the input, and further outputs behind them, which are not read. Behind the
+pictures there may be an input `pixel_mask`, which is filled with ones: pictures are never padded to run together.
 """
 
 from __future__ import annotations

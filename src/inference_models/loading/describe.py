@@ -18,8 +18,8 @@ from inference_models.errors import (
 from inference_models.families import canonical_name, default_task, find_graph
 from inference_models.loading.address import LOCAL, RememberedProvider, Source
 from inference_models.options import LoadOptions, refuse_unknown_load_options
+from inference_models.package.graph_facts import HINTS
 from inference_models.providers import DescribeOptions, open_provider
-from inference_models.providers.local import HINTS
 from inference_models.record import replace
 from inference_models.tasks import find_task, known_tasks
 
@@ -77,7 +77,8 @@ def describe_model(
             if load.extra:
                 refuse_unknown_load_options(load.extra)
             model = with_task(model, stated)
-            _refuse_what_means_nothing(model, Source(name, provider, model_id, options), stated)
+            if stated.input_size is not None or stated.model_type is not None or stated.task_type is not None:
+                _refuse_what_means_nothing(model, Source(name, provider, model_id, options), stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
         store = None if memory is None else memory.store
@@ -85,7 +86,7 @@ def describe_model(
             from inference_models.cache.store import PackageStore  # noqa: PLC0415 - local models are not stored
 
             store = PackageStore()
-        yield model, Source(name, provider, model_id, options, store)
+        yield model, Source(name, provider, model_id, options, store, is_remembered=known is not None)
 
 
 def describe_options(options: LoadOptions, api_key: str | None) -> DescribeOptions:
@@ -140,8 +141,6 @@ def _refuse_what_means_nothing(model: ModelMetadata, source: Source, stated: Loa
             found=f"{model.model_id!r}, which says its size itself",
             fix="leave input_size out; a call takes image_size= where the network takes other sizes",
         )
-    if stated.model_type is None and stated.task_type is None:
-        return
     try:
         find_graph(model.model_architecture, model.task_type or "")
     except ModelImplementationNotFoundError as exc:

@@ -1,98 +1,124 @@
-"""What a graph needs, tried before it is opened: in a child process, with a deadline and a limit of its memory.
+"""A graph that nobody vouches for is tried before it is opened: in a child process, which opens it and runs it once.
 
-For graphs that nobody vouches for and whose operators may work or allocate without bound, see
-`package.onnx_operators`. A trial opens the graph and runs it once, on zeros; a file that passes is remembered and not
-tried again. What a later call needs may still depend on its images.
+What a graph costs shows in a run and nowhere else: shapes that broadcast, loops, local functions and weights that are
+used again and again ask for hours or terabytes in a few bytes. The child has a limit of processor time and of memory.
+A file that passes is remembered and not tried again; what merely fails there is left to the load, which says why. The
+image of the trial is blank and of the size the model works on: what a later call needs may still depend on its images.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from inference_models import config
 from inference_models.backends import find_backend
 from inference_models.backends.session import SessionRequest, memory_here
-from inference_models.cache.facts import Facts
 from inference_models.entities import BackendType
 from inference_models.errors import BaseInferenceModelsError, CorruptedModelPackageError
+from inference_models.files.durable import write_hint
 from inference_models.machine.child import FAILED, Child, ChildFailedError, can_start_children
-from inference_models.package.onnx_file import file_stamp
+from inference_models.package.onnx_file import OnnxFile, file_stamp
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from inference_models.arrays import TensorSpec
+    from inference_models.package.graph_facts import GraphFacts
 
-SECONDS = 20.0
 BYTES_PER_SECOND = 10_000_000
 """For files that take long to read: they add their size over this to the seconds."""
-MEMORY = 2 << 30
+MEMORY = 3 << 30
 """Bytes besides four times the files, and at most half of what there is."""
-_USUAL_SIDE = 64
-_NO_MEMORY = ("MemoryError", "bad_alloc", "llocate", "out of memory")
-_log = logging.getLogger("inference-models")
+_PATIENCE = 4
+"""Times the seconds of the processor that an answer is waited for: others may want it too."""
+_IMAGE_SIDE, _SIDE = 640, 64
+"""Of the open sides of images (four axes), and of other inputs, where the package names no size."""
+_NO_MEMORY = ("MemoryError", "bad_alloc", "llocat", "out of memory", "fit into the memory")
 
 
-class Passed(msgspec.Struct):
-    """A file that was opened and run within the limits."""
+class _Limits(Record, frozen=True):
+    """Of one trial."""
 
-    file: str
+    seconds: int
+    """Of one processor, however long others have it meanwhile."""
+    memory: int
+
+    def __str__(self) -> str:
+        return f"{self.seconds} s of one processor and {self.memory / 1e9:.1f} GB of memory"
 
 
-def try_first(runtime: BackendType, wanted: SessionRequest, operators: Sequence[str]) -> None:
-    """Returns nothing when the graph of `wanted` opens and runs within the limits, now or in an earlier process.
-
-    What merely fails is left to the load, which says why.
+def try_first(runtime: BackendType, wanted: SessionRequest, graph: GraphFacts) -> None:
+    """Returns nothing when `graph`, that of `wanted`, opens and runs within the limits, now or in an earlier process.
 
     Raises:
-        CorruptedModelPackageError: it does not.
+        CorruptedModelPackageError: it does not; or no process can be started here, and nothing in its file bounds
+            what it costs.
     """
-    files = sorted(wanted.files.items())
-    stamps = [file_stamp(path.stat()) for _, path in files if path.is_file()]
-    key = hashlib.sha256(json.dumps([runtime.value, [str(path) for _, path in files], stamps]).encode()).hexdigest()
-    passed = Facts(config.cache_directory() / "trials", Passed, "trial ignored: %s")
-    if passed.path_of(key).exists() and passed.read(key) is not None:
+    seconds = config.trial_seconds()
+    if not seconds:
         return
-    if not can_start_children():
-        _log.warning("%s has %s and cannot be tried here.", wanted.directory, ", ".join(operators))
+    files = sorted({*wanted.files.values(), *(graph.files[1:] if isinstance(graph, OnnxFile) else ())})
+    stamps = [file_stamp(path.stat()) for path in files if path.is_file()]
+    key = hashlib.sha256(json.dumps([runtime.value, list(map(str, files)), stamps]).encode()).hexdigest()
+    passed = config.cache_directory() / "trials" / key
+    if passed.exists():
         return
     size = sum(stamp[2] for stamp in stamps)
-    seconds = SECONDS + size / BYTES_PER_SECOND
-    memory = min(memory_here() // 2, MEMORY + 4 * size)
+    limits = _Limits(seconds + size // BYTES_PER_SECOND, min(memory_here() // 2, MEMORY + 4 * size))
     try:
-        with Child("inference_models.loading.trial:open_and_run", life=seconds + 10, memory=memory) as child:
-            answer = child.ask("opened and run", _message(runtime, wanted, memory), deadline=time.monotonic() + seconds)
-        failed: str | None = answer["failed"]
-        problem = "no memory was left" if failed and any(word in failed for word in _NO_MEMORY) else None
+        is_passed = _comes_to_its_end(runtime, wanted, limits)
+    except OSError as exc:
+        if graph.unbounded:
+            raise _refused(files[0], limits, f"no process to try it in: {exc}", graph) from exc
+        return  # sizes that the file states bound it, as far as one can see
+    except _LimitError as exc:
+        raise _refused(files[0], limits, str(exc), graph) from exc
+    if is_passed:
+        write_hint(passed, str(files[0]).encode("utf-8", "surrogateescape"))
+
+
+class _LimitError(Exception):
+    """It passed a limit; says which."""
+
+
+def _refused(path: Path, limits: _Limits, found: str, graph: GraphFacts) -> CorruptedModelPackageError:
+    return CorruptedModelPackageError(
+        f"{path.name} is not opened: in a process of its own it did not come to the end of one run.",
+        needs=f"a graph that opens and runs once within {limits}",
+        found=f"{found} ({', '.join(graph.unbounded)})" if graph.unbounded else found,
+        fix=f"if you trust it, set {config.TRIAL_SECONDS} to more seconds, or to 0 to open it untried",
+    )
+
+
+def _comes_to_its_end(runtime: BackendType, wanted: SessionRequest, limits: _Limits) -> bool:
+    """Whether it does; False: it fails, and not because of the limits.
+
+    Raises:
+        OSError: no process can be started.
+        _LimitError: it passes a limit, or ends the process.
+    """
+    if not can_start_children():
+        raise OSError("this program cannot start one")
+    patience = limits.seconds * _PATIENCE
+    try:
+        with Child("inference_models.loading.trial:open_and_run", life=patience + 10, memory=limits.memory) as child:
+            message = _message(runtime, wanted, limits)
+            failed = child.ask("opened and run", message, deadline=time.monotonic() + patience)["failed"]
     except ChildFailedError as exc:
-        failed = exc.words
-        problem = None if exc.status == FAILED else failed
-    except OSError as exc:
-        _log.warning("%s could not be tried: %s", wanted.directory, exc)
-        return
-    if problem is not None:
-        raise CorruptedModelPackageError(
-            f"{next(iter(wanted.files))} is not opened: in a process of its own it did not come to the end of one run.",
-            needs=f"a graph that opens and runs once within {seconds:.0f} s and {memory / 1e9:.1f} GB of memory",
-            found=f"one with {', '.join(operators)}: {problem}",
-            fix="export the model again, with sizes that are constants",
-        )
-    if failed is not None:
-        return
-    try:
-        passed.write(key, Passed(str(files[0][1])))
-    except OSError as exc:
-        _log.info("a trial is not remembered: %s", exc)
+        if exc.status == FAILED:
+            return False
+        raise _LimitError("more than these seconds" if exc.cause.endswith("SIGXCPU") else exc.words) from exc
+    if failed and any(word in failed for word in _NO_MEMORY):
+        raise _LimitError("no memory was left")
+    return not failed
 
 
-def _message(runtime: BackendType, wanted: SessionRequest, memory: int) -> dict[str, Any]:
+def _message(runtime: BackendType, wanted: SessionRequest, limits: _Limits) -> dict[str, Any]:
     hint = wanted.input_hint
     return {
         "runtime": runtime.value,
@@ -100,7 +126,7 @@ def _message(runtime: BackendType, wanted: SessionRequest, memory: int) -> dict[
         "files": {handle: str(path) for handle, path in wanted.files.items()},
         "free": {name: list(shape) for name, shape in wanted.free_input_dims.items()},
         "example": hint.example if hint else None,
-        "memory": memory,
+        "limits": [limits.seconds, limits.memory],
     }
 
 
@@ -110,7 +136,7 @@ def open_and_run(
     files: dict[str, str],
     free: dict[str, list[int | None]],
     example: list[int] | None,
-    memory: int,
+    limits: list[int],
 ) -> dict[str, Any]:
     """In the child: the graph is opened and run once on zeros; answers with why that failed, or None."""
     import numpy as np  # noqa: PLC0415 - in the child only
@@ -118,7 +144,7 @@ def open_and_run(
     backend = find_backend(BackendType(runtime))
     if backend is None:
         return {"failed": "no such backend"}
-    _limit_memory(memory)
+    _limit(_Limits(*limits))
     paths = {handle: Path(path) for handle, path in files.items()}
     dims = {name: tuple(shape) for name, shape in free.items()}
     try:
@@ -133,17 +159,19 @@ def open_and_run(
 
 def _shape(spec: TensorSpec, example: Sequence[int] | None) -> list[int]:
     """A shape the input takes: one image of the usual size where it is open."""
-    usual = [1, *example] if example and len(example) + 1 == len(spec.shape) else [1] + [_USUAL_SIDE] * len(spec.shape)
+    side = _IMAGE_SIDE if len(spec.shape) == 4 else _SIDE
+    usual = [1, *example] if example and len(example) + 1 == len(spec.shape) else [1] + [side] * len(spec.shape)
     return [usual[place] if side is None else side for place, side in enumerate(spec.shape)]
 
 
-def _limit_memory(more: int) -> None:
-    """On Linux: no more than `more` bytes of addresses besides those in use."""
+def _limit(limits: _Limits) -> None:
+    """On POSIX: no more seconds of the processor and no more bytes than that, besides what was used so far."""
     try:
         import resource  # noqa: PLC0415 - POSIX only
-
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-        limit = pages * resource.getpagesize() + more
-        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    except (ImportError, OSError, ValueError):
-        return  # watched from outside, where psutil is installed
+    except ImportError:
+        return  # the deadline holds everywhere, and memory is watched from outside, where psutil is installed
+    seconds = int(time.process_time()) + 1 + limits.seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
+    # Not addresses, of which runtimes with many threads reserve more than they use.
+    used = int(Path("/proc/self/statm").read_text("ascii").split()[5]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (used + limits.memory, used + limits.memory))

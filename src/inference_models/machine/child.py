@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _HARMLESS = (
     "HOME",
+    "INFERENCE_MODELS_TRIAL_SECONDS",
     "LANG",
     "LC_ALL",
     "LC_CTYPE",

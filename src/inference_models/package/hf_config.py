@@ -1,22 +1,23 @@
 """Reads `config.json` and `preprocessor_config.json` of the Hugging Face Hub into the terms of our packages.
 
-Image processors read as in transformers 5.24, `pretrained_cfg` as in timm 1.0. What they do beyond our pre-processing
-is refused, never approximated.
+Image processors read as in transformers 5.24 (those of Pillow), `pretrained_cfg` as in timm 1.0. What they do beyond
+our pre-processing is refused, never approximated.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
 from inference_models.errors import CorruptedModelPackageError, ModelImplementationNotFoundError
 from inference_models.package.class_names import check_class_names
+from inference_models.package.formats import HF_CONFIG
 from inference_models.package.preprocess_spec import MAX_SIDE
 from inference_models.package.text_files import convert, parse_json_object
+from inference_models.record import Record, replace
 
-CONFIG = "config.json"
+CONFIG = HF_CONFIG
 PREPROCESSOR_CONFIG = "preprocessor_config.json"
 CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"
@@ -32,22 +33,28 @@ _TASKS = {
     "ForZeroShotObjectDetection": "open-vocabulary-object-detection",
 }
 """End of a transformers class name to task; longer ends are other tasks."""
-_INTERPOLATION = {0: "nearest", 1: "lanczos", 2: "linear", 3: "cubic", 4: "area"}
+_INTERPOLATION = {0: "nearest", 1: "lanczos", 2: "linear", 3: "cubic", 4: "area", 5: "hamming"}
 """Pillow's numbers of its filters to ours."""
 _TIMM_INTERPOLATION = {
     "bicubic": "cubic",
     "bilinear": "linear",
     "box": "area",
+    "hamming": "hamming",
     "lanczos": "lanczos",
     "nearest": "nearest",
 }
 _ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
 _LARGE_CONVNEXT = 384
 """From this size on ConvNeXt processors stretch instead of cropping."""
+_DETR_LONGEST = 1333
+"""Of processors of the DETR family that state a number for the shorter side alone."""
+PREPARED_TASKS = frozenset(
+    {CLASSIFICATION, MULTI_LABEL, "object-detection", "depth-estimation", "semantic-segmentation"}
+)
+"""Tasks whose models take images as their processor file says."""
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(Record, frozen=True):
     """What one image processor class does when its file does not say."""
 
     square: bool
@@ -56,20 +63,32 @@ class _Kind:
     """None: releases of transformers disagree, so the file must say."""
     normalize: bool = True
     bgr: bool = False
+    multiple: int | None = None
+    """Pictures keep their shape between a shortest and a longest edge, and sides are multiples of this (DETR)."""
+    resample: int | None = None
+    """None: releases of transformers disagree, so the file must say."""
 
 
+_DETR = _Kind(square=False, center_crop=False, multiple=1, resample=2)
 _KINDS = {
     "Beit": _Kind(square=True, center_crop=None),
     "Bit": _Kind(square=False, center_crop=True),
     "CLIP": _Kind(square=False, center_crop=True),
+    "ConditionalDetr": _DETR,
     "ConvNext": _Kind(square=False),
+    "DPT": _Kind(square=True, center_crop=False),
+    "DeformableDetr": _DETR,
     "DeiT": _Kind(square=True, center_crop=True),
+    "Detr": _DETR,
     "MobileNetV1": _Kind(square=False, center_crop=True),
     "MobileNetV2": _Kind(square=False, center_crop=True),
     "MobileViT": _Kind(square=False, center_crop=True, normalize=False, bgr=True),
     "Pvt": _Kind(square=True),
+    "RTDetr": replace(_DETR, normalize=False),
+    "Segformer": _Kind(square=True, center_crop=False, resample=2),
     "Siglip": _Kind(square=True),
     "ViT": _Kind(square=True),
+    "Yolos": replace(_DETR, multiple=16),
 }
 
 
@@ -107,6 +126,8 @@ class _WireSides(Struct):
     width: _Side | None = None
     shortest_edge: _Side | None = None
     longest_edge: _Side | None = None
+    max_height: _Side | None = None
+    max_width: _Side | None = None
 
 
 class _WireProcessor(Struct):
@@ -125,11 +146,15 @@ class _WireProcessor(Struct):
     image_std: Annotated[list[_AboveZero], Meta(min_length=3, max_length=3)] | None = None
     do_flip_channel_order: bool | None = None
     do_pad: bool | None = None
+    pad_size: _WireSides | None = None
+    size_divisor: int | None = None
+    max_size: _Side | None = None
+    keep_aspect_ratio: bool = False
+    ensure_multiple_of: Annotated[int, Meta(ge=1, le=MAX_SIDE)] = 1
     pretrained_cfg: _WireTimm | None = None
 
 
-@dataclass(frozen=True)
-class HubConfig:
+class HubConfig(Record, frozen=True):
     """What `config.json` says."""
 
     architecture: str
@@ -146,6 +171,12 @@ class HubConfig:
     def classifies(self) -> bool:
         """Whether it is an image classifier."""
         return self.task_type in {CLASSIFICATION, MULTI_LABEL}
+
+    @property
+    def post_processing(self) -> dict[str, Any]:
+        """What the outputs still need, of a classifier."""
+        activation = "sigmoid" if self.task_type == MULTI_LABEL else "softmax"
+        return {"post_processing": {"type": activation, "fused": False}} if self.classifies else {}
 
 
 def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
@@ -175,11 +206,9 @@ def inference_config_of(config: HubConfig, text: str | None, *, where: str = PRE
         ModelImplementationNotFoundError: it asks for something our pre-processing does not do.
     """
     wire = convert(_WireProcessor, parse_json_object(text or "{}", where=where), where=where)
-    activation = "sigmoid" if config.task_type == MULTI_LABEL else "softmax"
-    after = {"type": activation, "fused": False}
     timm = wire.pretrained_cfg or (None if text else config.timm)
     if timm is not None:
-        return {"network_input": _timm_input(timm, where if text else CONFIG), "post_processing": after}
+        return {"network_input": _timm_input(timm, where if text else CONFIG), **config.post_processing}
     stated = wire.image_processor_type or wire.feature_extractor_type or ""
     name = next((stated.removesuffix(end) for end in _ENDS_OF_NAMES if stated.endswith(end)), "")
     if name not in _KINDS:
@@ -188,20 +217,24 @@ def inference_config_of(config: HubConfig, text: str | None, *, where: str = PRE
     if config.channels != 3:
         raise _impossible(CONFIG, "num_channels 3", str(config.channels))
     network = {**_Processor(wire, name, where).network_input(), "input_channels": 3}
-    return {"network_input": network, "post_processing": after}
+    return {"network_input": network, **config.post_processing}
 
 
 def _timm_input(wire: _WireTimm, where: str) -> dict[str, Any]:
     """What `timm.data.create_transform` does for evaluation, in our words."""
     mode, sides = wire.crop_mode or "center", wire.input_size[1:]
-    if mode not in {"center", "squash"} or wire.interpolation not in _TIMM_INTERPOLATION:
-        needs = f"crop_mode center or squash, interpolation {', '.join(_TIMM_INTERPOLATION)}"
+    if mode not in {"border", "center", "squash"} or wire.interpolation not in _TIMM_INTERPOLATION:
+        needs = f"crop_mode border, center or squash, interpolation {', '.join(_TIMM_INTERPOLATION)}"
         raise _impossible(where, needs, f"{mode!a}, {wire.interpolation!a}")
-    if mode == "center" and sides[0] != sides[1]:
-        raise _impossible(where, "a square input_size with crop_mode center", _by(sides))
     height, width = (int(side / (wire.crop_pct or 0.875)) for side in sides)
+    geometry = _cropped(height if mode == "center" and height == width else (height, width), sides)
+    if mode == "border":
+        fill = [min(max(round(255 * mean), 0), 255) for mean in wire.mean]
+        geometry |= {"resize_mode": "fit-crop", "resized": _named((height, width)), "padding_value": fill}
+    elif mode == "center" and height != width:
+        geometry |= {"resize_mode": "cover-crop", "resized": _named((height, width))}
     return {
-        **_cropped(height if mode == "center" else (height, width), sides),
+        **geometry,
         "interpolation": _TIMM_INTERPOLATION[wire.interpolation],
         "antialias": True,
         "dynamic_spatial_size_supported": False,
@@ -222,12 +255,21 @@ def _cropped(sides: _Sides, crop: tuple[int, int]) -> dict[str, Any]:
     return {"resize_mode": "stretch-crop", "resized": _named(sides), **size}
 
 
+def _of_each_image(mode: str, sides: tuple[int, int], multiple: int) -> dict[str, Any]:
+    """A resize after which every image has a size of its own, in multiples of `multiple`."""
+    return {
+        "resize_mode": mode,
+        "training_input_size": _named(sides),
+        "dynamic_spatial_size_supported": True,
+        "dynamic_spatial_size_mode": {"type": "pad-to-be-divisible", "value": multiple},
+    }
+
+
 def _named(sides: tuple[int, int]) -> dict[str, int]:
     return dict(zip(("height", "width"), sides, strict=True))
 
 
-@dataclass(frozen=True)
-class _Processor:
+class _Processor(Record, frozen=True):
     """An image processor of one class as its file sets it up."""
 
     wire: _WireProcessor
@@ -237,16 +279,15 @@ class _Processor:
     def network_input(self) -> dict[str, Any]:
         """How it prepares images, in our words."""
         wire, kind = self.wire, _KINDS[self.name]
-        if wire.do_pad:
+        if self._pads(kind):
             raise self._refuse("no do_pad", "do_pad true")
         if wire.do_resize is False:
             raise self._refuse("do_resize true", "do_resize false")
-        network = self._geometry(kind)
-        filter_number = self._required("resample")
+        network = {"dynamic_spatial_size_supported": False, "center_as": "transformers", **self._geometry(kind)}
+        filter_number = kind.resample if wire.resample is None and kind.resample else self._required("resample")
         if filter_number not in _INTERPOLATION:
             raise self._refuse(f"resample of {', '.join(map(str, _INTERPOLATION))}", str(filter_number))
         network |= {"interpolation": _INTERPOLATION[filter_number], "antialias": True}
-        network["dynamic_spatial_size_supported"] = False
         is_bgr = kind.bgr if wire.do_flip_channel_order is None else wire.do_flip_channel_order
         network["color_mode"] = "bgr" if is_bgr else "rgb"
         if wire.do_rescale is not False:
@@ -255,8 +296,33 @@ class _Processor:
             network["normalization"] = [self._required("image_mean"), self._required("image_std")]
         return network
 
+    def _pads(self, kind: _Kind) -> bool:
+        """Whether one image alone would be padded: DETR pads to the largest of a batch, DPT to a multiple."""
+        if kind.multiple:
+            return bool(self.wire.do_pad and self.wire.pad_size)
+        return bool(self.wire.do_pad and (self.name != "DPT" or self.wire.size_divisor))
+
+    def _edges(self) -> tuple[int, int] | None:
+        """The shortest and the longest edge, of a processor of the DETR family; None: it states height and width."""
+        size = self._required("size")
+        if isinstance(size, int):
+            return size, self.wire.max_size or _DETR_LONGEST
+        if size.shortest_edge and size.longest_edge:
+            return size.shortest_edge, size.longest_edge
+        if size.height and size.width:
+            return None
+        raise self._no_size("height and width, or shortest_edge and longest_edge, in size", size)
+
     def _geometry(self, kind: _Kind) -> dict[str, Any]:
+        edges = self._edges() if kind.multiple else None
+        if edges:
+            return _of_each_image("shorter-edge", edges, kind.multiple or 1)
         sides = self._sides("size", square=kind.square)
+        if self.name == "DPT" and isinstance(sides, tuple):
+            multiple = self.wire.ensure_multiple_of
+            if self.wire.keep_aspect_ratio:
+                return _of_each_image("nearer-edge", sides, multiple)
+            sides = (max(1, round(sides[0] / multiple)) * multiple, max(1, round(sides[1] / multiple)) * multiple)
         crop: _Sides | None = None
         if self.name == "ConvNext":
             if isinstance(sides, tuple):
@@ -280,8 +346,11 @@ class _Processor:
             return value.height, value.width
         if value.shortest_edge and not value.longest_edge and name == "size":
             return int(value.shortest_edge)
+        raise self._no_size(f"height and width, or shortest_edge, in {name}", value)
+
+    def _no_size(self, needs: str, value: _WireSides) -> ModelImplementationNotFoundError:
         stated = ", ".join(sorted(side for side in value.__struct_fields__ if getattr(value, side))) or "nothing"
-        raise self._refuse(f"height and width, or shortest_edge, in {name}", stated)
+        return self._refuse(needs, stated)
 
     def _required(self, name: str) -> Any:
         """The value of key `name`, which must be present: releases of transformers have different defaults."""

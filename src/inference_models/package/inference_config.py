@@ -8,6 +8,7 @@ from msgspec import Meta, Struct, field
 
 from inference_models.package.preprocess_spec import (
     MAX_SIDE,
+    WITH_RESIZED,
     Contrast,
     DynamicSize,
     Interpolation,
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
 FILE_NAME = "inference_config.json"
 _Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 _Count = Annotated[int, Meta(ge=1)]
+_Whole = Annotated[int, Meta(ge=0, le=10_000)]
+_Grey = Annotated[int, Meta(ge=0, le=255)]
+_Grays = Annotated[list[_Grey], Meta(min_length=3, max_length=3)]
+"""No tuple: beside a number with bounds msgspec 0.22 ends the process when the garbage is collected."""
 _Percent = Annotated[int, Meta(ge=0, le=100)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _AboveZero = Annotated[float, Meta(gt=0)]
@@ -59,6 +64,26 @@ class PostProcessing(Record, frozen=True):
     """Unit of the boxes in the outputs: network pixels, or parts of the input size. None: what its exporter writes."""
 
 
+class KeyPointSlots(Record, frozen=True):
+    """Which outputs of a head for crops are the key points of one class."""
+
+    name: str
+    offset: _Whole
+    count: _Whole
+
+
+class TopDown(Record, frozen=True):
+    """How crops for key points are cut out of pictures."""
+
+    context_padding: _AboveZero
+    """Sides of the window as parts of those of the box."""
+    preserve_aspect: bool
+    """Whether the window has the shape of the network input; else it is the box, in whole pixels."""
+    udp: bool
+    """Whether the window reaches from the centre of the first pixel of the crop to that of the last."""
+    keypoint_classes: list[KeyPointSlots]
+
+
 class InferenceConfig(Record, frozen=True, kw_only=True):
     """Everything `inference_config.json` says."""
 
@@ -73,6 +98,8 @@ class InferenceConfig(Record, frozen=True, kw_only=True):
     """Input shapes that replace those stored in the graph."""
     dataset_size: Size | None = None
     """(height, width) the data set was resized to before training; a few families resize in two steps."""
+    top_down: TopDown | None = None
+    """Only of heads that look at crops."""
 
 
 class _Size(Struct):
@@ -113,13 +140,14 @@ class _NetworkInput(Struct, kw_only=True):
     dynamic_spatial_size_mode: _DynamicMode | None = None
     color_mode: Literal["rgb", "bgr"]
     resize_mode: ResizeMode
-    padding_value: Annotated[int, Meta(ge=0, le=255)] | None = None
+    padding_value: _Grey | _Grays | None = None
     input_channels: Literal[1, 3]
     scaling_factor: _AboveZero | None = None
     normalization: tuple[list[float], list[_AboveZero]] | None = None
     interpolation: Interpolation = "linear"
     antialias: bool = False
     pad_at: Literal["both", "end"] = "both"
+    center_as: Literal["torchvision", "transformers"] = "torchvision"
     shorter_edge: _Side | None = None
     resized: _Size | None = None
     layout: Literal["nchw", "nhwc"] = "nchw"
@@ -138,6 +166,7 @@ class _Config(Struct):
     model_initialization: dict[str, Any] | None = None
     class_names_operations: list[_ClassNameRemoval] | None = None
     free_input_dims: dict[str, list[_Count | None]] | None = None
+    top_down: TopDown | None = None
 
 
 def parse_inference_config(text: str, *, where: str = FILE_NAME) -> InferenceConfig:
@@ -158,6 +187,7 @@ def parse_inference_config(text: str, *, where: str = FILE_NAME) -> InferenceCon
         model_initialization=stated.model_initialization,
         free_input_dims={name: tuple(shape) for name, shape in (stated.free_input_dims or {}).items()},
         dataset_size=_size(network.dataset_version_resize_dimensions),
+        top_down=stated.top_down,
     )
 
 
@@ -177,9 +207,11 @@ def _contradictions(network: _NetworkInput, steps: _ImageSteps) -> Iterator[tupl
     if network.training_input_size is None and not any_size:
         needs = "a height and width, unless dynamic_spatial_size_mode is any-size"
         yield "network_input.training_input_size", needs, None
-    for key, needed_by in (("shorter_edge", ResizeMode.SHORTER_EDGE_CROP), ("resized", ResizeMode.STRETCH_CROP)):
-        if (network.resize_mode is needed_by) != (getattr(network, key) is not None):
-            needs = f"{key} exactly when resize_mode is {needed_by.value}"
+    if network.interpolation == "hamming" and not network.antialias:
+        yield "network_input.interpolation", "antialias true with hamming", network.interpolation
+    for key, modes in (("shorter_edge", {ResizeMode.SHORTER_EDGE_CROP}), ("resized", WITH_RESIZED)):
+        if (network.resize_mode in modes) != (getattr(network, key) is not None):
+            needs = f"{key} exactly when resize_mode is {' or '.join(sorted(mode.value for mode in modes))}"
             yield f"network_input.{key}", needs, getattr(network, key)
 
 
@@ -193,8 +225,9 @@ def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
         resize=network.resize_mode,
         interpolation=network.interpolation,
         antialias=network.antialias,
-        pad_value=network.padding_value or 0,
+        pad_value=_pad_value(network.padding_value),
         pad_at=network.pad_at,
+        center_as=network.center_as,
         shorter_edge=network.shorter_edge,
         resized=_size(network.resized),
         scaling_factor=network.scaling_factor,
@@ -212,6 +245,13 @@ def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
 
 def _size(stated: _Size | None) -> Size | None:
     return (stated.height, stated.width) if stated else None
+
+
+def _pad_value(stated: int | list[int] | None) -> int | tuple[int, int, int]:
+    if isinstance(stated, list):
+        first, second, third = stated
+        return first, second, third
+    return stated or 0
 
 
 def _per_channel(values: list[float] | None) -> tuple[float, ...] | None:

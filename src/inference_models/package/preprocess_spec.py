@@ -16,7 +16,8 @@ MAX_SIDE = 32_768
 """Pixels of one side of a network input; more is a mistake."""
 MAX_PIXELS = 1 << 26
 """Pixels of a network input; more would take gigabytes per image."""
-Interpolation = Literal["nearest", "linear", "cubic", "area", "lanczos"]
+Interpolation = Literal["nearest", "linear", "cubic", "area", "lanczos", "hamming"]
+"""`hamming` only smooths, so that it needs `antialias`."""
 
 
 class ResizeMode(str, Enum):
@@ -45,9 +46,18 @@ class ResizeMode(str, Enum):
     size of the resized image (readers of text)."""
     STRETCH_CROP = "stretch-crop"
     """Both sides to `resized`, then cut the centre out (DeiT, and timm's squash)."""
+    COVER_CROP = "cover-crop"
+    """Resize until `resized` is just covered, then cut the centre out (timm's center of a size that is not square)."""
+    FIT_CROP = "fit-crop"
+    """Fit inside `resized`, then cut the centre out, or fill up with `pad_value` (timm's border)."""
+    NEARER_EDGE = "nearer-edge"
+    """Resize until the side that has to change less is that of the target, both sides to a multiple of what the network
+    takes. The network input has the size of the resized image (DPT and Depth Anything)."""
 
 
-SIZED_BY_IMAGE = frozenset({ResizeMode.SHORTER_EDGE, ResizeMode.SHORTER_EDGE_AT_LEAST})
+WITH_RESIZED = frozenset({ResizeMode.COVER_CROP, ResizeMode.FIT_CROP, ResizeMode.STRETCH_CROP})
+"""Those that have a size of their own, `resized`."""
+SIZED_BY_IMAGE = frozenset({ResizeMode.NEARER_EDGE, ResizeMode.SHORTER_EDGE, ResizeMode.SHORTER_EDGE_AT_LEAST})
 """Modes that graphs of one size cannot take: they stretch."""
 
 
@@ -90,16 +100,18 @@ class PreprocessSpec(Record, frozen=True, kw_only=True):
     interpolation: Interpolation = "linear"
     antialias: bool = False
     """Resize as Pillow does, which smooths over all pixels that become one: what classifiers are trained with."""
-    pad_value: int = 0
-    """Fill of a letterbox, 0..255, before scaling and normalisation."""
+    pad_value: int | tuple[int, int, int] = 0
+    """Fill around an image, 0..255, before scaling and normalisation; one for each channel in network order."""
     pad_at: Literal["both", "end"] = "both"
     """Where a letterbox pads: half on both sides, or only right and bottom (YOLOX)."""
+    center_as: Literal["torchvision", "transformers"] = "torchvision"
+    """Whose centre is cut out where it lies between two pixels: rounded half to even, or down."""
     shorter_edge: int | None = None
     """Only for `shorter-edge-crop`; None: that of the network, and a network that is not square is stretched to."""
     as_float: bool = False
     """Resize to values between grey levels, as networks see them that are fed tensors; else they are rounded."""
     resized: Size | None = None
-    """Only for `stretch-crop`."""
+    """(height, width), only for the modes of `WITH_RESIZED`."""
     scaling_factor: float | None = None
     """Pixels are divided by this."""
     mean: tuple[float, ...] | None = None

@@ -121,6 +121,7 @@ def _facts(path: Path, flat: _FlatBuffer) -> GraphFacts:
         inputs=_specs(flat, graphs[0], _INPUTS),
         outputs=_specs(flat, graphs[0], _OUTPUTS),
         quantization=most_of(elements),
+        unbounded=("several graphs in it, as loops have",) if len(graphs) > 1 else (),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from inference_models.errors import CorruptedModelPackageError, InvalidParameter
 from inference_models.package.preprocess_spec import ResizeMode
 from inference_models.preprocess.geometry import plan_image, requested_size
 from inference_models.preprocess.values import BufferPool, PixelWriter, to_uint8
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,7 @@ DTYPES = ("float32", "float16", "uint8")
 _NOTHING_DISABLED = PreProcessingOverrides()
 
 
-@dataclass(frozen=True, eq=False)
-class PreparedImages:
+class PreparedImages(Record, frozen=True, eq=False):
     """Network inputs for some images, and the way back to each of them.
 
     The arrays belong to the caller, for as long as it likes. Whoever is done with them may call `release` (or
@@ -41,7 +40,7 @@ class PreparedImages:
     image, in their order. (B, H, W, 3) when the layout is `nhwc`."""
     transforms: list[ImageTransform]
     """One per image, in their order."""
-    _pool: BufferPool = field(repr=False)
+    _pool: BufferPool
 
     @property
     def inputs(self) -> NumpyArray | list[NumpyArray]:
@@ -119,17 +118,17 @@ class Preprocessor:
         if pixels.shape[:2] == plan.placement.resized == plan.placement.network == plan.transform.network_size:
             self._writer.write(pixels, image.color, out)
             return
-        if self._spec.antialias:
-            pixels = to_uint8(pixels)
-        elif self._spec.as_float:
+        if self._spec.as_float:
             pixels = pixels.astype(np.float32, copy=False)
+        elif self._spec.antialias:
+            pixels = to_uint8(pixels)
         frame = self._pool.take((*plan.placement.network, 3), pixels.dtype)
-        self._compose(pixels, plan.placement, frame)
+        self._compose(pixels, plan.placement, frame, image.color)
         stretched = frame if self._spec.frame is None else self._stretched(frame, plan.transform.network_size)
         self._writer.write(stretched, image.color, out)
         self._pool.give(frame)
 
-    def _compose(self, pixels: NumpyArray, placement: Placement, frame: NumpyArray) -> None:
+    def _compose(self, pixels: NumpyArray, placement: Placement, frame: NumpyArray, color: ColorFormat) -> None:
         """`pixels`, resized and cut out as `placement` says, into `frame`, with the rest filled."""
         if self._spec.resize is ResizeMode.LETTERBOX_REFLECT_EDGES:
             _reflect_into(frame, self._resized(pixels, placement.resized), placement.at)
@@ -141,7 +140,14 @@ class Preprocessor:
             self._resize_into(inside, pixels)
         else:
             inside[:] = self._resized(pixels, placement.resized)[top : top + height, left : left + width]
-        _fill_around(frame, (y, x, y + height, x + width), 0 if self._spec.resize in _CROPS else self._spec.pad_value)
+        _fill_around(frame, (y, x, y + height, x + width), self._around(color))
+
+    def _around(self, color: ColorFormat) -> int | tuple[int, ...]:
+        """What stands around an image whose channels are in the order `color`."""
+        if self._spec.resize in _CROPS:
+            return 0
+        value = self._spec.pad_value
+        return value[::-1] if isinstance(value, tuple) and color != self._spec.color else value
 
     def _stretched(self, frame: NumpyArray, size: Size) -> NumpyArray:
         """The second of two resizes, which alone is smooth where `antialias` is asked for: as RF-DETR is trained."""
@@ -174,6 +180,7 @@ _INTERPOLATIONS = {
     "cubic": ("INTER_CUBIC", "BICUBIC"),
     "area": ("INTER_AREA", "BOX"),
     "lanczos": ("INTER_LANCZOS4", "LANCZOS"),
+    "hamming": ("", "HAMMING"),
 }
 """Names of OpenCV and of Pillow; all of them map pixel centres, so the transform holds for each."""
 
@@ -203,11 +210,14 @@ def compile_spec(spec: PreprocessSpec, *, dtype: str = "float32") -> Preprocesso
 
 
 def _smoothed(pixels: NumpyArray, size: Size, interpolation: str) -> NumpyArray:
-    """`pixels` (H, W, 3) uint8 resized to (height, width) by Pillow."""
+    """`pixels` (H, W, 3) uint8 or float32 resized to (height, width) by Pillow, in whole grey levels or exactly."""
     from PIL import Image  # noqa: PLC0415
 
     kernel = Image.Resampling[_INTERPOLATIONS[interpolation][1]]
-    return np.asarray(Image.fromarray(pixels).resize(size[::-1], kernel))
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).resize(size[::-1], kernel))
+    planes = [np.ascontiguousarray(pixels[..., channel]) for channel in range(3)]
+    return np.stack([np.asarray(Image.fromarray(plane).resize(size[::-1], kernel)) for plane in planes], axis=-1)
 
 
 def _to_grayscale(pixels: NumpyArray, color: ColorFormat) -> NumpyArray:
@@ -218,7 +228,7 @@ def _to_grayscale(pixels: NumpyArray, color: ColorFormat) -> NumpyArray:
     return np.asarray(cv2.merge([grey, grey, grey]))
 
 
-def _fill_around(frame: NumpyArray, inside: tuple[int, int, int, int], value: int) -> None:
+def _fill_around(frame: NumpyArray, inside: tuple[int, int, int, int], value: int | tuple[int, ...]) -> None:
     top, left, bottom, right = inside
     frame[:top] = value
     frame[bottom:] = value

@@ -7,7 +7,13 @@ from numbers import Integral
 from typing import TYPE_CHECKING
 
 from inference_models.errors import InvalidParameterError
-from inference_models.package.preprocess_spec import MAX_PIXELS, MAX_SIDE, DynamicSize, ResizeMode
+from inference_models.package.preprocess_spec import (
+    MAX_PIXELS,
+    MAX_SIDE,
+    WITH_RESIZED,
+    DynamicSize,
+    ResizeMode,
+)
 from inference_models.record import Record
 
 if TYPE_CHECKING:
@@ -178,11 +184,11 @@ def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
         return _centred(image, target)
     if spec.resize is ResizeMode.FIT_LONGER_EDGE:
         return _fitted(spec, image, target)
-    if spec.resize is ResizeMode.STRETCH_CROP:
-        return _cut_out(spec.resized or target, target)
+    if spec.resize in WITH_RESIZED:
+        return _cut_out(spec, _before_crop(spec, image, spec.resized or target), target)
     if spec.resize is ResizeMode.SHORTER_EDGE_CROP:
         keeps = spec.shorter_edge is not None or target[0] == target[1]
-        return _cut_out(_shorter_edge(spec.shorter_edge or target[0], image) if keeps else target, target)
+        return _cut_out(spec, _shorter_edge(spec.shorter_edge or target[0], image) if keeps else target, target)
     return _letterboxed(spec, image, target)
 
 
@@ -294,6 +300,14 @@ def _shorter_within(image: Size, target: Size, multiple: int) -> Size:
     return height, width
 
 
+def _nearer_edge(image: Size, target: Size, multiple: int) -> Size:
+    """Sides round half to even, as in `DPTImageProcessor` of transformers 5.24."""
+    vertical, horizontal = (room / side for room, side in zip(target, image, strict=True))
+    scale = horizontal if abs(1 - horizontal) < abs(1 - vertical) else vertical
+    height, width = (max(1, round(scale * side / multiple)) * multiple for side in image)
+    return height, width
+
+
 def _shorter_at_least(image: Size, target: Size, multiple: int) -> Size:
     """Sides truncate, then round half to even, as in `DetResizeForTest` of PaddleOCR 3."""
     (shorter, longer), (edge, most) = sorted(image), sorted(target)
@@ -312,16 +326,30 @@ _SIZES = {
     ResizeMode.SHORTER_EDGE: _shorter_within,
     ResizeMode.SHORTER_EDGE_AT_LEAST: _shorter_at_least,
     ResizeMode.LINE: _line,
+    ResizeMode.NEARER_EDGE: _nearer_edge,
 }
 """Size of the resized image, which is that of the network input, for its own, the target and what sides divide by."""
 
 
-def _cut_out(resized: Size, target: Size) -> Placement:
-    """Offsets round half to even, as in the evaluation code of torchvision."""
-    rows, columns = (
-        _axis(side, room, spare=(room - side) // 2 if side < room else round((side - room) / 2))
-        for side, room in zip(resized, target, strict=True)
-    )
+def _before_crop(spec: PreprocessSpec, image: Size, resized: Size) -> Size:
+    """Sides round half to even, as in `ResizeKeepRatio` of timm 1.0."""
+    if spec.resize is ResizeMode.STRETCH_CROP:
+        return resized
+    ratios = [side / room for side, room in zip(image, resized, strict=True)]
+    ratio = max(ratios) if spec.resize is ResizeMode.FIT_CROP else min(ratios)
+    height, width = (max(1, round(side / ratio)) for side in image)
+    return height, width
+
+
+def _cut_out(spec: PreprocessSpec, resized: Size, target: Size) -> Placement:
+    """Offsets as in the evaluation code of torchvision, or of transformers 5.24, which never rounds to even."""
+
+    def spare(side: int, room: int) -> int:
+        if spec.center_as == "transformers":
+            return (side - room) // 2 if side > room else -(-(room - side) // 2)
+        return (room - side) // 2 if side < room else round((side - room) / 2)
+
+    rows, columns = (_axis(side, room, spare=spare(side, room)) for side, room in zip(resized, target, strict=True))
     return _from_axes(resized, target, rows, columns)
 
 

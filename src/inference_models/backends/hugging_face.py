@@ -4,8 +4,8 @@ The class that the configuration names is built by Transformers and gets the wei
 nothing is fetched and nothing of the repository runs: `auto_map` (code), `quantization_config` and kernels that a
 configuration asks for by name are refused or left out. `pytorch_model.bin`, a pickle, is read as tensors alone, and
 only where there is no safetensors file. A package may hold a backbone in a folder of its own and a linear layer on its
-first token beside it (`vit/` and `classifier_layer_weights.pth`), whose answer is `logits`. Checked against transformers
-5.24 and PyTorch 2.13.
+first token beside it (`vit/` and `classifier_layer_weights.pth`), whose answer is `logits`. Checked against
+transformers 5.24 and PyTorch 2.13.
 
 The network takes `pixel_values` alone; what else it accepts keeps the value that Transformers gives it. Of its answer
 only the heads are handed on, under Transformers' own names (`logits`, `pred_boxes`, `predicted_depth`, ...), in the

@@ -5,6 +5,7 @@ Each is a pure function of one candidate, the request and the machine.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -50,9 +51,10 @@ def check_implementation(case: Case) -> Rejection | None:
         # A package of this format is weights alone, of a network that has to be built here.
         needs = f"the network of {case.model.model_architecture} in PyTorch"
         return case.refuse("implementation", needs, "none in this release")
-    if case.model.task_type is None and canonical_name(case.model.model_architecture) in known_architectures():
-        tasks = _either(find_family(case.model.model_architecture).tasks)
-        return case.refuse("implementation", f"one task: {tasks}", "none that is named", _other_words(case))
+    if case.model.task_type is None:
+        with suppress(ModelImplementationNotFoundError):
+            tasks = _either(find_family(case.model.model_architecture).tasks)
+            return case.refuse("implementation", f"one task: {tasks}", "none that is named", _other_words(case))
     does = f" that does {case.model.task_type}" if case.model.task_type else ""
     needs = f"a family for {case.model.model_architecture}{does}"
     return case.refuse("implementation", needs, graph, _other_words(case))

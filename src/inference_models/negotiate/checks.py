@@ -136,8 +136,10 @@ def check_backend(case: Case) -> Rejection | None:
         return None
     if needs is None:
         return None
-    if _ignores_providers(case):  # which leaving out alone helps where its runtime is wanted
-        return case.refuse("backend", needs, case.runtime.value, LEAVE_PROVIDERS if wanted is None else None)
+    if _ignores_providers(case):
+        # Nothing alone helps where another runtime is wanted, or a variable names providers too.
+        helps = wanted is None and case.request.preferred_providers is None
+        return case.refuse("backend", needs, case.runtime.value, LEAVE_PROVIDERS if helps else None)
     return case.refuse("backend", needs, case.runtime.value, change={"backends": frozenset({case.runtime})})
 
 

@@ -17,17 +17,16 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime
+from inference_models.backends.runtime import import_runtime
+from inference_models.backends.runtimes import HUGGING_FACE
 from inference_models.backends.torch import COUNTERS, read_state, refuse_not_finite, refuse_other_tensors
 from inference_models.backends.torch_session import (
-    TORCH,
     Network,
     TorchSession,
     import_torch,
     prepare_device,
     reason_of,
 )
-from inference_models.entities import BackendType
 from inference_models.errors import (
     BaseInferenceModelsError,
     CorruptedModelPackageError,
@@ -35,7 +34,6 @@ from inference_models.errors import (
     ModelImplementationNotFoundError,
 )
 from inference_models.fork import Lock
-from inference_models.machine.libraries import Library
 from inference_models.package.formats import HF_CONFIG as CONFIG
 from inference_models.package.text_files import parse_json_object, read_text
 
@@ -45,16 +43,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array
     from inference_models.backends.session import SessionRequest
 
-RUNTIME = Runtime(
-    label="Transformers",
-    type=BackendType.HF,
-    order=50,
-    libraries=(Library("transformers", "transformers", ("transformers",), deadline=60.0), TORCH),
-    requires="transformers>=5",
-    install='pip install "transformers>=5" "torch>=2.6" safetensors',
-    devices=("cpu", "cuda", "mps"),
-    settings=frozenset({THREADS}),
-)
+RUNTIME = HUGGING_FACE
 WEIGHTS, PICKLE = "model.safetensors", "pytorch_model.bin"
 INDEX = ".index.json"
 IMAGES = "pixel_values"

@@ -11,7 +11,7 @@ from inference_models.decoders.types import ClassDecoder
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
-    from inference_models.decoders.types import Outputs, Shapes
+    from inference_models.decoders.types import Outputs
 
 _LAYOUT = Layout("one output (B, C)", ((None, None),), class_axis=(0, 1))
 
@@ -38,16 +38,11 @@ def _fused(outputs: Outputs) -> Array:
     return xp.astype(scores, xp.float32)
 
 
-def _count_classes(shapes: Shapes) -> int | None:
-    _LAYOUT.check(shapes)
-    return _LAYOUT.count_classes(shapes)
-
-
-SOFTMAX = ClassDecoder(decode=_softmax, count_classes=_count_classes)
+SOFTMAX = ClassDecoder(decode=_softmax, count_classes=_LAYOUT.count_classes)
 """Logits of classes that exclude each other."""
 
-SIGMOID = ClassDecoder(decode=_sigmoid, count_classes=_count_classes)
+SIGMOID = ClassDecoder(decode=_sigmoid, count_classes=_LAYOUT.count_classes)
 """Logits of labels that do not exclude each other."""
 
-FUSED = ClassDecoder(decode=_fused, count_classes=_count_classes)
+FUSED = ClassDecoder(decode=_fused, count_classes=_LAYOUT.count_classes)
 """Scores: the activation is in the graph."""

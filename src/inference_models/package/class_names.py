@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import json
-<<<<<<< HEAD
-import unicodedata
 from collections.abc import Mapping
-=======
->>>>>>> main
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING

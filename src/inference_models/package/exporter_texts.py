@@ -19,7 +19,8 @@ METADATA = "metadata.yaml"
 """Beside exports of several files, in what Ultralytics writes."""
 _MAX_NESTING = 8
 _MAX_MEMBERS = 100_000
-_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
+_STRING = re.compile(r"""'(?:[^'\\]|\\(?:.|\Z))*(?:'|\Z)|"(?:[^"\\]|\\(?:.|\Z))*(?:"|\Z)""", re.DOTALL)
+"""One that never ends goes to the end of the text, so that each character is looked at once."""
 _NESTED = re.compile(r"""\s*(?:-|('[^']*'|"[^"]*"|[\w.]+):)(?: (.*))?""")
 """An item of a list, or an entry of a mapping, below a key of the file."""
 _ESCAPE = re.compile(r"\\x([0-9A-Fa-f]{2})|\\.")

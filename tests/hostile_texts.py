@@ -21,6 +21,7 @@ from inference_models.freeze.lockfile import MAX_LOCK_BYTES, read_lock
 from inference_models.package import (
     class_names,
     exporter_texts,
+    exporters,
     hf_config,
     inference_config,
     key_point_names,
@@ -29,7 +30,6 @@ from inference_models.package import (
     openvino_file,
     tflite_file,
     torchscript_file,
-    ultralytics,
 )
 from inference_models.package.graph_facts import GraphFacts
 from inference_models.package.text_files import MAX_TEXT_BYTES, read_text
@@ -122,7 +122,7 @@ XML = {
 
 def _tflite(size: int) -> bytes:
     """A graph whose tensors are all one table, with a shape as long as the file; so are its inputs and its buffers."""
-    count = size // 16
+    count = min(size // 13, tflite_file.MAX_ITEMS)
     words = [0, 0]  # root offset, identifier
     position = {}
 
@@ -134,29 +134,34 @@ def _tflite(size: int) -> bytes:
         position[name] = len(words) * 4
         words.append(position[name] - start)
 
-    def field(target: Callable[[], int]) -> None:
+    def field(target: str) -> None:
         later.append((len(words), target))
         words.append(0)
 
-    later: list[tuple[int, Callable[[], int]]] = []
-    table("model", [0, 0, 4, 0, 8])
-    field(lambda: position["graphs"])
-    field(lambda: position["many"])
-    table("graph", [4, 8, 8])
-    field(lambda: position["many tensors"])
-    field(lambda: position["long"])
-    table("tensor", [4, 0, 0, 8])
-    field(lambda: position["long"])
-    field(lambda: position["long"])
-    for name, target, times in (("graphs", "graph", 1), ("many", "tensor", count), ("many tensors", "tensor", count)):
+    def vector(name: str, target: str, times: int) -> None:
         position[name] = len(words) * 4
         words.append(times)
-        start = len(words)
-        words.extend(position[target] - 4 * (start + item) & 0xFFFFFFFF for item in range(times))
+        for _ in range(times):
+            field(target)
+
+    later: list[tuple[int, str]] = []
+    table("model", [0, 0, 4, 0, 8])
+    field("graphs")
+    field("buffers")
+    vector("graphs", "graph", 1)
+    table("graph", [4, 8, 12])
+    field("tensors")
+    field("long")
+    field("long")
+    vector("tensors", "tensor", count)
+    vector("buffers", "tensor", count)
+    table("tensor", [4, 0, 0, 8])
+    field("long")
+    field("long")
     position["long"] = len(words) * 4
     words.extend([count, *[1] * count])
     for place, target in later:
-        words[place] = target() - 4 * place
+        words[place] = position[target] - 4 * place
     words[0] = position["model"]
     words[1] = int.from_bytes(tflite_file.IDENTIFIER, "little")
     return struct.pack(f"<{len(words)}I", *words)
@@ -179,7 +184,7 @@ def in_text(parse: Callable[[str], object], folder: Path) -> Callable[[bytes], o
 
 def _graph(metadata: Mapping[str, str]) -> object:
     specs = TensorSpec("images", (1, 3, 640, 640), "float32"), TensorSpec("output0", (1, 84, 8400), "float32")
-    return ultralytics.read_ultralytics(GraphFacts(metadata=metadata, inputs=specs[:1], outputs=specs[1:]))
+    return exporters.read_exporter(GraphFacts(metadata=metadata, inputs=specs[:1], outputs=specs[1:]))
 
 
 def _said(data: bytes) -> object:
@@ -213,7 +218,7 @@ READERS: dict[
         YAML,
         exporter_texts.MAX_TEXT,
     ),
-    "model.tflite": (partial(in_file, tflite_file.read_graph, "model.tflite"), TFLITE, 4 * MB),
+    "model.tflite": (partial(in_file, tflite_file.read_graph, "model.tflite"), TFLITE, 2 * MB),
     "model.xml": (partial(in_file, openvino_file.read_graph, "model.xml"), XML, 4 * MB),
     "model_config.json": (partial(in_text, model_config.parse_model_config), JSON, MAX_TEXT_BYTES),
     "models.lock": (partial(in_file, read_lock, "models.lock"), TOML, MAX_LOCK_BYTES),

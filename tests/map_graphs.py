@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-import torch
 
 import graphs
 from inference_models import AutoModel
+from optional import torch
 from torch_graphs import network_input
 
 if TYPE_CHECKING:

@@ -7,12 +7,16 @@ import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor, nn
+import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+pytest.importorskip("torch")
+
+import torch
+from torch import Tensor, nn
 
 
 class Convolution(nn.Module):
@@ -59,6 +63,33 @@ def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None
             script = torch.jit.script(module) if example is None else torch.jit.trace(module, torch.zeros(*example))
         script.save(str(path))
     return path
+
+
+def save_graph(
+    module: nn.Module, path: Path, feeds: Mapping[str, Tensor], output: str, axes: Mapping[str, Mapping[int, str]]
+) -> None:
+    """A graph of `module` with open `axes` of its inputs, by name, and of its `output`."""
+    pytest.importorskip("onnx")
+    with warnings.catch_warnings():
+        # PyTorch 2.9 marks this exporter as deprecated; the new one needs packages of its own.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        torch.onnx.export(
+            module,
+            tuple(feeds.values()),
+            str(path),
+            input_names=[*feeds],
+            output_names=[output],
+            dynamic_axes=axes,
+            opset_version=17,
+            dynamo=False,
+        )
+
+
+def save_onnx(module: nn.Module, path: Path, size: tuple[int, int]) -> None:
+    """`module`, which makes logits of images, as an ONNX graph of any batch."""
+    batch = {0: "batch"}
+    save_graph(module, path, {"images": torch.zeros(1, 3, *size)}, "logits", {"images": batch, "logits": batch})
 
 
 def consent(folder: Path) -> dict[str, str]:

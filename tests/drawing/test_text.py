@@ -84,7 +84,7 @@ def test_all_of_the_text_is_on_its_background(size: tuple[int, int]) -> None:
     inside = picture[y1:y2, x1:x2].copy()
     picture[y1:y2, x1:x2] = 77
     assert (picture == 77).all()
-    assert (inside == 0).all(axis=-1).any()
+    assert inside.max(axis=-1).min() < 16
     # A row of background below and left of the letters.
     assert (inside[-1] == (0, 255, 255)).all()
     assert (inside[:, 0] == (0, 255, 255)).all()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-import torch
 
 from map_graphs import BACKENDS, FRAME, bare, upsampled
+from optional import torch
 
 LOGITS = np.random.default_rng(3).normal(0, 1, (1, 3, *FRAME)).astype(np.float32)
 

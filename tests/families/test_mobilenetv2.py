@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -125,27 +124,8 @@ def packages(state_dict: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
     )
     torch_graphs.save_archive(module, package("scripted", "torch-script") / "weights.torchscript")
     pytest.importorskip("safetensors.torch").save_file(state, package("safetensors", "torch") / "weights.safetensors")
-    save_onnx(module, package("onnx", "onnx") / "weights.onnx")
+    torch_graphs.save_onnx(module, package("onnx", "onnx") / "weights.onnx", (224, 224))
     return {"state dict": state_dict, **{name: root / name for name in FORMS[1:]}}
-
-
-def save_onnx(module: Any, path: Path) -> None:
-    import torch
-
-    pytest.importorskip("onnx")
-    with warnings.catch_warnings():
-        # The exporter that needs no further package is deprecated in PyTorch 2.13.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            module,
-            (torch.zeros(1, 3, 224, 224),),
-            str(path),
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
-            opset_version=17,
-            dynamo=False,
-        )
 
 
 def photographs() -> list[np.ndarray]:

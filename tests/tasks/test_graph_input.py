@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -9,10 +9,9 @@ from inference_models.arrays import TensorSpec
 from inference_models.backends.session import InputHint
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import Graph
+from inference_models.package.graph_facts import InputHints
 from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode
-from inference_models.record import replace
 from inference_models.tasks.graph_input import (
-    InputHints,
     fit_spec,
     hint_of_input,
 )
@@ -74,7 +73,7 @@ def test_a_graph_that_takes_something_else_is_refused(shapes: tuple[tuple[int, .
     with pytest.raises(CorruptedModelPackageError) as caught:
         fit_spec(FAMILY, graph(*shapes), SPEC, InputHints())
     assert str(caught.value) == (
-        f"the graph is not one that takes images and nothing else.\nneeds one input; found: {found}"
+        f"the inputs of the graph are not those of its architecture.\nneeds one input of images; found: {found}"
     )
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.parity.compare import compare_predictions
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
 from map_graphs import BACKENDS, FRAME, package, upsampled
+from optional import torch
 
 PICTURE = np.full((120, 110, 3), 90, np.uint8)
 NAMES = ["Background", "road", "sky", "car"]

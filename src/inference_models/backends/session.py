@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import field
 
 from inference_models.arrays import ANY_SHAPE, device_of, is_torch, namespace
+from inference_models.backends.runtime import Runtime, first_line
 from inference_models.errors import (
     BaseInferenceModelsError,
     CorruptedModelPackageError,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.arrays import Array, Shape, TensorSpec
-    from inference_models.backends.runtime import Runtime
     from inference_models.package.graph_facts import GraphFacts
 
 ONNX_WEIGHTS = "weights.onnx"
@@ -276,40 +276,47 @@ class BatchLimits(Record, frozen=True):
         return cls(static, static) if static is not None else cls(1, largest_dynamic)
 
 
-def run_in_batches(session: Session, batch: Array, limits: BatchLimits) -> list[Array]:
-    """Outputs in the order of the graph for `batch` (B, ...), whatever B is.
+def run_in_batches(session: Session, batch: Array, limits: BatchLimits, *others: Array) -> list[Array]:
+    """Outputs in the order of the graph for `batch` (B, ...), whatever B is, and `others`, for its further inputs.
 
     Longer batches are split, shorter ones filled with zeros; the filling is cut off again.
     """
+    feeds = {spec.name: array for spec, array in zip(session.inputs, (batch, *others), strict=False)}
     count = batch.shape[0]
     if limits.smallest <= count <= (limits.largest or count):
-        return _outputs(session, batch)
+        return _outputs(session, feeds, count)
     size = limits.largest or count
-    pieces = [batch[start : start + size] for start in range(0, count, size)]
+    pieces = ({name: array[start : start + size] for name, array in feeds.items()} for start in range(0, count, size))
     parts = [_run_part(session, piece, limits.smallest) for piece in pieces]
     xp = namespace(parts[0][0])
     return [xp.concat([part[index] for part in parts]) for index in range(len(parts[0]))]
 
 
-def _run_part(session: Session, part: Array, smallest: int) -> list[Array]:
-    count = part.shape[0]
+def _run_part(session: Session, feeds: dict[str, Array], smallest: int) -> list[Array]:
+    count = next(iter(feeds.values())).shape[0]
     if count >= smallest:
-        return _outputs(session, part)
-    xp = namespace(part)
-    filling = xp.zeros((smallest - count, *part.shape[1:]), dtype=part.dtype, device=device_of(part))
-    return [output[:count] for output in _outputs(session, xp.concat([part, filling]))]
+        return _outputs(session, feeds, count)
+    filled = {name: _filled(array, smallest) for name, array in feeds.items()}
+    return [output[:count] for output in _outputs(session, filled, smallest)]
 
 
-def _outputs(session: Session, batch: Array) -> list[Array]:
-    images, *masks = session.inputs
-    outputs = list(session.run({images.name: batch} | {mask.name: _ones(mask, batch) for mask in masks}).values())
+def _filled(array: Array, count: int) -> Array:
+    xp = namespace(array)
+    filling = xp.zeros((count - array.shape[0], *array.shape[1:]), dtype=array.dtype, device=device_of(array))
+    return xp.concat([array, filling])
+
+
+def _outputs(session: Session, feeds: dict[str, Array], count: int) -> list[Array]:
+    batch = next(iter(feeds.values()))
+    masks = {spec.name: _ones(spec, batch) for spec in session.inputs if spec.name not in feeds}
+    outputs = list(session.run(feeds | masks).values())
     for spec, output in zip(session.outputs, outputs, strict=True):
         # A table that does not depend on the image, such as priors, is the answer to one as well.
-        is_table = batch.shape[0] == 1 and len(output.shape) == 2
-        if len(output.shape) == 0 or (output.shape[0] != batch.shape[0] and not is_table):
+        is_table = count == 1 and len(output.shape) == 2
+        if len(output.shape) == 0 or (output.shape[0] != count and not is_table):
             raise CorruptedModelPackageError(
                 f"output {spec.name!r} does not answer every image of a batch.",
-                needs=f"{batch.shape[0]} rows for {batch.shape[0]} images",
+                needs=f"{count} rows for {count} images",
                 found=f"shape {tuple(output.shape)}",
                 fix="export the graph with a batch of 1, or with a batch that all of it follows",
             )
@@ -355,6 +362,8 @@ class SessionRequest(Record, frozen=True):
     """Input shapes that replace those stored in the graph, for graphs exported with a wrong static shape."""
     graph: GraphFacts | None = None
     """What was read of `weights.onnx` earlier in this load; None: a backend that needs it reads it."""
+    further_outputs: tuple[TensorSpec, ...] = ()
+    """Tensors inside an ONNX graph that are outputs of the session too, behind its own; only `weights.onnx` has any."""
     input_hint: InputHint | None = None
     """For runtimes whose files hold no shapes; the others ignore it."""
     module: ModuleBuilder | None = None
@@ -427,18 +436,3 @@ def use_cpu_instead(
             fix=fix,
         )
     _log.warning("%s cannot use device %r (it finds %s); the CPU is used.", runtime.label, request.device, devices)
-
-
-def first_line(exc: Exception) -> str:
-    """The first line of what an error says, at most 300 characters."""
-    text = error_text(exc)
-    return text.splitlines()[0].strip()[:300] if text else type(exc).__name__
-
-
-def error_text(exc: Exception) -> str:
-    """What an error says; where the binding could not decode the runtime's own words, those words.
-
-    A runtime repeats names from the file it refuses, and a damaged file has names that are no UTF-8.
-    """
-    words = exc.object.decode("utf-8", "backslashreplace") if isinstance(exc, UnicodeDecodeError) else str(exc)
-    return words.strip()

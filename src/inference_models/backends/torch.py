@@ -20,13 +20,12 @@ import pickle
 import re
 import struct
 import warnings
-import zipfile
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from inference_models.backends.runtimes import PYTORCH
 from inference_models.backends.session import special_kind
 from inference_models.backends.torch_session import (
-    PYTORCH,
     Network,
     TorchSession,
     import_torch,
@@ -61,8 +60,8 @@ _SHOWN = 3
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
 """First byte of what torch.save wrote before PyTorch 1.6."""
-_REFUSED = re.compile(r"GLOBAL ([\w.]+)")
-_NOT_READ = re.compile(r"WeightsUnpickler error: (.+)")
+_REFUSED = r"GLOBAL ([\w.]+)"
+_NOT_READ = r"WeightsUnpickler error: (.+)"
 _READ_ERRORS = (AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What the reader of tensors raises for damaged files."""
 
@@ -88,7 +87,7 @@ def open_session(request: SessionRequest) -> TorchSession:
             fix="export the model to ONNX or TorchScript, and load that",
         )
     device = prepare_device(request, torch)
-    state = _read_state(path, torch)
+    state = read_state(path, torch)
     module = build_module(request.module, state, path=path, torch=torch)
     dtype = next((tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()), torch.float32)
     if dtype not in {torch.float32, torch.float16, torch.bfloat16}:
@@ -121,7 +120,7 @@ def build_module(builder: ModuleBuilder, state: Mapping[str, Array], *, path: Pa
     if any(name not in wanted for name, _ in module.named_buffers()):
         module = builder(shapes)  # it computes some of its tensors itself, which it cannot do on that device
     module.load_state_dict(state, strict=True, assign=True)
-    _refuse_not_finite(module, path)
+    refuse_not_finite(module, path.name)
     return module.eval().requires_grad_(False)
 
 
@@ -144,7 +143,15 @@ def _weights_file(request: SessionRequest) -> Path:
     )
 
 
-def _read_state(path: Path, torch: Any) -> dict[str, Array]:
+def read_state(path: Path, torch: Any) -> dict[str, Array]:
+    """The tensors of a file by name, plain ones, in memory of their own.
+
+    Raises:
+        CorruptedModelPackageError: it is damaged, or holds more than tensors.
+        MissingDependencyError: safetensors is not installed, and needed.
+    """
+    import zipfile  # noqa: PLC0415 - of such files only
+
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path, torch)
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
@@ -199,7 +206,7 @@ def _read_pickle(path: Path, torch: Any) -> object:
             return torch.load(str(path), map_location="cpu", weights_only=True, mmap=start == _ZIP)
     except pickle.UnpicklingError as exc:
         text = str(exc)
-        found = _REFUSED.search(text) or _NOT_READ.search(text)
+        found = re.search(_REFUSED, text) or re.search(_NOT_READ, text)
         raise CorruptedModelPackageError(
             f"{path.name} is refused: it is a pickle, and not of tensors alone. None of it was run.",
             needs="tensors, numbers, text, lists and dictionaries",
@@ -223,19 +230,32 @@ def _absent_counters(wanted: Mapping[str, object], given: Mapping[str, object]) 
 def _refuse_other_tensors(
     wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]], path: Path
 ) -> None:
-    parts = {
-        "missing": [name for name in wanted if name not in given and not name.endswith(COUNTERS)],
-        "unknown": [name for name in given if name not in wanted],
-        "of another shape": [
+    refuse_other_tensors(
+        missing=[name for name in wanted if name not in given and not name.endswith(COUNTERS)],
+        unknown=[name for name in given if name not in wanted],
+        other=[
             f"{name} {given[name]} instead of {shape}"
             for name, shape in wanted.items()
             if given.get(name, shape) != shape
         ],
-    }
+        count=len(wanted),
+        where=path.name,
+    )
+
+
+def refuse_other_tensors(
+    *, missing: Sequence[str], unknown: Sequence[str], other: Sequence[str], count: int, where: str
+) -> None:
+    """Return when all lists are empty.
+
+    Raises:
+        CorruptedModelPackageError: names the first of each; a network needs `count` tensors.
+    """
+    parts = {"missing": missing, "unknown": unknown, "of another shape": other}
     if any(parts.values()):
         raise CorruptedModelPackageError(
-            f"{path.name}: the weights are not those of the architecture.",
-            needs=f"{len(wanted)} tensors",
+            f"{where}: the weights are not those of the architecture.",
+            needs=f"{count} tensors",
             found="; ".join(f"{len(names)} {what}: {_shortened(names)}" for what, names in parts.items() if names),
             fix="name the architecture these weights were trained with",
         )
@@ -250,6 +270,8 @@ def _refuse_special_tensors(state: Mapping[Any, Array], path: Path) -> None:
 
 def _refuse_claims(state: Mapping[Any, Array], path: Path) -> None:
     """Storages are as large as the records of the file that hold them; a larger one would read what lies behind."""
+    import zipfile  # noqa: PLC0415 - as above
+
     with zipfile.ZipFile(path) as archive:
         records = Counter(info.file_size for info in archive.infolist())
     storages = [tensor.untyped_storage() for tensor in state.values()]
@@ -276,12 +298,17 @@ def _other_kind(path: Path, *, needs: str, found: str) -> CorruptedModelPackageE
     )
 
 
-def _refuse_not_finite(module: Any, path: Path) -> None:
+def refuse_not_finite(module: Any, where: str) -> None:
+    """Return when every parameter is a finite number.
+
+    Raises:
+        CorruptedModelPackageError: names the first others.
+    """
     floating = ((name, tensor) for name, tensor in module.named_parameters() if tensor.is_floating_point())
     wrong = [name for name, tensor in floating if not bool(tensor.isfinite().all())]
     if wrong:
         raise CorruptedModelPackageError(
-            f"{path.name}: weights are NaN or infinite.",
+            f"{where}: weights are NaN or infinite.",
             needs="finite numbers",
             found=f"{len(wrong)} tensors with others: {_shortened(wrong)}",
             fix="fetch the package again, or take a checkpoint from before the training diverged",

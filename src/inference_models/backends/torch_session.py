@@ -4,7 +4,8 @@ Feeds may be NumPy arrays or tensors. A tensor that lies on the session's device
 it is; everything else is moved there. Answers are tensors on that device.
 
 Outputs are flattened depth first: tuples and lists by position, dictionaries in their own order; what is None is left
-out. They are called `output0`, `output1`, ... in that order.
+out. They are called `output0`, `output1`, ... in that order; tensors of a dictionary that is the whole answer by its
+keys.
 
 Neither a TorchScript archive nor a module says which shapes it gives. Where the package states the size of its input,
 one run with zeros, when the session is opened, tells; it costs about as much as the first prediction does anyway
@@ -20,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from inference_models.arrays import ANY_SHAPE, TensorSpec, is_torch, to_torch
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime
-from inference_models.backends.session import BaseSession, dtype_name, error_text, first_line, use_cpu_instead
-from inference_models.entities import BackendType
+from inference_models.backends.runtime import error_text, first_line, import_runtime
+from inference_models.backends.runtimes import OLDEST_TORCH, PYTORCH
+from inference_models.backends.session import BaseSession, dtype_name, use_cpu_instead
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
@@ -30,29 +31,15 @@ from inference_models.errors import (
 )
 from inference_models.fork import was_used_before_fork
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
-from inference_models.machine.libraries import Library
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from inference_models.arrays import Array, Shape
+    from inference_models.backends.runtime import Runtime
     from inference_models.backends.session import InputHint, SessionRequest
 
-TORCH = Library("torch", "torch", ("torch",), deadline=60.0, attribute="Tensor")
-"""From a cold disk or over a network, reading PyTorch's libraries alone takes longer than all others need."""
-OLDEST = Version("2.6")
-"""Before, reading weights could run code of the file, even with `weights_only=True`."""
-PYTORCH = Runtime(
-    label="PyTorch",
-    type=BackendType.TORCH,
-    order=30,
-    libraries=(TORCH,),
-    requires=f"torch>={OLDEST}",
-    install=f'pip install "torch>={OLDEST}" safetensors',
-    devices=("cpu", "cuda", "mps"),
-    settings=frozenset({THREADS}),
-)
 BFLOAT16 = "bfloat16"
 _TRIED_BATCH = 2
 _OUT_OF_MEMORY = "out of memory"
@@ -67,7 +54,7 @@ def import_torch() -> Any:
         EnvironmentConfigurationError: it cannot be imported, or is too old.
     """
     torch = import_runtime(PYTORCH)
-    if Version(torch.__version__) >= OLDEST:
+    if Version(torch.__version__) >= OLDEST_TORCH:
         return torch
     raise EnvironmentConfigurationError(
         "reading a file with this release of PyTorch could run code that the file brings.",
@@ -137,9 +124,10 @@ class TorchSession(BaseSession):
     to nor take part in training.
     """
 
-    runtime = PYTORCH
-
-    def __init__(self, network: Network, torch: Any, hint: InputHint | None = None) -> None:
+    def __init__(
+        self, network: Network, torch: Any, hint: InputHint | None = None, *, runtime: Runtime = PYTORCH
+    ) -> None:
+        self.runtime = runtime
         super().__init__(network, network.specs(hint), (), running_on=network.device)
         self.run_errors = (IndexError, RuntimeError, ValueError, torch.jit.Error)
         self._torch = torch
@@ -151,7 +139,8 @@ class TorchSession(BaseSession):
     def _run(self, opened: Network, arrays: Sequence[Array]) -> list[Array]:
         with self._torch.no_grad():
             tensors = [self._placed(feed) for feed in arrays]
-            answers = list(_flat(opened.call(*tensors)))
+            answer = opened.call(*tensors)
+        answers = list(_flat(answer))
         if not all(map(is_torch, answers)):
             raise ModelRuntimeError(
                 "the network answers with something that is no tensor.",
@@ -159,8 +148,7 @@ class TorchSession(BaseSession):
                 found=", ".join(sorted({type(answer).__name__ for answer in answers if not is_torch(answer)})),
             )
         if len(self.outputs) != len(answers):
-            shapes = [(None,) * answer.ndim for answer in answers]
-            self.outputs = tuple(map(_spec, range(len(answers)), answers, shapes))
+            self.outputs = _specs(_names(answer, len(answers)), answers, [(None,) * tensor.ndim for tensor in answers])
         return [_on_own_memory(answer, tensors) for answer in answers]
 
     def _reason(self, exc: Exception) -> str:
@@ -198,7 +186,7 @@ class TorchSession(BaseSession):
             shapes = [_common(*pair) for pair in zip(shapes, others, strict=True)] if None in sides else shapes
         self.inputs = (replace(spec, shape=(batch, *sides)),)
         stated = [(batch, *shape[1:]) if shape else () for shape in shapes]
-        self.outputs = tuple(map(_spec, range(len(answers)), answers, stated))
+        self.outputs = _specs([spec.name for spec in self.outputs], answers, stated)
 
     def _tried(self, network: Network, shape: tuple[int, ...], *, required: bool) -> list[Array]:
         try:
@@ -244,8 +232,19 @@ def _on_own_memory(tensor: Array, feeds: Sequence[Array]) -> Array:
     return tensor.clone() if shared else tensor
 
 
-def _spec(index: int, tensor: Array, shape: Shape) -> TensorSpec:
-    return TensorSpec(f"output{index}", shape, dtype_name(tensor))
+def _names(answer: object, count: int) -> list[str]:
+    """What the tensors of an answer are called."""
+    if isinstance(answer, dict):
+        names = [str(key) for key, value in answer.items() if is_torch(value)]
+        if len(names) == count:
+            return names
+    return [f"output{index}" for index in range(count)]
+
+
+def _specs(names: Sequence[str], tensors: Sequence[Array], shapes: Sequence[Shape]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(name, shape, dtype_name(tensor)) for name, tensor, shape in zip(names, tensors, shapes, strict=True)
+    )
 
 
 def _common(one: tuple[int, ...], other: tuple[int, ...]) -> Shape:

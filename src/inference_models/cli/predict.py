@@ -81,7 +81,8 @@ def first_prediction(answer: Any) -> Prediction | str:
     """The prediction, or text, of the only image in a model's answer."""
     if isinstance(answer, tuple):
         return first_prediction(answer[0])
-    prediction: Prediction | str = answer[0] if isinstance(answer, list) else answer
+    rows = isinstance(answer, list) or getattr(answer, "ndim", 0) == 2  # vectors, one for each image
+    prediction: Prediction | str = answer[0] if rows else answer
     return prediction
 
 
@@ -110,12 +111,16 @@ def _show(path: Path, prediction: Prediction | str, size: tuple[int, ...] | None
 
     if size is not None:
         # The code of a package may answer with anything.
-        found = prediction.to_line(top=top) if isinstance(prediction, Prediction) else str(prediction)
+        found = prediction.to_line(top=top) if isinstance(prediction, Prediction) else _plain(prediction)
         typer.echo(json_text({"image": str(path), "width": size[1], "height": size[0], "prediction": found}))
     elif not isinstance(prediction, Prediction):
         say(f"{path}: {prediction}")
     else:
         print_prediction(output(), str(path), prediction)
+
+
+def _plain(answer: Any) -> object:
+    return answer.tolist() if getattr(answer, "ndim", 0) == 1 else str(answer)
 
 
 def _save(model: Any, pixels: NumpyArray, prediction: Prediction | str, target: Path) -> None:
@@ -132,14 +137,16 @@ def _save(model: Any, pixels: NumpyArray, prediction: Prediction | str, target: 
 
 
 def _answer(model: Any, path: Path, pixels: NumpyArray, options: dict[str, Any]) -> Any:
+    from inference_models.parity.answers import call_of  # noqa: PLC0415 - only needed here
+
     try:
-        return model(pixels, **options)
+        return call_of(model)(pixels, **options)
     except UnknownOptionError as exc:
         option = f"--{exc.option.replace('_', '-')}"
         raise InvalidParameterError(
             f"{option} means nothing to this model.",
             needs="a model that takes it, such as a detector",
-            found=f"one that answers with a {type(first_prediction(model(pixels))).__name__}",
+            found=f"one that answers with a {type(first_prediction(call_of(model)(pixels))).__name__}",
             fix=f"leave {option} out",
         ) from exc
     except BaseInferenceModelsError:

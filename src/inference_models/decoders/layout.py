@@ -88,8 +88,11 @@ class Layout(Record, frozen=True):
         return [self.order] if self.order in fitting else fitting
 
     def _fits(self, shapes: Shapes) -> bool:
-        if len(shapes) < len(self.shapes) or not all(map(_shape_fits, shapes, self.shapes)):
-            return False
+        for shape, wanted in zip(shapes, self.shapes, strict=True):
+            if len(shape) != len(wanted):
+                return False
+            if not all(None in (length, need) or length == need for length, need in zip(shape, wanted, strict=True)):
+                return False
         if self.class_axis is None:
             return True
         output, axis = self.class_axis
@@ -143,9 +146,3 @@ def refuse_class_id(largest: int, *, thresholds: int) -> None:
         found=str(largest),
         fix="give one label for every class of the graph.",
     )
-
-
-def _shape_fits(shape: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
-    if len(shape) != len(wanted):
-        return False
-    return all(None in (length, need) or length == need for length, need in zip(shape, wanted, strict=True))

@@ -15,13 +15,13 @@ axes has the rows, the first of four the prototypes (B, M, h, w); others are not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.decoders import boxes
 from inference_models.decoders.layout import known, unexpected_outputs
 from inference_models.decoders.masks import check_map_size, prototype_maps
 from inference_models.decoders.types import InstanceDecoder
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
@@ -32,8 +32,7 @@ _FINAL = 6
 """Columns of a row that is a detection."""
 
 
-@dataclass(frozen=True)
-class _Prototypes:
+class _Prototypes(Record, frozen=True):
     raw: BoxDecoder
     axis: int
     """Of the columns in raw rows: 1 or 2."""
@@ -91,21 +90,15 @@ class _Prototypes:
         return ranks.index(3), ranks.index(4)
 
 
-def _decoder(kind: _Prototypes) -> InstanceDecoder:
-    return InstanceDecoder(kind.decode, kind.count_classes, maps=kind.maps, check=kind.check)
-
-
-ANCHOR_FREE_PROTOTYPES = _decoder(
-    _Prototypes(
-        boxes.ANCHOR_FREE,
-        1,
-        boxes.FINAL,
-        "rows (B, 4 + C + M, N), or (B, K, 6 + M) with the suppression inside, and prototypes (B, M, h, w)",
-    )
+_FREE = _Prototypes(
+    boxes.ANCHOR_FREE,
+    1,
+    boxes.FINAL,
+    "rows (B, 4 + C + M, N), or (B, K, 6 + M) with the suppression inside, and prototypes (B, M, h, w)",
 )
+ANCHOR_FREE_PROTOTYPES = InstanceDecoder(_FREE.decode, _FREE.count_classes, maps=_FREE.maps, check=_FREE.check)
 """YOLOv8 and its successors, whichever head or suppression was exported."""
 
-ANCHOR_BASED_PROTOTYPES = _decoder(
-    _Prototypes(boxes.ANCHOR_BASED, 2, None, "rows (B, N, 5 + C + M) and prototypes (B, M, h, w)")
-)
+_BASED = _Prototypes(boxes.ANCHOR_BASED, 2, None, "rows (B, N, 5 + C + M) and prototypes (B, M, h, w)")
+ANCHOR_BASED_PROTOTYPES = InstanceDecoder(_BASED.decode, _BASED.count_classes, maps=_BASED.maps, check=_BASED.check)
 """YOLOv5 and YOLOv7."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from inference_models.drawing.style import text_color_on
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,8 +19,7 @@ Rectangle: TypeAlias = tuple[int, int, int, int]
 _SHORTEST = 4
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(Record, frozen=True):
     """A text that was measured."""
 
     text: str
@@ -71,21 +70,26 @@ def _measured(text: str, style: Style) -> Label:
 
     (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, style.text_scale, style.text_line)
     # Room for accents and tails: one height for all texts, so that the labels of a picture look alike.
-    capital, tail = round(24 * style.text_scale), round(7 * style.text_scale)
+    capital, tail = round(24 * style.text_scale), round((10 if _before_opencv_5() else 7) * style.text_scale)
     below = tail + style.padding // 2 + 1
     return Label(text, width + 2 * style.padding, capital + below + style.padding // 2 + 1, below)
 
 
 def _drawable(text: str) -> str:
     """OpenCV before 5 knows ASCII only: accents are dropped there, and other letters become question marks."""
-    import cv2  # noqa: PLC0415
-
     line = " ".join(text.split())
-    if line.isascii() or int(cv2.__version__.split(".")[0]) >= 5:
+    if line.isascii() or not _before_opencv_5():
         return line
     decomposed = unicodedata.normalize("NFKD", line)
     plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return plain.encode("ascii", "replace").decode("ascii")
+
+
+def _before_opencv_5() -> bool:
+    """Whether its own strokes are drawn instead of a font: fewer letters, with longer tails."""
+    import cv2  # noqa: PLC0415
+
+    return int(cv2.__version__.split(".")[0]) < 5
 
 
 def _places(label: Label, box: Rectangle, picture_height: int) -> Sequence[Rectangle]:

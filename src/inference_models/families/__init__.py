@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from msgspec import field
 
@@ -33,11 +33,13 @@ if TYPE_CHECKING:
     )
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
+    from inference_models.package.text_tokens import TextTokens
 
 ENTRY_POINT_GROUP = "inference_models.families"
 
 ALIASES = {
     "deimv2": "deim",
+    "depth-anything": "depth-anything-v2",
     "dfine": "d-fine",
     "mobilenet-v2": "mobilenetv2",
     "rt-detr-v2": "rt-detr",
@@ -71,6 +73,10 @@ class Graph(Record, frozen=True, kw_only=True):
     """Role to the pattern of the one file that has it, in lower case. A pattern without a suffix is that of a graph,
     `*encoder*` for example, whose suffix is that of the format of the package; the first graph takes the images. Empty:
     there is one graph, in the file of its format."""
+    further_inputs: tuple[str, ...] = ()
+    """Inputs besides that of the images."""
+    models: tuple[str, ...] = ()
+    """Names of the models it is made of, which its packages name as dependencies instead of having a graph."""
     optional_files: frozenset[str] = frozenset()
     """Roles that a package may leave out."""
     features: frozenset[str] = frozenset()
@@ -80,7 +86,7 @@ class Graph(Record, frozen=True, kw_only=True):
 class DepthGraph(Graph, frozen=True, kw_only=True):
     """The model graph of a depth estimator: (B, h, w) or (B, 1, h, w) over the input."""
 
-    unit: Literal["metres", "relative inverse depth"]
+    unit: Literal["metres", "relative depth", "relative inverse depth"]
     """Of the numbers, which are kept as they are; of relative inverse depth, larger ones are nearer."""
     resize: MapResize
     """How its authors bring the map to the size of the picture."""
@@ -102,6 +108,8 @@ class SemanticGraph(Graph, frozen=True, kw_only=True):
     """What makes scores of logits: of all classes of a pixel together, or of each alone."""
     scores: bool = False
     """Whether the activation is in the graph."""
+    matte: bool = False
+    """Whether the score of the one class says how much of a pixel it is: kept where the pixel counts as background."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
 
 
@@ -163,10 +171,20 @@ class KeyPointGraph(ObjectGraph, frozen=True, kw_only=True):
     """Whether points outside the image are moved to its edge."""
 
 
-def _plain_scores() -> ClassDecoder:
-    from inference_models.decoders.classes import FUSED  # noqa: PLC0415 - who only looks families up needs no decoder
+class CropPointGraph(Graph, frozen=True, kw_only=True):
+    """The model graph of a head that finds the key points of one object at a time, in a crop around its box.
 
-    return FUSED
+    Inputs: crops (B, 3, h, w), and (B,) the root of the part that the box is of the window around it. Outputs, by name:
+    `keypoints` and `sigmas` (B, S, 2), as parts of the window; `presence` and `scores` (B, S), of the points and of
+    the object. The slots S are those of the classes as the package lays them out.
+    """
+
+    key_points_threshold: float
+    """Points that are less sure than this count as not found."""
+
+
+class TwoStageGraph(Graph, frozen=True, kw_only=True):
+    """A detector, and a head of `CropPointGraph` that looks at what it finds."""
 
 
 class ClassificationGraph(Graph, frozen=True, kw_only=True):
@@ -174,8 +192,8 @@ class ClassificationGraph(Graph, frozen=True, kw_only=True):
 
     decoder: ClassDecoder
     """The graph gives logits."""
-    fused: ClassDecoder = field(default_factory=_plain_scores)
-    """The graph gives scores: the activation is inside."""
+    fused: ClassVar[bool] = True
+    """Graphs that give scores, with the activation inside, are read as well."""
     confidence: float = DEFAULT_CONFIDENCE
     """Least score of a label; only for multi-label models."""
 
@@ -198,6 +216,15 @@ class TextGraph(Graph, frozen=True, kw_only=True):
     least_width: int | None = None
     """The graph takes lines of one height and any width: several at once, with zeros at the right of all but the
     widest, and to this width. None: pictures of one size."""
+
+
+class EmbeddingGraph(Graph, frozen=True, kw_only=True):
+    """The model graphs that make a vector of an image, and where there is a second one, of a text."""
+
+    tokens: Callable[[Mapping[str, Path]], TextTokens] | None = None
+    """Makes the tokens of texts, from the other files of a package by role; None: there are no texts."""
+    unit_length: bool = False
+    """Whether vectors are brought to length 1, which makes products of them cosines."""
 
 
 class Family(Record, frozen=True):

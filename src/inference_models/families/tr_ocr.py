@@ -17,6 +17,7 @@ import numpy as np
 from inference_models.arrays import device_of, namespace, to_numpy
 from inference_models.families import Family, TextGraph
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
+from inference_models.package.text_tokens import byte_letters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -71,13 +72,7 @@ def _bytes_of(word: str) -> bytes:
     return bytes(_BYTES[letter] for letter in word if letter in _BYTES)
 
 
-def _byte_letters() -> dict[str, int]:
-    printable = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
-    others = [byte for byte in range(256) if byte not in printable]
-    return {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
-
-
-_BYTES = _byte_letters()
+_BYTES = byte_letters()
 
 FAMILY = Family(
     architecture="tr-ocr",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.cache.manifest import has_content
 from inference_models.cache.store import PackageStore
 from inference_models.entities import (
@@ -22,7 +21,7 @@ from inference_models.files.digest import file_sha256, text_sha256
 from inference_models.freeze.lockfile import contradiction
 from inference_models.freeze.pull import read_path
 from inference_models.loading.address import LOCAL, LoadRequest, parse_address
-from inference_models.loading.dependencies import load_dependencies
+from inference_models.loading.dependencies import load_dependencies, needs_models
 from inference_models.loading.describe import refuse_other_task
 from inference_models.loading.open import load_package
 from inference_models.negotiate.case import Candidate, Case
@@ -33,7 +32,7 @@ from inference_models.negotiate.request import PackageRequest, parse_device, par
 from inference_models.options import LoadOptions, merge_options, refuse_unknown_load_options
 from inference_models.package.folder import read_package_folder
 from inference_models.providers import DescribeOptions, find_record, open_provider
-from inference_models.record import replace
+from inference_models.record import Record, replace
 
 _CHOICES = frozenset(
     {"backend", "batch_size", "model_package_id", "nms_fusion_preferences", "quantization", "weights_provider"}
@@ -72,7 +71,7 @@ def load_locked(
             refuse_other_task(model, load.options.model_class)
     store = PackageStore()  # as long as it exists, `gc` leaves the package
     folder = read_package_folder(fetch_locked(locked, mirror=mirror, api_key=api_key, store=store))
-    if package.backend is BackendType.CUSTOM and model.model_dependencies:
+    if needs_models(model, package):
         needed = _LockedDependencies(lock, locked, load, mirror, api_key)
         load = replace(load, dependencies=load_dependencies(model, load, needed.load_inner))
     candidate = Candidate(package, package.backend)
@@ -127,8 +126,7 @@ def dependency_mirror(mirror: str, needed: LockedModel) -> str:
     return f"{provider}:{needed.asked_for}"
 
 
-@dataclass(frozen=True)
-class _LockedDependencies:
+class _LockedDependencies(Record, frozen=True):
     """Loads what a locked model needs, from the same lock."""
 
     lock: Lock

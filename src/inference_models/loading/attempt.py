@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
-from inference_models.entities import BackendType
 from inference_models.errors import (
     BaseInferenceModelsError,
     EnvironmentConfigurationError,
@@ -20,13 +19,13 @@ from inference_models.errors import (
 from inference_models.loading.describe import describe_model
 from inference_models.loading.open import fetch_package, load_package
 from inference_models.negotiate.choose import negotiate
-from inference_models.providers import can_be_remembered
+from inference_models.providers import find_record
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from inference_models.entities import ModelMetadata
+    from inference_models.entities import ModelMetadata, ModelPackageMetadata
     from inference_models.loading.address import LoadRequest, ModelAddress, Source
     from inference_models.machine.environment import Environment
     from inference_models.negotiate.case import Candidate, Selection
@@ -69,8 +68,8 @@ def load_model(
     Raises:
         ModelPackageAlternativesExhaustedError: several packages fit, and none could be opened.
     """
-    memory = None
-    if can_be_remembered(address.provider):
+    memory, record = None, find_record(address.provider)
+    if record is None or record.remembered:
         from inference_models.loading.remember import RememberedModels  # noqa: PLC0415 - local models are not
 
         memory = RememberedModels(load, environment)
@@ -122,16 +121,17 @@ def _load_first(
         try:
             if steps.certify is not None:
                 steps.certify(candidate, folder, request, source)
-            if candidate.package.backend is BackendType.CUSTOM and model.model_dependencies:
-                request = _with_dependencies(model, request, source, steps)
+            if model.model_dependencies:
+                request = _with_dependencies(model, candidate.package, request, source, steps)
             loaded = load_package(model, candidate, folder, request)
         except _OF_THE_MACHINE as exc:
             failures[candidate.label] = exc
             _log.warning("%r: %s was passed over: %s", model.model_id, candidate.label, exc)
             continue
         reason = selection.reason if number == 0 else "order"
-        with suppress(AttributeError):  # a class of a package may refuse new attributes
-            loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)
+        with suppress(AttributeError):  # a class of a package may have none, or refuse new attributes
+            if loaded.resolved_model is not None:
+                loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)
         if steps.report is not None:
             steps.report(loaded, model, candidate, folder)
         level = logging.INFO if load.options.verbose else logging.DEBUG
@@ -155,10 +155,14 @@ def _exhausted(model: ModelMetadata, failures: dict[str, BaseInferenceModelsErro
     return error
 
 
-def _with_dependencies(model: ModelMetadata, load: LoadRequest, source: Source, steps: LoadSteps) -> LoadRequest:
-    """`load` with the models that a package with code of its own needs."""
-    from inference_models.loading.dependencies import load_dependencies  # noqa: PLC0415 - few models need others
+def _with_dependencies(
+    model: ModelMetadata, package: ModelPackageMetadata, load: LoadRequest, source: Source, steps: LoadSteps
+) -> LoadRequest:
+    """`load` with the models that a package needs, if it does."""
+    from inference_models.loading.dependencies import load_dependencies, needs_models  # noqa: PLC0415 - few do
 
+    if not needs_models(model, package):
+        return load
     shared: dict[str, Any] = {name: getattr(load.options, name) for name in _SHARED_WITH_DEPENDENCIES}
     shared |= {"weights_provider": source.name, "api_key": source.options.api_key}
     return replace(load, dependencies=load_dependencies(model, load, steps.load_dependency, shared=shared))

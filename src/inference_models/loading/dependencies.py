@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from inference_models.entities import BackendType
 from inference_models.errors import (
     CorruptedModelPackageError,
     DependencyModelParametersValidationError,
     PreloadedDependencyMismatchError,
     nearest_hint,
 )
+from inference_models.families import find_graph
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from inference_models.entities import BackendType, ModelDependency, ModelMetadata, Quantization
+    from inference_models.entities import ModelDependency, ModelMetadata, ModelPackageMetadata, Quantization
     from inference_models.loading.address import LoadRequest
     from inference_models.options import LoadOptions
 
@@ -33,8 +35,7 @@ FORWARDED = (
 """Options of the model that its dependencies get too, unless `forwarded_kwargs=` names others."""
 
 
-@dataclass(frozen=True)
-class SuppliedDependency:
+class SuppliedDependency(Record, frozen=True):
     """A model the caller has loaded already; its ids must be exactly those the provider states."""
 
     model_id: str
@@ -95,6 +96,13 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "default_onnx_trt_options": (bool,),
     "nms_fusion_preferences": (bool, dict),
 }
+
+
+def needs_models(model: ModelMetadata, package: ModelPackageMetadata) -> bool:
+    """Whether a package is opened with the models that its description names: it has code, or is made of them."""
+    if not model.model_dependencies or package.backend is BackendType.CUSTOM:
+        return bool(model.model_dependencies)
+    return bool(find_graph(model.model_architecture, model.task_type or "").models)
 
 
 def load_dependencies(

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference_models.entities import BackendType, LocalFileArtefactSpecs
 from inference_models.loading.address import LoadRequest
+from inference_models.loading.dependencies import needs_models
 from inference_models.loading.open import load_package
 from inference_models.negotiate.case import Candidate
 from inference_models.options import LoadOptions
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import read_package, read_package_folder
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
@@ -32,8 +32,7 @@ class NotSerializableError(Exception):
     """The load depends on objects of this process that JSON cannot hold."""
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Record, frozen=True):
     """One plan, ready to be opened: its files are on this machine."""
 
     model: ModelMetadata
@@ -50,7 +49,7 @@ class Job:
         """
         load = self.load.with_plan(self.plan)
         package = self.plan.candidate.package
-        if package.backend is BackendType.CUSTOM and self.model.model_dependencies:
+        if needs_models(self.model, package):
             raise NotSerializableError("it needs other models, which only this process has loaded")
         options = {name: getattr(load.options, name) for name in SERIALIZED_OPTIONS}
         if load.options.labels is not None:

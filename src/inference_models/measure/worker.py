@@ -10,7 +10,14 @@ import msgspec
 import numpy as np
 
 from inference_models.measure.job import load_job
-from inference_models.parity.answers import Answer, ReferenceAnswers, ask_other, ask_reference, low_threshold
+from inference_models.parity.answers import (
+    Answer,
+    ReferenceAnswers,
+    ask_other,
+    ask_reference,
+    call_of,
+    low_threshold,
+)
 from inference_models.parity.compare import predictions_in
 
 if TYPE_CHECKING:
@@ -58,7 +65,7 @@ class Worker:
         while len(found) < times or time.perf_counter() < until:
             chosen = self._images[(image + len(found) * (seconds > 0)) % len(self._images)]
             started = time.perf_counter()
-            self._model(chosen)
+            call_of(self._model)(chosen)
             found.append(time.perf_counter() - started)
         return {"times": found}
 
@@ -68,7 +75,7 @@ class Worker:
         found = [
             prediction.numpy()
             for image in self._images[:images]
-            for prediction in predictions_in(self._model(image, **options))
+            for prediction in predictions_in(call_of(self._model)(image, **options))
         ]
         return {"answers": [each.to_dict() for each in found]}
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import zipfile
-import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,11 +19,11 @@ _MAX_NESTING = 8
 _MAX_VALUES = 150_000
 """Signs between values: Python's parser takes up to 700 bytes for each."""
 _MAX_MEMBERS = 100_000
-_STRING = re.compile(r"""'(?:[^'\\]|\\(?:.|\Z))*(?:'|\Z)|"(?:[^"\\]|\\(?:.|\Z))*(?:"|\Z)""", re.DOTALL)
+_STRING = r"""(?s)'(?:[^'\\]|\\(?:.|\Z))*(?:'|\Z)|"(?:[^"\\]|\\(?:.|\Z))*(?:"|\Z)"""
 """One that never ends goes to the end of the text, so that each character is looked at once."""
-_NESTED = re.compile(r"""\s*(?:-|('[^']*'|"[^"]*"|[\w.]+):)(?: (.*))?""")
+_NESTED = r"""\s*(?:-|('[^']*'|"[^"]*"|[\w.]+):)(?: (.*))?"""
 """An item of a list, or an entry of a mapping, below a key of the file."""
-_ESCAPE = re.compile(r"\\x([0-9A-Fa-f]{2})|\\.")
+_ESCAPE = r"\\x([0-9A-Fa-f]{2})|\\."
 """Of a character in YAML, which JSON does not have; or any other."""
 _WORDS = {"true": True, "false": False, "null": None, "~": None}
 
@@ -35,6 +33,9 @@ def text_in_zip(path: Path, suffix: str) -> str:
 
     The file may begin with something else, as an archive at the end of a graph does.
     """
+    import zipfile  # noqa: PLC0415 - of some formats only
+    import zlib  # noqa: PLC0415
+
     try:
         with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
             names = (name for name in archive.namelist()[:_MAX_MEMBERS] if name.endswith(suffix))
@@ -63,7 +64,7 @@ def literal(text: str | None) -> object:
     """The JSON value or Python literal in `text`, without running anything; None when it is none, or too large."""
     if text is None or len(text) > MAX_TEXT:
         return None
-    bare = _STRING.sub("", text)
+    bare = re.sub(_STRING, "", text)
     if sum(map(bare.count, ",:([{+-~")) > _MAX_VALUES or _nesting(bare) > _MAX_NESTING:
         return None
     try:
@@ -96,7 +97,7 @@ def _blocks(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Each key of the file with what follows it, as (key, text): a scalar has no key, an item of a list `-`."""
     key, entries = "", [("", [""])]
     for line in text.splitlines():
-        nested = None if _is_open(entries[-1][1]) else _NESTED.fullmatch(line)
+        nested = None if _is_open(entries[-1][1]) else re.fullmatch(_NESTED, line)
         if line[:1] not in {" ", "-", "#", ""}:
             if key:
                 yield key, _joined(entries)
@@ -136,7 +137,9 @@ def _scalar(text: str) -> object:
         return text[1:-1].replace("''", "'")
     if text[:1] == '"':
         try:
-            return json.loads(_ESCAPE.sub(lambda found: f"\\u{int(found[1], 16):04x}" if found[1] else found[0], text))
+            return json.loads(
+                re.sub(_ESCAPE, lambda found: f"\\u{int(found[1], 16):04x}" if found[1] else found[0], text)
+            )
         except ValueError:
             return text.strip('"')
     if text.lower() in _WORDS:

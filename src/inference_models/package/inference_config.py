@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 FILE_NAME = "inference_config.json"
 _Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
 _Count = Annotated[int, Meta(ge=1)]
+_Whole = Annotated[int, Meta(ge=0, le=10_000)]
 _Grey = Annotated[int, Meta(ge=0, le=255)]
 _Grays = Annotated[list[_Grey], Meta(min_length=3, max_length=3)]
 """No tuple: beside a number with bounds msgspec 0.22 ends the process when the garbage is collected."""
@@ -63,6 +64,26 @@ class PostProcessing(Record, frozen=True):
     """Unit of the boxes in the outputs: network pixels, or parts of the input size. None: what its exporter writes."""
 
 
+class KeyPointSlots(Record, frozen=True):
+    """Which outputs of a head for crops are the key points of one class."""
+
+    name: str
+    offset: _Whole
+    count: _Whole
+
+
+class TopDown(Record, frozen=True):
+    """How crops for key points are cut out of pictures."""
+
+    context_padding: _AboveZero
+    """Sides of the window as parts of those of the box."""
+    preserve_aspect: bool
+    """Whether the window has the shape of the network input; else it is the box, in whole pixels."""
+    udp: bool
+    """Whether the window reaches from the centre of the first pixel of the crop to that of the last."""
+    keypoint_classes: list[KeyPointSlots]
+
+
 class InferenceConfig(Record, frozen=True, kw_only=True):
     """Everything `inference_config.json` says."""
 
@@ -77,6 +98,8 @@ class InferenceConfig(Record, frozen=True, kw_only=True):
     """Input shapes that replace those stored in the graph."""
     dataset_size: Size | None = None
     """(height, width) the data set was resized to before training; a few families resize in two steps."""
+    top_down: TopDown | None = None
+    """Only of heads that look at crops."""
 
 
 class _Size(Struct):
@@ -143,6 +166,7 @@ class _Config(Struct):
     model_initialization: dict[str, Any] | None = None
     class_names_operations: list[_ClassNameRemoval] | None = None
     free_input_dims: dict[str, list[_Count | None]] | None = None
+    top_down: TopDown | None = None
 
 
 def parse_inference_config(text: str, *, where: str = FILE_NAME) -> InferenceConfig:
@@ -163,6 +187,7 @@ def parse_inference_config(text: str, *, where: str = FILE_NAME) -> InferenceCon
         model_initialization=stated.model_initialization,
         free_input_dims={name: tuple(shape) for name, shape in (stated.free_input_dims or {}).items()},
         dataset_size=_size(network.dataset_version_resize_dimensions),
+        top_down=stated.top_down,
     )
 
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import field
 
 from inference_models.arrays import to_numpy
 from inference_models.parity.compare import predictions_in
 from inference_models.parity.raw import RawTally
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.masks import InstancesRLEMasks
-from inference_models.record import replace
+from inference_models.record import Record
+from inference_models.tasks.embedding import TextImageEmbeddingModel
 from inference_models.tasks.graph_runner import OneGraph
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.stages import StagedModel
@@ -27,12 +29,13 @@ if TYPE_CHECKING:
 
 THRESHOLD = 0.2
 """Below the least score of what is compared, so that an object near it is seen from both sides."""
+TEXTS = ["a photo of a cat", "two people cross a street, 1998", "l'été à Zürich"]
+"""What models of texts are asked besides images."""
 KEPT_BYTES = 256 << 20
 """Of network inputs and outputs that are held for the comparison of raw outputs; one image is always held."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Record, frozen=True):
     """The answer of a model to one image."""
 
     predictions: tuple[Prediction, ...]
@@ -42,14 +45,14 @@ class Answer:
     """Raw outputs by name."""
 
 
-@dataclass
+@dataclasses.dataclass
 class ReferenceAnswers:
     """What the others are compared with; masks are held as run lengths."""
 
-    predictions: list[Prediction] = field(default_factory=list)
-    kept: list[Answer] = field(default_factory=list)
+    predictions: list[Prediction] = dataclasses.field(default_factory=list)
+    kept: list[Answer] = dataclasses.field(default_factory=list)
     """Of the first images, with network inputs and outputs."""
-    raw: RawTally = field(default_factory=RawTally)
+    raw: RawTally = dataclasses.field(default_factory=RawTally)
     room: int = KEPT_BYTES
 
     def add(self, answer: Answer) -> None:
@@ -60,7 +63,7 @@ class ReferenceAnswers:
             return
         size = answer.inputs.nbytes + sum(array.nbytes for array in answer.outputs.values())
         if not self.kept or size <= self.room:
-            self.kept.append(replace(answer, predictions=()))
+            self.kept.append(dataclasses.replace(answer, predictions=()))
         # Once one did not fit, none of the later ones is held: they are the first images, without gaps.
         self.room = self.room - size if size <= self.room else 0
 
@@ -90,7 +93,7 @@ def ask(model: Any, image: Image) -> Answer:
     """The answer of a model to one image."""
     options = low_threshold(model)
     if not isinstance(model, OneGraph):
-        return Answer(tuple(predictions_in(model(image, **options))))
+        return Answer(tuple(predictions_in(call_of(model)(image, **options))))
     if isinstance(model, StagedModel):
         inputs, meta = model.pre_process(image, **options)
         raw = model.forward(inputs, **options)
@@ -101,7 +104,16 @@ def ask(model: Any, image: Image) -> Answer:
         raw = stages.forward(inputs, **options)
         found = stages.post_process(raw, **options)
     batches = inputs if isinstance(inputs, list) else [inputs]
-    return Answer(tuple(predictions_in(found)), to_numpy(batches[0]), _named(model, raw))
+    return Answer(tuple(predictions_in(found)), to_numpy(batches[0]), _named(model, raw) | _of_texts(model))
+
+
+def call_of(model: Any) -> Any:
+    """What answers to images: the model itself, or of one that is not called, since it takes texts too, its method."""
+    return model if callable(model) else model.embed_images
+
+
+def _of_texts(model: Any) -> dict[str, NumpyArray]:
+    return {"texts": to_numpy(model.embed_text(TEXTS))} if isinstance(model, TextImageEmbeddingModel) else {}
 
 
 def _compare_network(model: Any, answer: Answer, reference: Answer, tally: RawTally) -> None:
@@ -112,7 +124,7 @@ def _compare_network(model: Any, answer: Answer, reference: Answer, tally: RawTa
         tally.note = f"the network takes {answer.inputs.shape}, that of the reference {reference.inputs.shape}"
         return
     same = np.array_equal(feed, answer.inputs)
-    tally.compare(reference.outputs, answer.outputs if same else _named(model, model.forward(feed)))
+    tally.compare(reference.outputs, answer.outputs if same else answer.outputs | _named(model, model.forward(feed)))
 
 
 def _fitted(inputs: NumpyArray, like: NumpyArray) -> NumpyArray | None:
@@ -148,5 +160,5 @@ def _compact(prediction: Prediction) -> Prediction:
     """The prediction on the host, with masks as run lengths: a hundred images with dense ones fill the memory."""
     host = prediction.numpy()
     if isinstance(host, InstanceDetections) and isinstance(host.mask, np.ndarray):
-        return replace(host, mask=InstancesRLEMasks.from_dense(host.mask))
+        return dataclasses.replace(host, mask=InstancesRLEMasks.from_dense(host.mask))
     return host

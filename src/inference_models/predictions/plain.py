@@ -117,6 +117,8 @@ def same_value(first: object, second: object) -> bool:
         return first.keys() == second.keys() and _all_same((item, second[key]) for key, item in first.items())
     if isinstance(first, (list, tuple)) and isinstance(second, (list, tuple)):
         return len(first) == len(second) and _all_same(zip(first, second, strict=True))
+    if isinstance(first, (float, np.floating)) and isinstance(second, (float, np.floating)):
+        return _float_to_plain(first) == _float_to_plain(second)
     return bool(first == second)
 
 
@@ -130,7 +132,7 @@ def _same_array(first: NumpyArray, second: NumpyArray) -> bool:
     return np.array_equal(first, second, equal_nan=first.dtype.kind in "fc")
 
 
-def _float_to_plain(value: np.floating[Any]) -> float | str | None:
+def _float_to_plain(value: float | np.floating[Any]) -> float | str | None:
     if np.isnan(value):
         return None
     if np.isinf(value):

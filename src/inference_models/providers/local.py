@@ -16,42 +16,52 @@ from inference_models.entities import (
     ONNXPackageDetails,
     PackageSourceType,
     Quantization,
+    SkippedPackage,
 )
 from inference_models.errors import (
+    CorruptedModelPackageError,
     InvalidParameterError,
     MissingModelInitParameterError,
+    ModelImplementationNotFoundError,
     ModelNotFoundError,
     ModelRetrievalError,
     nearest_names,
 )
-from inference_models.package import class_names, inference_config, key_point_names, model_config
+from inference_models.package import class_names, graph_facts, inference_config, key_point_names, model_config
 from inference_models.package.class_names import check_class_names, format_class_names, read_labels
-from inference_models.package.folder import PackageFolder, incomplete_folder, read_package_folder
-from inference_models.package.formats import FORMATS, bare_files
-from inference_models.package.graph_facts import read_graph
+from inference_models.package.exporters import GraphHints, read_exporter
+from inference_models.package.folder import PackageFolder, incomplete_folder, list_package_files, read_package_folder
+from inference_models.package.formats import FORMATS, HF_CONFIG, bare_files
+from inference_models.package.graph_facts import InputHints, format_hints, read_graph
 from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import OnnxFile
-from inference_models.package.rfdetr import read_rfdetr
-from inference_models.package.ultralytics import GraphHints, read_ultralytics
-from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord
+from inference_models.package.text_files import read_text
+from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
 from inference_models.record import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from inference_models.entities import FileDownloadSpecs
+    from inference_models.errors import BaseInferenceModelsError
+    from inference_models.package.graph_facts import GraphFacts
+    from inference_models.package.hf_folder import HubPackage
 
 PREFIX = "local:"
 PACKAGE_ID = "local"
 CODE_ARCHITECTURE = "custom"
 FUSED = "nms_fused"
 """Feature of packages whose graph does the work of the decoder."""
-HINTS = "graph_hints.json"
-"""What a bare graph says about its input; exists in memory only."""
 _EXTERNAL = "external"
 _OWN_NAMES = frozenset(
-    {class_names.FILE_NAME, key_point_names.FILE_NAME, model_config.FILE_NAME, inference_config.FILE_NAME, HINTS}
+    {
+        graph_facts.HINTS,
+        class_names.FILE_NAME,
+        key_point_names.FILE_NAME,
+        model_config.FILE_NAME,
+        inference_config.FILE_NAME,
+    }
 )
 """Handles that mean something in the package of a bare file, whatever lies beside the file."""
 _MAX_PATH = 4096
@@ -75,7 +85,8 @@ class LocalProvider:
     """Paths as models. Nothing is copied, and no code of a package runs."""
 
     def __init__(self) -> None:
-        self._folders: dict[str, PackageFolder] = {}
+        self.folders: dict[str, PackageFolder] = {}
+        """What `describe` read, by model, so that it is read once."""
 
     def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:
         """The one package at a path, with or without the prefix `local:`.
@@ -88,6 +99,8 @@ class LocalProvider:
         """
         path = _existing(model_id.removeprefix(PREFIX)).absolute()
         kind = None if path.is_dir() else _FORMATS.get(path.suffix.lower())
+        if path.is_dir() and is_snapshot(path):
+            return _described_snapshot(model_id, path)
         if path.is_dir():
             folder = _read_folder(path)
         elif kind is not None:
@@ -100,12 +113,8 @@ class LocalProvider:
                 found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
                 fix=_EXPORT if path.suffix.lower() in _CHECKPOINTS else "export the model to ONNX, or name its folder",
             )
-        self._folders[model_id] = folder
+        self.folders[model_id] = folder
         return _described(model_id, folder, source=f"{'file' if kind else 'folder'} {path}")
-
-    def folder(self, model_id: str) -> PackageFolder | None:
-        """The package that `describe` read for a model, so that it is read once; None before that."""
-        return self._folders.get(model_id)
 
     def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
         """Never needed: local packages announce no downloads."""
@@ -145,9 +154,76 @@ def _read_folder(path: Path) -> PackageFolder:
     missing = [handle for handle in form.weights if handle not in folder.files]
     # Packages of several graphs call them otherwise; the family says how.
     graphs = [handle for handle in folder.files if handle.endswith(form.suffix) and handle != form.weights[0]]
-    if missing and not graphs:
+    if missing and not graphs and not folder.model.model_dependencies:
         raise incomplete_folder(folder, missing)
     return folder if missing else _with_graph(folder, backend)
+
+
+def is_snapshot(path: Path) -> bool:
+    """Whether a folder is as `save_pretrained` of Transformers writes it."""
+    return (path / HF_CONFIG).is_file() and not (path / model_config.FILE_NAME).exists()
+
+
+def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
+    """A folder of Transformers: its weights, and each export beside them, as packages of one model."""
+    from inference_models.package.hf_config import parse_hub_config  # noqa: PLC0415 - for these folders alone
+    from inference_models.package.hf_folder import (  # noqa: PLC0415
+        dtypes_of,
+        find_packages,
+        skipped_files,
+        texts_of,
+    )
+
+    files = list_package_files(path)
+
+    def read(name: str) -> str | None:
+        return read_text(files[name], where=name) if name in files else None
+
+    config = parse_hub_config(read(HF_CONFIG) or "")
+    packages, skipped = [], skipped_files(files)
+    reasons: list[BaseInferenceModelsError] = []
+    for found in find_packages(files, dtypes_of(files), pickles=True):
+        try:
+            packages.append(_snapshot_package(found, files, texts_of(found, config, read, label=f"folder '{path}'")))
+        except (ModelImplementationNotFoundError, CorruptedModelPackageError) as exc:
+            reasons.append(exc)
+            skipped.append(SkippedPackage(found.package_id, " ".join(str(exc).split("\n")[:2])))
+    if not packages:
+        raise (
+            reasons[0]
+            if reasons
+            else incomplete_folder(
+                PackageFolder(path, files, ModelConfig(), None, None), ["model.safetensors or onnx/model.onnx"]
+            )
+        )
+    return with_model_config(
+        ModelMetadata(
+            model_id=model_id,
+            model_architecture=config.architecture,
+            model_variant=config.model_type,
+            task_type=config.task_type,
+            source=f"folder {path}",
+            model_packages=packages,
+            skipped_packages=tuple(skipped),
+        )
+    )
+
+
+def _snapshot_package(found: HubPackage, files: Mapping[str, Path], texts: Mapping[str, str]) -> ModelPackageMetadata:
+    places = {handle: files[place] for handle, place in found.files.items()}
+    places |= {name: files[name] for name in texts if name in files}  # as it lies there, where it does
+    graph = None if found.backend is BackendType.HF else read_graph(found.backend, next(iter(places.values())))
+    return ModelPackageMetadata(
+        package_id=found.package_id,
+        backend=found.backend,
+        quantization=Quantization.INT8 if graph and graph.quantization is Quantization.INT8 else found.quantization,
+        package_source=PackageSourceType.LOCAL_CACHE,
+        trusted_source=True,
+        package_artefacts=[
+            *(LocalFileArtefactSpecs(handle, place) for handle, place in places.items()),
+            *(InlineFileSpecs(handle, text) for handle, text in texts.items() if handle not in places),
+        ],
+    )
 
 
 def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> PackageFolder:
@@ -157,8 +233,11 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
         raise ModelNotFoundError(f"'{path.name}' needs '{missing.name}' beside it, and there is none.")
     folder = PackageFolder(path.parent, files, ModelConfig(), inference=None, class_names=None)
     folder = _with_graph(folder, kind)
-    hints = GraphHints() if folder.graph is None else read_rfdetr(folder.graph) or read_ultralytics(folder.graph)
-    architecture, task, names = _completed(path, hints, options, is_classifier=_looks_like_classifier(folder))
+    hints = GraphHints() if folder.graph is None else read_exporter(folder.graph)
+    architecture, task, names = _completed(path, hints, options, folder.graph)
+    if options.input_size is not None:
+        _refuse_other_size(options.input_size, folder.graph)
+    about_input = InputHints(options.input_size or hints.input_size, hints.stride)
     stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
     config = {name: value for name, value in stated.items() if value is not None}
     named = {} if names is None else {class_names.FILE_NAME: format_class_names(names)}
@@ -166,6 +245,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     return replace(
         folder,
         key_points=hints.key_points,
+        hints=about_input,
         model=ModelConfig(
             model_architecture=architecture,
             task_type=task,
@@ -177,29 +257,28 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
             **points,
             **named,
             model_config.FILE_NAME: json.dumps(config, indent=2) + "\n",
-            HINTS: json.dumps({"input_size": _input_size(folder, hints, options), "stride": hints.stride}),
+            graph_facts.HINTS: format_hints(about_input),
         },
     )
 
 
-def _input_size(folder: PackageFolder, hints: GraphHints, options: DescribeOptions) -> tuple[int, int] | None:
-    """What the caller says, else what the graph says.
+def _refuse_other_size(wanted: tuple[int, int], graph: GraphFacts | None) -> None:
+    """Return unless the graph takes one size, and the caller wants another one.
 
     Raises:
-        InvalidParameterError: the caller wants another size than the only one that the graph takes.
+        InvalidParameterError: it does.
     """
-    wanted = options.input_size
-    shape = folder.graph.inputs[0].shape if folder.graph is not None and folder.graph.inputs else None
+    shape = graph.inputs[0].shape if graph is not None and graph.inputs else None
     sides = [shape[2:4], shape[1:3]] if shape is not None and len(shape) == 4 else []
-    if wanted is not None and sides and not any(None in pair or pair == wanted for pair in sides):
-        height, width = sides[0] if shape is not None and shape[1] in {1, 3} else sides[1]
-        raise InvalidParameterError(
-            f"input_size={wanted} is not what the graph takes.",
-            needs=f"{height} x {width}, the only size of this graph",
-            found=f"{wanted[0]} x {wanted[1]}",
-            fix="leave input_size out, or export the graph for another size",
-        )
-    return wanted or hints.input_size
+    if not sides or any(None in pair or pair == wanted for pair in sides):
+        return
+    height, width = sides[0] if shape is not None and shape[1] in {1, 3} else sides[1]
+    raise InvalidParameterError(
+        f"input_size={wanted} is not what the graph takes.",
+        needs=f"{height} x {width}, the only size of this graph",
+        found=f"{wanted[0]} x {wanted[1]}",
+        fix="leave input_size out, or export the graph for another size",
+    )
 
 
 def _with_graph(folder: PackageFolder, kind: BackendType) -> PackageFolder:
@@ -255,14 +334,8 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
     )
 
 
-def _looks_like_classifier(folder: PackageFolder) -> bool:
-    """Whether the only output of the graph is a row of numbers for each image."""
-    outputs = () if folder.graph is None else folder.graph.outputs
-    return len(outputs) == 1 and len(outputs[0].shape or ()) == 2
-
-
 def _completed(
-    path: Path, hints: GraphHints, options: DescribeOptions, *, is_classifier: bool
+    path: Path, hints: GraphHints, options: DescribeOptions, graph: GraphFacts | None
 ) -> tuple[str, str | None, tuple[str, ...] | None]:
     """Architecture, task and class names, if any: what the caller says wins over what the file says."""
     architecture = options.architecture or hints.architecture
@@ -272,16 +345,27 @@ def _completed(
         names = hints.class_names and check_class_names(hints.class_names, path.name)
     if architecture:  # whether its models need names, the family knows
         return architecture, options.task_type or hints.task_type, names
-    said = {"labels": names, "model_type": architecture}
-    missing = [name for name, value in said.items() if not value]
+    raise _unknown(path, hints, graph, labels=names, by_caller=options.labels is not None)
+
+
+def _unknown(
+    path: Path, hints: GraphHints, graph: GraphFacts | None, *, labels: tuple[str, ...] | None, by_caller: bool
+) -> MissingModelInitParameterError:
+    """The error for a file of which nobody says the architecture."""
+    shapes = [] if graph is None else [spec.shape for spec in graph.outputs]
+    is_classifier = len(shapes) == 1 and len(shapes[0] or ()) == 2
     examples = {**_EXAMPLES, "model_type": _CLASSIFIER} if is_classifier else _EXAMPLES
-    known = " and ".join(name for name in said if name not in missing) or "nothing in its metadata"
-    if options.labels is None and hints.nameless is not None:
+    missing = ["model_type"] if labels else ["labels", "model_type"]
+    known = "labels" if labels else "nothing in its metadata"
+    if not by_caller and hints.nameless is not None:
         known += f"; names of classes, and none for class {hints.nameless}"
-    raise MissingModelInitParameterError(
+    if graph is not None and hints.class_names:
+        task = graph.metadata.get("task", "").strip().lower()
+        known += f"; task {task!r}, outputs {', '.join(map(str, shapes))}"
+    return MissingModelInitParameterError(
         f"'{path.name}' does not say everything about itself.",
         needs=" and ".join(missing),
-        found=f"{known}; {hints.seen}" if hints.class_names else known,
+        found=known,
         fix=f"pass {' and '.join(examples[name] for name in missing)}",
     )
 

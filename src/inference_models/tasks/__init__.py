@@ -17,6 +17,7 @@ from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import UnionType
 
     from inference_models.predictions.container import Prediction
 
@@ -32,7 +33,7 @@ class Task(Record, frozen=True, kw_only=True):
     """Kinds of prediction in its answers, and for each the module of `inference_models.drawing` that draws it. Their
     classes know how they are written and compared. Empty: nothing of its answers is drawn, or compared as more than
     the raw outputs."""
-    graph: type | None = None
+    graph: type | UnionType | None = None
     """How families describe their graphs for this task; None: only packages with code of their own do it."""
     bind: Callable[..., Any] | None = None
     """The model, from an opened package and what the family says of its graphs."""

@@ -1,17 +1,27 @@
-"""Base classes of models that turn images, or images and texts, into vectors."""
+"""Vectors of images, or of images and texts: the base classes, and the models of our own graphs."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
-from inference_models.arrays import is_torch, namespace, to_torch
-from inference_models.errors import InvalidParameterError
+from inference_models.arrays import ANY_SHAPE, as_kind, is_torch, namespace, to_torch
+from inference_models.backends.session import BatchLimits
+from inference_models.config import MAX_BATCH
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError, ModelInputError, nearest_hint
+from inference_models.families import EmbeddingGraph
 from inference_models.tasks import Task
-from inference_models.tasks.stages import LoadedModel, ModelLifecycle, PreprocessedInputs
+from inference_models.tasks.graph_options import ImageOptions, parse_image_options
+from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
+from inference_models.tasks.stages import LoadedModel, ModelLifecycle, PlainStagedModel, PreprocessedInputs
 
 if TYPE_CHECKING:
-    from inference_models.arrays import Array
+    from collections.abc import Sequence
+
+    from inference_models.arrays import Array, TensorSpec
+    from inference_models.backends.session import Session
+    from inference_models.decoders.types import Outputs, Shapes
+    from inference_models.package.text_tokens import TextTokens
     from inference_models.tasks.stages import Images
 
 Kind = Literal["image", "text"]
@@ -106,4 +116,206 @@ def _check_kind(name: str, value: str) -> None:
         raise InvalidParameterError(f"{name} cannot be {value!r}.", needs="'image' or 'text'", found=repr(value))
 
 
-TASK = Task(name="embedding", model=TextImageEmbeddingModel, has_classes=False)
+def describe_vectors(output_type: str | None, known: Sequence[str], normalization: str) -> dict[str, str]:
+    """What vectors of one of the `known` types are, the first where none is named.
+
+    Raises:
+        InvalidParameterError: there is no such type.
+    """
+    wanted = output_type or known[0]
+    if wanted not in known:
+        raise InvalidParameterError(
+            f"output_type cannot be {output_type!r}; {nearest_hint(wanted, known)}.",
+            needs=" or ".join(map(repr, known)),
+            found=repr(output_type),
+        )
+    return {"output_type": wanted, "normalization": normalization}
+
+
+class VectorOfImage(OneGraph):
+    """A graph that makes a vector of an image."""
+
+    OPTIONS = ImageOptions
+
+    def __init__(self, package: OpenedPackage, family: EmbeddingGraph) -> None:
+        super().__init__(package, lambda _: None)
+        self._unit_length = family.unit_length
+        check_vectors(package.session)
+
+    def pre_process(self, images: object, **kwargs: Any) -> NetworkInputs:
+        """What the graph takes for all `images` at once."""
+        self._check(kwargs)
+        return self._runner.prepare(images, parse_image_options(kwargs)).inputs
+
+    def post_process(self, model_results: list[RawOutputs], **kwargs: Any) -> Array:
+        """(n, D) float, one row per image."""
+        self._check(kwargs)
+        return self._as_asked(self._vectors(model_results))
+
+    def embed_images(self, images: object, **kwargs: Any) -> Array:
+        """(n, D) float, one row per image, in the order of the images.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text names it.
+            InvalidParameterError: an option is unknown or has a value that makes no sense.
+            ModelRuntimeError: the runtime failed.
+        """
+        self._check(kwargs)
+        rows = self._runner.answers(images, parse_image_options(kwargs), lambda raw, _: list(self._vectors(raw)))
+        return self._as_asked(namespace(rows[0]).stack(rows))
+
+    def _vectors(self, raw: list[RawOutputs]) -> Array:
+        parts = [_vectors_in(part.outputs, self.output_names) for part in raw]
+        return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
+
+    def _as_asked(self, vectors: Array) -> Array:
+        scaled = _unit_rows(vectors) if self._unit_length else vectors
+        return scaled if self._arrays is None else as_kind(scaled, self._arrays)
+
+
+class GraphImageEmbedder(
+    VectorOfImage, ImageEmbeddingModel[NetworkInputs], PlainStagedModel[NetworkInputs, "list[RawOutputs]", "Array"]
+):
+    """An embedder of images whose whole work is one graph, on any backend. Safe to call from many threads.
+
+    Every method takes the options of `ImageOptions` by name.
+    """
+
+    def infer(self, images: object, **kwargs: Any) -> Array:
+        """The same as `embed_images`."""
+        return self.embed_images(images, **kwargs)
+
+    def embed_images(self, images: object, output_type: str | None = None, **kwargs: Any) -> Array:
+        """(n, D) float, one row per image, in the order of the images; `output_type` is `"feature_vector"`.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text names it.
+            InvalidParameterError: an option is unknown or has a value that makes no sense.
+            ModelRuntimeError: the runtime failed.
+        """
+        self.get_embedding_info(output_type)
+        return super().embed_images(images, **kwargs)
+
+    def forward_embedding(self, pre_processed_images: NetworkInputs, output_type: str | None = None) -> Array:
+        """(n, D) float, one row per image of what the network takes."""
+        self.get_embedding_info(output_type)
+        return self.post_process(self.forward(pre_processed_images))
+
+    def get_embedding_info(self, output_type: str | None = None) -> dict[str, str]:
+        """The type of the vectors, and how they are scaled: to length 1 (`l2`), or not at all (`none`)."""
+        return describe_vectors(output_type, ("feature_vector",), "l2" if self._unit_length else "none")
+
+    def compare_embeddings(self, x: object, y: object, **kwargs: Any) -> Array:
+        """(nx, ny) cosine of the angle between the vectors of the images `x` and of the images `y`."""
+        return cosine_matrix(self.embed_images(x, **kwargs), self.embed_images(y, **kwargs))
+
+
+class GraphTextImageEmbedder(VectorOfImage, TextImageEmbeddingModel):
+    """A graph of images and one of texts, whose vectors share a space, on any backend. Safe to call from many threads.
+
+    Methods that take images take the options of `ImageOptions` by name.
+    """
+
+    def __init__(self, package: OpenedPackage, family: EmbeddingGraph, tokens: TextTokens) -> None:
+        super().__init__(package, family)
+        self._texts = VectorOfText(package.sessions["textual"], tokens)
+        widths = [check_vectors(session) for session in package.sessions.values()]
+        if None not in widths and len(set(widths)) > 1:
+            raise CorruptedModelPackageError(
+                f"the graphs of {package.label} are not of one model.",
+                needs="vectors of one length",
+                found=" and ".join(
+                    f"{width} of its {role}" for role, width in zip(package.sessions, widths, strict=True)
+                ),
+            )
+
+    def embed_text(self, texts: str | list[str], **kwargs: Any) -> Array:
+        """(n, D) float, one row per text, in the order of the texts.
+
+        Raises:
+            ModelInputError: a text is too long, or is none; the text names it.
+            InvalidParameterError: an option is unknown.
+            ModelRuntimeError: the runtime failed.
+        """
+        self._check(kwargs)
+        return self._as_asked(self._texts.vectors([texts] if isinstance(texts, str) else texts))
+
+
+class VectorOfText:
+    """A graph that makes a vector of a text."""
+
+    def __init__(self, session: Session, tokens: TextTokens) -> None:
+        self._session = session
+        self._tokens = tokens
+        self._takes = session.inputs[:2]
+        unknown = self._takes[0].shape == ANY_SHAPE
+        self._limits = BatchLimits(largest=MAX_BATCH) if unknown else BatchLimits.of(session, largest_dynamic=MAX_BATCH)
+        self._length = tokens.length if unknown else self._takes[0].shape[-1] or tokens.length
+        if len(session.inputs) > len(self._takes) or not (unknown or all(map(_takes_tokens, self._takes))):
+            raise CorruptedModelPackageError(
+                "the graph is not one that takes texts.",
+                needs="tokens (batch, length) as whole numbers, and at most a mask of the same kind",
+                found=", ".join(map(str, session.inputs)),
+            )
+
+    def vectors(self, texts: Sequence[str]) -> Array:
+        """(n, D) float, one row per text."""
+        import numpy as np  # noqa: PLC0415 - this module is imported before there is anything to compute
+
+        if not isinstance(texts, list | tuple) or not texts:
+            found = f"an empty {type(texts).__name__}" if isinstance(texts, list | tuple) else type(texts).__name__
+            raise ModelInputError("there is no text to embed.", needs="a text, or a list of at least one", found=found)
+        both = zip(self._takes, self._tokens.rows(texts, self._length), strict=False)
+        feeds = {spec.name: feed if spec.dtype == "any" else feed.astype(spec.dtype) for spec, feed in both}
+        parts, size = [], self._limits.largest or MAX_BATCH
+        for start in range(0, len(texts), size):
+            rows = np.arange(start, start + max(self._limits.smallest, min(size, len(texts) - start)))
+            rows = np.minimum(rows, len(texts) - 1)  # what is too many, the last one fills
+            outputs = self._session.run({name: feed[rows] for name, feed in feeds.items()})
+            parts.append(_vectors_in(list(outputs.values()), list(outputs))[: len(texts) - start])
+        return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
+
+
+def _takes_tokens(spec: TensorSpec) -> bool:
+    return len(spec.shape) == 2 and spec.dtype in {"int32", "int64"}
+
+
+def check_vectors(session: Session) -> int | None:
+    """The length of the vectors that a graph gives; None: the graph does not say.
+
+    Raises:
+        CorruptedModelPackageError: none of its outputs is one row of numbers per image.
+    """
+    if not session.outputs:
+        return None
+    shapes = [spec.shape for spec in session.outputs]
+    return shapes[_place(shapes, [spec.name for spec in session.outputs])][1]
+
+
+def _vectors_in(outputs: Outputs, names: Sequence[str]) -> Array:
+    return outputs[_place([tuple(output.shape) for output in outputs], names)]
+
+
+def _place(shapes: Shapes, names: Sequence[str]) -> int:
+    """Of the output (B, D); of several, which transformers writes, the last stage: embeddings, then the pooled."""
+    found = [place for place, shape in enumerate(shapes) if len(shape) == 2]
+    for word in ("embed", "pool", ""):
+        named = [place for place in found if word in names[place].lower()]
+        if len(named) == 1:
+            return named[0]
+    raise CorruptedModelPackageError(
+        "the graph does not give one vector for each input.",
+        needs="one output (B, D), or one with 'embed' or 'pool' in its name",
+        found=", ".join(f"{name} {shape}" for name, shape in zip(names, shapes, strict=True)) or "no output",
+        fix="export the network with the layer that pools",
+    )
+
+
+def bind(package: OpenedPackage, family: EmbeddingGraph) -> VectorOfImage:
+    """The model of an opened package: of images, or of images and texts where the family has tokens."""
+    if family.tokens is None:
+        return GraphImageEmbedder(package, family)
+    return GraphTextImageEmbedder(package, family, family.tokens(package.files))
+
+
+TASK = Task(name="embedding", model=TextImageEmbeddingModel, graph=EmbeddingGraph, bind=bind, has_classes=False)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING
 
 from inference_models.backends.session import PIXEL_MASK, InputHint
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.preprocess_spec import SIZED_BY_IMAGE, DynamicSize, ResizeMode
-from inference_models.record import Record, replace
+from inference_models.record import replace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inference_models.arrays import TensorSpec
     from inference_models.backends.session import Session
     from inference_models.families import Graph
+    from inference_models.package.graph_facts import InputHints
     from inference_models.package.inference_config import InferenceConfig
     from inference_models.package.preprocess_spec import PreprocessSpec, Size
 
@@ -23,21 +25,6 @@ SUBSTITUTE_PAD_VALUE = 127
 USUAL_STRIDE = 32
 """Sides of detectors that take any size and do not say their stride are rounded up to a multiple of this."""
 _log = logging.getLogger("inference-models")
-
-
-class InputHints(Record, frozen=True):
-    """What a bare graph says about its input besides its shape."""
-
-    input_size: Size | None = None
-    """(height, width) it was exported for."""
-    stride: int | None = None
-
-    @classmethod
-    def of(cls, text: str | None) -> InputHints:
-        """The hints in a small JSON text; none of them where there is no text."""
-        stated = json.loads(text) if text else {}
-        size = stated.get("input_size")
-        return cls(tuple(size) if size else None, stated.get("stride"))
 
 
 def hint_of_input(
@@ -71,7 +58,7 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
         CorruptedModelPackageError: the graph takes something else; the text has both values.
     """
     spec = stated or _as_the_graph_takes_it(graph.preprocess, session)
-    sides = _image_input(session, spec).shape
+    sides = _image_input(session, spec, graph.further_inputs).shape
     height, width = sides[2:4] if spec.layout == "nchw" else sides[1:3]
     static = None if height is None or width is None else (height, width)
     if stated is not None:
@@ -86,10 +73,8 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
     return replace(spec, size=size, dynamic=dynamic, shorter_edge=edge)
 
 
-def stated_spec(graph: Graph, config: InferenceConfig | None) -> PreprocessSpec | None:
-    """What a package states of its pre-processing, as graphs of its family take it; None: it states nothing."""
-    if config is None:
-        return None
+def stated_spec(graph: Graph, config: InferenceConfig) -> PreprocessSpec:
+    """What a package states of its pre-processing, as graphs of its family take it."""
     if not graph.stretches:
         return config.preprocess
     spec = replace(config.preprocess, antialias=True)  # of whole grey levels, as its own loader
@@ -135,12 +120,12 @@ def _fit_stated(spec: PreprocessSpec, session: Session, static: Size | None, gra
     return replace(spec, size=static, dynamic=None)
 
 
-def _image_input(session: Session, wanted: PreprocessSpec) -> TensorSpec:
+def _image_input(session: Session, wanted: PreprocessSpec, others: Sequence[str]) -> TensorSpec:
     names = [spec.name for spec in session.inputs]
-    if not names or set(names[1:]) - {PIXEL_MASK}:
+    if not names or [name for name in names[1:] if name != PIXEL_MASK] != [*others]:
         raise CorruptedModelPackageError(
-            "the graph is not one that takes images and nothing else.",
-            needs="one input",
+            "the inputs of the graph are not those of its architecture.",
+            needs=" and ".join(["one input of images", *map(repr, others)]),
             found=", ".join(names) or "no input",
         )
     spec = session.inputs[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, TypedDict, cast
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from inference_models.decoders.types import BoxLimits
 from inference_models.entities import PreProcessingOverrides
@@ -51,6 +51,23 @@ class KeyPointOptions(DetectionOptions, total=False):
 
     key_points_threshold: float | None
     """Points that are less sure than this count as not found; None: the family's."""
+
+
+class CropPointOptions(TypedDict, total=False):
+    """Options of a call that looks for the key points of objects that were found before."""
+
+    boxes: Sequence[Any] | None
+    """Per image (n, 4) x1 y1 x2 y2 in its pixels; None: the whole image."""
+    class_ids: Sequence[Any] | None
+    """Per image (n,) classes of the boxes; None: the first."""
+    detection_confidences: Sequence[Any] | None
+    """Per image (n,) scores of the boxes; None: 1."""
+    key_points_threshold: float | None
+    """Points that are less sure than this count as not found; None: the family's."""
+    input_color_format: ColorFormat | None
+    input_range: InputRange | None
+    disable_cuda_graphs: bool
+    """Only means something on TensorRT; accepted everywhere so that one call fits every backend."""
 
 
 class SemanticOptions(ImageOptions, total=False):

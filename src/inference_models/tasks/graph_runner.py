@@ -9,7 +9,7 @@ from msgspec import field
 from inference_models.backends.session import BatchLimits, run_in_batches, special_kind
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
-from inference_models.record import Record
+from inference_models.record import Record, replace
 from inference_models.tasks.graph_options import check_option_names, parse_image_options
 
 if TYPE_CHECKING:
@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from inference_models.backends.session import Session
     from inference_models.decoders.types import Frame, Outputs, Shapes
     from inference_models.entities import RecommendedParameters
+    from inference_models.package.inference_config import TopDown
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.predictions.container import Prediction
     from inference_models.preprocess.compile import PreparedImages
     from inference_models.preprocess.geometry import ImageTransform
     from inference_models.preprocess.inputs import ImageList
+    from inference_models.preprocess.pixels import SourceImage
     from inference_models.tasks.graph_options import ImageRequest
 
     Kind = TypeVar("Kind", bound=Prediction)
@@ -66,12 +68,18 @@ class OpenedPackage(Record, frozen=True, kw_only=True):
     """None: the package does not name any."""
     fused: bool = False
     """Whether the graph already does what the decoder would: suppression, or the activation."""
+    top_down: TopDown | None = None
+    """How crops are cut; only for heads that look at crops."""
+    models: Mapping[str, Any] = field(default_factory=dict)
+    """What it is made of, instead of graphs, by name."""
     normalized_boxes: bool = False
     """Whether boxes in the outputs are parts of the input size instead of pixels."""
     max_dynamic_batch: int | None = None
     recommended: RecommendedParameters | None = None
     arrays: ArrayKind | None = None
     """Kind of array the predictions hold; None: what the session gives."""
+    further_outputs: int = 0
+    """Of the outputs of the session, how many of the last are not those of the graph: features, then logits if any."""
     label: str = "the model"
     """The model in error texts."""
 
@@ -152,6 +160,16 @@ class GraphRunner:
             with prepared:
                 results += read(self.run(prepared.batches), prepared.transforms)
         return results
+
+    def batch_of(self, crops: Sequence[SourceImage]) -> Array:
+        """(B, C, h, w) of pictures that have the network size already."""
+        return self._preprocess(crops).batches[0]
+
+    def run_crops(self, pixels: Array, parts: Array, most: int) -> dict[str, Array]:
+        """Outputs by name, of a graph that takes something else of each picture besides its pixels."""
+        limits = self._limits if self._limits.largest else replace(self._limits, largest=most)
+        outputs = run_in_batches(self.session, pixels, limits, parts)
+        return {spec.name: output for spec, output in zip(self.session.outputs, outputs, strict=True)}
 
     def _listed(self, images: object, request: ImageRequest) -> ImageList:
         from inference_models.preprocess.inputs import list_images  # noqa: PLC0415

@@ -12,7 +12,7 @@ from inference_models.fork import Lock
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.record import replace
 from inference_models.tasks import Task
-from inference_models.tasks.graph_boxes import BoxFinder
+from inference_models.tasks.graph_objects import BoxFinder
 from inference_models.tasks.graph_options import DetectionOptions
 from inference_models.tasks.graph_runner import NetworkInputs, RawOutputs
 from inference_models.tasks.stages import (

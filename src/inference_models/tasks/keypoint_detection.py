@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias
 
 from inference_models.decoders.layout import known
 from inference_models.decoders.types import KeyPointHead
-from inference_models.families import KeyPointGraph
+from inference_models.families import CropPointGraph, KeyPointGraph, TwoStageGraph
 from inference_models.predictions.detections import Detections
 from inference_models.predictions.key_points import KeyPoints
 from inference_models.record import replace
@@ -27,6 +27,7 @@ from inference_models.tasks.stages import (
 if TYPE_CHECKING:
     from inference_models.arrays import Array
     from inference_models.decoders.types import BoxLimits, PointSets
+    from inference_models.families import Graph
     from inference_models.preprocess.geometry import ImageTransform
 
 KeyPointsAnswer: TypeAlias = tuple[list[KeyPoints], list[Detections] | None]
@@ -172,11 +173,23 @@ class GraphKeyPointDetector(
         )
 
 
+def _bind(package: OpenedPackage, graph: Graph) -> KeyPointsDetectionModel:
+    if isinstance(graph, KeyPointGraph):
+        return GraphKeyPointDetector(package, graph)
+    if isinstance(graph, CropPointGraph):
+        from inference_models.tasks.crop_key_points import CropKeyPointDetector  # noqa: PLC0415 - few models need it
+
+        return CropKeyPointDetector(package, graph)
+    from inference_models.tasks.two_stage_key_points import TwoStageKeyPointDetector  # noqa: PLC0415
+
+    return TwoStageKeyPointDetector(package)
+
+
 TASK = Task(
     name="keypoint-detection",
     model=KeyPointsDetectionModel,
     predictions={KeyPoints: "points", Detections: "objects"},
-    graph=KeyPointGraph,
-    bind=GraphKeyPointDetector,
+    graph=KeyPointGraph | CropPointGraph | TwoStageGraph,
+    bind=_bind,
     post_processing="nms",
 )

@@ -47,7 +47,8 @@ class GraphSemanticSegmenter(
     A graph gives logits of each class (B, C, h, w), which are resized before the best one is chosen; of everything but
     the background; of the one class that is not the background; or ready class ids (B, h, w), whose confidence is 1.
     Pixels the network did not see, and those less sure than `confidence`, are background with a confidence of 0; -1
-    where the model knows no class `background`. Every method takes the options of `SemanticOptions` by name.
+    where the model knows no class `background`. Of mattes the confidence is how much of a pixel is foreground,
+    everywhere the network saw. Every method takes the options of `SemanticOptions` by name.
     """
 
     OPTIONS = SemanticOptions
@@ -63,6 +64,7 @@ class GraphSemanticSegmenter(
         if self._channels is not None:
             self._class_ids(self._channels)
         self._scores = family.scores or graph.fused
+        self._matte = family.matte
         self._alone = family.activation == "sigmoid"
         self._confidence = ConfidenceRule(family.confidence, self._names, graph.recommended)
 
@@ -93,7 +95,10 @@ class GraphSemanticSegmenter(
 
         ids, scores = self._classes(self._cells(image), window_of(transform))
         unsure = scores < (threshold if np.ndim(threshold) == 0 else np.asarray(threshold)[ids])
-        ids[unsure], scores[unsure] = self._background, 0.0
+        if unsure.any():
+            ids[unsure] = self._background
+            if not self._matte:
+                scores[unsure] = 0.0
         like = image.outputs[0]
         return SemanticSegmentationResult(
             segmentation_map=self._on_image(ids, transform, fill=self._background, like=like),
@@ -106,19 +111,26 @@ class GraphSemanticSegmenter(
         import numpy as np  # noqa: PLC0415
 
         from inference_models.decoders.candidates import sigmoid  # noqa: PLC0415
-        from inference_models.decoders.maps import as_float32, best_classes, foreground_score  # noqa: PLC0415
+        from inference_models.decoders.class_maps import class_map  # noqa: PLC0415
+        from inference_models.decoders.maps import as_float32, every_class, foreground_score  # noqa: PLC0415
 
         if cells.ndim == 2:
-            return self._ready(window.resized(cells.astype(np.int32), "nearest").astype(np.int64))
+            return self._ready(window.part(cells.astype(np.int64), "nearest"), window.size)
         table = np.array(self._class_ids(len(cells)))
         if len(cells) == 1:
             scores = foreground_score(as_float32(cells[0]), window, scores=self._scores)
             return np.full(scores.shape, table[0]), scores
-        numbers, scores = best_classes(as_float32(cells), window, scores=self._scores or self._alone)
-        return table[numbers], scores if self._scores or not self._alone else sigmoid(scores)
+        seen = window.part(as_float32(cells), "linear")
+        apart = self._scores or self._alone
+        numbers, scores = every_class(seen, window.size, scores=True) if apart else class_map(seen, window.size)
+        numbers = numbers if len(table) == len(self._names) else table[numbers]
+        return numbers, scores if self._scores or not self._alone else sigmoid(scores)
 
-    def _ready(self, ids: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    def _ready(self, ids: NumpyArray, size: tuple[int, int]) -> tuple[NumpyArray, NumpyArray]:
+        """The nearest of (h, w) `ids` for (height, width) pixels, all of them sure."""
         import numpy as np  # noqa: PLC0415
+
+        from inference_models.decoders.maps import nearest  # noqa: PLC0415
 
         low, high = int(ids.min()), int(ids.max())
         if low < 0 or high >= len(self._names):
@@ -128,7 +140,7 @@ class GraphSemanticSegmenter(
                 found=f"{low} to {high}",
                 fix="pass labels= with the names the model was trained with",
             )
-        return ids, np.ones(ids.shape, np.float32)
+        return nearest(ids, size), np.ones(size, np.float32)
 
 
 TASK = Task(

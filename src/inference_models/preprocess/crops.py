@@ -1,0 +1,88 @@
+"""Windows around boxes, cut out as the heads are trained that look at one object at a time."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from inference_models.record import Record
+
+if TYPE_CHECKING:
+    from inference_models.arrays import NumpyArray
+    from inference_models.package.inference_config import TopDown
+    from inference_models.package.preprocess_spec import Size
+
+Box = tuple[float, float, float, float]
+"""x1 y1 x2 y2 in pixels of the image."""
+_LEAST_SIDE = 1.0
+"""Pixels of a window: a box without an area still has a place."""
+_ROOM = 2
+"""Pixels around a window that a resize may look at."""
+
+
+class Window(Record, frozen=True):
+    """The part of an image that becomes one crop."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    """In pixels of the image; the corners may lie outside it."""
+
+    def share(self, box: Box) -> float:
+        """The root of the part of the window that a box is."""
+        area = max((box[2] - box[0]) * (box[3] - box[1]), 0.0)
+        return math.sqrt(area / max(self.width * self.height, 1.0))
+
+
+def window_of(box: Box, stated: TopDown, size: Size, image: Size) -> Window:
+    """The window around a box.
+
+    Args:
+        box: What it is about.
+        stated: How the crops of the model are cut.
+        size: (height, width) of a crop.
+        image: (height, width) of the image.
+    """
+    x1, y1, x2, y2 = box
+    if not stated.preserve_aspect:
+        left, top = max(0, math.floor(x1)), max(0, math.floor(y1))
+        right, bottom = min(image[1], math.ceil(x2)), min(image[0], math.ceil(y2))
+        empty = right <= left or bottom <= top
+        return Window(left, top, *((1, 1) if empty else (right - left, bottom - top)))
+    width, height = (max(side * stated.context_padding, _LEAST_SIDE) for side in (x2 - x1, y2 - y1))
+    aspect = size[1] / size[0]
+    width, height = max(width, aspect * height), max(height, width / aspect)
+    return Window((x1 + x2 - width) / 2, (y1 + y2 - height) / 2, width, height)
+
+
+def cut(pixels: NumpyArray, window: Window, stated: TopDown, size: Size) -> NumpyArray:
+    """(h, w, 3) of `size`, of the type of `pixels` (H, W, 3), which are black outside the image.
+
+    Args:
+        pixels: The image.
+        window: What to cut out.
+        stated: How the crops of the model are cut.
+        size: (height, width) of the crop.
+    """
+    import cv2  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    spare = _ROOM if stated.preserve_aspect else 0
+    left, right = _inside(window.left, window.width, pixels.shape[1], spare)
+    top, bottom = _inside(window.top, window.height, pixels.shape[0], spare)
+    part = pixels[top:bottom, left:right]
+    if part.size == 0:
+        return np.zeros((*size, 3), pixels.dtype)
+    if not stated.preserve_aspect:
+        return np.asarray(cv2.resize(part, size[::-1], interpolation=cv2.INTER_LINEAR))
+    across, down = (
+        (side - stated.udp) / length for side, length in zip(size[::-1], (window.width, window.height), strict=True)
+    )
+    way = np.array([[across, 0, (left - window.left) * across], [0, down, (top - window.top) * down]])
+    return np.asarray(cv2.warpAffine(part, way, size[::-1], flags=cv2.INTER_LINEAR))
+
+
+def _inside(start: float, length: float, side: int, spare: int) -> tuple[int, int]:
+    first, last = math.floor(start) - spare, math.ceil(start + length) + spare
+    return min(max(first, 0), side), min(max(last, 0), side)

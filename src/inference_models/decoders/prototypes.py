@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 _FINAL = 6
 """Columns of a row that is a detection."""
+_BEFORE_CLASSES = {1: 4, 2: 5}
+"""Columns before the classes: a box, and objectness where rows come first."""
 
 
 class _Prototypes(Record, frozen=True):
@@ -64,11 +66,10 @@ class _Prototypes(Record, frozen=True):
         columns = rows[self.axis]
         if columns is None:
             return None
-        boxes_alone = (rows[0], columns - count, rows[2]) if self.axis == 1 else (rows[0], rows[1], columns - count)
-        classes = self.raw.count_classes([boxes_alone])
-        if classes is None or classes <= 0:
+        if columns - count <= _BEFORE_CLASSES[self.axis]:
             raise unexpected_outputs(f"{self.needs}, with at least one class", shapes)
-        return classes
+        boxes_alone = (rows[0], columns - count, rows[2]) if self.axis == 1 else (rows[0], rows[1], columns - count)
+        return self.raw.count_classes([boxes_alone])
 
     def check(self, shapes: Shapes, frame: Frame | None) -> None:
         """Refuse outputs without rows or prototypes, and prototypes of another size than the input's."""

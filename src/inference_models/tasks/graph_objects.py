@@ -82,6 +82,7 @@ class BoxFinder(ObjectFinder):
         decoder = chosen_decoder(family.decoder, family.fused, graph)
         names = [spec.name for spec in graph.session.outputs]
         self._decoder: BoxDecoder = decoder.named(names) if decoder.named else decoder
+        self._only_size = None if graph.preprocess.dynamic else graph.preprocess.size
         count = self._count_classes([spec.shape for spec in graph.session.outputs])
         self._columns: ClassColumns | None = None
         if family.extra_columns and count is not None:
@@ -98,7 +99,9 @@ class BoxFinder(ObjectFinder):
         raise NotImplementedError
 
     def _count_classes(self, shapes: Shapes) -> int | None:
-        """Number of classes of a graph with outputs of these shapes."""
+        """Number of classes of a graph with outputs of these shapes, which are checked."""
+        if self._decoder.check is not None:
+            self._decoder.check(shapes, self._only_size)
         return self._decoder.count_classes(shapes)
 
     def _read(

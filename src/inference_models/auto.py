@@ -256,7 +256,7 @@ def _prepare(
     options: LoadOptions | None, given: dict[str, Any], *, explain: bool = False, **chosen: Any
 ) -> tuple[LoadRequest, Environment]:
     """The request and the machine. `chosen` holds arguments of `from_pretrained`."""
-    from inference_models.backends.environment import probe_environment  # noqa: PLC0415 - as above
+    from inference_models.backends import probe_environment  # noqa: PLC0415 - as above
 
     merged, extra = merge_options(options, given)
     wanted = build_request(merged, **chosen)

@@ -506,7 +506,7 @@ class TestNames:
         with pytest.raises(ModelNotFoundError) as caught:
             AutoModel.from_pretrained("centreface")
         assert str(caught.value) == (
-            "no model 'centreface' in the open catalogue; nearest: 'centerface'.\n"
+            "no model 'centreface' in the open catalogue; nearest: 'centerface', 'centerface-landmarks'.\n"
             "inference-models list shows them all; for a file or folder write 'local:centreface', "
             "for the hosted API 'roboflow:centreface'"
         )

@@ -63,6 +63,12 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _pip_of_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of pip are shown as if the `pip` of the shell were that of this environment."""
+    monkeypatch.setattr("inference_models.cli.wording._of_this_environment", lambda found: found[0])
+
+
+@pytest.fixture(autouse=True)
 def _no_outside_network(monkeypatch: pytest.MonkeyPatch) -> None:
     """This process talks to nobody but itself; wheels come through the package index client, a child process."""
     connect = socket.socket.connect

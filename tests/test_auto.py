@@ -330,6 +330,45 @@ class TestWhatIsLoaded:
         graphs.constant_outputs(folder / "weights.onnx", size=(64, 64), outputs={"output0": parts})
         np.testing.assert_allclose(AutoModel.from_pretrained(folder)(PHOTO)[0].xyxy, EXPECTED, atol=1e-3)
 
+    @pytest.mark.parametrize(
+        ("layout", "stated", "row", "expected"),
+        [
+            ("nchw", None, [1, 1, 3, 3], [1, 1, 3, 3]),
+            ("nchw", "normalized", [0, 0, 1, 1], [0, 0, 4, 4]),
+            ("nhwc", None, [0, 0, 1, 1], [0, 0, 4, 4]),
+            ("nhwc", "pixels", [1, 1, 3, 3], [1, 1, 3, 3]),
+        ],
+    )
+    def test_final_rows_of_litert_are_pixels_where_channels_come_first(
+        self, tmp_path: Path, layout: str, stated: str | None, row: list[int], expected: list[int]
+    ) -> None:
+        """As ultralytics 8.4.190 writes them, and as releases did that came by way of TensorFlow."""
+        pytest.importorskip("ai_edge_litert")
+        import tflite_graphs
+
+        shape = (1, 3, 4, 4) if layout == "nchw" else (1, 4, 4, 3)
+        tflite_graphs.rows(tmp_path / "weights.tflite", shape=shape)
+        network = {
+            "training_input_size": {"height": 4, "width": 4},
+            "dynamic_spatial_size_supported": False,
+            "color_mode": "rgb",
+            "resize_mode": "stretch",
+            "input_channels": 3,
+            "layout": layout,
+        }
+        after = {"type": "nms", "fused": True} | ({"boxes": stated} if stated else {})
+        config = {"network_input": network, "post_processing": after}
+        (tmp_path / "inference_config.json").write_text(json.dumps(config))
+        (tmp_path / "class_names.txt").write_text("cat\ndog\n")
+        model = {"model_architecture": "yolo26", "task_type": "object-detection", "backend_type": "litert"}
+        (tmp_path / "model_config.json").write_text(json.dumps(model))
+        numbers = np.zeros(48, np.uint8)
+        numbers[:6] = [*row, 1, 1]
+        image = numbers.reshape(shape)[0].transpose(1, 2, 0) if layout == "nchw" else numbers.reshape(4, 4, 3)
+        (found,) = AutoModel.from_pretrained(tmp_path)(image, input_color_format="rgb")
+        np.testing.assert_allclose(found.xyxy, [expected])
+        assert found.labels() == ["dog"]
+
     def test_more_names_than_classes_are_refused_with_both_numbers(self, detector: Path) -> None:
         with pytest.raises(CorruptedModelPackageError) as caught:
             AutoModel.from_pretrained(detector, labels=["a", "b", "c", "d"], model_type="yolov8")

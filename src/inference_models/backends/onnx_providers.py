@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, cast
 from inference_models.config import EXECUTION_PROVIDERS, requested_execution_providers
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.machine.hardware import cuda_device_visible
+from inference_models.machine.mends import THEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +49,7 @@ _DEVICE_OF_PROVIDER = {
 }
 """Kind of device of those that are not called after it."""
 # The builds of ONNX Runtime overwrite each other's files, so the one that is there has to go first.
-_REPLACE = "pip uninstall -y onnxruntime && "
+_REPLACE = f"pip uninstall -y onnxruntime{THEN}"
 BUILDS = {
     CUDA: (("linux x86_64", "win32"), _REPLACE + INSTALL_GPU),
     DIRECTML: (("win32",), _REPLACE + "pip install onnxruntime-directml"),

@@ -85,7 +85,7 @@ class Graph(Record, frozen=True, kw_only=True):
 class DepthGraph(Graph, frozen=True, kw_only=True):
     """The model graph of a depth estimator: (B, h, w) or (B, 1, h, w) over the input."""
 
-    unit: Literal["metres", "relative inverse depth"]
+    unit: Literal["metres", "relative depth", "relative inverse depth"]
     """Of the numbers, which are kept as they are; of relative inverse depth, larger ones are nearer."""
     resize: MapResize
     """How its authors bring the map to the size of the picture."""
@@ -107,6 +107,8 @@ class SemanticGraph(Graph, frozen=True, kw_only=True):
     """What makes scores of logits: of all classes of a pixel together, or of each alone."""
     scores: bool = False
     """Whether the activation is in the graph."""
+    matte: bool = False
+    """Whether the score of the one class says how much of a pixel it is: kept where the pixel counts as background."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
 
 

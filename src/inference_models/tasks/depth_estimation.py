@@ -51,7 +51,7 @@ class GraphDepthEstimator(MapReader, DepthEstimationModel[NetworkInputs, "list[I
 
     @property
     def unit(self) -> str:
-        """Of the numbers: `"metres"`, or `"relative inverse depth"`, of which larger numbers are nearer."""
+        """Of the numbers: `"metres"`, `"relative depth"`, or `"relative inverse depth"`: larger numbers are nearer."""
         return self._family.unit
 
     def _reader(self, options: dict[str, Any]) -> Callable[[list[RawOutputs], list[ImageTransform]], Any]:

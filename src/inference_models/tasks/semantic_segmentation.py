@@ -47,7 +47,8 @@ class GraphSemanticSegmenter(
     A graph gives logits of each class (B, C, h, w), which are resized before the best one is chosen; of everything but
     the background; of the one class that is not the background; or ready class ids (B, h, w), whose confidence is 1.
     Pixels the network did not see, and those less sure than `confidence`, are background with a confidence of 0; -1
-    where the model knows no class `background`. Every method takes the options of `SemanticOptions` by name.
+    where the model knows no class `background`. Of mattes the confidence is how much of a pixel is foreground,
+    everywhere the network saw. Every method takes the options of `SemanticOptions` by name.
     """
 
     OPTIONS = SemanticOptions
@@ -63,6 +64,7 @@ class GraphSemanticSegmenter(
         if self._channels is not None:
             self._class_ids(self._channels)
         self._scores = family.scores or graph.fused
+        self._matte = family.matte
         self._alone = family.activation == "sigmoid"
         self._confidence = ConfidenceRule(family.confidence, self._names, graph.recommended)
 
@@ -93,7 +95,9 @@ class GraphSemanticSegmenter(
 
         ids, scores = self._classes(self._cells(image), window_of(transform))
         unsure = scores < (threshold if np.ndim(threshold) == 0 else np.asarray(threshold)[ids])
-        ids[unsure], scores[unsure] = self._background, 0.0
+        ids[unsure] = self._background
+        if not self._matte:
+            scores[unsure] = 0.0
         like = image.outputs[0]
         return SemanticSegmentationResult(
             segmentation_map=self._on_image(ids, transform, fill=self._background, like=like),

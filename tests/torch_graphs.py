@@ -65,21 +65,31 @@ def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None
     return path
 
 
-def save_onnx(module: nn.Module, path: Path, size: tuple[int, int]) -> None:
-    """`module`, which makes logits of images, as an ONNX graph of any batch."""
+def save_graph(
+    module: nn.Module, path: Path, feeds: Mapping[str, Tensor], output: str, axes: Mapping[str, Mapping[int, str]]
+) -> None:
+    """A graph of `module` with open `axes` of its inputs, by name, and of its `output`."""
+    pytest.importorskip("onnx")
     with warnings.catch_warnings():
-        # The exporter that needs no further package is deprecated in PyTorch 2.13.
+        # PyTorch 2.9 marks this exporter as deprecated; the new one needs packages of its own.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)
         torch.onnx.export(
             module,
-            (torch.zeros(1, 3, *size),),
+            tuple(feeds.values()),
             str(path),
-            input_names=["images"],
-            output_names=["logits"],
-            dynamic_axes={"images": {0: "batch"}, "logits": {0: "batch"}},
+            input_names=[*feeds],
+            output_names=[output],
+            dynamic_axes=axes,
             opset_version=17,
             dynamo=False,
         )
+
+
+def save_onnx(module: nn.Module, path: Path, size: tuple[int, int]) -> None:
+    """`module`, which makes logits of images, as an ONNX graph of any batch."""
+    batch = {0: "batch"}
+    save_graph(module, path, {"images": torch.zeros(1, 3, *size)}, "logits", {"images": batch, "logits": batch})
 
 
 def consent(folder: Path) -> dict[str, str]:

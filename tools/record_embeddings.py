@@ -1,11 +1,13 @@
-"""Record tiny random CLIP and SigLIP networks with what their own libraries answer, as fixtures for tests/families.
+"""Record tiny random networks that embed, with what their own libraries answer, as fixtures for tests/families.
 
     python tools/record_embeddings.py tests/families/recorded
 
-Run it in an environment of its own with open_clip and transformers. Each fixture is a package folder: graphs, a
-tokenizer unless it is CLIP's own, and `expected.npz` with pictures (red first), their vectors and those of `TEXTS`.
-The table of CLIP's 49,408 tokens is not stored: tests write `word_table()` into it.
-Recorded on 2026-11-27 with open_clip 3.3.0, transformers 5.24.0, tokenizers 0.23.3, ftfy 6.3.1, torch 2.14.1.
+Run it in an environment of its own with open_clip, transformers and timm. CLIP and SigLIP are folders: graphs, a
+tokenizer unless it is CLIP's own, and `expected.npz` with pictures (red first), their vectors and those of `TEXTS`. The
+table of CLIP's 49,408 tokens is not stored: tests write `word_table()` into it. Classifiers are graphs, and
+`features.npz` has network inputs, features and logits.
+Recorded on 2026-11-27 with open_clip 3.3.0, transformers 5.24.0, tokenizers 0.23.3, ftfy 6.3.1, timm 1.0.31,
+torch 2.14.1.
 """
 
 # ruff: noqa: RUF001 - letters that look alike are what is recorded
@@ -170,12 +172,47 @@ def record(folder: Path, network, processor, tokenizer, padding) -> None:
     (folder / "special_tokens_map.json").unlink(missing_ok=True)
 
 
+@torch.no_grad()
+def classifiers(folder: Path) -> None:
+    from timm.layers import set_fused_attn
+    from timm.models.eva import Eva
+    from timm.models.resnet import BasicBlock, ResNet
+    from timm.models.vision_transformer import VisionTransformer
+
+    set_fused_attn(False)  # which the exporter does not know
+    torch.manual_seed(3)
+    small = {"img_size": SIDE, "patch_size": 8, "embed_dim": WIDTH, "depth": 1, "num_heads": 2, "num_classes": 5}
+    networks = {
+        "resnet": ResNet(BasicBlock, [1, 1, 1, 1], num_classes=5, stem_width=8, channels=(8, 8, 16, 16)),
+        "vit": VisionTransformer(**small),
+        "dinov3-probe": Eva(**small, use_rot_pos_emb=True, use_abs_pos_emb=False, global_pool="token"),
+    }
+    folder.mkdir(exist_ok=True)
+    inputs = torch.randn(2, 3, SIDE, SIDE)
+    kept = {"inputs": inputs.numpy()}
+    for name, network in networks.items():
+        for tensor in network.state_dict().values():
+            if tensor.is_floating_point() and not tensor.any():
+                tensor.normal_(std=0.3)
+        network.eval()
+        features = network.forward_head(network.forward_features(inputs), pre_logits=True)
+        kept |= {f"{name} features": features.numpy(), f"{name} logits": network(inputs).numpy()}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network, (inputs[:1],), folder / f"{name}.onnx", input_names=["input"], output_names=["output"],
+                dynamic_axes={"input": {0: "batch"}, "output": {0: "batch"}}, opset_version=17, dynamo=False,
+            )  # fmt: skip
+    np.savez_compressed(folder / "features.npz", **kept)
+
+
 if __name__ == "__main__":
     target = Path(sys.argv[1])
     torch.backends.mha.set_fastpath_enabled(False)  # which the exporter does not know
     open_clip_network(target / "clip")
     transformers_clip(target / "clip_transformers")
     transformers_siglip(target / "siglip_transformers")
+    classifiers(target / "classifiers")
     print(
         json.dumps({str(path): path.stat().st_size for path in sorted(target.rglob("*")) if path.is_file()}, indent=1)
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -67,19 +66,7 @@ def write_onnx(networks: tuple[Encoder, Decoder], folder: Path) -> None:
 def write_graph(network: torch.nn.Module, path: Path, feeds: dict[str, torch.Tensor], *, axes: dict[int, str]) -> None:
     names = [*feeds, "answer"]
     free = {name: {0: "n"} if name in {"pixel_values", "encoder_hidden_states"} else axes for name in names}
-    with warnings.catch_warnings():
-        # PyTorch 2.9 marks this exporter as deprecated; the new one needs packages of its own.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.onnx.export(
-            network,
-            tuple(feeds.values()),
-            path,
-            input_names=[*feeds],
-            output_names=["answer"],
-            dynamic_axes=free,
-            dynamo=False,
-            opset_version=17,
-        )
+    torch_graphs.save_graph(network, path, feeds, "answer", free)
 
 
 def write_torchscript(networks: tuple[Encoder, Decoder], folder: Path) -> None:

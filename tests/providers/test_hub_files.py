@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from inference_models.entities import BackendType, Quantization
+from inference_models.package.hf_folder import find_packages, skipped_files
 from inference_models.package.text_files import fitted
 from inference_models.providers._hub import HubFile
-from inference_models.providers.huggingface import find_packages, skipped_files
 from providers.hub_server import git_id
 
 
@@ -43,7 +43,7 @@ def test_external_data_comes_beside_its_graph_and_shards_with_their_index():
         "onnxfp32": ["weights.onnx", "model.onnx_data", "model.onnx_data_1"],
         "onnxfp16": ["weights.onnx", "model_fp16.onnx.data"],
         "safetensors": shards,
-        "safetensorsfp16": ["model.fp16.safetensors"],
+        "safetensorsfp16": ["model.safetensors"],
     }
     assert [(item.package_id, item.reason) for item in skipped_files(paths)] == [
         ("onnx/decoder_model.onnx", "one graph of a model of several; no program here runs them")
@@ -58,7 +58,7 @@ def test_graphs_with_like_names_get_ids_of_their_own():
         "onnx/model_fp32.onnx",
         "onnx/model_q4f16.onnx",
     ]
-    ids = {package.files["weights.onnx"].path: package.package_id for package in recognised(*paths)}
+    ids = {package.files["weights.onnx"]: package.package_id for package in recognised(*paths)}
     assert set(ids) == set(paths)
     assert len({package_id.lower() for package_id in ids.values()}) == 5
     assert all(package_id.isalnum() for package_id in ids.values())

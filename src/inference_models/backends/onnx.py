@@ -28,6 +28,7 @@ from inference_models.errors import (
 from inference_models.machine.hardware import usable_cpus
 from inference_models.machine.libraries import Library
 from inference_models.package.onnx_file import file_stamp
+from inference_models.package.onnx_head import further_outputs
 from inference_models.package.onnx_shapes import with_free_input_dims
 from inference_models.record import replace
 
@@ -107,7 +108,9 @@ class _Opening:
         self._request = request
         dims = request.free_input_dims
         self._errors: tuple[type[Exception], ...] = (*_errors(), UnicodeDecodeError)
-        self._source = with_free_input_dims(graph, dims) if dims else str(graph.path)
+        further = request.further_outputs
+        changed = with_free_input_dims(graph, dims) + further_outputs(further) if dims or further else None
+        self._source = changed or str(graph.path)
 
     def with_providers(self, providers: Sequence[Provider]) -> Any:
         """A session whose first provider is the first of `providers`, or with `allow_fallback` another one."""

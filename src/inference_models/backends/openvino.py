@@ -106,7 +106,8 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
             graph = request.onnx_file()
             files = [opened.enter_context(graph.without_links()), *graph.files[1:]]
             # OpenVINO may know several names for one tensor.
-            names = [spec.name for spec in graph.inputs], [spec.name for spec in graph.outputs]
+            outputs = (*graph.outputs, *request.further_outputs)
+            names = [spec.name for spec in graph.inputs], [spec.name for spec in outputs]
         else:
             files = [request.file(XML), request.file(BIN)]
         opened.enter_context(reading(RUNTIME, files, (*_ERRORS, OSError), _reason))
@@ -114,6 +115,7 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
             read_graph(files[0])  # OpenVINO would try the readers of all formats it knows
         model = core.read_model(str(files[0]), *map(str, files[1:] if files[0].suffix == ".xml" else ()))
         _free_dims(runtime, model, request, where=files[0].name)
+        model.add_outputs([spec.name for spec in request.further_outputs])
         compiled, device = _compiled(core, model, device, request)
         return OpenVinoSession(compiled, names, running_on=_our_name(device))
 

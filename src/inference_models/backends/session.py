@@ -362,6 +362,8 @@ class SessionRequest(Record, frozen=True):
     """Input shapes that replace those stored in the graph, for graphs exported with a wrong static shape."""
     graph: GraphFacts | None = None
     """What was read of `weights.onnx` earlier in this load; None: a backend that needs it reads it."""
+    further_outputs: tuple[TensorSpec, ...] = ()
+    """Tensors inside an ONNX graph that are outputs of the session too, behind its own; only `weights.onnx` has any."""
     input_hint: InputHint | None = None
     """For runtimes whose files hold no shapes; the others ignore it."""
     module: ModuleBuilder | None = None

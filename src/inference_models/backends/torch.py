@@ -88,7 +88,7 @@ def open_session(request: SessionRequest) -> TorchSession:
             fix="export the model to ONNX or TorchScript, and load that",
         )
     device = prepare_device(request, torch)
-    state = _read_state(path, torch)
+    state = read_state(path, torch)
     module = build_module(request.module, state, path=path, torch=torch)
     dtype = next((tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()), torch.float32)
     if dtype not in {torch.float32, torch.float16, torch.bfloat16}:
@@ -121,7 +121,7 @@ def build_module(builder: ModuleBuilder, state: Mapping[str, Array], *, path: Pa
     if any(name not in wanted for name, _ in module.named_buffers()):
         module = builder(shapes)  # it computes some of its tensors itself, which it cannot do on that device
     module.load_state_dict(state, strict=True, assign=True)
-    _refuse_not_finite(module, path)
+    refuse_not_finite(module, path.name)
     return module.eval().requires_grad_(False)
 
 
@@ -144,7 +144,13 @@ def _weights_file(request: SessionRequest) -> Path:
     )
 
 
-def _read_state(path: Path, torch: Any) -> dict[str, Array]:
+def read_state(path: Path, torch: Any) -> dict[str, Array]:
+    """The tensors of a file by name, plain ones, in memory of their own.
+
+    Raises:
+        CorruptedModelPackageError: it is damaged, or holds more than tensors.
+        MissingDependencyError: safetensors is not installed, and needed.
+    """
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path, torch)
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
@@ -223,19 +229,32 @@ def _absent_counters(wanted: Mapping[str, object], given: Mapping[str, object]) 
 def _refuse_other_tensors(
     wanted: Mapping[str, tuple[int, ...]], given: Mapping[str, tuple[int, ...]], path: Path
 ) -> None:
-    parts = {
-        "missing": [name for name in wanted if name not in given and not name.endswith(COUNTERS)],
-        "unknown": [name for name in given if name not in wanted],
-        "of another shape": [
+    refuse_other_tensors(
+        missing=[name for name in wanted if name not in given and not name.endswith(COUNTERS)],
+        unknown=[name for name in given if name not in wanted],
+        other=[
             f"{name} {given[name]} instead of {shape}"
             for name, shape in wanted.items()
             if given.get(name, shape) != shape
         ],
-    }
+        count=len(wanted),
+        where=path.name,
+    )
+
+
+def refuse_other_tensors(
+    *, missing: Sequence[str], unknown: Sequence[str], other: Sequence[str], count: int, where: str
+) -> None:
+    """Return when all lists are empty.
+
+    Raises:
+        CorruptedModelPackageError: names the first of each; a network needs `count` tensors.
+    """
+    parts = {"missing": missing, "unknown": unknown, "of another shape": other}
     if any(parts.values()):
         raise CorruptedModelPackageError(
-            f"{path.name}: the weights are not those of the architecture.",
-            needs=f"{len(wanted)} tensors",
+            f"{where}: the weights are not those of the architecture.",
+            needs=f"{count} tensors",
             found="; ".join(f"{len(names)} {what}: {_shortened(names)}" for what, names in parts.items() if names),
             fix="name the architecture these weights were trained with",
         )
@@ -276,12 +295,17 @@ def _other_kind(path: Path, *, needs: str, found: str) -> CorruptedModelPackageE
     )
 
 
-def _refuse_not_finite(module: Any, path: Path) -> None:
+def refuse_not_finite(module: Any, where: str) -> None:
+    """Return when every parameter is a finite number.
+
+    Raises:
+        CorruptedModelPackageError: names the first others.
+    """
     floating = ((name, tensor) for name, tensor in module.named_parameters() if tensor.is_floating_point())
     wrong = [name for name, tensor in floating if not bool(tensor.isfinite().all())]
     if wrong:
         raise CorruptedModelPackageError(
-            f"{path.name}: weights are NaN or infinite.",
+            f"{where}: weights are NaN or infinite.",
             needs="finite numbers",
             found=f"{len(wrong)} tensors with others: {_shortened(wrong)}",
             fix="fetch the package again, or take a checkpoint from before the training diverged",

@@ -4,7 +4,8 @@ Feeds may be NumPy arrays or tensors. A tensor that lies on the session's device
 it is; everything else is moved there. Answers are tensors on that device.
 
 Outputs are flattened depth first: tuples and lists by position, dictionaries in their own order; what is None is left
-out. They are called `output0`, `output1`, ... in that order.
+out. They are called `output0`, `output1`, ... in that order; tensors of a dictionary that is the whole answer by its
+keys.
 
 Neither a TorchScript archive nor a module says which shapes it gives. Where the package states the size of its input,
 one run with zeros, when the session is opened, tells; it costs about as much as the first prediction does anyway
@@ -137,9 +138,10 @@ class TorchSession(BaseSession):
     to nor take part in training.
     """
 
-    runtime = PYTORCH
-
-    def __init__(self, network: Network, torch: Any, hint: InputHint | None = None) -> None:
+    def __init__(
+        self, network: Network, torch: Any, hint: InputHint | None = None, *, runtime: Runtime = PYTORCH
+    ) -> None:
+        self.runtime = runtime
         super().__init__(network, network.specs(hint), (), running_on=network.device)
         self.run_errors = (IndexError, RuntimeError, ValueError, torch.jit.Error)
         self._torch = torch
@@ -151,7 +153,8 @@ class TorchSession(BaseSession):
     def _run(self, opened: Network, arrays: Sequence[Array]) -> list[Array]:
         with self._torch.no_grad():
             tensors = [self._placed(feed) for feed in arrays]
-            answers = list(_flat(opened.call(*tensors)))
+            answer = opened.call(*tensors)
+        answers = list(_flat(answer))
         if not all(map(is_torch, answers)):
             raise ModelRuntimeError(
                 "the network answers with something that is no tensor.",
@@ -159,8 +162,7 @@ class TorchSession(BaseSession):
                 found=", ".join(sorted({type(answer).__name__ for answer in answers if not is_torch(answer)})),
             )
         if len(self.outputs) != len(answers):
-            shapes = [(None,) * answer.ndim for answer in answers]
-            self.outputs = tuple(map(_spec, range(len(answers)), answers, shapes))
+            self.outputs = _specs(_names(answer, len(answers)), answers, [(None,) * tensor.ndim for tensor in answers])
         return [_on_own_memory(answer, tensors) for answer in answers]
 
     def _reason(self, exc: Exception) -> str:
@@ -198,7 +200,7 @@ class TorchSession(BaseSession):
             shapes = [_common(*pair) for pair in zip(shapes, others, strict=True)] if None in sides else shapes
         self.inputs = (replace(spec, shape=(batch, *sides)),)
         stated = [(batch, *shape[1:]) if shape else () for shape in shapes]
-        self.outputs = tuple(map(_spec, range(len(answers)), answers, stated))
+        self.outputs = _specs([spec.name for spec in self.outputs], answers, stated)
 
     def _tried(self, network: Network, shape: tuple[int, ...], *, required: bool) -> list[Array]:
         try:
@@ -244,8 +246,19 @@ def _on_own_memory(tensor: Array, feeds: Sequence[Array]) -> Array:
     return tensor.clone() if shared else tensor
 
 
-def _spec(index: int, tensor: Array, shape: Shape) -> TensorSpec:
-    return TensorSpec(f"output{index}", shape, dtype_name(tensor))
+def _names(answer: object, count: int) -> list[str]:
+    """What the tensors of an answer are called."""
+    if isinstance(answer, dict):
+        names = [str(key) for key, value in answer.items() if is_torch(value)]
+        if len(names) == count:
+            return names
+    return [f"output{index}" for index in range(count)]
+
+
+def _specs(names: Sequence[str], tensors: Sequence[Array], shapes: Sequence[Shape]) -> tuple[TensorSpec, ...]:
+    return tuple(
+        TensorSpec(name, shape, dtype_name(tensor)) for name, tensor, shape in zip(names, tensors, shapes, strict=True)
+    )
 
 
 def _common(one: tuple[int, ...], other: tuple[int, ...]) -> Shape:

@@ -6,7 +6,6 @@ A backend module for one of them, here or in a plug-in, brings a record of its o
 from __future__ import annotations
 
 from inference_models.backends.runtime import THREADS, Runtime
-from inference_models.backends.torch_session import TORCH
 from inference_models.entities import BackendType
 from inference_models.machine.libraries import Library
 
@@ -26,15 +25,6 @@ RUNTIMES = (
         devices=("cuda",),
         systems=("linux", "win32"),
         systems_text="Linux or Windows",
-    ),
-    Runtime(
-        label="Transformers",
-        type=BackendType.HF,
-        order=50,
-        libraries=(Library("transformers", "transformers", ("transformers",)), TORCH),
-        install="pip install transformers",
-        devices=("cpu", "cuda", "mps"),
-        settings=frozenset({THREADS}),
     ),
     Runtime(
         label="Core ML",

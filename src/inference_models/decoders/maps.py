@@ -78,19 +78,25 @@ class Window:
 
     def resized(self, cells: NumpyArray, how: MapResize) -> NumpyArray:
         """(height, width) of the type of (h, w) `cells` over the network input."""
+        return resize(self.part(cells, how), self.size, how)
+
+    def part(self, cells: NumpyArray, how: MapResize) -> NumpyArray:
+        """Those of (h, w) or (C, h, w) `cells` over the network input that show the picture."""
+        height, width = cells.shape[-2:]
         whole = all(
-            edge * cells.shape[axis] % self.frame[axis] == 0
+            edge * (height, width)[axis] % self.frame[axis] == 0
             for axis, part in enumerate((self.rows, self.columns))
             for edge in (part.start, part.stop)
         )
         if not whole:
-            cells = resize(cells, self.frame, how)
+            planes = [resize(plane, self.frame, how) for plane in cells.reshape(-1, height, width)]
+            cells = np.reshape(planes, (*cells.shape[:-2], *self.frame))
         top, bottom, left, right = (
-            edge * cells.shape[axis] // self.frame[axis]
+            edge * cells.shape[axis - 2] // self.frame[axis]
             for axis, part in enumerate((self.rows, self.columns))
             for edge in (part.start, part.stop)
         )
-        return resize(cells[top:bottom, left:right], self.size, how)
+        return cells[..., top:bottom, left:right]
 
 
 def resize(cells: NumpyArray, size: tuple[int, int], how: MapResize) -> NumpyArray:
@@ -99,40 +105,50 @@ def resize(cells: NumpyArray, size: tuple[int, int], how: MapResize) -> NumpyArr
 
     if how == "corners":
         return _between_corners(cells, size)
-    filters = {"nearest": cv2.INTER_NEAREST, "linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
+    if how == "nearest":
+        return nearest(cells, size)
+    filters = {"linear": cv2.INTER_LINEAR, "cubic": cv2.INTER_CUBIC}
     return np.asarray(cv2.resize(np.ascontiguousarray(cells), size[::-1], interpolation=filters[how]))
 
 
+def nearest(cells: NumpyArray, size: tuple[int, int]) -> NumpyArray:
+    """`cells` (h, w) of any type as (height, width) of `size`, each the cell that its corner lies in."""
+    rows, columns = (np.arange(length) * count // length for count, length in zip(cells.shape, size, strict=True))
+    return np.asarray(cells[:, columns][rows])
+
+
 def _between_corners(cells: NumpyArray, size: tuple[int, int]) -> NumpyArray:
-    for length in size:
-        if len(cells) == 1 or len(cells) == length:
-            cells = np.repeat(cells, length, axis=0) if len(cells) == 1 else cells
-        else:
-            axis = Axis.of(0, np.linspace(0, len(cells) - 1, length) if length > 1 else np.zeros(1), len(cells))
-            cells = axis.spread(cells, slice(0, length), 0)
-        cells = cells.T
-    return np.ascontiguousarray(cells)
+    """Across first, so that the longer work goes along rows, as they lie in memory."""
+    return _stretched(_stretched(cells.T, size[1]).T, size[0])
 
 
-def best_classes(logits: NumpyArray, window: Window, *, scores: bool) -> tuple[NumpyArray, NumpyArray]:
-    """The best of (C, h, w) for every pixel of a window: its (height, width) int64 number, and float32 score.
+def _stretched(cells: NumpyArray, length: int) -> NumpyArray:
+    """`length` rows of (h, n) `cells`, whose first and last are those of `cells`."""
+    if len(cells) in {1, length}:
+        return np.repeat(cells, length // len(cells), axis=0)
+    axis = Axis.of(0, np.linspace(0, len(cells) - 1, length), len(cells))
+    return axis.spread(np.ascontiguousarray(cells), slice(0, length), 0)
+
+
+def every_class(logits: NumpyArray, size: tuple[int, int], *, scores: bool) -> tuple[NumpyArray, NumpyArray]:
+    """The best of (C, h, w) for every pixel: its (height, width) int64 number, and float32 score.
 
     The logits are resized, or scores where the graph gives these, one class at a time, so that memory does not grow
     with the number of classes.
     """
     import cv2  # noqa: PLC0415
 
-    best = window.resized(logits[0], "linear")
+    best = resize(logits[0], size, "linear")
     number = np.zeros(best.shape, np.min_scalar_type(len(logits)))
     for channel, cells in enumerate(logits[1:], 1):
-        values = window.resized(cells, "linear")
+        values = resize(cells, size, "linear")
         np.putmask(number, values > best, channel)
         cv2.max(best, values, best)
     if scores:
         return number.astype(np.int64), best
     total = np.zeros_like(best)
     for cells in logits:
-        values = window.resized(cells, "linear")
+        values = resize(cells, size, "linear")
         cv2.subtract(values, best, values)
         cv2.exp(values, values)
         cv2.add(total, values, total)

@@ -39,6 +39,7 @@ ENTRY_POINT_GROUP = "inference_models.families"
 
 ALIASES = {
     "deimv2": "deim",
+    "depth-anything": "depth-anything-v2",
     "dfine": "d-fine",
     "mobilenet-v2": "mobilenetv2",
     "rt-detr-v2": "rt-detr",

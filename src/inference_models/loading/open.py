@@ -31,6 +31,7 @@ from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.package.graph_facts import read_graph
+from inference_models.package.onnx_file import read_onnx_file
 from inference_models.package.text_files import read_text
 from inference_models.providers.local import FUSED, HINTS
 from inference_models.record import replace
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from inference_models.arrays import TensorSpec
     from inference_models.backends.session import Session
     from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
@@ -131,6 +133,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             recommended=package.recommended_parameters or model.recommended_parameters,
             arrays=request.options.arrays,
             label=label,
+            further_outputs=len(next(iter(requests.values())).further_outputs),
         )
         loaded: Any = cast("Any", task.bind)(opened, graph)
         unfinished.pop_all()
@@ -225,6 +228,7 @@ def _session_requests(
             stated.forward_pass.static_batch_size if stated else None,
         ),
         module=module_builder(graph) if graph.module else None,
+        further_outputs=_of_the_head(folder) if request.wanted.required_capabilities else (),
     )
     if not files:
         missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []
@@ -237,6 +241,16 @@ def _session_requests(
         start = further if requests else replace(images, graph=None)
         requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
     return requests
+
+
+def _of_the_head(folder: PackageFolder) -> tuple[TensorSpec, ...]:
+    """The features of a classifier, and its logits where those are no output."""
+    from inference_models.package.onnx_head import read_head  # noqa: PLC0415 - few loads ask for features
+
+    path = folder.files[FORMATS[BackendType.ONNX].weights[0]]
+    features, logits = read_head(path)
+    known = {spec.name for spec in read_onnx_file(path).outputs}
+    return (features,) if logits.name in known else (features, logits)
 
 
 def _hints(folder: PackageFolder) -> str | None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from inference_models.backends import find_backend
 from inference_models.entities import BackendType, InlineFileSpecs, PackageSourceType, Quantization
 from inference_models.errors import ModelImplementationNotFoundError, nearest_names
-from inference_models.families import Graph, canonical_name, find_family, find_graph, known_architectures
+from inference_models.families import ClassificationGraph, Graph, find_family, find_graph, known_architectures
 from inference_models.negotiate import checks_compiled, checks_machine
 from inference_models.negotiate.nms_fusion import FEATURE, USUAL, NmsPreferences, exact_preferences, read_settings
-from inference_models.negotiate.request import CAPABILITIES
+from inference_models.negotiate.request import IMAGE_EMBEDDINGS
 from inference_models.package.formats import FORMATS
 from inference_models.package.model_config import FILE_NAME as CONFIG_FILE
 from inference_models.record import Record
@@ -93,12 +93,17 @@ def check_features(case: Case) -> Rejection | None:
 
 def check_capabilities(case: Case) -> Rejection | None:
     """Refuses what cannot do everything in `required_capabilities`."""
-    what = canonical_name(case.model.model_architecture), case.runtime
-    missing = [name for name in case.request.required_capabilities if what not in CAPABILITIES.get(name, ())]
-    if not missing:
+    if not case.request.required_capabilities or _gives_image_embeddings(case):
         return None
-    found = f"{case.model.model_architecture} on {case.runtime.value}, which does not give it in this release"
-    return case.refuse("capabilities", " and ".join(missing), found)
+    what = f"{case.model.model_architecture} on {case.runtime.value}"
+    if case.package.backend is not BackendType.ONNX:
+        what = f"{case.package.backend.value} package of {what}"
+    return case.refuse("capabilities", IMAGE_EMBEDDINGS, f"{what}, which does not give it in this release")
+
+
+def _gives_image_embeddings(case: Case) -> bool:
+    graph = _graph(case.model.model_architecture, case.model.task_type or "")
+    return isinstance(graph, ClassificationGraph) and case.package.backend is BackendType.ONNX
 
 
 def check_trust(case: Case) -> Rejection | None:

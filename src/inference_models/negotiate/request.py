@@ -20,13 +20,15 @@ from inference_models.negotiate.nms_fusion import NmsPreferences, parse_nms_fusi
 from inference_models.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     from inference_models.options import LoadOptions
 
 Kind = TypeVar("Kind", BackendType, Quantization)
-CAPABILITIES: Mapping[str, frozenset[tuple[str, BackendType]]] = {"image_embeddings": frozenset()}
-"""What `required_capabilities` may name, with the architectures and runtimes of this release that give it."""
+IMAGE_EMBEDDINGS = "image_embeddings"
+"""What goes into the last layer of a classifier."""
+CAPABILITIES = (IMAGE_EMBEDDINGS,)
+"""What `required_capabilities` may name."""
 
 
 class PackageRequest(Record, frozen=True):

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from inference_models.entities import ModelPackageMetadata
 
+HF_CONFIG = "config.json"
+"""What Transformers and timm write about a network, beside its weights."""
+
 
 class WeightsFormat(Record, frozen=True):
     """How one format lies in a folder."""

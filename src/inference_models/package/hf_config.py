@@ -13,11 +13,12 @@ from msgspec import Meta, Struct
 
 from inference_models.errors import CorruptedModelPackageError, ModelImplementationNotFoundError
 from inference_models.package.class_names import check_class_names
+from inference_models.package.formats import HF_CONFIG
 from inference_models.package.preprocess_spec import MAX_SIDE
 from inference_models.package.text_files import convert, parse_json_object
 from inference_models.record import replace
 
-CONFIG = "config.json"
+CONFIG = HF_CONFIG
 PREPROCESSOR_CONFIG = "preprocessor_config.json"
 CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"

@@ -7,21 +7,17 @@ object id there, are checked against it when the model is described, and enter t
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from inference_models.entities import (
-    BackendType,
     FileDownloadSpecs,
     InlineFileSpecs,
     ModelMetadata,
     ModelPackageMetadata,
-    Quantization,
     SkippedPackage,
 )
 from inference_models.errors import (
@@ -36,14 +32,8 @@ from inference_models.errors import (
     UntrustedFileError,
 )
 from inference_models.files.names import check_model_id, is_portable_handle
-from inference_models.package import class_names, inference_config
-from inference_models.package.hf_config import (
-    CONFIG,
-    PREPARED_TASKS,
-    PREPROCESSOR_CONFIG,
-    inference_config_of,
-    parse_hub_config,
-)
+from inference_models.package.hf_config import CONFIG, parse_hub_config
+from inference_models.package.hf_folder import HubPackage, find_packages, skipped_files, texts_of
 from inference_models.package.onnx_file import parse_onnx
 from inference_models.package.text_files import decode_text
 from inference_models.providers import (
@@ -54,14 +44,12 @@ from inference_models.providers import (
     refuse_when_offline,
     with_model_config,
 )
-from inference_models.record import replace
 from inference_models.text import HIDDEN, scrub, shown_url
 from inference_models.transport.limits import call_with_retries
 from inference_models.transport.stream import FileStream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
+    from collections.abc import Callable, Mapping
 
     from inference_models.package.hf_config import HubConfig
     from inference_models.providers._hub import Hub, HubFile, Repository
@@ -79,28 +67,12 @@ _TOKEN = re.compile(r"\bhf_[A-Za-z0-9]{8,}")
 _SIGNED = re.compile(r"\?(?!\.\.\.$).*", re.DOTALL)
 _MAX_SHOWN_ID = 200
 _CARDS = (".gitattributes", "README.md")
-_ONNX_FOLDERS = ("", "onnx")
-_VARIANTS = {
-    "": Quantization.FP32,
-    "bf16": Quantization.BF16,
-    "fp16": Quantization.FP16,
-    "fp32": Quantization.FP32,
-    "int8": Quantization.INT8,
-    "quantized": Quantization.INT8,
-    "uint8": Quantization.INT8,
-}
-"""End of a file name after `model_`, as optimum and transformers.js name their exports; others are mixtures."""
-_DTYPES = {"BF16": Quantization.BF16, "F16": Quantization.FP16, "F32": Quantization.FP32, "I8": Quantization.INT8}
-_PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
-_DATA_MARKS = (".onnx_data", ".onnx.data")
-"""In the names of external data that most exporters write; the graph has what stands before."""
 _NO_DATA = re.compile(
     r"\.(ckpt|h5|jpe?g|json|md|msgpack|onnx|pickle|pkl|png|pth?|py|safetensors|txt)$|\.onnx[._]data|"
     r"(^|/)(\.gitattributes|license|pytorch_model\.bin|training_args\.bin)$",
     re.IGNORECASE,
 )
 """Files that cannot be the data of a graph, or are that of the one that their name tells."""
-_SHARD = re.compile(r"^(?P<stem>.+)-\d{5}-of-\d{5}\.safetensors$")
 
 
 class HuggingFaceProvider(StreamingProvider):
@@ -162,7 +134,7 @@ class HuggingFaceProvider(StreamingProvider):
                 found=_listed(repository.files),
                 fix="download its weights, and load the file with labels= and model_type=",
             )
-        config = parse_hub_config(self._text(repository, CONFIG))
+        config = parse_hub_config(self._text(repository, CONFIG) or "")
         packages, skipped = [], skipped_files(repository.files)
         reasons: list[BaseInferenceModelsError] = []
         for found in find_packages(repository.files, repository.dtypes):
@@ -187,15 +159,9 @@ class HuggingFaceProvider(StreamingProvider):
         )
 
     def _package(self, found: HubPackage, config: HubConfig, repository: Repository) -> ModelPackageMetadata:
-        texts, files = {}, {**found.files, **self._external_data(found, repository)}
-        if config.class_names is not None:
-            texts[class_names.FILE_NAME] = class_names.format_class_names(config.class_names)
-        if found.backend is not BackendType.ONNX:
-            originals = [path for path in (CONFIG, PREPROCESSOR_CONFIG) if path in repository.files]
-            texts |= {path: self._text(repository, path) for path in originals}
-        elif config.classifies or (config.task_type in PREPARED_TASKS and PREPROCESSOR_CONFIG in repository.files):
-            prepared = self._preparation(config, repository)
-            texts[inference_config.FILE_NAME] = json.dumps(prepared, indent=2) + "\n"
+        files = {handle: repository.files[path] for handle, path in found.files.items()}
+        files |= self._external_data(files, repository)
+        texts = texts_of(found, config, lambda name: self._text(repository, name), label=f"'{repository.name}'")
         return ModelPackageMetadata(
             package_id=found.package_id,
             backend=found.backend,
@@ -209,10 +175,10 @@ class HuggingFaceProvider(StreamingProvider):
             cache_model_id=f"{repository.name}@{repository.commit}",
         )
 
-    def _external_data(self, found: HubPackage, repository: Repository) -> dict[str, HubFile]:
+    def _external_data(self, files: Mapping[str, HubFile], repository: Repository) -> dict[str, HubFile]:
         """The files a graph points to; it is read for that where their names do not tell, and something may be one."""
-        graph = found.files.get(WEIGHTS)
-        if graph is None or len(found.files) > 1 or graph.size > MAX_SMALL_FILE:
+        graph = files.get(WEIGHTS)
+        if graph is None or len(files) > 1 or graph.size > MAX_SMALL_FILE:
             return {}
         folder = graph.path[: graph.path.rfind("/") + 1]
         if not any(path.startswith(folder) and not _NO_DATA.search(path) for path in repository.files):
@@ -227,24 +193,14 @@ class HuggingFaceProvider(StreamingProvider):
             )
         return {name: repository.files[folder + name] for name in stated}
 
-    def _preparation(self, config: HubConfig, repository: Repository) -> dict[str, Any]:
-        """The content of `inference_config.json`; a classifier must have a file that says it."""
-        if PREPROCESSOR_CONFIG not in repository.files and config.timm is None:
-            raise CorruptedModelPackageError(
-                f"'{repository.name}' does not say how images are prepared.",
-                needs=PREPROCESSOR_CONFIG,
-                found=_listed(repository.files),
-            )
-        stated = PREPROCESSOR_CONFIG in repository.files
-        return inference_config_of(config, self._text(repository, PREPROCESSOR_CONFIG) if stated else None)
-
     def _download(self, handle: str, file: HubFile, repository: Repository) -> FileDownloadSpecs:
         digest = file.sha256 or hashlib.sha256(self._small_file(repository, file)).hexdigest()
         url = self._open_hub().file_url(repository, file.path)
         return FileDownloadSpecs(url, handle, sha256_hash=digest, size=file.size)
 
-    def _text(self, repository: Repository, path: str) -> str:
-        return decode_text(self._small_file(repository, repository.files[path]), where=path)
+    def _text(self, repository: Repository, path: str) -> str | None:
+        file = repository.files.get(path)
+        return None if file is None else decode_text(self._small_file(repository, file), where=path)
 
     def _small_file(self, repository: Repository, file: HubFile) -> bytes:
         """The content of a file that has no SHA-256 yet, or of any small one, as the commit has it."""
@@ -312,99 +268,6 @@ def _shown_id(text: str) -> str:
     """An id as it may be shown: people paste addresses, with what signs them."""
     tokens = [os.environ.get(name, "").strip() for name in _KEY_VARIABLES]
     return ascii(_SIGNED.sub("?...", _TOKEN.sub(HIDDEN, scrub(text, tokens)))[:_MAX_SHOWN_ID])
-
-
-@dataclass(frozen=True)
-class HubPackage:
-    """Files that can be run together."""
-
-    package_id: str
-    backend: BackendType
-    quantization: Quantization
-    files: Mapping[str, HubFile]
-    """By the name they get in the package folder."""
-
-
-def find_packages(files: Mapping[str, HubFile], dtypes: Mapping[str, int]) -> list[HubPackage]:
-    """ONNX exports and safetensors, each with the files it needs and an id that differs on every file system.
-
-    Args:
-        files: of the repository, by path.
-        dtypes: number of parameters per safetensors dtype, as the Hub counts them.
-    """
-    packages: dict[str, HubPackage] = {}
-    for package in [*_onnx_packages(files), *_safetensors_packages(files, dtypes)]:
-        name = package.package_id
-        if name.lower() in packages:
-            path = next(iter(package.files.values())).path
-            name += hashlib.sha256(path.encode()).hexdigest()[:8]
-        packages[name.lower()] = replace(package, package_id=name)
-    return list(packages.values())
-
-
-def skipped_files(files: Mapping[str, HubFile]) -> list[SkippedPackage]:
-    """Weights that are left out, each with the reason."""
-    whole = _whole_graphs(files)
-    parts = [path for path in sorted(files) if path.endswith(".onnx") and path not in whole]
-    reason = "one graph of a model of several; no program here runs them"
-    pickle = "a pickle, which can run code when it is opened; it is never opened"
-    return [
-        *(SkippedPackage(path, reason) for path in parts),
-        *(SkippedPackage(path, pickle) for path in sorted(files) if path.endswith(_PICKLES)),
-    ]
-
-
-def _whole_graphs(files: Mapping[str, HubFile]) -> list[str]:
-    graphs = [path for path in sorted(files) if path.endswith(".onnx")]
-    whole = []
-    for path in graphs:
-        folder, _, name = path.rpartition("/")
-        named_so = name == "model.onnx" or name.startswith("model_")
-        if folder in _ONNX_FOLDERS and (named_so or len(graphs) == 1):
-            whole.append(path)
-    return whole
-
-
-def _onnx_packages(files: Mapping[str, HubFile]) -> Iterator[HubPackage]:
-    for path in _whole_graphs(files):
-        stem = path.rpartition("/")[2].removesuffix(".onnx")
-        named, _, variant = stem.partition("_") if stem.startswith("model") else stem.rpartition("_")
-        # The graph itself names these files, so they keep their names beside it.
-        beside = [
-            other
-            for other in sorted(files)
-            if other.startswith(tuple(path.removesuffix(".onnx") + mark for mark in _DATA_MARKS))
-        ]
-        yield HubPackage(
-            package_id="onnx" + _plain(variant or "fp32" if named == "model" else stem),
-            backend=BackendType.ONNX,
-            quantization=_VARIANTS.get(variant if named else "unknown", Quantization.UNKNOWN),
-            files={WEIGHTS: files[path], **{other.rpartition("/")[2]: files[other] for other in beside}},
-        )
-
-
-def _safetensors_packages(files: Mapping[str, HubFile], dtypes: Mapping[str, int]) -> Iterator[HubPackage]:
-    sets: dict[str, dict[str, HubFile]] = {}
-    for path in sorted(files):
-        if "/" in path or not path.endswith((".safetensors", ".safetensors.index.json")):
-            continue
-        shard = _SHARD.match(path)
-        stem = shard["stem"] if shard else path.removesuffix(".index.json").removesuffix(".safetensors")
-        if stem.startswith("model"):
-            sets.setdefault(stem, {})[path] = files[path]
-    most = max(dtypes, key=lambda name: dtypes[name], default="")
-    for stem, parts in sets.items():
-        yield HubPackage(
-            package_id="safetensors" + _plain(stem.removeprefix("model")),
-            backend=BackendType.HF,
-            # The Hub counts the parameters of the main file only.
-            quantization=_DTYPES.get(most, Quantization.UNKNOWN) if stem == "model" else Quantization.UNKNOWN,
-            files=parts,
-        )
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", name)[:64]
 
 
 def _verified(repository: Repository, file: HubFile, content: bytes) -> bytes:

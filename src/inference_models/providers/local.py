@@ -16,31 +16,37 @@ from inference_models.entities import (
     ONNXPackageDetails,
     PackageSourceType,
     Quantization,
+    SkippedPackage,
 )
 from inference_models.errors import (
+    CorruptedModelPackageError,
     InvalidParameterError,
     MissingModelInitParameterError,
+    ModelImplementationNotFoundError,
     ModelNotFoundError,
     ModelRetrievalError,
     nearest_names,
 )
 from inference_models.package import class_names, inference_config, key_point_names, model_config
 from inference_models.package.class_names import check_class_names, format_class_names, read_labels
-from inference_models.package.folder import PackageFolder, incomplete_folder, read_package_folder
-from inference_models.package.formats import FORMATS, bare_files
+from inference_models.package.folder import PackageFolder, incomplete_folder, list_package_files, read_package_folder
+from inference_models.package.formats import FORMATS, HF_CONFIG, bare_files
 from inference_models.package.graph_facts import read_graph
 from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import OnnxFile
 from inference_models.package.rfdetr import read_rfdetr
+from inference_models.package.text_files import read_text
 from inference_models.package.ultralytics import GraphHints, read_ultralytics
-from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord
+from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
 from inference_models.record import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from inference_models.entities import FileDownloadSpecs
+    from inference_models.errors import BaseInferenceModelsError
+    from inference_models.package.hf_folder import HubPackage
 
 PREFIX = "local:"
 PACKAGE_ID = "local"
@@ -88,6 +94,8 @@ class LocalProvider:
         """
         path = _existing(model_id.removeprefix(PREFIX)).absolute()
         kind = None if path.is_dir() else _FORMATS.get(path.suffix.lower())
+        if path.is_dir() and is_snapshot(path):
+            return _described_snapshot(model_id, path)
         if path.is_dir():
             folder = _read_folder(path)
         elif kind is not None:
@@ -148,6 +156,73 @@ def _read_folder(path: Path) -> PackageFolder:
     if missing and not graphs and not folder.model.model_dependencies:
         raise incomplete_folder(folder, missing)
     return folder if missing else _with_graph(folder, backend)
+
+
+def is_snapshot(path: Path) -> bool:
+    """Whether a folder is as `save_pretrained` of Transformers writes it."""
+    return (path / HF_CONFIG).is_file() and not (path / model_config.FILE_NAME).exists()
+
+
+def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
+    """A folder of Transformers: its weights, and each export beside them, as packages of one model."""
+    from inference_models.package.hf_config import parse_hub_config  # noqa: PLC0415 - for these folders alone
+    from inference_models.package.hf_folder import (  # noqa: PLC0415
+        dtypes_of,
+        find_packages,
+        skipped_files,
+        texts_of,
+    )
+
+    files = list_package_files(path)
+
+    def read(name: str) -> str | None:
+        return read_text(files[name], where=name) if name in files else None
+
+    config = parse_hub_config(read(HF_CONFIG) or "")
+    packages, skipped = [], skipped_files(files)
+    reasons: list[BaseInferenceModelsError] = []
+    for found in find_packages(files, dtypes_of(files), pickles=True):
+        try:
+            packages.append(_snapshot_package(found, files, texts_of(found, config, read, label=f"folder '{path}'")))
+        except (ModelImplementationNotFoundError, CorruptedModelPackageError) as exc:
+            reasons.append(exc)
+            skipped.append(SkippedPackage(found.package_id, " ".join(str(exc).split("\n")[:2])))
+    if not packages:
+        raise (
+            reasons[0]
+            if reasons
+            else incomplete_folder(
+                PackageFolder(path, files, ModelConfig(), None, None), ["model.safetensors or onnx/model.onnx"]
+            )
+        )
+    return with_model_config(
+        ModelMetadata(
+            model_id=model_id,
+            model_architecture=config.architecture,
+            model_variant=config.model_type,
+            task_type=config.task_type,
+            source=f"folder {path}",
+            model_packages=packages,
+            skipped_packages=tuple(skipped),
+        )
+    )
+
+
+def _snapshot_package(found: HubPackage, files: Mapping[str, Path], texts: Mapping[str, str]) -> ModelPackageMetadata:
+    places = {handle: files[place] for handle, place in found.files.items()}
+    places |= {name: files[name] for name in texts if name in files}  # as it lies there, where it does
+    graph = None if found.backend is BackendType.HF else read_graph(found.backend, next(iter(places.values())))
+    return ModelPackageMetadata(
+        package_id=found.package_id,
+        backend=found.backend,
+        quantization=Quantization.INT8 if graph and graph.quantization is Quantization.INT8 else found.quantization,
+        package_source=PackageSourceType.LOCAL_CACHE,
+        trusted_source=True,
+        package_artefacts=[
+            *(LocalFileArtefactSpecs(handle, place) for handle, place in places.items()),
+            *(InlineFileSpecs(handle, text) for handle, text in texts.items() if handle not in places),
+        ],
+    )
 
 
 def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> PackageFolder:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.arrays import as_kind, namespace
+from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import ClassificationGraph
 from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.tasks import Task
+from inference_models.tasks.embedding import ImageEmbeddingModel, describe_vectors
 from inference_models.tasks.graph_options import ImageOptions, parse_image_options
 from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
 from inference_models.tasks.stages import KnowsClasses, PlainStagedModel, PreprocessedInputs, RawPrediction
@@ -29,7 +31,8 @@ class ScoredGraph(OneGraph):
 
     def __init__(self, graph: OpenedPackage, family: ClassificationGraph) -> None:
         decoder = family.fused if graph.fused else family.decoder
-        super().__init__(graph, decoder.count_classes)
+        self._own = len(graph.session.outputs) - graph.further_outputs or None
+        super().__init__(graph, lambda shapes: decoder.count_classes(shapes[: self._own]))
         self._decode = decoder.decode
 
     def pre_process(self, images: object, **kwargs: Any) -> NetworkInputs:
@@ -43,9 +46,54 @@ class ScoredGraph(OneGraph):
         return namespace(rows[0]).stack(rows)
 
     def _scores(self, raw: list[RawOutputs]) -> Array:
-        parts = [self._decode(part.outputs) for part in raw]
-        scores = parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
-        return scores if self._arrays is None else as_kind(scores, self._arrays)
+        return self._joined([self._decode(part.outputs[: self._own]) for part in raw])
+
+    def _joined(self, parts: list[Array]) -> Array:
+        rows = parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
+        return rows if self._arrays is None else as_kind(rows, self._arrays)
+
+
+class WithFeatures(ScoredGraph, ImageEmbeddingModel[NetworkInputs]):
+    """A classifier that also gives what goes into its last layer, (B, D), and its logits, (B, C); neither is scaled."""
+
+    def __init__(self, graph: OpenedPackage, family: ClassificationGraph) -> None:
+        super().__init__(graph, family)
+        features = graph.session.outputs[-graph.further_outputs]
+        if features.shape and len(features.shape) != 2:
+            raise CorruptedModelPackageError(
+                f"{graph.label} gives no image embeddings: what goes into its last layer is no row of numbers.",
+                needs="(B, D)",
+                found=str(features),
+                fix="leave required_capabilities out",
+            )
+        self._places = {"feature_vector": -graph.further_outputs, "logits": -1 if graph.further_outputs > 1 else 0}
+
+    def embed_images(self, images: object, output_type: str | None = None, **kwargs: Any) -> Array:
+        """(n, D) float, one row per image: `"feature_vector"`, which None is too, or `"logits"`.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text names it.
+            InvalidParameterError: an option is unknown or has a value that makes no sense.
+            ModelRuntimeError: the runtime failed.
+        """
+        self._check(kwargs)
+        wanted = self.get_embedding_info(output_type)["output_type"]
+        rows = self._runner.answers(
+            images, parse_image_options(kwargs), lambda raw, _: list(self._vectors(raw, wanted))
+        )
+        return namespace(rows[0]).stack(rows)
+
+    def forward_embedding(self, pre_processed_images: NetworkInputs, output_type: str | None = None) -> Array:
+        """(n, D) float, one row per image of what the network takes."""
+        wanted = self.get_embedding_info(output_type)["output_type"]
+        return self._vectors(self.forward(pre_processed_images), wanted)
+
+    def get_embedding_info(self, output_type: str | None = None) -> dict[str, str]:
+        """The type of the vectors, and that they are not scaled."""
+        return describe_vectors(output_type, [*self._places], "none")
+
+    def _vectors(self, raw: list[RawOutputs], output_type: str) -> Array:
+        return self._joined([part.outputs[self._places[output_type]] for part in raw])
 
 
 class GraphClassifier(ScoredGraph, ClassificationModel[NetworkInputs, list[RawOutputs]]):
@@ -77,11 +125,20 @@ class GraphClassifier(ScoredGraph, ClassificationModel[NetworkInputs, list[RawOu
         return ClassificationPrediction(class_id=best, confidence=scores, class_names=self._names)
 
 
+class GraphClassifierWithFeatures(WithFeatures, GraphClassifier):
+    """The classifier for `required_capabilities="image_embeddings"`."""
+
+
+def bind(graph: OpenedPackage, family: ClassificationGraph) -> GraphClassifier:
+    """The classifier of an opened package, with features where those are among the outputs."""
+    return (GraphClassifierWithFeatures if graph.further_outputs else GraphClassifier)(graph, family)
+
+
 TASK = Task(
     name="classification",
     model=ClassificationModel,
     predictions={ClassificationPrediction: "scores"},
     graph=ClassificationGraph,
-    bind=GraphClassifier,
+    bind=bind,
     post_processing="softmax",
 )

@@ -78,6 +78,8 @@ class OpenedPackage(Record, frozen=True, kw_only=True):
     recommended: RecommendedParameters | None = None
     arrays: ArrayKind | None = None
     """Kind of array the predictions hold; None: what the session gives."""
+    further_outputs: int = 0
+    """Of the outputs of the session, how many of the last are not those of the graph: features, then logits if any."""
     label: str = "the model"
     """The model in error texts."""
 

@@ -8,7 +8,7 @@ from inference_models.arrays import device_of, namespace
 from inference_models.families import ClassificationGraph
 from inference_models.predictions.classification import MultiLabelClassificationPrediction
 from inference_models.tasks import Task
-from inference_models.tasks.classification import ScoredGraph
+from inference_models.tasks.classification import ScoredGraph, WithFeatures
 from inference_models.tasks.graph_options import ConfidenceRule, MultiLabelOptions
 from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs
 from inference_models.tasks.stages import KnowsClasses, PlainStagedModel, PreprocessedInputs, RawPrediction
@@ -62,11 +62,22 @@ class GraphMultiLabelClassifier(ScoredGraph, MultiLabelClassificationModel[Netwo
         )
 
 
+class GraphMultiLabelClassifierWithFeatures(WithFeatures, GraphMultiLabelClassifier):
+    """The classifier for `required_capabilities="image_embeddings"`."""
+
+
+def bind(graph: OpenedPackage, family: ClassificationGraph) -> GraphMultiLabelClassifier:
+    """The classifier of an opened package, with features where those are among the outputs."""
+    return (GraphMultiLabelClassifierWithFeatures if graph.further_outputs else GraphMultiLabelClassifier)(
+        graph, family
+    )
+
+
 TASK = Task(
     name="multi-label-classification",
     model=MultiLabelClassificationModel,
     predictions={MultiLabelClassificationPrediction: "scores"},
     graph=ClassificationGraph,
-    bind=GraphMultiLabelClassifier,
+    bind=bind,
     post_processing="sigmoid",
 )

@@ -95,9 +95,10 @@ class GraphSemanticSegmenter(
 
         ids, scores = self._classes(self._cells(image), window_of(transform))
         unsure = scores < (threshold if np.ndim(threshold) == 0 else np.asarray(threshold)[ids])
-        ids[unsure] = self._background
-        if not self._matte:
-            scores[unsure] = 0.0
+        if unsure.any():
+            ids[unsure] = self._background
+            if not self._matte:
+                scores[unsure] = 0.0
         like = image.outputs[0]
         return SemanticSegmentationResult(
             segmentation_map=self._on_image(ids, transform, fill=self._background, like=like),
@@ -110,19 +111,26 @@ class GraphSemanticSegmenter(
         import numpy as np  # noqa: PLC0415
 
         from inference_models.decoders.candidates import sigmoid  # noqa: PLC0415
-        from inference_models.decoders.maps import as_float32, best_classes, foreground_score  # noqa: PLC0415
+        from inference_models.decoders.class_maps import class_map  # noqa: PLC0415
+        from inference_models.decoders.maps import as_float32, every_class, foreground_score  # noqa: PLC0415
 
         if cells.ndim == 2:
-            return self._ready(window.resized(cells.astype(np.int32), "nearest").astype(np.int64))
+            return self._ready(window.part(cells.astype(np.int64), "nearest"), window.size)
         table = np.array(self._class_ids(len(cells)))
         if len(cells) == 1:
             scores = foreground_score(as_float32(cells[0]), window, scores=self._scores)
             return np.full(scores.shape, table[0]), scores
-        numbers, scores = best_classes(as_float32(cells), window, scores=self._scores or self._alone)
-        return table[numbers], scores if self._scores or not self._alone else sigmoid(scores)
+        seen = window.part(as_float32(cells), "linear")
+        apart = self._scores or self._alone
+        numbers, scores = every_class(seen, window.size, scores=True) if apart else class_map(seen, window.size)
+        numbers = numbers if len(table) == len(self._names) else table[numbers]
+        return numbers, scores if self._scores or not self._alone else sigmoid(scores)
 
-    def _ready(self, ids: NumpyArray) -> tuple[NumpyArray, NumpyArray]:
+    def _ready(self, ids: NumpyArray, size: tuple[int, int]) -> tuple[NumpyArray, NumpyArray]:
+        """The nearest of (h, w) `ids` for (height, width) pixels, all of them sure."""
         import numpy as np  # noqa: PLC0415
+
+        from inference_models.decoders.maps import nearest  # noqa: PLC0415
 
         low, high = int(ids.min()), int(ids.max())
         if low < 0 or high >= len(self._names):
@@ -132,7 +140,7 @@ class GraphSemanticSegmenter(
                 found=f"{low} to {high}",
                 fix="pass labels= with the names the model was trained with",
             )
-        return ids, np.ones(ids.shape, np.float32)
+        return nearest(ids, size), np.ones(size, np.float32)
 
 
 TASK = Task(

@@ -1,0 +1,244 @@
+"""Transformers: folders that `save_pretrained` writes, `config.json` with `model.safetensors`, whole or in shards.
+
+The class that the configuration names is built by Transformers and gets the weights that this library has read, so
+nothing is fetched and nothing of the repository runs: `auto_map` (code), `quantization_config` and kernels that a
+configuration asks for by name are refused or left out. `pytorch_model.bin`, a pickle, is read as tensors alone, and
+only where there is no safetensors file. Checked against transformers 5.24 and PyTorch 2.13.
+
+The network takes `pixel_values` alone; what else it accepts keeps the value that Transformers gives it. Of its answer
+only the heads are handed on, under Transformers' own names (`logits`, `pred_boxes`, `predicted_depth`, ...), in the
+order of `HEADS`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from inference_models.backends.runtime import THREADS, Runtime, import_runtime
+from inference_models.backends.torch import COUNTERS, read_state, refuse_not_finite, refuse_other_tensors
+from inference_models.backends.torch_session import (
+    TORCH,
+    Network,
+    TorchSession,
+    import_torch,
+    prepare_device,
+    reason_of,
+)
+from inference_models.entities import BackendType
+from inference_models.errors import (
+    BaseInferenceModelsError,
+    CorruptedModelPackageError,
+    MissingDependencyError,
+    ModelImplementationNotFoundError,
+)
+from inference_models.fork import Lock
+from inference_models.machine.libraries import Library
+from inference_models.package.formats import HF_CONFIG as CONFIG
+from inference_models.package.text_files import parse_json_object, read_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from inference_models.arrays import Array
+    from inference_models.backends.session import SessionRequest
+
+RUNTIME = Runtime(
+    label="Transformers",
+    type=BackendType.HF,
+    order=50,
+    libraries=(Library("transformers", "transformers", ("transformers",), deadline=60.0), TORCH),
+    requires="transformers>=5",
+    install='pip install "transformers>=5" "torch>=2.6" safetensors',
+    devices=("cpu", "cuda", "mps"),
+    settings=frozenset({THREADS}),
+)
+WEIGHTS, PICKLE = "model.safetensors", "pytorch_model.bin"
+INDEX = ".index.json"
+IMAGES = "pixel_values"
+HEADS = ("logits", "pred_boxes", "pred_masks", "class_queries_logits", "masks_queries_logits", "predicted_depth")
+_LEFT_OUT = re.compile(r"_?attn_implementation|_?experts_implementation|use_kernels|kernel_config")
+"""Keys that choose how something is computed, kernels of the Hub among them; Transformers chooses what it has."""
+_REFUSED = {"auto_map": "code of its own", "quantization_config": "quantised weights"}
+_COUNTS = re.compile(r"num_(\w+_)?(layers|blocks|stages)|(\w+_)?layers|depths?")
+"""Keys that say how often a part is repeated."""
+_SLACK = 1 << 20
+_quiet = Lock()
+
+
+def open_session(request: SessionRequest) -> TorchSession:
+    """A network of Transformers with the weights of the package.
+
+    Sets the number of threads PyTorch uses in the whole process when it runs on the CPU.
+
+    Raises:
+        MissingDependencyError: PyTorch or Transformers is not installed, or what this network needs beside them.
+        CorruptedModelPackageError: the weights are damaged, or not those that the configuration describes.
+        ModelImplementationNotFoundError: this release of Transformers has no such class, or the package needs code.
+        EnvironmentConfigurationError: the device that was asked for cannot be used.
+    """
+    torch, transformers = import_torch(), import_runtime(RUNTIME)
+    device = prepare_device(request, torch)
+    path = request.file(CONFIG)
+    stated = _cleaned(parse_json_object(read_text(path, where=CONFIG), where=CONFIG))
+    state = _read_weights(request, torch)
+    network = _network(_class_of(stated, transformers), stated, state, transformers, torch)
+    dtype = next((tensor.dtype for tensor in network.parameters() if tensor.is_floating_point()), torch.float32)
+    network = network.to(device).eval().requires_grad_(False)
+
+    def heads(images: Array) -> dict[str, Array]:
+        answer = network(**{IMAGES: images}, return_dict=True)
+        return {name: answer[name] for name in HEADS if answer.get(name) is not None}
+
+    opened = Network(
+        call=heads,
+        file_name=CONFIG,
+        input_names=(IMAGES,),
+        device=device,
+        dtype=str(dtype).removeprefix("torch."),
+    )
+    return TorchSession(opened, torch, request.input_hint, runtime=RUNTIME)
+
+
+def _cleaned(stated: dict[str, Any]) -> dict[str, Any]:
+    """A configuration without what would fetch or choose code, at every depth.
+
+    Raises:
+        ModelImplementationNotFoundError: it needs code, or weights in a format of its own.
+    """
+    for key, what in _REFUSED.items():
+        if stated.get(key):
+            raise ModelImplementationNotFoundError(
+                f"{CONFIG}: the model needs {what}, which is not loaded from a folder of weights.",
+                needs=f"a configuration without {key}",
+                found=f"{key}: {ascii(stated[key])[:80]}",
+                fix="export the model to ONNX, and load that",
+            )
+    kept = {name: value for name, value in stated.items() if not _LEFT_OUT.fullmatch(name)}
+    if kept.get("use_pretrained_backbone"):
+        kept["use_pretrained_backbone"] = False  # the weights are here; they would be fetched to be replaced
+    return {name: _cleaned(value) if isinstance(value, dict) else value for name, value in kept.items()}
+
+
+def _class_of(stated: Mapping[str, Any], transformers: Any) -> Any:
+    names = stated.get("architectures")
+    name = names[0] if isinstance(names, list) and names and isinstance(names[0], str) else ""
+    found = getattr(transformers, name, None) if name.isidentifier() else None
+    if isinstance(found, type) and issubclass(found, transformers.PreTrainedModel):
+        return found
+    raise ModelImplementationNotFoundError(
+        f"{CONFIG}: Transformers {transformers.__version__} has no network of that name.",
+        needs="architectures: one class of Transformers",
+        found=ascii(name or names)[:80],
+        fix=f'pip install -U "{RUNTIME.requires}", or export the model to ONNX, and load that',
+    )
+
+
+def _read_weights(request: SessionRequest, torch: Any) -> dict[str, Array]:
+    index = f"{WEIGHTS}{INDEX}"
+    if WEIGHTS in request.files or index not in request.files:
+        handle = PICKLE if PICKLE in request.files and WEIGHTS not in request.files else WEIGHTS
+        return read_state(request.file(handle), torch)
+    places = parse_json_object(read_text(request.file(index), where=index), where=index).get("weight_map")
+    if not isinstance(places, dict) or not all(isinstance(place, str) for place in places.values()):
+        raise CorruptedModelPackageError(f"{index} names no files.", needs="weight_map: a file for each tensor")
+    state: dict[str, Array] = {}
+    for handle in sorted(set(places.values())):
+        part = read_state(request.file(handle), torch)
+        wanted = {name for name, place in places.items() if place == handle}
+        if wanted != set(part):
+            odd = min(wanted ^ set(part))
+            raise CorruptedModelPackageError(
+                f"{index} is not that of these files.",
+                needs=f"{odd!a} in {places.get(odd, 'no file')}",
+                found=f"{handle} {'without' if odd in wanted else 'with'} it",
+                fix="fetch the package again",
+            )
+        state |= part
+    return state
+
+
+def _network(kind: Any, stated: dict[str, Any], state: dict[str, Array], transformers: Any, torch: Any) -> Any:
+    """The network, with exactly the tensors of `state` where it has parameters."""
+    given = {name: tuple(tensor.shape) for name, tensor in state.items()}
+    _refuse_many_layers(stated, len(state))
+    with _without_chatter(transformers):
+        try:
+            config = kind.config_class.from_dict(stated)
+            _refuse_large(kind, config, state, torch)
+            network, report = kind.from_pretrained(
+                None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
+            )
+        except ImportError as exc:
+            raise _lacks(exc) from exc
+        except BaseInferenceModelsError:
+            raise
+        except Exception as exc:  # Transformers and huggingface_hub refuse values with classes of their own
+            raise CorruptedModelPackageError(
+                f"{CONFIG}: Transformers {transformers.__version__} cannot build the network.",
+                needs=f"the configuration of {kind.__name__}",
+                found=reason_of(exc),
+            ) from exc
+    others = {name: (tuple(theirs), tuple(ours)) for name, theirs, ours in report["mismatched_keys"]}
+    refuse_other_tensors(
+        missing=[name for name in report["missing_keys"] if name not in others],
+        unknown=[name for name in report["unexpected_keys"] if not name.endswith(COUNTERS)],
+        other=[f"{name} {theirs} instead of {ours}" for name, (theirs, ours) in others.items()],
+        count=len(given),
+        where=WEIGHTS,
+    )
+    refuse_not_finite(network, WEIGHTS)
+    return network
+
+
+def _refuse_large(kind: Any, config: Any, state: Mapping[str, Array], torch: Any) -> None:
+    """Parameters that no file gives are made up first, whatever their size, and refused only then."""
+    with torch.device("meta"):  # where nothing is allocated
+        claimed = sum(tensor.numel() for tensor in kind(config).parameters())
+    held = sum(tensor.numel() for tensor in state.values())
+    if claimed > 2 * held + _SLACK:
+        raise CorruptedModelPackageError(
+            f"{CONFIG} does not describe these weights.", needs=f"{claimed:,} parameters", found=f"{held:,}"
+        )
+
+
+def _refuse_many_layers(stated: Mapping[str, Any], tensors: int) -> None:
+    """A network has at least one tensor per layer; building more of them than that could go on for ever."""
+    for name, value in stated.items():
+        counts = value if isinstance(value, list) else [value]
+        if isinstance(value, dict):
+            _refuse_many_layers(value, tensors)
+        elif _COUNTS.fullmatch(name) and any(isinstance(item, int) and item > tensors for item in counts):
+            raise CorruptedModelPackageError(
+                f"{CONFIG} does not describe these weights.",
+                needs=f"{name} of at most {tensors}, the number of tensors in {WEIGHTS}",
+                found=ascii(value)[:80],
+            )
+
+
+def _lacks(exc: ImportError) -> MissingDependencyError:
+    needed = next((name for name in ("timm", "torchvision", "scipy", "natten") if name in str(exc)), None)
+    return MissingDependencyError(
+        "this network needs a library that Transformers does not bring.",
+        needs=needed or "what Transformers names",
+        found=reason_of(exc),
+        fix=f"pip install {needed}" if needed else None,
+    )
+
+
+@contextmanager
+def _without_chatter(transformers: Any) -> Iterator[None]:
+    """Without progress bars and advice on training, which Transformers writes to the terminal."""
+    with _quiet:
+        texts, logger = transformers.utils.logging, logging.getLogger("transformers")
+        bars, level = texts.is_progress_bar_enabled(), logger.level
+        texts.disable_progress_bar()
+        logger.setLevel(logging.CRITICAL)
+        try:
+            yield
+        finally:
+            logger.setLevel(level)
+            if bars:
+                texts.enable_progress_bar()

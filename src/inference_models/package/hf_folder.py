@@ -1,0 +1,203 @@
+"""Which packages of ours lie in a folder or repository as Transformers writes it, and what is said of all of them.
+
+Beside `config.json` lie weights (`model.safetensors`, whole or in shards) and, often, exports: `onnx/model.onnx` of
+optimum and transformers.js, `openvino/openvino_model.xml` of optimum-intel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from math import prod
+from typing import TYPE_CHECKING
+
+from inference_models.entities import BackendType, Quantization, SkippedPackage
+from inference_models.errors import CorruptedModelPackageError
+from inference_models.package import class_names, inference_config
+from inference_models.package.formats import FORMATS, HF_CONFIG
+from inference_models.package.hf_config import PREPARED_TASKS, PREPROCESSOR_CONFIG, inference_config_of
+from inference_models.package.text_files import MAX_TEXT_BYTES, decode_text, parse_json_object
+from inference_models.record import Record, replace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping
+    from pathlib import Path
+
+    from inference_models.package.hf_config import HubConfig
+
+PICKLE = "pytorch_model.bin"
+WEIGHTS = FORMATS[BackendType.ONNX].weights[0]
+_ONNX_FOLDERS = ("", "onnx")
+_VARIANTS = {
+    "": Quantization.FP32,
+    "bf16": Quantization.BF16,
+    "fp16": Quantization.FP16,
+    "fp32": Quantization.FP32,
+    "int8": Quantization.INT8,
+    "quantized": Quantization.INT8,
+    "uint8": Quantization.INT8,
+}
+"""End of a file name after `model_`, as optimum and transformers.js name their exports; others are mixtures."""
+_DTYPES = {"BF16": Quantization.BF16, "F16": Quantization.FP16, "F32": Quantization.FP32, "I8": Quantization.INT8}
+_PICKLES = (".bin", ".ckpt", ".pickle", ".pkl", ".pt", ".pth")
+_DATA_MARKS = (".onnx_data", ".onnx.data")
+"""In the names of external data that most exporters write; the graph has what stands before."""
+_SHARD = re.compile(r"^(?P<stem>.+)-\d{5}-of-\d{5}\.safetensors$")
+
+
+class HubPackage(Record, frozen=True):
+    """Files that can be run together."""
+
+    package_id: str
+    backend: BackendType
+    quantization: Quantization
+    files: Mapping[str, str]
+    """Paths by the name they get in the package folder."""
+
+
+def find_packages(paths: Collection[str], dtypes: Mapping[str, int], *, pickles: bool = False) -> list[HubPackage]:
+    """ONNX exports and safetensors, each with the files it needs and an id that differs on every file system.
+
+    Args:
+        paths: of the files, with forward slashes.
+        dtypes: number of parameters per safetensors dtype, as the Hub counts them.
+        pickles: Whether to take `pytorch_model.bin` where there are no safetensors.
+    """
+    packages: dict[str, HubPackage] = {}
+    found = [*_onnx_packages(paths), *_openvino_packages(paths), *_safetensors_packages(paths, dtypes)]
+    if pickles and PICKLE in paths and not any(package.backend is BackendType.HF for package in found):
+        found.append(HubPackage("pickle", BackendType.HF, Quantization.UNKNOWN, {PICKLE: PICKLE}))
+    for package in found:
+        name = package.package_id
+        if name.lower() in packages:
+            name += hashlib.sha256(next(iter(package.files.values())).encode()).hexdigest()[:8]
+        packages[name.lower()] = replace(package, package_id=name)
+    return list(packages.values())
+
+
+def skipped_files(paths: Collection[str]) -> list[SkippedPackage]:
+    """Weights that are left out, each with the reason."""
+    whole = _whole_graphs(paths)
+    parts = [path for path in sorted(paths) if path.endswith(".onnx") and path not in whole]
+    reason = "one graph of a model of several; no program here runs them"
+    pickle = "a pickle, which can run code when it is opened; it is never opened"
+    return [
+        *(SkippedPackage(path, reason) for path in parts),
+        *(SkippedPackage(path, pickle) for path in sorted(paths) if path.endswith(_PICKLES)),
+    ]
+
+
+def _whole_graphs(paths: Collection[str]) -> list[str]:
+    graphs = [path for path in sorted(paths) if path.endswith(".onnx")]
+    whole = []
+    for path in graphs:
+        folder, _, name = path.rpartition("/")
+        named_so = name == "model.onnx" or name.startswith("model_")
+        if folder in _ONNX_FOLDERS and (named_so or len(graphs) == 1):
+            whole.append(path)
+    return whole
+
+
+def _onnx_packages(paths: Collection[str]) -> Iterator[HubPackage]:
+    for path in _whole_graphs(paths):
+        stem = path.rpartition("/")[2].removesuffix(".onnx")
+        named, _, variant = stem.partition("_") if stem.startswith("model") else stem.rpartition("_")
+        # The graph itself names these files, so they keep their names beside it.
+        beside = [
+            other
+            for other in sorted(paths)
+            if other.startswith(tuple(path.removesuffix(".onnx") + mark for mark in _DATA_MARKS))
+        ]
+        yield HubPackage(
+            package_id="onnx" + _plain(variant or "fp32" if named == "model" else stem),
+            backend=BackendType.ONNX,
+            quantization=_VARIANTS.get(variant if named else "unknown", Quantization.UNKNOWN),
+            files={WEIGHTS: path, **{other.rpartition("/")[2]: other for other in beside}},
+        )
+
+
+def _openvino_packages(paths: Collection[str]) -> Iterator[HubPackage]:
+    for path in sorted(paths):
+        folder, _, name = path.rpartition("/")
+        data = path.removesuffix(".xml") + ".bin"
+        if folder in {"", "openvino"} and name.startswith("openvino_model") and name.endswith(".xml") and data in paths:
+            variant = name[len("openvino_model") : -len(".xml")].strip("_")
+            yield HubPackage(
+                package_id="openvino" + _plain(variant or "fp32"),
+                backend=BackendType.OPENVINO,
+                quantization=Quantization.UNKNOWN if variant else Quantization.FP32,
+                files=dict(zip(FORMATS[BackendType.OPENVINO].weights, (path, data), strict=True)),
+            )
+
+
+def _safetensors_packages(paths: Collection[str], dtypes: Mapping[str, int]) -> Iterator[HubPackage]:
+    sets: dict[str, dict[str, str]] = {}
+    for path in sorted(paths):
+        if "/" in path or not path.endswith((".safetensors", ".safetensors.index.json")):
+            continue
+        shard = _SHARD.match(path)
+        stem = shard["stem"] if shard else path.removesuffix(".index.json").removesuffix(".safetensors")
+        if stem.startswith("model"):
+            # The backend knows one name; shards keep theirs, which the index names.
+            handle = path if shard else path.replace(stem, "model", 1)
+            sets.setdefault(stem, {})[handle] = path
+    most = max(dtypes, key=lambda name: dtypes[name], default="")
+    for stem, parts in sets.items():
+        yield HubPackage(
+            package_id="safetensors" + _plain(stem.removeprefix("model")),
+            backend=BackendType.HF,
+            # The Hub counts the parameters of the main file only.
+            quantization=_DTYPES.get(most, Quantization.UNKNOWN) if stem == "model" else Quantization.UNKNOWN,
+            files=parts,
+        )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", name)[:64]
+
+
+def dtypes_of(files: Mapping[str, Path]) -> dict[str, int]:
+    """Number of parameters per dtype in the header of `model.safetensors`; none where there is no such file."""
+    path = files.get("model.safetensors")
+    if path is None:
+        return {}
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        header = decode_text(stream.read(min(size, MAX_TEXT_BYTES)), where=path.name)
+    counts: dict[str, int] = {}
+    for entry in parse_json_object(header, where=path.name).values():
+        if isinstance(entry, dict) and isinstance(entry.get("dtype"), str) and isinstance(entry.get("shape"), list):
+            sides = [side for side in entry["shape"] if isinstance(side, int)]
+            counts[entry["dtype"]] = counts.get(entry["dtype"], 0) + prod(sides)
+    return counts
+
+
+def texts_of(
+    package: HubPackage, config: HubConfig, read: Callable[[str], str | None], *, label: str
+) -> dict[str, str]:
+    """The small files that make a package of ours of `package`, by handle.
+
+    Args:
+        package: One of `find_packages`.
+        config: What `config.json` says.
+        read: The text of a file beside it by name; None: there is none.
+        label: Of the folder or repository, in error texts.
+
+    Raises:
+        CorruptedModelPackageError: nothing says how images are prepared.
+        ModelImplementationNotFoundError: they are prepared as our pre-processing does not do it.
+    """
+    texts = {}
+    if config.class_names is not None:
+        texts[class_names.FILE_NAME] = class_names.format_class_names(config.class_names)
+    if package.backend is BackendType.HF:
+        texts[HF_CONFIG] = read(HF_CONFIG) or ""
+    stated = read(PREPROCESSOR_CONFIG)
+    if config.classifies or (config.task_type in PREPARED_TASKS and stated is not None):
+        if stated is None and config.timm is None:
+            raise CorruptedModelPackageError(
+                f"{label} does not say how images are prepared.", needs=PREPROCESSOR_CONFIG, found="no such file"
+            )
+        texts[inference_config.FILE_NAME] = json.dumps(inference_config_of(config, stated), indent=2) + "\n"
+    return texts

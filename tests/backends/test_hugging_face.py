@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import socket
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="Transformers runs in PyTorch")
+pytest.importorskip("transformers", reason="needs Transformers")
+
+import torch
+import transformers
+
+from backends.contract import SessionContract
+from inference_models.backends import hugging_face as backend
+from inference_models.backends.session import InputHint, SessionRequest
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    MissingDependencyError,
+    ModelImplementationNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from inference_models.backends.session import Session
+
+SIZES = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+HINT = InputHint((None, 3, 16, 16), (3, 16, 16))
+
+
+def vit() -> Any:
+    torch.manual_seed(0)
+    config = transformers.ViTConfig(**SIZES, image_size=16, patch_size=8, num_labels=3)
+    return transformers.ViTForImageClassification(config).eval()
+
+
+def saved(folder: Path, **options: Any) -> Path:
+    vit().save_pretrained(folder, **options)
+    return folder
+
+
+def opened(folder: Path) -> Session:
+    files = {path.name: path for path in folder.iterdir()}
+    return backend.open_session(SessionRequest(directory=folder, files=files, input_hint=HINT))
+
+
+def change(folder: Path, **stated: Any) -> None:
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **stated}))
+
+
+def refusal(folder: Path, error: type[Exception] = CorruptedModelPackageError) -> list[str]:
+    with pytest.raises(error) as caught:
+        opened(folder)
+    return str(caught.value).splitlines()
+
+
+class TestTransformersSession(SessionContract):
+    @pytest.fixture
+    def session(self, tmp_path: Path) -> Session:
+        return opened(saved(tmp_path))
+
+
+@pytest.mark.parametrize("form", ["whole", "shards", "pickle"])
+def test_heads_have_their_names_and_the_numbers_of_transformers(tmp_path: Path, form: str) -> None:
+    saved(tmp_path, max_shard_size="5KB" if form == "shards" else "1GB")
+    if form == "pickle":
+        torch.save(vit().state_dict(), tmp_path / "pytorch_model.bin")
+        (tmp_path / "model.safetensors").unlink()
+    session = opened(tmp_path)
+    images = np.random.default_rng(0).random((2, 3, 16, 16), np.float32)
+    with torch.no_grad():
+        expected = vit()(torch.from_numpy(images)).logits
+    (name, answer), *rest = session.run({"pixel_values": images}).items()
+    assert (name, rest) == ("logits", [])
+    torch.testing.assert_close(answer, expected, rtol=0, atol=1e-6)  # transformers 5.24, torch 2.13
+
+
+def test_nothing_is_fetched_and_nothing_is_written_to_the_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(saved(tmp_path), _attn_implementation="owner/kernel", use_kernels=True)
+    monkeypatch.setattr(socket, "socket", None)
+    capfd.readouterr()
+    opened(tmp_path)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "needs"),
+    [
+        ("auto_map", {"AutoModel": "code.Network"}, "needs a configuration without auto_map; found: auto_map: "),
+        ("quantization_config", {"bits": 4}, "needs a configuration without quantization_config; found: "),
+        ("architectures", ["os.system"], "needs architectures: one class of Transformers; found: 'os.system'"),
+        ("architectures", ["pipeline"], "needs architectures: one class of Transformers; found: 'pipeline'"),
+        ("architectures", None, "needs architectures: one class of Transformers; found: None"),
+    ],
+)
+def test_what_would_need_code_is_refused_by_its_key(tmp_path: Path, key: str, value: object, needs: str) -> None:
+    change(saved(tmp_path), **{key: value})
+    assert refusal(tmp_path, ModelImplementationNotFoundError)[1].startswith(needs)
+
+
+@pytest.mark.parametrize(
+    ("stated", "said"),
+    [
+        ({"intermediate_size": 48}, "of another shape: "),
+        ({"num_hidden_layers": 3}, "missing: "),
+        ({"num_hidden_layers": 1}, "unknown: "),
+        ({"id2label": {"0": "a", "1": "b"}}, "classifier."),
+        ({"num_hidden_layers": 10**9}, "num_hidden_layers of at most 40, the number of tensors"),
+        ({"hidden_size": 1 << 22}, " parameters; found: "),
+        ({"num_attention_heads": 5}, " (16, 16) instead of (15, 16), "),
+        ({"hidden_size": "many"}, "the configuration of ViTForImageClassification; found: "),
+    ],
+)
+def test_a_configuration_of_other_weights_is_refused_with_both_values(
+    tmp_path: Path, stated: dict[str, Any], said: str
+) -> None:
+    change(saved(tmp_path), **stated)
+    assert said in refusal(tmp_path)[1]
+
+
+def test_an_index_that_lies_is_refused_with_the_tensor_and_the_file(tmp_path: Path) -> None:
+    saved(tmp_path, max_shard_size="5KB")
+    path = tmp_path / "model.safetensors.index.json"
+    index = json.loads(path.read_text())
+    places = dict(index["weight_map"])
+    first, last = min(places.values()), max(places.values())
+    tensor = next(name for name, place in places.items() if place == first)
+    path.write_text(json.dumps({**index, "weight_map": {**places, tensor: last}}))
+    assert refusal(tmp_path)[1] == f"needs '{tensor}' in {last}; found: {last} without it"
+    path.write_text(json.dumps({**index, "weight_map": {**places, tensor: "../../elsewhere"}}))
+    assert refusal(tmp_path)[1].startswith("needs ../../elsewhere; found: ")
+    path.write_text("{}")
+    assert refusal(tmp_path)[1].startswith("needs weight_map: a file for each tensor")
+
+
+def test_a_library_that_the_network_needs_is_named(tmp_path: Path) -> None:
+    if sys.modules.get("timm") or transformers.utils.is_timm_available():
+        pytest.skip("timm is installed")
+    saved(tmp_path)
+    config = transformers.TimmWrapperConfig(
+        architecture="resnet18", architectures=["TimmWrapperForImageClassification"]
+    )
+    (tmp_path / "config.json").write_text(config.to_json_string())
+    assert refusal(tmp_path, MissingDependencyError)[-1] == "pip install timm"

@@ -1,0 +1,338 @@
+"""Whole calls on folders that Transformers saved, against its own call: processor, network, post-processing.
+
+Networks are tiny and random, made by transformers 5.24 with torch 2.13; weights are drawn with a standard deviation of
+0.3, so that answers differ. Transformers prepares images with Pillow here, as it does without torchvision.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="Transformers runs in PyTorch")
+pytest.importorskip("transformers", reason="needs Transformers")
+
+import torch
+import transformers
+from PIL import Image
+
+import torch_graphs
+from inference_models import AutoModel
+from inference_models.backends.openvino import import_openvino
+from inference_models.errors import ModelLoadingError
+from providers.hub_server import Repository, served_hub
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from inference_models.arrays import NumpyArray
+
+LABELS = {0: "cat", 1: "dog", 2: "fish"}
+RESNET = {"embedding_size": 8, "hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "layer_type": "basic"}
+VIT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
+
+
+def photograph(height: int = 90, width: int = 120) -> NumpyArray:
+    """RGB with smooth colours, so that resampling shows; red and blue differ."""
+    rows, columns = np.mgrid[0:height, 0:width] / (height, 1)[0]
+    waves = [np.sin(6 * rows + 3 * columns), np.cos(9 * rows), np.sin(4 * columns * (1 + rows))]
+    return (np.stack(waves, axis=-1) * 100 + 128).astype(np.uint8)
+
+
+def saved(folder: Path, network: Any, processor: Any) -> Any:
+    """`network` with weights drawn anew, and `processor`, in `folder`."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.3)
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.momentum = None
+        image = processor(images=[Image.fromarray(photograph())] * 2, return_tensors="pt")
+        network.train()(**image)  # which makes normalisations suit the weights, so that images make a difference
+    network.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return network.eval()
+
+
+def theirs(network: Any, processor: Any, image: NumpyArray) -> Any:
+    inputs = processor(images=Image.fromarray(image), return_tensors="pt")
+    with torch.no_grad():
+        return network(**inputs)
+
+
+def resnet_backbone() -> Any:
+    return transformers.ResNetConfig(**RESNET, out_features=["stage2", "stage3", "stage4"])
+
+
+def classifiers() -> dict[str, Callable[[], tuple[Any, Any]]]:
+    t, labels = transformers, {"id2label": LABELS, "label2id": {name: index for index, name in LABELS.items()}}
+    return {
+        "vit": lambda: (
+            t.ViTForImageClassification(t.ViTConfig(**VIT, image_size=32, patch_size=8, **labels)),
+            t.ViTImageProcessor(size={"height": 32, "width": 32}),
+        ),
+        "resnet": lambda: (
+            t.ResNetForImageClassification(t.ResNetConfig(**RESNET, **labels)),
+            t.ConvNextImageProcessor(size={"shortest_edge": 64}, crop_pct=0.875),
+        ),
+        "convnext": lambda: (
+            t.ConvNextForImageClassification(
+                t.ConvNextConfig(hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], **labels)
+            ),
+            t.ConvNextImageProcessor(size={"shortest_edge": 64}, crop_pct=0.875),
+        ),
+        "mobilenet_v2": lambda: (
+            t.MobileNetV2ForImageClassification(t.MobileNetV2Config(depth_multiplier=0.1, image_size=32, **labels)),
+            t.MobileNetV2ImageProcessor(size={"shortest_edge": 40}, crop_size={"height": 32, "width": 32}),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", classifiers())
+def test_classifiers_answer_as_transformers_does(tmp_path: Path, name: str) -> None:
+    network, processor = classifiers()[name]()
+    saved(tmp_path, network, processor)
+    image = photograph()
+    expected = theirs(network, processor, image).logits.softmax(-1)
+    model = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")
+    found = model(Image.fromarray(image))
+    assert model.class_names == list(LABELS.values())
+    np.testing.assert_allclose(found.confidence, expected, rtol=0, atol=1e-4)
+    swapped = model(Image.fromarray(image[:, :, ::-1]))
+    assert np.abs(swapped.confidence - found.confidence).max() > 1e-3
+
+
+def test_a_classifier_of_several_labels_gives_each_a_score_of_its_own(tmp_path: Path) -> None:
+    network, processor = classifiers()["vit"]()
+    network.config.problem_type = "multi_label_classification"
+    saved(tmp_path, network, processor)
+    image = photograph()
+    expected = theirs(network, processor, image).logits.sigmoid()[0].numpy()
+    (found,) = AutoModel.from_pretrained(str(tmp_path))(Image.fromarray(image), confidence=0.0)
+    np.testing.assert_allclose(found.confidence, expected, rtol=0, atol=1e-4)
+
+
+def detectors() -> dict[str, Callable[[], tuple[Any, Any]]]:
+    t, labels = transformers, {"id2label": LABELS, "label2id": {name: index for index, name in LABELS.items()}}
+    detr = {"encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    dims = {"encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "d_model": 16, "num_queries": 12}
+    edges = {"shortest_edge": 64, "longest_edge": 100}
+    return {
+        "detr": lambda: (
+            t.DetrForObjectDetection(
+                t.DetrConfig(use_timm_backbone=False, backbone_config=resnet_backbone(), **detr, **dims, **labels)
+            ),
+            t.DetrImageProcessor(size=edges),
+        ),
+        "yolos": lambda: (
+            t.YolosForObjectDetection(
+                t.YolosConfig(**VIT, image_size=[64, 64], patch_size=16, num_detection_tokens=12, **labels)
+            ),
+            t.YolosImageProcessor(size=edges),
+        ),
+        "rt_detr": lambda: (
+            t.RTDetrForObjectDetection(
+                t.RTDetrConfig(
+                    backbone_config=t.RTDetrResNetConfig(**RESNET, out_features=["stage2", "stage3", "stage4"]),
+                    encoder_in_channels=[8, 8, 8],
+                    decoder_in_channels=[16, 16, 16],
+                    encoder_hidden_dim=16,
+                    encoder_ffn_dim=16,
+                    decoder_ffn_dim=16,
+                    d_model=16,
+                    num_queries=12,
+                    decoder_layers=2,
+                    encoder_attention_heads=2,
+                    decoder_attention_heads=2,
+                    **labels,
+                )
+            ),
+            t.RTDetrImageProcessor(size={"height": 64, "width": 64}),
+        ),
+        "d_fine": lambda: (
+            t.DFineForObjectDetection(
+                t.DFineConfig(
+                    backbone_config=t.HGNetV2Config(
+                        stem_channels=[3, 8, 8],
+                        stage_in_channels=[8, 8, 8, 8],
+                        stage_mid_channels=[8, 8, 8, 8],
+                        stage_out_channels=[8, 8, 8, 8],
+                        stage_num_blocks=[1, 1, 1, 1],
+                        stage_numb_of_layers=[1, 1, 1, 1],
+                        hidden_sizes=[8, 8, 8, 8],
+                        depths=[1, 1, 1, 1],
+                        embedding_size=8,
+                        out_features=["stage2", "stage3", "stage4"],
+                    ),
+                    encoder_in_channels=[8, 8, 8],
+                    decoder_in_channels=[16, 16, 16],
+                    encoder_hidden_dim=16,
+                    encoder_ffn_dim=16,
+                    decoder_ffn_dim=16,
+                    d_model=16,
+                    num_queries=12,
+                    decoder_layers=2,
+                    encoder_attention_heads=2,
+                    decoder_attention_heads=2,
+                    **labels,
+                )
+            ),
+            t.RTDetrImageProcessor(size={"height": 64, "width": 64}),
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", detectors())
+def test_detectors_answer_as_transformers_does(tmp_path: Path, name: str) -> None:
+    network, processor = detectors()[name]()
+    saved(tmp_path, network, processor)
+    image = photograph()
+    threshold = 0.1
+    outputs = theirs(network, processor, image)
+    (expected,) = processor.post_process_object_detection(outputs, threshold, target_sizes=[image.shape[:2]])
+    model = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")
+    (found,) = model(Image.fromarray(image), confidence=threshold)
+    corners = expected["boxes"].clamp(min=0).minimum(torch.tensor([120, 90, 120, 90])).numpy()
+    visible = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
+    order = np.argsort(-expected["scores"].numpy()[visible], kind="stable")
+    assert len(found) == visible.sum() > 0
+    np.testing.assert_allclose(found.confidence, expected["scores"].numpy()[visible][order], rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(found.class_id, expected["labels"].numpy()[visible][order])
+    np.testing.assert_allclose(found.xyxy, corners[visible][order], rtol=0, atol=0.1)
+
+
+def depth_backbone() -> Any:
+    return transformers.Dinov2Config(
+        hidden_size=16,
+        num_attention_heads=2,
+        num_hidden_layers=4,
+        image_size=56,
+        out_indices=[1, 2, 3, 4],
+        apply_layernorm=True,
+        reshape_hidden_states=False,
+    )
+
+
+def map_networks() -> dict[str, Callable[[], tuple[Any, Any]]]:
+    t, labels = transformers, {"id2label": LABELS, "label2id": {name: index for index, name in LABELS.items()}}
+    dpt = {**VIT, "num_hidden_layers": 4, "image_size": 64, "patch_size": 16, "backbone_out_indices": [0, 1, 2, 3]}
+    neck = {"neck_hidden_sizes": [8, 8, 8, 8], "fusion_hidden_size": 8, "readout_type": "project"}
+    return {
+        "segformer": lambda: (
+            t.SegformerForSemanticSegmentation(
+                t.SegformerConfig(
+                    hidden_sizes=[8, 8, 8, 8],
+                    depths=[1, 1, 1, 1],
+                    num_attention_heads=[1, 1, 2, 2],
+                    decoder_hidden_size=16,
+                    **labels,
+                )
+            ),
+            t.SegformerImageProcessor(size={"height": 64, "width": 64}),
+        ),
+        "dpt": lambda: (
+            t.DPTForDepthEstimation(t.DPTConfig(**dpt, **neck)),
+            t.DPTImageProcessor(size={"height": 64, "width": 64}),
+        ),
+        "depth_anything": lambda: (
+            t.DepthAnythingForDepthEstimation(
+                t.DepthAnythingConfig(
+                    backbone_config=depth_backbone(),
+                    reassemble_hidden_size=16,
+                    neck_hidden_sizes=[8, 8, 8, 8],
+                    fusion_hidden_size=8,
+                    head_hidden_size=8,
+                )
+            ),
+            t.DPTImageProcessor(
+                size={"height": 56, "width": 56}, keep_aspect_ratio=True, ensure_multiple_of=14, resample=3
+            ),
+        ),
+    }
+
+
+def test_semantic_segmentation_gives_the_classes_that_transformers_gives(tmp_path: Path) -> None:
+    network, processor = map_networks()["segformer"]()
+    saved(tmp_path, network, processor)
+    image = photograph()
+    outputs = theirs(network, processor, image)
+    (expected,) = processor.post_process_semantic_segmentation(outputs, target_sizes=[image.shape[:2]])
+    (found,) = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")(Image.fromarray(image))
+    assert len(np.unique(expected)) > 1
+    assert (found.segmentation_map != expected.numpy()).mean() < 1e-3
+
+
+@pytest.mark.parametrize("name", ["dpt", "depth_anything"])
+def test_depth_is_that_of_transformers(tmp_path: Path, name: str) -> None:
+    network, processor = map_networks()[name]()
+    saved(tmp_path, network, processor)
+    image = photograph()
+    outputs = theirs(network, processor, image)
+    (expected,) = processor.post_process_depth_estimation(outputs, target_sizes=[image.shape[:2]])
+    (found,) = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")(Image.fromarray(image))
+    depth = expected["predicted_depth"].numpy()
+    np.testing.assert_allclose(found, depth, rtol=0, atol=1e-4 * np.abs(depth).max())
+
+
+class Logits(torch.nn.Module):
+    """The one answer of a classifier, as exporters write it."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(pixel_values=images).logits
+
+
+def test_exports_beside_the_weights_are_further_packages_of_the_model(tmp_path: Path) -> None:
+    network, processor = classifiers()["vit"]()
+    saved(tmp_path, network, processor)
+    (tmp_path / "onnx").mkdir()
+    torch_graphs.save_onnx(Logits(network), tmp_path / "onnx" / "model.onnx", (32, 32))
+    openvino = import_openvino()
+    converted = openvino.Core().read_model(str(tmp_path / "onnx" / "model.onnx"))
+    openvino.save_model(converted, str(tmp_path / "openvino" / "openvino_model.xml"), compress_to_fp16=False)
+    image = Image.fromarray(photograph())
+    answers = {
+        package: AutoModel.from_pretrained(str(tmp_path), model_package_id=package, arrays="numpy")(image).confidence
+        for package in ("safetensors", "onnxfp32", "openvinofp32")
+    }
+    assert AutoModel.from_pretrained(str(tmp_path)).resolved_model.model_package_id == "onnxfp32"
+    for answer in answers.values():  # onnxruntime 1.32 and openvino 2026.4 against torch 2.13
+        np.testing.assert_allclose(answer, answers["safetensors"], rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ({"config.json": "{}"}, "is not complete"),
+        ({"config.json": "[]"}, "config.json"),
+        ({"config.json": "{}", "model.safetensors": "x" * 20}, "model.safetensors"),
+    ],
+)
+def test_a_folder_without_usable_weights_says_what_is_missing(
+    tmp_path: Path, content: dict[str, str], said: str
+) -> None:
+    for name, text in content.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(ModelLoadingError, match=said):
+        AutoModel.from_pretrained(str(tmp_path))
+
+
+def test_weights_of_the_hub_answer_as_the_folder_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, image = tmp_path / "vit", Image.fromarray(photograph())
+    saved(folder, *classifiers()["vit"]())
+    repository = Repository({path.name: path.read_bytes() for path in folder.iterdir()}, dtypes={"F32": 1})
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    with served_hub({"acme/vit": repository}) as server:
+        monkeypatch.setenv("HF_ENDPOINT", server.url())
+        model = AutoModel.from_pretrained("huggingface:acme/vit", arrays="numpy")
+    assert model.resolved_model.backend == "hugging-face"
+    expected = AutoModel.from_pretrained(str(folder), arrays="numpy")(image).confidence
+    np.testing.assert_array_equal(model(image).confidence, expected)

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from timing import table
@@ -25,7 +26,6 @@ from inference_models.cache import stamps
 from inference_models.cache.manifest import MANIFEST_NAME, manifest_text, read_manifest
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
-from inference_models.record import replace
 from inference_models.transport.client import HttpClient
 from inference_models.transport.stream import FileStream, RangeSource
 

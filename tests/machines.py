@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from inference_models.backends.environment import default_place
+from inference_models.backends import default_place
 from inference_models.machine.probe import read_environment
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -22,7 +22,7 @@ from negotiate.negotiations import NOTHING, ONLY_ONNX, report_of
 ROOT = Path(__file__).parent.parent
 SET_BY_OTHERS = {"CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH"}
 """Facts about the machine, which are looked at as they are."""
-PROBE = "inference_models.backends.environment.probe_environment"
+PROBE = "inference_models.backends.probe_environment"
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -27,7 +27,7 @@ def test_the_functions_of_dataclasses_take_records() -> None:
         "sha256_hash",
         "size",
     ]
-    assert dataclasses.replace(FILE, size=4) == FileDownloadSpecs("https://h/w", "w", size=4)  # noqa: TID251
+    assert dataclasses.replace(FILE, size=4) == FileDownloadSpecs("https://h/w", "w", size=4)
     assert dataclasses.asdict(PACKAGE)["package_artefacts"] == [dataclasses.asdict(FILE)]
     assert dataclasses.asdict(ModelDependency(name="a", model_id="b")) == {
         "name": "a",

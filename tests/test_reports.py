@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,7 @@ import pytest
 import graphs
 import hosted
 from inference_models import AutoModel, NegotiationReport
-from inference_models.backends import find_backend
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import find_backend, probe_environment
 from inference_models.entities import BackendType, ModelDependency
 from inference_models.errors import (
     AmbiguousModelPackageResolutionError,
@@ -33,7 +33,6 @@ from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.parity.check import ParityOptions, check_parity
 from inference_models.parity.images import probe_set
-from inference_models.record import replace
 from negotiate.negotiations import NOTHING, ONLY_ONNX
 
 
@@ -43,7 +42,7 @@ def _only_onnxruntime(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def set_machine(monkeypatch: pytest.MonkeyPatch, environment: Environment) -> None:
-    monkeypatch.setattr("inference_models.backends.environment.probe_environment", lambda thorough=False: environment)
+    monkeypatch.setattr("inference_models.backends.probe_environment", lambda thorough=False: environment)
 
 
 @pytest.fixture
@@ -218,7 +217,7 @@ class TestParity:
 
     @pytest.fixture(autouse=True)
     def _on_this_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("inference_models.backends.environment.probe_environment", probe_environment)
+        monkeypatch.setattr("inference_models.backends.probe_environment", probe_environment)
 
     def report(self, model: object = "host:cats", **wishes: object) -> NegotiationReport:
         return AutoModel.explain(model, **{"backend": "onnx", "require_parity": True, **wishes})

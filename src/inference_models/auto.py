@@ -256,7 +256,7 @@ def _prepare(
     options: LoadOptions | None, given: dict[str, Any], *, explain: bool = False, **chosen: Any
 ) -> tuple[LoadRequest, Environment]:
     """The request and the machine. `chosen` holds arguments of `from_pretrained`."""
-    from inference_models.backends.environment import probe_environment  # noqa: PLC0415 - as above
+    from inference_models.backends import probe_environment  # noqa: PLC0415 - as above
 
     merged, extra = merge_options(options, given)
     wanted = build_request(merged, **chosen)
@@ -276,9 +276,8 @@ def _steps(options: LoadOptions, load_dependency: Callable[..., Any]) -> LoadSte
     from inference_models.loading.attempt import LoadSteps  # noqa: PLC0415 - as above
 
     steps = LoadSteps(load_dependency=load_dependency)
-    if options.select == "measured" or (
-        options.select == "auto" and (config.cache_directory() / config.MEASUREMENTS).is_dir()
-    ):
+    measured = config.cache_directory() / config.MEASUREMENTS
+    if options.select == "measured" or (options.select == "auto" and os.path.isdir(measured)):  # noqa: PTH112 - no error
         from inference_models.measure.select import select_plans  # noqa: PLC0415 - rarely needed
 
         steps = replace(steps, select=select_plans)

@@ -6,7 +6,6 @@ import logging
 import os
 import re
 import stat
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,6 +61,8 @@ def cache_directory() -> Path:
 
 
 def _folder_without_home() -> Path:
+    import tempfile  # noqa: PLC0415 - only for a user without a home
+
     folder = Path(tempfile.gettempdir(), f"inference-models-{os.getuid()}")
     with suppress(OSError):  # where nothing can be written, nothing is remembered
         folder.mkdir(0o700)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.errors import OTHER_NAMES, InvalidParameterError, MissingDependencyError, refuse_unknown_options
-from inference_models.record import replace
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from typing import Literal
@@ -62,6 +61,12 @@ SWITCHES = (
 """Options that are True or False. A text such as "no" would count as True and switch a protection off."""
 
 
+_ONE_OF = {
+    "select": (("auto", "order", "measured"), "'auto', 'order' or 'measured'"),
+    "arrays": ((None, "numpy", "torch"), "'numpy', 'torch' or None"),
+}
+
+
 class AutoResolutionCache(Protocol):
     """Where remembered choices are kept; pass an object of your own as `auto_resolution_cache=`.
 
@@ -78,8 +83,7 @@ class AutoResolutionCache(Protocol):
         """Drop the entry, if there is one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoadOptions:
+class LoadOptions(Record, frozen=True, kw_only=True):
     """What `AutoModel.from_pretrained` takes besides its ten common arguments; each can also be passed by name."""
 
     labels: Sequence[str] | str | PathLike[str] | None = None
@@ -153,15 +157,14 @@ class LoadOptions:
         """Refuse values that make no sense, before anything is loaded."""
         for name, most in (("threads", MOST_THREADS), ("max_package_loading_attempts", None)):
             value = getattr(self, name)
-            if value is None:
-                continue
-            if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= (most or value):
+            if value is not None and not (type(value) is int and 1 <= value <= (most or value)):
                 raise InvalidParameterError(
                     f"{name}={value!r} makes no sense.",
                     needs=f"a whole number from 1 {f'to {most}' if most else 'on'}, or None",
                     found=repr(value),
                 )
-        _check_size(self.input_size)
+        if self.input_size is not None:
+            _check_size(self.input_size)
         for name in SWITCHES:
             value = getattr(self, name)
             if not isinstance(value, bool):
@@ -174,16 +177,10 @@ class LoadOptions:
                 needs="a class such as ObjectDetectionModel, or None",
                 found=repr(self.model_class),
             )
-        if self.select not in {"auto", "order", "measured"}:
-            raise InvalidParameterError(
-                f"select={self.select!r} makes no sense.",
-                needs="'auto', 'order' or 'measured'",
-                found=repr(self.select),
-            )
-        if self.arrays not in {None, "numpy", "torch"}:
-            raise InvalidParameterError(
-                f"arrays={self.arrays!r} makes no sense.", needs="'numpy', 'torch' or None", found=repr(self.arrays)
-            )
+        for name, (choices, words) in _ONE_OF.items():
+            value = getattr(self, name)
+            if value not in choices:
+                raise InvalidParameterError(f"{name}={value!r} makes no sense.", needs=words, found=repr(value))
         if self.arrays == "torch" and importlib.util.find_spec("torch") is None:
             raise MissingDependencyError(
                 "predictions cannot be torch tensors.",
@@ -195,13 +192,13 @@ class LoadOptions:
 
 def _check_size(size: object) -> None:
     sides = size if isinstance(size, tuple) else (size, size)
-    if size is not None and not (len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)):
+    if not (len(sides) == 2 and all(type(side) is int and side > 0 for side in sides)):
         raise InvalidParameterError(
             f"input_size={size!r} makes no sense.", needs="pixels, such as 640, or (height, width)", found=repr(size)
         )
 
 
-OPTION_NAMES = frozenset(field.name for field in fields(LoadOptions))
+OPTION_NAMES = frozenset(LoadOptions.__struct_fields__)
 
 
 def merge_options(options: LoadOptions | None, given: Mapping[str, Any]) -> tuple[LoadOptions, dict[str, Any]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from inference_models.errors import (
 )
 from inference_models.loading.dependencies import DependencyModelParameters, close_models, parse_model_parameters
 from inference_models.machine.libraries import entry_points
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,8 +24,7 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "inference_models.pipelines"
 
 
-@dataclass(frozen=True)
-class Pipeline:
+class Pipeline(Record, frozen=True):
     """One pipeline: `PIPELINE` in a file of `inference_models.pipelines`, or what an entry point leads to."""
 
     build: Callable[..., Any]

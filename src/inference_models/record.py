@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from msgspec import NODEFAULT, Struct, StructMeta, structs
 
 if TYPE_CHECKING:
     from inspect import Signature
-
-Value = TypeVar("Value")
 
 
 class _RecordType(StructMeta):
@@ -60,9 +58,5 @@ class Record(Struct, frozen=True, metaclass=_RecordType):
     __dataclass_fields__ = _Fields()
 
 
-def replace(value: Value, **changes: Any) -> Value:
-    """`value`, a record or a dataclass, with other values in these fields."""
-    if isinstance(value, Struct):
-        return structs.replace(value, **changes)
-    changed: Value = dataclasses.replace(value, **changes)  # type: ignore[type-var]  # noqa: TID251
-    return changed
+replace = structs.replace
+"""`replace(record, **changes)`: the record with other values in these fields."""

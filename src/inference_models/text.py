@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import math
 import re
@@ -21,9 +20,9 @@ MAX_DEPTH = 32
 
 HIDDEN = "[hidden]"
 _LONG = 4
-_URL = re.compile(r"\bhttps?://[^\s\"'<>\\]+", re.IGNORECASE)
-_ENCODED_URL = re.compile(r"https?(?:%(?:25)*3A|:)(?:%(?:25)*2F){2}[^\s\"'<>\\]*", re.IGNORECASE)
-_QUERY = re.compile(r"\?[^\s\"'<>\\?=]*=[^\s\"'<>\\]*")
+_URL = r"(?i)\bhttps?://[^\s\"'<>\\]+"
+_ENCODED_URL = r"(?i)https?(?:%(?:25)*3A|:)(?:%(?:25)*2F){2}[^\s\"'<>\\]*"
+_QUERY = r"\?[^\s\"'<>\\?=]*=[^\s\"'<>\\]*"
 _MAX_PATH = 200
 _SHOWN_PARAMETERS = frozenset({"modelid", "includecoremlpackages"})
 """Query parameters that are shown in error texts: the caller chose them, and they are no secrets."""
@@ -206,8 +205,8 @@ def scrub(text: str, secrets: Iterable[str] = (), *, urls: Iterable[str] = ()) -
         known = "|".join(_pattern(form) for form in sorted(forms, key=len, reverse=True))
         # Hexadecimal digits of percent-encoding come in both cases.
         text = re.sub(known, HIDDEN, text, flags=re.IGNORECASE)
-    text = _URL.sub(lambda match: shown_url(match.group()), text)
-    return _QUERY.sub("?...", _ENCODED_URL.sub(HIDDEN, text))
+    text = re.sub(_URL, lambda match: shown_url(match.group()), text)
+    return re.sub(_QUERY, "?...", re.sub(_ENCODED_URL, HIDDEN, text))
 
 
 def _pattern(form: str) -> str:
@@ -218,6 +217,8 @@ def _pattern(form: str) -> str:
 
 
 def _forms(secrets: Iterable[str]) -> set[str]:
+    import html  # noqa: PLC0415 - only where there are secrets
+
     forms: set[str] = set()
     for secret in secrets:
         for part in {secret, secret.rpartition(" ")[2]}:

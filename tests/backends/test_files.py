@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from backends.contract import SessionContract, check_nothing_is_sent_or_left, va
 from inference_models.backends import litert, onnx, openvino
 from inference_models.backends.session import SessionRequest
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

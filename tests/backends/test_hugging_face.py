@@ -149,3 +149,21 @@ def test_a_library_that_the_network_needs_is_named(tmp_path: Path) -> None:
     )
     (tmp_path / "config.json").write_text(config.to_json_string())
     assert refusal(tmp_path, MissingDependencyError)[-1] == "pip install timm"
+
+
+def test_a_backbone_in_a_folder_with_a_layer_beside_it_gives_logits(tmp_path: Path) -> None:
+    config = transformers.ViTConfig(**SIZES, image_size=16, patch_size=8)
+    backbone = transformers.ViTModel(config, add_pooling_layer=False).eval()
+    layer = torch.nn.Linear(16, 3)
+    backbone.save_pretrained(tmp_path / "vit")
+    torch.save(layer.state_dict(), tmp_path / "classifier_layer_weights.pth")
+    files = {path.relative_to(tmp_path).as_posix(): path for path in tmp_path.rglob("*.*")}
+    request = SessionRequest(directory=tmp_path, files=files, input_hint=HINT)
+    images = np.random.default_rng(0).random((2, 3, 16, 16), np.float32)
+    with torch.no_grad():
+        expected = layer(backbone(torch.from_numpy(images)).last_hidden_state[:, 0])
+    (answer,) = backend.open_session(request).run({"pixel_values": images}).values()
+    torch.testing.assert_close(answer, expected, rtol=0, atol=1e-6)
+    torch.save(torch.nn.Linear(8, 3).state_dict(), tmp_path / "classifier_layer_weights.pth")
+    with pytest.raises(CorruptedModelPackageError, match=r"needs weight \(classes, 16\) .*found: weight \(3, 8\)"):
+        backend.open_session(request)

@@ -12,7 +12,7 @@ import pytest
 
 from backends.contract import SessionContract
 from inference_models import AutoModel, backends
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.backends.session import SessionRequest
 from inference_models.entities import BackendType
 from inference_models.errors import NoCompatiblePackageError
@@ -135,6 +135,7 @@ def test_a_plug_in_that_cannot_be_imported_takes_nothing_else_away(
 ) -> None:
     put(site, "toy_plugin.py", "raise ImportError('libtoy.so: cannot open shared object file')")
     with caplog.at_level(logging.WARNING):
+        assert BackendType.ONNX in backends.known_runtimes()
         assert backends.find_backend(BackendType.ONNX) is not None
     assert [record.getMessage() for record in caplog.records] == [
         "the backend plug-in 'toy' cannot be used: libtoy.so: cannot open shared object file"

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from inference_models.backends.session import SessionRequest
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 os.environ.setdefault(backend.NO_TELEMETRY, "1")
@@ -35,9 +37,9 @@ def test_threads_are_taken_from_the_request(tmp_path: Path) -> None:
     assert session._opened.get_session_options().intra_op_num_threads == 1
 
 
-def opening(path: Path, **changes: object) -> backend._Opening:
+def opening(path: Path, **changes: object) -> Callable[[list[backend.Provider]], Any]:
     request = request_for(path, **changes)
-    return backend._Opening(onnxruntime, request.onnx_file(), request)
+    return partial(backend.open_with, onnxruntime, request.onnx_file(), request)
 
 
 def test_the_runtime_may_not_try_again_on_the_cpu_by_itself(tmp_path: Path) -> None:
@@ -58,7 +60,7 @@ def test_a_provider_that_leaves_nodes_to_the_cpu_is_still_the_one_in_use(tmp_pat
 def test_running_elsewhere_than_chosen_is_an_error(tmp_path: Path) -> None:
     path, *_ = graphs.convolution(tmp_path / "weights.onnx")
     with pytest.raises(EnvironmentConfigurationError) as caught:
-        opening(path).with_providers([(MISSING, {})])
+        opening(path)([(MISSING, {})])
     first, second, last = str(caught.value).splitlines()
     assert first == f"{MISSING} was chosen, but ONNX Runtime cannot open the graph with it."
     assert second.startswith(f"needs {MISSING}; found: ")
@@ -71,7 +73,7 @@ def test_with_a_fallback_allowed_running_elsewhere_is_one_warning(
 ) -> None:
     path, *_ = graphs.convolution(tmp_path / "weights.onnx")
     with caplog.at_level(logging.WARNING, "inference-models"):
-        session = opening(path, allow_fallback=True).with_providers([(MISSING, {}), ("CPUExecutionProvider", {})])
+        session = opening(path, allow_fallback=True)([(MISSING, {}), ("CPUExecutionProvider", {})])
     assert session.get_providers() == ["CPUExecutionProvider"]
     (record,) = caplog.records
     assert record.getMessage().startswith(f"{MISSING} was chosen and cannot be used (")
@@ -83,7 +85,7 @@ def test_a_broken_graph_is_not_blamed_on_the_provider(tmp_path: Path) -> None:
     path, *_ = graphs.convolution(tmp_path / "weights.onnx")
     with_operator(path, b"Rectify")
     with pytest.raises(CorruptedModelPackageError) as caught:
-        opening(path, allow_fallback=True).with_providers([(MISSING, {}), ("CPUExecutionProvider", {})])
+        opening(path, allow_fallback=True)([(MISSING, {}), ("CPUExecutionProvider", {})])
     assert str(caught.value).splitlines()[0].endswith(" cannot open the graph.")
 
 
@@ -91,5 +93,5 @@ def test_external_data_that_vanishes_after_the_check_is_called_so(tmp_path: Path
     late = opening(graphs.with_external_data(tmp_path / "weights.onnx"))
     (tmp_path / "weights.data").unlink()
     with pytest.raises(CorruptedModelPackageError) as caught:
-        late.with_providers([("CPUExecutionProvider", {})])
+        late([("CPUExecutionProvider", {})])
     assert str(caught.value).startswith("weights.data was removed while it was opened.\n")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from inference_models.backends import onnx_providers
-from inference_models.backends.onnx_providers import choose_providers, device_of
+from inference_models.backends import onnx
+from inference_models.backends.onnx import choose_providers, device_of
 from inference_models.backends.session import SessionRequest
 from inference_models.errors import EnvironmentConfigurationError
 
@@ -47,9 +47,9 @@ def test_the_device_decides_the_provider(device: str | None, available: list[str
 
 
 def test_cuda_is_chosen_by_itself_only_when_a_device_is_visible(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(onnx_providers, "cuda_device_visible", lambda: True)
+    monkeypatch.setattr(onnx, "cuda_device_visible", lambda: True)
     assert choose_providers(request_for(), GPU_BUILD)[0][0] == "CUDAExecutionProvider"
-    monkeypatch.setattr(onnx_providers, "cuda_device_visible", lambda: False)
+    monkeypatch.setattr(onnx, "cuda_device_visible", lambda: False)
     assert choose_providers(request_for(), GPU_BUILD) == [("CPUExecutionProvider", {})]
 
 
@@ -123,7 +123,7 @@ def test_named_providers_are_taken_as_they_are_with_the_number_of_the_device(
 def test_software_that_drives_a_device_in_another_way_is_never_chosen_for_a_device(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(onnx_providers, "cuda_device_visible", lambda: True)
+    monkeypatch.setattr(onnx, "cuda_device_visible", lambda: True)
     for device in (None, "cuda"):
         assert [name for name, _ in choose_providers(request_for(device=device), GPU_BUILD)] == [
             "CUDAExecutionProvider"

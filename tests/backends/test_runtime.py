@@ -9,8 +9,8 @@ import pytest
 from packaging.version import Version
 
 from inference_models.backends import find_backend, known_runtimes, runtimes_for
-from inference_models.backends.runtime import Runtime, import_runtime
-from inference_models.backends.session import SessionRequest, error_text, first_line
+from inference_models.backends.runtime import Runtime, error_text, first_line, import_runtime
+from inference_models.backends.session import SessionRequest
 from inference_models.backends.torch_session import reason_of
 from inference_models.entities import BackendType
 from inference_models.errors import EnvironmentConfigurationError, MissingDependencyError

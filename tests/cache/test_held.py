@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.entities import FileDownloadSpecs, InlineFileSpecs
-from inference_models.record import replace
 
 KEY = PackageKey("host", "team/cats/1", "p1")
 CONTENTS = {"weights.onnx": b"w" * 1000, "names.txt": b"cat\n"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,6 @@ import hosted
 from inference_models.cli import main
 from inference_models.entities import SkippedPackage
 from inference_models.machine.environment import Environment
-from inference_models.record import replace
 from negotiate.negotiations import NOTHING, ONLY_ONNX
 
 
@@ -25,7 +25,7 @@ def host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> hosted.Hosted:
 
 
 def set_machine(monkeypatch: pytest.MonkeyPatch, environment: Environment) -> None:
-    monkeypatch.setattr("inference_models.backends.environment.probe_environment", lambda thorough=False: environment)
+    monkeypatch.setattr("inference_models.backends.probe_environment", lambda thorough=False: environment)
 
 
 @pytest.mark.parametrize("command", ["explain", "describe"])

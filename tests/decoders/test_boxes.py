@@ -119,7 +119,8 @@ def test_the_number_of_classes_is_read_from_shapes(decoder, build):
     shapes = [output.shape for output in outputs]
     assert decoder.count_classes(shapes) == CLASSES
     assert decoder.count_classes([(None,) * len(shape) for shape in shapes]) is None
-    assert decoder.count_classes([(1, 300)]) is None
+    with pytest.raises(CorruptedModelPackageError, match="do not have the layout"):
+        decoder.count_classes([(1, 300)])
 
 
 def one_anchor(score):

@@ -52,7 +52,8 @@ def test_the_number_of_classes_is_read_from_shapes(kind):
     decoder, _ = EXPECTED[kind]
     assert decoder.count_classes([(None, 1000)]) == 1000
     assert decoder.count_classes([(None, None)]) is None
-    assert decoder.count_classes([(1, 1000, 1, 1)]) is None
+    with pytest.raises(CorruptedModelPackageError, match="do not have the layout"):
+        decoder.count_classes([(1, 1000, 1, 1)])
 
 
 @KINDS

@@ -65,7 +65,8 @@ def test_the_number_of_classes_is_read_from_shapes():
     shapes = [output.shape for output in raw_outputs(4)]
     assert DISTRIBUTION.count_classes(shapes) == CLASSES
     assert DISTRIBUTION.count_classes([(None, None, None)] * 8) is None
-    assert DISTRIBUTION.count_classes(shapes[:6]) is None
+    with pytest.raises(CorruptedModelPackageError, match="do not have the layout"):
+        DISTRIBUTION.check(shapes[:6], None)
 
 
 def test_outputs_of_another_architecture_are_refused():

@@ -75,8 +75,9 @@ def test_cells_run_row_by_row_stride_after_stride():
 
 def test_the_number_of_classes_is_read_from_shapes():
     assert YOLOX.count_classes([(1, 3549, 85)]) == 80
-    assert YOLOX.count_classes([(1, 3549, 5)]) is None
     assert YOLOX.count_classes([(None, None, None)]) is None
+    with pytest.raises(CorruptedModelPackageError, match="do not have the layout"):
+        YOLOX.count_classes([(1, 3549, 5)])
 
 
 def test_an_output_that_does_not_fit_the_frame_is_refused():

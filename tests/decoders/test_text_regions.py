@@ -71,6 +71,6 @@ def test_tensors_stay_tensors():
 
 def test_another_layout_is_refused_with_both_values():
     with pytest.raises(CorruptedModelPackageError, match=r"needs one output \(B, 1, H, W\); found: \(1, 2, 96, 160\)"):
-        TEXT_REGIONS.count_classes([(1, 2, 96, 160)])
+        TEXT_REGIONS.check([(1, 2, 96, 160)], None)
     with pytest.raises(CorruptedModelPackageError, match=r"\(B, 1, 96, 160\), as large as the input; found: \(1, 1, 4"):
         decode(painted()[:, :, ::2, ::2])

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,7 +28,6 @@ from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.doctor.software import examine_broken, examine_libraries, examine_variables
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.libraries import installed_distributions
-from inference_models.record import replace
 from machines import install, put
 
 if TYPE_CHECKING:

@@ -92,7 +92,7 @@ def test_only_one_exporter_writes_boxes_as_parts_of_the_input_size_and_for_liter
 @pytest.mark.parametrize(("name", "task"), sorted(CLASSIFIERS))
 def test_a_classifier_has_its_activation_and_its_threshold(name, task):
     graph = find_graph(name, task)
-    assert (graph.decoder, graph.fused, graph.confidence) == (CLASSIFIERS[name, task], FUSED, 0.4)
+    assert (graph.decoder, graph.fused, graph.confidence) == (CLASSIFIERS[name, task], True, 0.4)
 
 
 @pytest.mark.parametrize("name", ["yolo26", "yolonas", "yolov10", "yolov11", "yolov12", "yolov5", "yolov8", "yolov9"])

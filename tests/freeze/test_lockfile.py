@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,6 @@ from inference_models.freeze.from_lock import dependency_mirror, fetch_locked
 from inference_models.freeze.lockfile import Lock, lock_text, make_lock, parse_lock, read_lock, write_lock
 from inference_models.freeze.pull import pull_model
 from inference_models.negotiate.request import PackageRequest
-from inference_models.record import replace
 from providers.published import published
 from registry.packages import serving
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +24,6 @@ from inference_models.loading import attempt, describe
 from inference_models.loading.address import ModelAddress
 from inference_models.negotiate.choose import Choice
 from inference_models.providers import NO_OPTIONS
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

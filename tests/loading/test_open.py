@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,7 +16,6 @@ from inference_models.negotiate.case import Candidate
 from inference_models.options import LoadOptions
 from inference_models.package.folder import read_package_folder
 from inference_models.providers.local import LocalProvider
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,6 +6,7 @@ import errno
 import json
 import logging
 import os
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -28,7 +29,6 @@ from inference_models.loading.remember import Question, Resolutions
 from inference_models.machine.environment import Environment, machine_fingerprint
 from inference_models.negotiate.request import PackageRequest
 from inference_models.providers import DescribeOptions
-from inference_models.record import replace
 
 KEY = "canary-key-3f9c"
 URL = "https://user:canary-password@files.example/a/weights.onnx?X-Goog-Signature=canary-signature#part"

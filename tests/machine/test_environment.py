@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
 
 from inference_models import config
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.entities import BackendType
 from inference_models.errors import InvalidEnvVariable
 from inference_models.machine import verdicts as probe_verdicts
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.machine.libraries import find_library
 from inference_models.machine.probe import Place, providers_in_wheel
-from inference_models.record import replace
 from machines import LIBRARIES, install, put, read_place
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="machines are laid out as Linux does")

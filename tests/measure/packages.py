@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,6 @@ from inference_models.negotiate.case import Candidate
 from inference_models.negotiate.choose import Choice, Verdict
 from inference_models.options import LoadOptions
 from inference_models.package.code import code_digest
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

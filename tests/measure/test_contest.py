@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import count
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -20,7 +20,6 @@ from inference_models.measure.rounds import Contender
 from inference_models.negotiate.case import Candidate, Plan
 from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.predictions.detections import Detections
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,6 @@ from inference_models.measure.job import Job, NotSerializableError, load_job
 from inference_models.negotiate.case import Plan
 from inference_models.options import LoadOptions
 from inference_models.package.folder import read_package_folder
-from inference_models.record import replace
 from measure.packages import asking, classifier, code
 
 if TYPE_CHECKING:

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
 from inference_models.measure.report import Timing, TuneReport, TuneRow
-from inference_models.record import replace
 
 ROW = TuneRow(
     candidate="7c20 onnx fp32",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from inference_models.measure.contest import Contest, ContestSetup
 from inference_models.measure.report import notes_on
 from inference_models.measure.rounds import SLOWER, Contender, decide, is_settled, leaving
 from inference_models.negotiate.case import Candidate, Plan
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from pathlib import Path

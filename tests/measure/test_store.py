@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from datetime import datetime, timezone
 from hashlib import sha256
 from pathlib import Path
@@ -28,7 +29,6 @@ from inference_models.measure.store import (
 from inference_models.negotiate.case import Plan
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
-from inference_models.record import replace
 from measure.packages import ENVIRONMENT, asking, classifier
 
 if TYPE_CHECKING:

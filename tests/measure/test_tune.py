@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,6 @@ from inference_models.measure import select as selection
 from inference_models.measure.select import remembered_plan, select_plans
 from inference_models.measure.store import MeasurementStore, subject_of
 from inference_models.measure.tune import TuneOptions
-from inference_models.record import replace
 from measure.packages import asking, asking_detector, classifier, code, detector, record
 
 pytest.importorskip("onnxruntime")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 from packaging.version import Version
@@ -26,7 +27,6 @@ from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.explain import Circumstances, make_report
 from inference_models.negotiate.report import NegotiationReport
 from inference_models.negotiate.request import PackageRequest
-from inference_models.record import replace
 
 SIGNED = "https://files.example/weights?X-Signature=canary"
 

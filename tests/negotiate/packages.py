@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 from packaging.version import Version
 
@@ -22,7 +24,6 @@ from inference_models.entities import (
 from inference_models.machine.environment import Environment, Gpu
 from inference_models.negotiate.nms_fusion import NmsPreferences
 from inference_models.negotiate.request import PackageRequest
-from inference_models.record import replace
 
 V = Version
 MACHINE = Environment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,6 @@ from inference_models.negotiate.case import Candidate, Case
 from inference_models.negotiate.checks import CHECKS, examine
 from inference_models.negotiate.nms_fusion import NmsPreferences
 from inference_models.negotiate.request import PackageRequest
-from inference_models.record import replace
 from negotiate.packages import (
     BUILT_ON,
     BUILT_ON_JETSON,

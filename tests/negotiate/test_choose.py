@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.entities import (
     BackendType,
     InlineFileSpecs,
@@ -26,7 +27,6 @@ from inference_models.negotiate.checks import CHECKS
 from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.request import PackageRequest
-from inference_models.record import replace
 from negotiate.packages import FUSED, MACHINE, SERVER, V, engine, model, package, torch_script
 
 

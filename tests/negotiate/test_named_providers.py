@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from inference_models.entities import BackendType
 from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.request import PackageRequest
-from inference_models.record import replace
 from negotiate.packages import MACHINE, SERVER, model, package
 
 WITHOUT = {"runtimes": {**MACHINE.runtimes, BackendType.ONNX: None}, "execution_providers": ()}

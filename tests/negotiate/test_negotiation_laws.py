@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -16,7 +17,6 @@ from inference_models.negotiate.choose import RANKING, rank, ranked
 from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.nms_fusion import parse_nms_fusion
 from inference_models.negotiate.request import ARGUMENTS, PackageRequest
-from inference_models.record import replace
 from negotiate.packages import (
     ENVIRONMENTS,
     JETSONS,

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from inference_models.backends import known_runtimes
@@ -8,7 +10,6 @@ from inference_models.negotiate.case import Candidate, Case, candidates_of
 from inference_models.negotiate.choose import RANKING, rank, ranked
 from inference_models.negotiate.nms_fusion import NmsPreferences
 from inference_models.negotiate.request import PackageRequest
-from inference_models.record import replace
 from negotiate.packages import (
     BUILT_ON,
     BUILT_ON_JETSON,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from inference_models.negotiate.explain import make_report
 from inference_models.negotiate.facts import as_plain
 from inference_models.negotiate.report import NegotiationReport
 from inference_models.negotiate.request import PackageRequest
-from inference_models.record import replace
 from negotiate.negotiations import CATS, NOTHING, ONLY_ONNX, SCENES, report_of
 
 KEYS = {

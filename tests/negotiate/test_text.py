@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,6 @@ from inference_models.negotiate.explain import choice_text, choose_packages, fin
 from inference_models.negotiate.facts import CandidateReport, Step
 from inference_models.negotiate.report import NO_STEPS, package_lines, print_lines, report_lines
 from inference_models.negotiate.request import PackageRequest
-from inference_models.record import replace
 from inference_models.text import one_line, size_text
 from negotiate.negotiations import CATS, ENGINE, GRAPH, HALF, NOTHING, ONLY_ONNX, SCENES, SCRIPT, alone, report_of
 

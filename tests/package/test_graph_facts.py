@@ -13,8 +13,8 @@ from inference_models import AutoModel
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import CorruptedModelPackageError, MissingModelInitParameterError
 from inference_models.package.exporter_texts import read_yaml
+from inference_models.package.exporters import read_ultralytics
 from inference_models.package.graph_facts import read_graph
-from inference_models.package.ultralytics import read_ultralytics
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import string
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,6 @@ from inference_models.entities import (
     TRTPackageDetails,
 )
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
-from inference_models.record import replace
 
 texts = st.text(max_size=12)
 names = st.text(string.ascii_letters + "-/", min_size=1, max_size=12)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-
-from inference_models.record import replace
 
 pytest.importorskip("torch", reason="TorchScript runs in PyTorch")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,6 @@ from inference_models.parity import check
 from inference_models.parity.check import ParityOptions, check_parity
 from inference_models.parity.images import ImageSet, file_set, probe_set
 from inference_models.parity.report import ParityReport, ParityRow, verdict_of
-from inference_models.record import replace
 from parity import packages
 from parity.packages import read_certificate, write_certificate
 

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
-from inference_models.record import replace
 
 NAMES = ["cat", "dog", "owl"]
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from inference_models.predictions.detections import Detections
-from inference_models.record import replace
 from optional import torch
 
 NAMES = ["face", "dog", "cat"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 import hypothesis.extra.numpy as hnp
@@ -23,7 +23,6 @@ from inference_models.predictions.key_points import KeyPoints
 from inference_models.predictions.masks import InstancesRLEMasks
 from inference_models.predictions.oriented import OrientedDetections
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from inference_models.predictions.container import Prediction

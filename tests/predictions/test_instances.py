@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,6 @@ from pycocotools import mask as coco
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.masks import InstancesRLEMasks
-from inference_models.record import replace
 from optional import torch
 
 MASKS = np.zeros((2, 6, 8), bool)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from inference_models.predictions.key_points import KeyPoints
-from inference_models.record import replace
 from optional import torch
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -18,7 +19,6 @@ from inference_models.preprocess.contrast import enhance
 from inference_models.preprocess.geometry import plan_image
 from inference_models.preprocess.inputs import SourceImage, load_images
 from inference_models.preprocess.values import MAX_IDLE_BYTES
-from inference_models.record import replace
 from optional import torch
 
 RGB = skimage.data.coffee()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,6 @@ from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec
 from inference_models.preprocess.compile import compile_spec
 from inference_models.preprocess.geometry import ImageTransform, plan_image
 from inference_models.preprocess.inputs import load_images
-from inference_models.record import replace
 from optional import torch
 
 MODES = st.sampled_from(list(ResizeMode))

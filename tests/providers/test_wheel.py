@@ -8,6 +8,7 @@ import sys
 import tempfile
 import zipfile
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,6 @@ from inference_models.package.folder import read_package_folder
 from inference_models.providers import _pip, open_provider
 from inference_models.providers._pip import _last_reason
 from inference_models.providers.wheel import WheelProvider, read_member
-from inference_models.record import replace
 from providers.contract import ProviderContract
 from providers.wheel_index import CONTENT, FILE_NAME, MEMBER, build_wheel, catalogue_for, member_of, pages_of
 from scripted_server import scripted

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -9,10 +9,9 @@ from inference_models.arrays import TensorSpec
 from inference_models.backends.session import InputHint
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import Graph
+from inference_models.package.graph_facts import InputHints
 from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode
-from inference_models.record import replace
 from inference_models.tasks.graph_input import (
-    InputHints,
     fit_spec,
     hint_of_input,
 )

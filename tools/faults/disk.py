@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -180,7 +181,6 @@ def small_disk(world: World, name: str) -> Iterator[tuple[str, list[str]]]:
 
             def work(root: Path = root, files: list = files, known: bool = known) -> object:
                 from inference_models.cache.store import PackageStore
-                from inference_models.record import replace
 
                 hidden = [item if known or not hasattr(item, "size") else replace(item, size=None) for item in files]
                 return str(PackageStore(root).ensure(world.key(big), hidden, UrlSource()))

@@ -6,7 +6,6 @@ import hashlib
 import logging
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,7 +14,7 @@ from inference_models.errors import InvalidParameterError, UntrustedFileError
 from inference_models.files.digest import file_digest
 from inference_models.files.durable import make_folder, move, sync_folder
 from inference_models.files.names import check_handles
-from inference_models.record import replace
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     import os
@@ -108,8 +107,7 @@ def _new_client(timeout: float | None) -> HttpClient:
     return HttpClient(HttpLimits() if timeout is None else HttpLimits(connect=timeout, read=timeout))
 
 
-@dataclass(frozen=True)
-class _Urls:
+class _Urls(Record, frozen=True):
     """URLs as files that can be opened anywhere."""
 
     client: HttpClient
@@ -118,8 +116,7 @@ class _Urls:
         return self.client.open_url(file.download_url, start=start, stop=stop)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Job:
+class _Job(Record, frozen=True, kw_only=True):
     source: RangeSource
     report: ProgressCallback
     limits: Limits

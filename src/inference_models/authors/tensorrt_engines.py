@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference_models.authors.onnx_tensors import generate_batch_chunks
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError, ModelRuntimeError
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,8 +25,7 @@ _TORCH_DTYPES = {
 }
 
 
-@dataclass(frozen=True)
-class _Target:
+class _Target(Record, frozen=True):
     """Where an engine runs."""
 
     engine: Any
@@ -36,8 +35,7 @@ class _Target:
     device: Any
 
 
-@dataclass(frozen=True)
-class _CapturedGraph:
+class _CapturedGraph(Record, frozen=True):
     graph: Any
     input_buffer: Any
     output_buffers: list[Any]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.machine.system import is_jetson
 
 if TYPE_CHECKING:

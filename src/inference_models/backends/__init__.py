@@ -13,10 +13,11 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from inference_models.backends import undriven
 from inference_models.backends.runtime import Runtime
+from inference_models.backends.runtimes import DRIVEN, UNDRIVEN
 from inference_models.entities import BACKEND_PLUGINS
 from inference_models.machine.libraries import entry_points
+from inference_models.machine.probe import EnvironmentProbe, Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,12 +26,22 @@ if TYPE_CHECKING:
     from inference_models.entities import BackendType
 
 _LAST = 1000
+_DRIVERS = {record.type: record.type.value.replace("-", "_") for record in DRIVEN}
+"""Modules that open graphs, by the runtime they drive."""
+_SHARED = frozenset({"runtime", "runtimes", "session", "torch_session"})
 _log = logging.getLogger("inference-models")
 
 
 def find_backend(runtime: BackendType) -> Backend | None:
     """The module that drives `runtime`, or None when there is none here or in a plug-in."""
-    return _backends().get(runtime)
+    if runtime in _DRIVERS:
+        return cast("Backend", importlib.import_module(f"{__name__}.{_DRIVERS[runtime]}"))
+    return _more_backends().get(runtime)
+
+
+def is_driven(runtime: BackendType) -> bool:
+    """Whether there is a module that drives `runtime`; imports none of this package."""
+    return runtime in _DRIVERS or runtime in _more_backends()
 
 
 def find_runtime(runtime: BackendType) -> Runtime:
@@ -41,8 +52,9 @@ def find_runtime(runtime: BackendType) -> Runtime:
 @cache
 def known_runtimes() -> Mapping[BackendType, Runtime]:
     """The records of all runtimes, by type and in their declared order."""
-    records = {record.type: record for record in undriven.RUNTIMES}
-    records |= {kind: backend.RUNTIME for kind, backend in _backends().items()}
+    records = {record.type: record for record in UNDRIVEN}
+    records |= {kind: backend.RUNTIME for kind, backend in _more_backends().items()}
+    records |= {record.type: record for record in DRIVEN}
     return dict(sorted(records.items(), key=lambda item: item[1].order))
 
 
@@ -61,13 +73,15 @@ def known_devices() -> tuple[str, ...]:
 
 def forget_backends() -> None:
     """Look for backends again at the next question: a plug-in was installed while this process ran."""
-    for remembered in (_backends, known_runtimes, runtimes_for, known_devices):
+    for remembered in (_more_backends, known_runtimes, runtimes_for, known_devices):
         remembered.cache_clear()
 
 
 @cache
-def _backends() -> Mapping[BackendType, Backend]:
-    modules = [importlib.import_module(f"{__name__}.{info.name}") for info in pkgutil.iter_modules(__path__)]
+def _more_backends() -> Mapping[BackendType, Backend]:
+    """Those that bring their record themselves: other files of this package, and plug-ins."""
+    names = {info.name for info in pkgutil.iter_modules(__path__)} - _SHARED - set(_DRIVERS.values())
+    modules = [importlib.import_module(f"{__name__}.{name}") for name in sorted(names)]
     found = {module.RUNTIME.type: cast("Backend", module) for module in modules if hasattr(module, "RUNTIME")}
     for entry in entry_points(group=BACKEND_PLUGINS):
         try:
@@ -76,3 +90,15 @@ def _backends() -> Mapping[BackendType, Backend]:
         except Exception as exc:  # noqa: BLE001 - code of others; one plug-in must not take all models away
             _log.warning("the backend plug-in %r cannot be used: %s", entry.name, exc)
     return found
+
+
+def default_place() -> Place:
+    """This process, with the libraries of all runtimes that are known."""
+    records = known_runtimes()
+    libraries = dict.fromkeys(library for record in records.values() for library in record.libraries)
+    runtimes = {kind: record.libraries[0] for kind, record in records.items() if record.libraries and is_driven(kind)}
+    return Place(libraries=tuple(libraries), runtimes=runtimes)
+
+
+probe_environment = EnvironmentProbe(default_place)
+"""The facts of this process that decide which backend can run here, see `EnvironmentProbe.__call__`."""

@@ -3,7 +3,9 @@
 The class that the configuration names is built by Transformers and gets the weights that this library has read, so
 nothing is fetched and nothing of the repository runs: `auto_map` (code), `quantization_config` and kernels that a
 configuration asks for by name are refused or left out. `pytorch_model.bin`, a pickle, is read as tensors alone, and
-only where there is no safetensors file. Checked against transformers 5.24 and PyTorch 2.13.
+only where there is no safetensors file. A package may hold a backbone in a folder of its own and a linear layer on its
+first token beside it (`vit/` and `classifier_layer_weights.pth`), whose answer is `logits`. Checked against
+transformers 5.24 and PyTorch 2.13.
 
 The network takes `pixel_values` alone; what else it accepts keeps the value that Transformers gives it. Of its answer
 only the heads are handed on, under Transformers' own names (`logits`, `pred_boxes`, `predicted_depth`, ...), in the
@@ -17,17 +19,16 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime
+from inference_models.backends.runtime import import_runtime
+from inference_models.backends.runtimes import HUGGING_FACE
 from inference_models.backends.torch import COUNTERS, read_state, refuse_not_finite, refuse_other_tensors
 from inference_models.backends.torch_session import (
-    TORCH,
     Network,
     TorchSession,
     import_torch,
     prepare_device,
     reason_of,
 )
-from inference_models.entities import BackendType
 from inference_models.errors import (
     BaseInferenceModelsError,
     CorruptedModelPackageError,
@@ -35,9 +36,9 @@ from inference_models.errors import (
     ModelImplementationNotFoundError,
 )
 from inference_models.fork import Lock
-from inference_models.machine.libraries import Library
 from inference_models.package.formats import HF_CONFIG as CONFIG
 from inference_models.package.text_files import parse_json_object, read_text
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,18 +46,12 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array
     from inference_models.backends.session import SessionRequest
 
-RUNTIME = Runtime(
-    label="Transformers",
-    type=BackendType.HF,
-    order=50,
-    libraries=(Library("transformers", "transformers", ("transformers",), deadline=60.0), TORCH),
-    requires="transformers>=5",
-    install='pip install "transformers>=5" "torch>=2.6" safetensors',
-    devices=("cpu", "cuda", "mps"),
-    settings=frozenset({THREADS}),
-)
+RUNTIME = HUGGING_FACE
 WEIGHTS, PICKLE = "model.safetensors", "pytorch_model.bin"
 INDEX = ".index.json"
+LAYER = "classifier_layer_weights.pth"
+POOLER = "pooler."
+"""Parameters of backbones that nothing here reads, and that may be missing."""
 IMAGES = "pixel_values"
 HEADS = ("logits", "pred_boxes", "pred_masks", "class_queries_logits", "masks_queries_logits", "predicted_depth")
 _LEFT_OUT = re.compile(r"_?attn_implementation|_?experts_implementation|use_kernels|kernel_config")
@@ -81,15 +76,20 @@ def open_session(request: SessionRequest) -> TorchSession:
     """
     torch, transformers = import_torch(), import_runtime(RUNTIME)
     device = prepare_device(request, torch)
+    layer = read_state(request.files[LAYER], torch) if LAYER in request.files else None
+    request = request if layer is None else _backbone_of(request)
     path = request.file(CONFIG)
     stated = _cleaned(parse_json_object(read_text(path, where=CONFIG), where=CONFIG))
     state = _read_weights(request, torch)
     network = _network(_class_of(stated, transformers), stated, state, transformers, torch)
     dtype = next((tensor.dtype for tensor in network.parameters() if tensor.is_floating_point()), torch.float32)
     network = network.to(device).eval().requires_grad_(False)
+    linear = None if layer is None else _linear(layer, network, torch)
 
     def heads(images: Array) -> dict[str, Array]:
         answer = network(**{IMAGES: images}, return_dict=True)
+        if linear is not None:
+            return {"logits": linear(answer["last_hidden_state"][:, 0])}
         return {name: answer[name] for name in HEADS if answer.get(name) is not None}
 
     opened = Network(
@@ -100,6 +100,27 @@ def open_session(request: SessionRequest) -> TorchSession:
         dtype=str(dtype).removeprefix("torch."),
     )
     return TorchSession(opened, torch, request.input_hint, runtime=RUNTIME)
+
+
+def _backbone_of(request: SessionRequest) -> SessionRequest:
+    """The files of the folder inside a package that has the configuration, by their names there."""
+    folder = next((handle.removesuffix(CONFIG) for handle in request.files if handle.endswith(f"/{CONFIG}")), "")
+    inside = {handle.removeprefix(folder): path for handle, path in request.files.items() if handle.startswith(folder)}
+    return replace(request, files=inside)
+
+
+def _linear(state: Mapping[str, Array], network: Any, torch: Any) -> Any:
+    """The linear layer with the weights in `state`, where `network` is."""
+    weight, bias = state.get("weight"), state.get("bias")
+    if weight is None or bias is None or weight.shape != (len(bias), network.config.hidden_size):
+        raise CorruptedModelPackageError(
+            f"{LAYER} is not the layer of this network.",
+            needs=f"weight (classes, {network.config.hidden_size}) and bias (classes)",
+            found=", ".join(f"{name} {tuple(tensor.shape)}" for name, tensor in state.items())[:200],
+        )
+    layer = torch.nn.Linear(weight.shape[1], weight.shape[0])
+    layer.load_state_dict({"weight": weight, "bias": bias}, assign=True)
+    return layer.to(network.device, network.dtype).requires_grad_(False)
 
 
 def _cleaned(stated: dict[str, Any]) -> dict[str, Any]:
@@ -183,7 +204,7 @@ def _network(kind: Any, stated: dict[str, Any], state: dict[str, Array], transfo
             ) from exc
     others = {name: (tuple(theirs), tuple(ours)) for name, theirs, ours in report["mismatched_keys"]}
     refuse_other_tensors(
-        missing=[name for name in report["missing_keys"] if name not in others],
+        missing=[name for name in report["missing_keys"] if name not in others and not name.startswith(POOLER)],
         unknown=[name for name in report["unexpected_keys"] if not name.endswith(COUNTERS)],
         other=[f"{name} {theirs} instead of {ours}" for name, (theirs, ours) in others.items()],
         count=len(given),

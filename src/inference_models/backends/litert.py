@@ -25,14 +25,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime, reading
-from inference_models.backends.session import BaseSession, error_text, first_line, use_cpu_instead
-from inference_models.entities import BackendType
+from inference_models.backends.runtime import error_text, first_line, import_runtime, reading
+from inference_models.backends.runtimes import LITERT
+from inference_models.backends.session import BaseSession, use_cpu_instead
 from inference_models.fork import Lock, keep_for_ever
 from inference_models.machine.hardware import usable_cpus
-from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
-from inference_models.package.tflite_file import read_graph
 from inference_models.record import Record
 
 if TYPE_CHECKING:
@@ -43,30 +41,13 @@ if TYPE_CHECKING:
 
     Shapes = tuple[tuple[int, ...], ...]
 
-RUNTIME = Runtime(
-    label="LiteRT",
-    type=BackendType.LITERT,
-    order=70,
-    libraries=(
-        Library(
-            "litert",
-            "ai_edge_litert.interpreter",
-            ("ai-edge-litert", "ai-edge-litert-nightly"),
-            deadline=20.0,
-            attribute="Interpreter",
-        ),
-    ),
-    requires="ai-edge-litert>=1.2",
-    install='pip install "ai-edge-litert>=1.2"',
-    devices=("cpu",),
-    settings=frozenset({THREADS}),
-)
+RUNTIME = LITERT
 WEIGHTS = "weights.tflite"
 MAX_SHAPES = 4
 """Interpreters kept at once; each holds its own activations."""
 
 _SIGNATURE = "serving_default"
-_PRIVATE = re.compile(r"unresolved custom op: (\S+?)\.(?:\s|$)|\((Flex\w+)\)")
+_PRIVATE = r"unresolved custom op: (\S+?)\.(?:\s|$)|\((Flex\w+)\)"
 """How LiteRT names an operator it does not have: a private one, or one of TensorFlow itself."""
 
 
@@ -78,6 +59,8 @@ def open_session(request: SessionRequest) -> LiteRtSession:
         CorruptedModelPackageError: the file is no such graph, is damaged, or needs operators LiteRT does not have.
         EnvironmentConfigurationError: a device other than the CPU was asked for.
     """
+    from inference_models.package.tflite_file import read_graph  # noqa: PLC0415 - needed to open a graph only
+
     runtime = import_runtime(RUNTIME)
     if request.device not in {None, "cpu"}:
         use_cpu_instead(request, RUNTIME, ["cpu"], needs="device 'cpu'")
@@ -231,5 +214,5 @@ def _dtype(detail: Mapping[str, Any]) -> str:
 
 def _reason(exc: Exception) -> str:
     """The first line of an error, or the operator it is about that LiteRT does not have."""
-    private = _PRIVATE.search(error_text(exc))
+    private = re.search(_PRIVATE, error_text(exc))
     return f"the private operator {private[1] or private[2]!r}, which LiteRT lacks" if private else first_line(exc)

@@ -16,9 +16,8 @@ import msgspec
 import numpy as np
 
 from inference_models.arrays import TensorSpec
-from inference_models.backends.runtime import Runtime
+from inference_models.backends.runtimes import NULL
 from inference_models.backends.session import BaseSession, use_cpu_instead
-from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.files.prepared import prepared
 
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
     from inference_models.backends.session import SessionRequest
 
-RUNTIME = Runtime(label="the null backend", type=BackendType.NULL, order=120, devices=("cpu",))
+RUNTIME = NULL
 GRAPH = "graph.json"
 
 

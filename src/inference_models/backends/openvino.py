@@ -27,15 +27,13 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from inference_models.arrays import TensorSpec, to_numpy
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime, reading
-from inference_models.backends.session import IN_CHILDREN, ONNX_WEIGHTS, BaseSession, error_text, use_cpu_instead
-from inference_models.entities import BackendType
+from inference_models.backends.runtime import error_text, import_runtime, reading
+from inference_models.backends.runtimes import OPENVINO
+from inference_models.backends.session import IN_CHILDREN, ONNX_WEIGHTS, BaseSession, use_cpu_instead
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.fork import Lock, keep_for_ever, was_used_before_fork
 from inference_models.machine.hardware import usable_cpus
-from inference_models.machine.libraries import Library
 from inference_models.package.onnx_shapes import check_free_input_dims
-from inference_models.package.openvino_file import read_graph
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -46,24 +44,14 @@ if TYPE_CHECKING:
 Names: TypeAlias = "tuple[Sequence[str], Sequence[str]]"
 """What the file calls inputs and outputs."""
 
-RUNTIME = Runtime(
-    label="OpenVINO",
-    type=BackendType.OPENVINO,
-    reads=(BackendType.ONNX,),
-    order=60,
-    libraries=(Library("openvino", "openvino", ("openvino", "openvino-nightly"), deadline=20.0, attribute="Core"),),
-    requires="openvino>=2025.0",
-    install='pip install "openvino>=2025.0"',
-    devices=("cpu", "gpu", "npu"),
-    settings=frozenset({THREADS}),
-)
+RUNTIME = OPENVINO
 XML, BIN = "weights.xml", "weights.bin"
 TELEMETRY = "openvino_telemetry"
 """Module that `openvino` imports and does without where it is missing."""
 
 _CPU = "CPU"
 _DTYPES = {"bf16": "bfloat16", "boolean": "bool", "string": "str"}
-_NUMBER = re.compile(r"([fiu])(8|16|32|64)")
+_NUMBER = r"([fiu])(8|16|32|64)"
 _KINDS = {"f": "float", "i": "int", "u": "uint"}
 _ERRORS = (RuntimeError, UnicodeDecodeError)
 """What OpenVINO raises for files and feeds it cannot use."""
@@ -95,6 +83,8 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
         EnvironmentConfigurationError: the device that was asked for cannot be used, or this process was forked from one
             that uses OpenVINO.
     """
+    from inference_models.package.openvino_file import read_graph  # noqa: PLC0415 - needed to open a graph only
+
     runtime = import_openvino()
     if was_used_before_fork(RUNTIME.label):
         raise _lost_in_fork()
@@ -254,7 +244,7 @@ def _spec(port: Any, stated: Sequence[str]) -> TensorSpec:
     shape = port.partial_shape
     sides = () if shape.rank.is_dynamic else tuple(side.get_length() if side.is_static else None for side in shape)
     kind: str = port.element_type.get_type_name()
-    number = _NUMBER.fullmatch(kind)
+    number = re.fullmatch(_NUMBER, kind)
     dtype = f"{_KINDS[number[1]]}{number[2]}" if number else _DTYPES.get(kind, kind)
     return TensorSpec(_name(port, stated), sides, dtype)
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
-from inference_models.backends.session import error_text, first_line
 from inference_models.errors import (
     BaseInferenceModelsError,
     CorruptedModelPackageError,
@@ -23,7 +22,7 @@ from inference_models.package.text_files import removed
 from inference_models.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from inference_models.entities import BackendType
@@ -84,6 +83,21 @@ class Runtime(Record, frozen=True, kw_only=True):
             return Version(distribution.version)
         except InvalidVersion:
             return None
+
+
+def first_line(exc: Exception) -> str:
+    """The first line of what an error says, at most 300 characters."""
+    text = error_text(exc)
+    return text.splitlines()[0].strip()[:300] if text else type(exc).__name__
+
+
+def error_text(exc: Exception) -> str:
+    """What an error says; where the binding could not decode the runtime's own words, those words.
+
+    A runtime repeats names from the file it refuses, and a damaged file has names that are no UTF-8.
+    """
+    words = exc.object.decode("utf-8", "backslashreplace") if isinstance(exc, UnicodeDecodeError) else str(exc)
+    return words.strip()
 
 
 def import_runtime(runtime: Runtime) -> Any:
@@ -148,13 +162,19 @@ def reading(
     except BaseInferenceModelsError:
         raise
     except errors as exc:
-        files = list(files)
-        gone = next((path for path in files if not path.exists()), None)
-        if gone is not None:
-            raise removed(gone.name) from exc
-        raise CorruptedModelPackageError(
-            f"{files[0].name}: {runtime.label} {runtime.installed_version()} cannot open the graph.",
-            needs="a graph this runtime supports",
-            found=reason(exc),
-            fix=f'export or fetch the file again, or update the runtime: pip install -U "{runtime.requires}"',
-        ) from exc
+        raise unreadable(runtime, list(files), exc, reason) from exc
+
+
+def unreadable(
+    runtime: Runtime, files: Sequence[Path], exc: Exception, reason: Callable[[Exception], str] = first_line
+) -> CorruptedModelPackageError:
+    """The error for what a runtime raised while it read `files`: one of them is gone, or the first is no graph."""
+    gone = next((path for path in files if not path.exists()), None)
+    if gone is not None:
+        return removed(gone.name)
+    return CorruptedModelPackageError(
+        f"{files[0].name}: {runtime.label} {runtime.installed_version()} cannot open the graph.",
+        needs="a graph this runtime supports",
+        found=reason(exc),
+        fix=f'export or fetch the file again, or update the runtime: pip install -U "{runtime.requires}"',
+    )

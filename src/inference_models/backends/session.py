@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import field
 
 from inference_models.arrays import ANY_SHAPE, device_of, is_torch, namespace
+from inference_models.backends.runtime import Runtime, first_line
 from inference_models.errors import (
     BaseInferenceModelsError,
     CorruptedModelPackageError,
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.arrays import Array, Shape, TensorSpec
-    from inference_models.backends.runtime import Runtime
     from inference_models.package.graph_facts import GraphFacts
 
 ONNX_WEIGHTS = "weights.onnx"
@@ -436,18 +436,3 @@ def use_cpu_instead(
             fix=fix,
         )
     _log.warning("%s cannot use device %r (it finds %s); the CPU is used.", runtime.label, request.device, devices)
-
-
-def first_line(exc: Exception) -> str:
-    """The first line of what an error says, at most 300 characters."""
-    text = error_text(exc)
-    return text.splitlines()[0].strip()[:300] if text else type(exc).__name__
-
-
-def error_text(exc: Exception) -> str:
-    """What an error says; where the binding could not decode the runtime's own words, those words.
-
-    A runtime repeats names from the file it refuses, and a damaged file has names that are no UTF-8.
-    """
-    words = exc.object.decode("utf-8", "backslashreplace") if isinstance(exc, UnicodeDecodeError) else str(exc)
-    return words.strip()

@@ -20,13 +20,12 @@ import pickle
 import re
 import struct
 import warnings
-import zipfile
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from inference_models.backends.runtimes import PYTORCH
 from inference_models.backends.session import special_kind
 from inference_models.backends.torch_session import (
-    PYTORCH,
     Network,
     TorchSession,
     import_torch,
@@ -61,8 +60,8 @@ _SHOWN = 3
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
 """First byte of what torch.save wrote before PyTorch 1.6."""
-_REFUSED = re.compile(r"GLOBAL ([\w.]+)")
-_NOT_READ = re.compile(r"WeightsUnpickler error: (.+)")
+_REFUSED = r"GLOBAL ([\w.]+)"
+_NOT_READ = r"WeightsUnpickler error: (.+)"
 _READ_ERRORS = (AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What the reader of tensors raises for damaged files."""
 
@@ -151,6 +150,8 @@ def read_state(path: Path, torch: Any) -> dict[str, Array]:
         CorruptedModelPackageError: it is damaged, or holds more than tensors.
         MissingDependencyError: safetensors is not installed, and needed.
     """
+    import zipfile  # noqa: PLC0415 - of such files only
+
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path, torch)
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
@@ -205,7 +206,7 @@ def _read_pickle(path: Path, torch: Any) -> object:
             return torch.load(str(path), map_location="cpu", weights_only=True, mmap=start == _ZIP)
     except pickle.UnpicklingError as exc:
         text = str(exc)
-        found = _REFUSED.search(text) or _NOT_READ.search(text)
+        found = re.search(_REFUSED, text) or re.search(_NOT_READ, text)
         raise CorruptedModelPackageError(
             f"{path.name} is refused: it is a pickle, and not of tensors alone. None of it was run.",
             needs="tensors, numbers, text, lists and dictionaries",
@@ -269,6 +270,8 @@ def _refuse_special_tensors(state: Mapping[Any, Array], path: Path) -> None:
 
 def _refuse_claims(state: Mapping[Any, Array], path: Path) -> None:
     """Storages are as large as the records of the file that hold them; a larger one would read what lies behind."""
+    import zipfile  # noqa: PLC0415 - as above
+
     with zipfile.ZipFile(path) as archive:
         records = Counter(info.file_size for info in archive.infolist())
     storages = [tensor.untyped_storage() for tensor in state.values()]

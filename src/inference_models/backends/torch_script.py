@@ -14,31 +14,22 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
+from inference_models.backends.runtimes import TORCH_SCRIPT
 from inference_models.backends.torch_session import (
-    PYTORCH,
-    TORCH,
     Network,
     TorchSession,
     import_torch,
     prepare_device,
     reason_of,
 )
-from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, MissingDependencyError
-from inference_models.machine.libraries import Library
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from inference_models.backends.session import SessionRequest
 
-RUNTIME = replace(
-    PYTORCH,
-    type=BackendType.TORCH_SCRIPT,
-    order=40,
-    libraries=(TORCH, Library("torchvision", "torchvision", ("torchvision",))),
-)
+RUNTIME = TORCH_SCRIPT
 WEIGHTS = "weights.torchscript"
 _DTYPES = {"torch.bfloat16": "bfloat16", "torch.float16": "float16"}
 

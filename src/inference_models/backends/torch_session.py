@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 from packaging.version import Version
 
 from inference_models.arrays import ANY_SHAPE, TensorSpec, is_torch, to_torch
-from inference_models.backends.runtime import THREADS, Runtime, import_runtime
-from inference_models.backends.session import BaseSession, dtype_name, error_text, first_line, use_cpu_instead
-from inference_models.entities import BackendType
+from inference_models.backends.runtime import error_text, first_line, import_runtime
+from inference_models.backends.runtimes import OLDEST_TORCH, PYTORCH
+from inference_models.backends.session import BaseSession, dtype_name, use_cpu_instead
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
@@ -31,29 +31,15 @@ from inference_models.errors import (
 )
 from inference_models.fork import was_used_before_fork
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
-from inference_models.machine.libraries import Library
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from inference_models.arrays import Array, Shape
+    from inference_models.backends.runtime import Runtime
     from inference_models.backends.session import InputHint, SessionRequest
 
-TORCH = Library("torch", "torch", ("torch",), deadline=60.0, attribute="Tensor")
-"""From a cold disk or over a network, reading PyTorch's libraries alone takes longer than all others need."""
-OLDEST = Version("2.6")
-"""Before, reading weights could run code of the file, even with `weights_only=True`."""
-PYTORCH = Runtime(
-    label="PyTorch",
-    type=BackendType.TORCH,
-    order=30,
-    libraries=(TORCH,),
-    requires=f"torch>={OLDEST}",
-    install=f'pip install "torch>={OLDEST}" safetensors',
-    devices=("cpu", "cuda", "mps"),
-    settings=frozenset({THREADS}),
-)
 BFLOAT16 = "bfloat16"
 _TRIED_BATCH = 2
 _OUT_OF_MEMORY = "out of memory"
@@ -68,7 +54,7 @@ def import_torch() -> Any:
         EnvironmentConfigurationError: it cannot be imported, or is too old.
     """
     torch = import_runtime(PYTORCH)
-    if Version(torch.__version__) >= OLDEST:
+    if Version(torch.__version__) >= OLDEST_TORCH:
         return torch
     raise EnvironmentConfigurationError(
         "reading a file with this release of PyTorch could run code that the file brings.",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +13,15 @@ from inference_models.cache.locks import is_held
 from inference_models.cache.manifest import Damage, not_listed, read_manifest
 from inference_models.cache.partial import free_partials
 from inference_models.cache.workspace import is_abandoned, sweep
+from inference_models.files.durable import remove_tree
 from inference_models.files.regular import is_link, read_regular_file
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.cache.inventory import Inventory
 
 
-@dataclass(frozen=True)
-class CollectionReport:
+class CollectionReport(Record, frozen=True):
     """Counts and bytes of what was removed."""
 
     packages: int = 0
@@ -49,7 +49,7 @@ class _Remover:
         size = _size(place)
         with suppress(OSError):
             if place.is_dir() and not is_link(place):
-                shutil.rmtree(place, ignore_errors=True)
+                remove_tree(place)
             else:
                 place.unlink()
         if os.path.lexists(place):
@@ -72,7 +72,7 @@ def collect(inventory: Inventory, quota: int | None) -> CollectionReport:
         _collect_partials(blob, found)
     sweep(root / "tmp")
     for place in (root / "tmp").glob("removed-*"):
-        shutil.rmtree(place, ignore_errors=True)
+        remove_tree(place)
     removed = _make_room(inventory, quota, busy, found) if quota is not None else 0
     _collect_hints(root)
     counts = {kind: found.removed.get(kind, 0) for kind in ("orphans", "partials", "quarantined")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import threading
 import time
 from contextlib import contextmanager
@@ -16,8 +15,8 @@ from inference_models.cache.progress import Progress
 from inference_models.cache.workspace import own_name
 from inference_models.errors import FileHashSumMissmatch, ModelRetrievalError, RetryError
 from inference_models.files.digest import CHUNK, RunningDigest
-from inference_models.files.durable import refuse_when_full
-from inference_models.record import replace
+from inference_models.files.durable import refuse_when_full, remove_tree
+from inference_models.record import Record, replace
 from inference_models.transport.stream import FileStream, RangeSource
 
 if TYPE_CHECKING:
@@ -51,8 +50,7 @@ class Reader(Protocol):
 AnySource: TypeAlias = "RangeSource | Reader | Callable[[FileDownloadSpecs], Iterator[bytes]]"
 
 
-@dataclass(frozen=True)
-class DownloadRequest:
+class DownloadRequest(Record, frozen=True):
     """A file to download, its source, and the callback that is told the progress."""
 
     file: FileDownloadSpecs
@@ -62,8 +60,7 @@ class DownloadRequest:
     """The cache folder."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(Record, frozen=True):
     """In seconds, but for the number of connections."""
 
     deadline: float
@@ -194,7 +191,7 @@ def download(wanted: DownloadRequest, parent: Path, limits: Limits | None = None
     except BaseException:
         if partial is not None:
             partial.close()
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
         raise
     raise RetryError(
         f"{wanted.file.file_handle} could not be fetched in one piece.",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import threading
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from inference_models.cache.download import DownloadRequest, download
@@ -28,9 +26,18 @@ from inference_models.cache.stamps import Stamps
 from inference_models.cache.workspace import own_name, private_folder, sweep
 from inference_models.entities import FileDownloadSpecs, FileFacts, InlineFileSpecs
 from inference_models.files.digest import CHUNK, RunningDigest, file_digest, text_sha256
-from inference_models.files.durable import make_folder, move, refuse_when_full, sync, sync_folder, write_file
+from inference_models.files.durable import (
+    make_folder,
+    move,
+    refuse_when_full,
+    remove_tree,
+    sync,
+    sync_folder,
+    write_file,
+)
 from inference_models.files.names import MANIFEST_NAME
 from inference_models.files.regular import is_link, open_regular
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -44,8 +51,7 @@ if TYPE_CHECKING:
     from inference_models.entities import ArtefactSpecs
 
 
-@dataclass(frozen=True)
-class _StagedFile:
+class _StagedFile(Record, frozen=True):
     """A verified file that waits for its place."""
 
     file: FileFacts
@@ -56,8 +62,7 @@ class _AlreadyStoredError(Exception):
     """Another process stored the package while this one waited for a lock. Caught in this module."""
 
 
-@dataclass(frozen=True)
-class Installation:
+class Installation(Record, frozen=True):
     """One package on its way into the cache."""
 
     root: Path
@@ -163,10 +168,10 @@ class Installation:
                 partial = new_partial(folder)
                 _copy(place, partial.data, digest)
             except (FileNotFoundError, PermissionError):  # removed meanwhile, or not ours to read
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_tree(folder)
                 continue
             except BaseException:
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_tree(folder)
                 raise
             if digest.mismatch(item) is None:
                 return partial, digest
@@ -216,7 +221,7 @@ class Installation:
     def _clear(self) -> None:
         # Downloads of the same content that others have under way are void: they find the file in its place.
         for item in self._downloads():
-            shutil.rmtree(self._partials(item), ignore_errors=True)
+            remove_tree(self._partials(item))
 
     def _refuse_when_full(self, missing: Sequence[ArtefactSpecs]) -> None:
         downloads = [item for item in missing if isinstance(item, FileDownloadSpecs) and item.size is not None]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import uuid
 from contextlib import suppress
 from itertools import chain
@@ -16,7 +15,7 @@ from inference_models.cache.stamps import Stamps
 from inference_models.config import cache_directory
 from inference_models.errors import BaseInferenceModelsError, EnvironmentConfigurationError
 from inference_models.files.digest import text_sha256
-from inference_models.files.durable import disk_errors_named, make_folder
+from inference_models.files.durable import disk_errors_named, make_folder, remove_tree
 from inference_models.files.names import MANIFEST_NAME, MAX_NAME, is_portable_handle, model_slug
 from inference_models.files.regular import is_denied, unreadable
 from inference_models.record import Record
@@ -182,7 +181,7 @@ def remove_folder(root: Path, folder: Path, *, unless_held: bool = False) -> boo
             folder.rename(away)
         except (FileNotFoundError, NotADirectoryError):
             return False
-    shutil.rmtree(away, ignore_errors=True)
+    remove_tree(away)
     for path in (stamps_path(root, folder), _pin_path(root, folder), *certificates_of(root, folder)):
         with suppress(OSError):
             path.unlink()

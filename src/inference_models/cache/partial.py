@@ -17,7 +17,7 @@ import msgspec
 
 from inference_models.cache.workspace import is_abandoned, is_of_this_machine
 from inference_models.files.digest import CHUNK
-from inference_models.files.durable import make_folder, move, sync, write_atomic
+from inference_models.files.durable import make_folder, move, remove_tree, sync, write_atomic
 from inference_models.files.prepared import prepared
 from inference_models.files.regular import read_json_object, read_regular_file
 from inference_models.fork import Lock
@@ -140,7 +140,7 @@ class Partial:
     def discard(self) -> None:
         """Close it and remove it."""
         self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_tree(self.folder)
 
     def _write_plan(self) -> None:
         for part, done in enumerate(self.done):
@@ -174,7 +174,7 @@ def continued_partial(mine: Path) -> Partial:
             plan, done = _read(mine)
             return Partial(mine, plan, done)
         except (OSError, ValueError):
-            shutil.rmtree(mine, ignore_errors=True)
+            remove_tree(mine)
     return new_partial(mine)
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from inference_models.config import interactive_progress_bars
 from inference_models.fork import Lock
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,7 @@ _one_display = Lock()
 """A terminal shows the bars of one load; others that run beside it show nothing."""
 
 
-@dataclass(frozen=True)
-class Progress:
+class Progress(Record, frozen=True):
     """Progress of one file."""
 
     handle: str

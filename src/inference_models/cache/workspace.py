@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import shutil
-import tempfile
 import time
 import uuid
 from contextlib import contextmanager, suppress
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from inference_models import config
 from inference_models.errors import EnvironmentConfigurationError
-from inference_models.files.durable import make_folder
+from inference_models.files.durable import make_folder, remove_tree
 from inference_models.machine.system import boot_id, is_running
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ def private_folder(parent: Path) -> Iterator[Path]:
     try:
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def temporary_folder() -> Path:
@@ -47,6 +45,8 @@ def temporary_folder() -> Path:
     try:
         make_folder(folder)
     except OSError as exc:
+        import tempfile  # noqa: PLC0415 - only without a cache
+
         try:
             return Path(tempfile.mkdtemp(prefix="inference-models-"))
         except OSError:
@@ -64,7 +64,7 @@ def sweep(parent: Path) -> None:
     with suppress(OSError):
         for folder in parent.iterdir():
             if is_abandoned(folder):
-                shutil.rmtree(folder, ignore_errors=True)
+                remove_tree(folder)
 
 
 def own_name() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -10,7 +11,6 @@ import typer
 from inference_models.cli import arguments
 from inference_models.cli.arguments import ModelOptions
 from inference_models.cli.console import output, say_advice
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from inference_models.negotiate.report import NegotiationReport

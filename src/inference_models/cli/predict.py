@@ -63,16 +63,16 @@ def predict(
         for path in _with_progress(paths):
             try:
                 pixels = _pixels(path)
-                prediction = first_prediction(_answer(loaded, path, pixels, options))
+                answer = _answer(loaded, path, pixels, options)
             except ModelInputError as exc:
                 report_error(exc)
                 if as_json:
                     typer.echo(json_text({"image": str(path), "error": error_facts(exc)}))
                 failed += 1
                 continue
-            _show(path, prediction, pixels.shape[:2] if as_json else None, top)
+            _show(path, first_prediction(answer), pixels.shape[:2] if as_json else None, top)
             if path in targets:
-                _save(loaded, pixels, prediction, targets[path])
+                _save(loaded, pixels, answer, targets[path])
     if failed:
         raise typer.Exit(1)
 
@@ -114,19 +114,30 @@ def _show(path: Path, prediction: Prediction | str, size: tuple[int, ...] | None
         found = prediction.to_line(top=top) if isinstance(prediction, Prediction) else _plain(prediction)
         typer.echo(json_text({"image": str(path), "width": size[1], "height": size[0], "prediction": found}))
     elif not isinstance(prediction, Prediction):
-        say(f"{path}: {prediction}")
+        say(f"{path}: {_plain(prediction)}" if hasattr(prediction, "ndim") else f"{path}: {prediction}")
     else:
         print_prediction(output(), str(path), prediction)
 
 
 def _plain(answer: Any) -> object:
-    return answer.tolist() if getattr(answer, "ndim", 0) == 1 else str(answer)
+    axes = getattr(answer, "ndim", 0)
+    return _depths(answer) if axes == 2 else answer.tolist() if axes == 1 else str(answer)
 
 
-def _save(model: Any, pixels: NumpyArray, prediction: Prediction | str, target: Path) -> None:
+def _depths(answer: Any) -> dict[str, object]:
+    """What is said of a number for every pixel, (H, W)."""
+    import numpy as np  # noqa: PLC0415 - only needed here
+
+    from inference_models.arrays import to_numpy  # noqa: PLC0415
+
+    least, middle, most = np.nanpercentile(to_numpy(answer).astype(np.float64), (0, 50, 100)).tolist()
+    return {"height": answer.shape[0], "width": answer.shape[1], "least": least, "median": middle, "most": most}
+
+
+def _save(model: Any, pixels: NumpyArray, answer: Any, target: Path) -> None:
     import cv2  # noqa: PLC0415 - only needed here
 
-    written, data = cv2.imencode(target.suffix, model.annotate(pixels, prediction))
+    written, data = cv2.imencode(target.suffix, model.annotate(pixels, answer))
     if not written:
         raise ModelInputError(f"a picture cannot be written as {target.suffix}.")
     try:

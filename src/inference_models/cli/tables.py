@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import singledispatch
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ from rich.table import Table
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
 from inference_models.predictions.container import Prediction
 from inference_models.predictions.detections import Detections
+from inference_models.record import Record
 from inference_models.text import plain
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ NARROWEST = 64
 """Columns of the terminal below which a table would be cut."""
 
 
-@dataclass(frozen=True)
-class Listing:
+class Listing(Record, frozen=True):
     """A table of a prediction: a header and rows of text, the first column being a name."""
 
     header: tuple[str, ...]

@@ -18,7 +18,7 @@ from inference_models.arrays import namespace
 from inference_models.decoders.candidates import Candidates, as_float32, passing, suppress
 from inference_models.decoders.classes import softmax
 from inference_models.decoders.grid import grid_cells
-from inference_models.decoders.layout import refuse_row_count, unexpected_outputs
+from inference_models.decoders.layout import known, refuse_row_count, unexpected_outputs
 from inference_models.decoders.types import BoxDecoder
 
 if TYPE_CHECKING:
@@ -30,14 +30,11 @@ _LEVELS = len(STRIDES)
 
 
 def _decode(outputs: Outputs, frame: Frame, limits: BoxLimits) -> list[Boxes]:
-    shapes = [tuple(output.shape) for output in outputs]
-    if not _fits(shapes):
-        raise unexpected_outputs("four outputs (B, n, C), then four (B, n, 4 * bins)", shapes)
+    _check([tuple(output.shape) for output in outputs], frame)
     xp = namespace(outputs[0])
     scores = xp.concat(list(outputs[:_LEVELS]), axis=1)
     distances = xp.concat(list(outputs[_LEVELS : 2 * _LEVELS]), axis=1)
     grid = grid_cells(frame, STRIDES)
-    refuse_row_count(scores.shape[1], needs=len(grid), frame=frame, strides=STRIDES)
     cells = as_float32(grid, like=scores)
     images = zip(scores, distances, strict=True)
     return [suppress(_candidates(score, distance, cells, limits), limits) for score, distance in images]
@@ -74,9 +71,19 @@ def _fits(shapes: Shapes) -> bool:
     return sides is None or (sides > 4 and sides % 4 == 0)
 
 
+def _check(shapes: Shapes, frame: Frame | None) -> None:
+    if not known(shapes):
+        return
+    if not _fits(shapes):
+        raise unexpected_outputs("four outputs (B, n, C), then four (B, n, 4 * bins)", shapes)
+    rows = [shape[1] for shape in shapes[:_LEVELS] if shape[1] is not None]
+    if frame is not None and len(rows) == _LEVELS:
+        refuse_row_count(sum(rows), needs=len(grid_cells(frame, STRIDES)), frame=frame, strides=STRIDES)
+
+
 def _count_classes(shapes: Shapes) -> int | None:
-    return shapes[0][2] if _fits(shapes) else None
+    return shapes[0][2] if known(shapes) else None
 
 
-DISTRIBUTION = BoxDecoder(decode=_decode, count_classes=_count_classes)
+DISTRIBUTION = BoxDecoder(decode=_decode, count_classes=_count_classes, check=_check)
 """Four strides of a Generalized Focal Loss head."""

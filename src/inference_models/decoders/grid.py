@@ -18,12 +18,12 @@ import numpy as np
 from inference_models.arrays import namespace
 from inference_models.decoders.boxes import with_objectness
 from inference_models.decoders.candidates import LARGEST_EXPONENT, as_float32, corners, suppress
-from inference_models.decoders.layout import Layout, refuse_row_count
+from inference_models.decoders.layout import Layout, known, refuse_row_count
 from inference_models.decoders.types import BoxDecoder
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array, NumpyArray
-    from inference_models.decoders.types import Boxes, BoxLimits, Frame, Outputs
+    from inference_models.decoders.types import Boxes, BoxLimits, Frame, Outputs, Shapes
 
 STRIDES = (8, 16, 32)
 _LAYOUT = Layout("one output (B, N, 5 + C)", ((None, None, None),), class_axis=(0, 2), before_classes=5)
@@ -45,7 +45,7 @@ def grid_cells(frame: Frame, strides: tuple[int, ...]) -> NumpyArray:
 def _decode(outputs: Outputs, frame: Frame, limits: BoxLimits) -> list[Boxes]:
     (output,) = _LAYOUT.select(outputs)
     grid = grid_cells(frame, STRIDES)
-    refuse_row_count(output.shape[1], needs=len(grid), frame=frame, strides=STRIDES)
+    _check([output.shape], frame)
 
     def to_corners(box: Array, anchor: Array) -> Array:
         return _from_cells(box, as_float32(grid, like=box)[anchor, :])
@@ -61,4 +61,10 @@ def _from_cells(box: Array, cell: Array) -> Array:
     return corners(centre_x, centre_y, size[:, 0] * stride, size[:, 1] * stride)
 
 
-YOLOX = BoxDecoder(decode=_decode, count_classes=_LAYOUT.count_classes)
+def _check(shapes: Shapes, frame: Frame | None) -> None:
+    _LAYOUT.check(shapes)
+    if known(shapes) and frame is not None:
+        refuse_row_count(shapes[0][1], needs=len(grid_cells(frame, STRIDES)), frame=frame, strides=STRIDES)
+
+
+YOLOX = BoxDecoder(decode=_decode, count_classes=_LAYOUT.count_classes, check=_check)

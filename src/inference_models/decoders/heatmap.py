@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from inference_models.arrays import namespace
 from inference_models.decoders.candidates import LARGEST_EXPONENT, Candidates, corners, passing, suppress
-from inference_models.decoders.layout import Layout, unexpected_outputs
+from inference_models.decoders.layout import Layout, known, unexpected_outputs
 from inference_models.decoders.types import BoxDecoder, KeyPointDecoder, PointSets
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
@@ -30,7 +31,8 @@ _LAYOUT = Layout(
 )
 
 
-def _decode(outputs: Outputs, _frame: Frame, limits: BoxLimits) -> list[Boxes]:
+def _decode(outputs: Outputs, frame: Frame, limits: BoxLimits) -> list[Boxes]:
+    _check([tuple(output.shape) for output in outputs], frame)
     images = zip(*_LAYOUT.select(outputs), strict=True)
     return [suppress(_candidates(*image, limits=limits), limits) for image in images]
 
@@ -68,15 +70,28 @@ def _landmarks(boxes: Boxes, maps: Array, head: KeyPointHead) -> PointSets:
 
 
 def _check_landmarks(shapes: Shapes, head: KeyPointHead) -> None:
-    if len(shapes) < 4 or len(shapes[3]) != 4:
-        raise unexpected_outputs(f"{_LAYOUT.needs}, (B, {2 * head.points}, h, w)", shapes)
+    _check(shapes, head.frame)
+    numbers = 2 * head.points
+    replace(
+        _LAYOUT,
+        needs=f"{_LAYOUT.needs}, (B, {numbers}, h, w)",
+        shapes=(*_LAYOUT.shapes, (None, numbers, None, None)),
+    ).check(shapes)
+
+
+def _check(shapes: Shapes, frame: Frame | None) -> None:
+    _LAYOUT.check(shapes)
+    sizes = {tuple(shape[2:]) for shape in shapes[:3]} if known(shapes) else set()
+    wanted = sizes if frame is None else {tuple(-(-side // _STRIDE) for side in frame)}
+    if len(sizes) > 1 or (sizes != wanted and not any(None in size for size in sizes)):
+        raise unexpected_outputs(f"{_LAYOUT.needs}, all of one size, a quarter of the input", shapes)
 
 
 def _count_classes(_shapes: Shapes) -> int:
     return 1
 
 
-HEATMAP = BoxDecoder(decode=_decode, count_classes=_count_classes)
+HEATMAP = BoxDecoder(decode=_decode, count_classes=_count_classes, check=_check)
 """Faces, and any other single class."""
 
 LANDMARKS = KeyPointDecoder(_decode_landmarks, _check_landmarks)

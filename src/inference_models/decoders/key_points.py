@@ -21,6 +21,7 @@ from inference_models.decoders.boxes import FINAL as FINAL_BOXES
 from inference_models.decoders.candidates import as_float32
 from inference_models.decoders.layout import unexpected_outputs
 from inference_models.decoders.types import KeyPointDecoder, PointSets
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,26 +85,28 @@ def _lengths(axis: int, head: KeyPointHead) -> list[int]:
     return [before + per_point * head.points for per_point in _PER_POINT]
 
 
-def _decoder(decode: Callable[..., list[PointSets]], *axes: int) -> KeyPointDecoder:
-    """The decoder of the first output, which has one of the lengths on one of the axes."""
+class _Head(Record, frozen=True):
+    """A layout of the first output, which has one of the lengths on one of the axes."""
 
-    def check(shapes: Shapes, head: KeyPointHead) -> None:
+    read: Callable[..., list[PointSets]]
+    axes: tuple[int, ...]
+
+    def check(self, shapes: Shapes, head: KeyPointHead) -> None:
         shape = shapes[0] if shapes else ()
-        if len(shape) == 3 and any(shape[axis] in {None, *_lengths(axis, head)} for axis in axes):
+        if len(shape) == 3 and any(shape[axis] in {None, *_lengths(axis, head)} for axis in self.axes):
             return
-        needs = " or ".join(_FORMS[axis].format(_lengths(axis, head)[0]) for axis in axes)
+        needs = " or ".join(_FORMS[axis].format(_lengths(axis, head)[0]) for axis in self.axes)
         raise unexpected_outputs(f"one output {needs}: {head.classes} classes, {head.points} key points", shapes)
 
-    def checked(outputs: Outputs, frame: Frame, limits: BoxLimits, head: KeyPointHead) -> list[PointSets]:
+    def decode(self, outputs: Outputs, frame: Frame, limits: BoxLimits, head: KeyPointHead) -> list[PointSets]:
         # Of some graphs only a run tells the shapes.
-        check([tuple(output.shape) for output in outputs], head)
-        return decode(outputs, frame, limits, head)
-
-    return KeyPointDecoder(checked, check)
+        self.check([tuple(output.shape) for output in outputs], head)
+        return self.read(outputs, frame, limits, head)
 
 
-FINAL = _decoder(_decode_final, _FINAL)
+_FINAL_HEAD, _ANY_HEAD = _Head(_decode_final, (_FINAL,)), _Head(_decode_either, (_RAW, _FINAL))
+FINAL = KeyPointDecoder(_FINAL_HEAD.decode, _FINAL_HEAD.check)
 """Ultralytics graphs that hold the suppression, or need none."""
 
-FINAL_OR_RAW = _decoder(_decode_either, _RAW, _FINAL)
+FINAL_OR_RAW = KeyPointDecoder(_ANY_HEAD.decode, _ANY_HEAD.check)
 """Ultralytics graphs, by any exporter's choice of head."""

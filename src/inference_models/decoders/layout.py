@@ -44,7 +44,12 @@ class Layout(Record, frozen=True):
         return replace(self, order=order) if unique else self
 
     def count_classes(self, shapes: Shapes) -> int | None:
-        """Number of classes of a graph with outputs of these shapes; None when they do not say."""
+        """Number of classes of a graph with outputs of these shapes; None when they do not say.
+
+        Raises:
+            CorruptedModelPackageError: it has another layout.
+        """
+        self.check(shapes)
         if self.class_axis is None:
             return None
         output, axis = self.class_axis
@@ -56,10 +61,15 @@ class Layout(Record, frozen=True):
         """Returns nothing when a graph with outputs of these shapes may have this layout.
 
         Raises:
-            CorruptedModelPackageError: it has another one.
+            CorruptedModelPackageError: it has another one, or two outputs could be the boxes.
         """
-        if known(shapes) and not self.orders(shapes):
+        if not known(shapes):
+            return
+        orders = self.orders(shapes)
+        if not orders:
             raise unexpected_outputs(self.needs, shapes)
+        if not any(None in shape[1:] for shape in shapes[: len(self.shapes)]):  # else a run may tell
+            self._only_first(orders, shapes)
 
     def select(self, outputs: Outputs) -> list[Array]:
         """The outputs that are read.
@@ -71,6 +81,9 @@ class Layout(Record, frozen=True):
         orders = self.orders(shapes)
         if not orders:
             raise unexpected_outputs(self.needs, shapes)
+        return [outputs[place] for place in self._only_first(orders, shapes)]
+
+    def _only_first(self, orders: list[tuple[int, ...]], shapes: Shapes) -> tuple[int, ...]:
         if len({order[0] for order in orders}) > 1:
             raise CorruptedModelPackageError(
                 "neither shapes nor names tell which output of the graph holds the boxes.",
@@ -78,7 +91,7 @@ class Layout(Record, frozen=True):
                 found=", ".join(map(str, shapes)),
                 fix="name the outputs when the graph is exported: output_names=[...]",
             )
-        return [outputs[place] for place in orders[0]]
+        return orders[0]
 
     def orders(self, shapes: Shapes) -> list[tuple[int, ...]]:
         """The ways to take the first outputs as those that are read: that of the names, else all that shapes allow."""
@@ -88,8 +101,11 @@ class Layout(Record, frozen=True):
         return [self.order] if self.order in fitting else fitting
 
     def _fits(self, shapes: Shapes) -> bool:
-        if len(shapes) < len(self.shapes) or not all(map(_shape_fits, shapes, self.shapes)):
-            return False
+        for shape, wanted in zip(shapes, self.shapes, strict=True):
+            if len(shape) != len(wanted):
+                return False
+            if not all(None in (length, need) or length == need for length, need in zip(shape, wanted, strict=True)):
+                return False
         if self.class_axis is None:
             return True
         output, axis = self.class_axis
@@ -112,13 +128,13 @@ def unexpected_outputs(needs: str, shapes: Shapes) -> CorruptedModelPackageError
     )
 
 
-def refuse_row_count(found: int, *, needs: int, frame: Frame, strides: Sequence[int]) -> None:
-    """Raise when an output does not have one row per grid cell of the frame.
+def refuse_row_count(found: int | None, *, needs: int, frame: Frame, strides: Sequence[int]) -> None:
+    """Raise when an output does not have one row per grid cell of the frame; None: it does not say.
 
     Raises:
         CorruptedModelPackageError: the numbers differ.
     """
-    if found == needs:
+    if found in {None, needs}:
         return
     height, width = frame
     raise CorruptedModelPackageError(
@@ -143,9 +159,3 @@ def refuse_class_id(largest: int, *, thresholds: int) -> None:
         found=str(largest),
         fix="give one label for every class of the graph.",
     )
-
-
-def _shape_fits(shape: Sequence[int | None], wanted: Sequence[int | None]) -> bool:
-    if len(shape) != len(wanted):
-        return False
-    return all(None in (length, need) or length == need for length, need in zip(shape, wanted, strict=True))

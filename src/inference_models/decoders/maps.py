@@ -6,7 +6,6 @@ ends inside a cell, the map is first brought to the pixels of the network input,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -66,8 +65,7 @@ class MapLayout(Record, frozen=True):
         return (shape[0], shape[3], shape[1], shape[2]) if self.channels_last and len(shape) == 4 else shape
 
 
-@dataclass(frozen=True)
-class Window:
+class Window(Record, frozen=True):
     """The part of the network input that shows a picture, and the size of the part of the picture it shows."""
 
     rows: slice

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from inference_models.arrays import to_numpy
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -34,8 +34,7 @@ _LARGEST = np.float32(1e30)
 """In place of infinite values, whose product with 0 is no number."""
 
 
-@dataclass(frozen=True)
-class MaskMaps:
+class MaskMaps(Record, frozen=True):
     """The maps of the objects of one image, made when they are looked at."""
 
     size: tuple[int, int]
@@ -49,8 +48,7 @@ class MaskMaps:
             yield from self.make(slice(start, start + _CHUNK))
 
 
-@dataclass(frozen=True)
-class Axis:
+class Axis(Record, frozen=True):
     """Where the pixels of one axis of the image lie among the cells of a map."""
 
     start: int
@@ -103,8 +101,7 @@ def _weights(low: NumpyArray, part: NumpyArray) -> NumpyArray:
     return weights
 
 
-@dataclass(frozen=True)
-class MaskPart:
+class MaskPart(Record, frozen=True):
     """The part of the image outside of which a mask is empty."""
 
     top: int
@@ -113,8 +110,7 @@ class MaskPart:
     """(h, w) bool; its transpose is the one without gaps in memory."""
 
 
-@dataclass(frozen=True)
-class MaskSampler:
+class MaskSampler(Record, frozen=True):
     """From the maps of one image to parts of that image."""
 
     rows: Axis

@@ -15,13 +15,13 @@ axes has the rows, the first of four the prototypes (B, M, h, w); others are not
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.decoders import boxes
 from inference_models.decoders.layout import known, unexpected_outputs
 from inference_models.decoders.masks import check_map_size, prototype_maps
 from inference_models.decoders.types import InstanceDecoder
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
 
 _FINAL = 6
 """Columns of a row that is a detection."""
+_BEFORE_CLASSES = {1: 4, 2: 5}
+"""Columns before the classes: a box, and objectness where rows come first."""
 
 
-@dataclass(frozen=True)
-class _Prototypes:
+class _Prototypes(Record, frozen=True):
     raw: BoxDecoder
     axis: int
     """Of the columns in raw rows: 1 or 2."""
@@ -65,11 +66,10 @@ class _Prototypes:
         columns = rows[self.axis]
         if columns is None:
             return None
-        boxes_alone = (rows[0], columns - count, rows[2]) if self.axis == 1 else (rows[0], rows[1], columns - count)
-        classes = self.raw.count_classes([boxes_alone])
-        if classes is None or classes <= 0:
+        if columns - count <= _BEFORE_CLASSES[self.axis]:
             raise unexpected_outputs(f"{self.needs}, with at least one class", shapes)
-        return classes
+        boxes_alone = (rows[0], columns - count, rows[2]) if self.axis == 1 else (rows[0], rows[1], columns - count)
+        return self.raw.count_classes([boxes_alone])
 
     def check(self, shapes: Shapes, frame: Frame | None) -> None:
         """Refuse outputs without rows or prototypes, and prototypes of another size than the input's."""
@@ -91,21 +91,15 @@ class _Prototypes:
         return ranks.index(3), ranks.index(4)
 
 
-def _decoder(kind: _Prototypes) -> InstanceDecoder:
-    return InstanceDecoder(kind.decode, kind.count_classes, maps=kind.maps, check=kind.check)
-
-
-ANCHOR_FREE_PROTOTYPES = _decoder(
-    _Prototypes(
-        boxes.ANCHOR_FREE,
-        1,
-        boxes.FINAL,
-        "rows (B, 4 + C + M, N), or (B, K, 6 + M) with the suppression inside, and prototypes (B, M, h, w)",
-    )
+_FREE = _Prototypes(
+    boxes.ANCHOR_FREE,
+    1,
+    boxes.FINAL,
+    "rows (B, 4 + C + M, N), or (B, K, 6 + M) with the suppression inside, and prototypes (B, M, h, w)",
 )
+ANCHOR_FREE_PROTOTYPES = InstanceDecoder(_FREE.decode, _FREE.count_classes, maps=_FREE.maps, check=_FREE.check)
 """YOLOv8 and its successors, whichever head or suppression was exported."""
 
-ANCHOR_BASED_PROTOTYPES = _decoder(
-    _Prototypes(boxes.ANCHOR_BASED, 2, None, "rows (B, N, 5 + C + M) and prototypes (B, M, h, w)")
-)
+_BASED = _Prototypes(boxes.ANCHOR_BASED, 2, None, "rows (B, N, 5 + C + M) and prototypes (B, M, h, w)")
+ANCHOR_BASED_PROTOTYPES = InstanceDecoder(_BASED.decode, _BASED.count_classes, maps=_BASED.maps, check=_BASED.check)
 """YOLOv5 and YOLOv7."""

@@ -62,6 +62,7 @@ def _decoder(layout: Layout) -> KeyPointDecoder:
         ):
             needs = f"(B, Q, 4), (B, Q, {head.classes} or more), (B, Q, {slots}, 8)"
             raise unexpected_outputs(f"{needs}: {head.classes} classes, {head.points} key points each", shapes)
+        layout.check(shapes)
 
     return KeyPointDecoder(decode, check, named=lambda names: _decoder(layout.named(names)))
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from inference_models.arrays import namespace, to_numpy
 from inference_models.decoders.candidates import as_float32
-from inference_models.decoders.layout import Layout, unexpected_outputs
+from inference_models.decoders.layout import Layout, known, unexpected_outputs
 from inference_models.decoders.types import BoxDecoder, Boxes
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ _LAYOUT = Layout("one output (B, 1, H, W)", ((None, 1, None, None),))
 
 def _decode(outputs: Outputs, frame: Frame, limits: BoxLimits) -> list[Boxes]:
     (maps,) = _LAYOUT.select(outputs)
-    if tuple(maps.shape[2:]) != frame:
-        raise unexpected_outputs(f"one output (B, 1, {frame[0]}, {frame[1]}), as large as the input", [maps.shape])
+    _check([tuple(maps.shape)], frame)
     return [_as_boxes(_regions(_on_host(image), _threshold(limits)), limits, like=maps) for image in maps]
 
 
@@ -105,10 +104,15 @@ def _as_boxes(found: list[tuple[float, NumpyArray]], limits: BoxLimits, *, like:
     )
 
 
-def _count_classes(shapes: Shapes) -> int:
+def _check(shapes: Shapes, frame: Frame | None) -> None:
     _LAYOUT.check(shapes)
+    if known(shapes) and frame is not None and tuple(shapes[0][2:]) != frame and None not in shapes[0][2:]:
+        raise unexpected_outputs(f"one output (B, 1, {frame[0]}, {frame[1]}), as large as the input", shapes)
+
+
+def _count_classes(_shapes: Shapes) -> int:
     return 1
 
 
-TEXT_REGIONS = BoxDecoder(_decode, _count_classes)
+TEXT_REGIONS = BoxDecoder(_decode, _count_classes, check=_check)
 """PP-OCR and others of the kind."""

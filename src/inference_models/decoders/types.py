@@ -60,6 +60,9 @@ class BoxDecoder(Record, frozen=True):
     """Number of classes, or None when the shapes do not say."""
     named: Callable[[Sequence[str]], BoxDecoder] | None = None
     """The decoder for outputs of these names, where their order may differ."""
+    check: Callable[[Shapes, Frame | None], None] | None = None
+    """Raises `CorruptedModelPackageError` for outputs that are not of this layout, or of another input size; None: the
+    input may have any size, and the classes say the rest."""
 
 
 class OrientedBoxes(Record, frozen=True):
@@ -86,8 +89,6 @@ class InstanceDecoder(BoxDecoder, frozen=True, kw_only=True):
 
     maps: Callable[[Outputs, Boxes], MaskMaps]
     """The masks of the boxes that were found in one image, from the outputs of that image, with a batch of 1."""
-    check: Callable[[Shapes, Frame | None], None]
-    """Raises `CorruptedModelPackageError` for outputs that are not of this layout, or of another input size."""
 
 
 class KeyPointHead(Record, frozen=True):
@@ -97,6 +98,8 @@ class KeyPointHead(Record, frozen=True):
     """Key points of class 0, 1, ..."""
     normalized: bool = False
     """Whether coordinates are parts of the input size instead of pixels."""
+    frame: Frame | None = None
+    """The only size of the network input; None: any."""
 
     @property
     def classes(self) -> int:

@@ -8,8 +8,8 @@ import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from inference_models.backends.onnx import RUNTIME as ONNX
-from inference_models.backends.onnx_providers import INSTALL_GPU, ON_NVIDIA
+from inference_models.backends.onnx import INSTALL_GPU, ON_NVIDIA
+from inference_models.backends.runtimes import ONNX
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.machine.hardware import ROOT
 from inference_models.machine.libraries import CUDA

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.doctor.cache import examine_cache, examine_clock
 from inference_models.doctor.devices import examine_builds, examine_cuda_libraries, examine_driver
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding

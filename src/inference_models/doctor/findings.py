@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from inference_models.record import Record
 
 GOOD, NOTE, BAD = "ok", "note", "problem"
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(Record, frozen=True):
     """One examined fact, with its level and the command that mends it."""
 
     level: str

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from inference_models import config
 from inference_models.backends import find_runtime, runtimes_for
-from inference_models.backends.onnx import RUNTIME as ONNX
+from inference_models.backends.runtimes import ONNX
 from inference_models.cache import resolution_files
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.entities import BackendType

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from inference_models.drawing.style import MASK_OPACITY, Style, color_of
 from inference_models.drawing.text import measure, place, write
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.labels import name_or_number
-from inference_models.record import replace
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,8 +42,7 @@ def draw(picture: Picture, prediction: Any, class_names: Sequence[str] | None, _
             write(picture, label, where, color, style)
 
 
-@dataclass(frozen=True)
-class DrawnObjects:
+class DrawnObjects(Record, frozen=True):
     """The objects of one picture, worst first, so that the best are drawn on top."""
 
     xyxy: npt.NDArray[np.int64]
@@ -64,7 +63,7 @@ class DrawnObjects:
         sure = prediction.confidence
         # Ties are drawn in reverse, so that the first of equals is on top.
         order = np.arange(len(prediction))[::-1] if sure is None else np.argsort(-to_numpy(sure), kind="stable")[::-1]
-        prediction = replace(prediction[order], class_names=class_names)
+        prediction = dataclasses.replace(prediction[order], class_names=class_names)
         instances = prediction if isinstance(prediction, InstanceDetections) else None
         boxes = to_numpy(prediction.xyxy) if instances is None else instances.boxes_on_image()
         ids = np.zeros(len(order)) if prediction.class_id is None else to_numpy(prediction.class_id)

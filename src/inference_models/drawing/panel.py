@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.drawing.style import Style
 from inference_models.drawing.text import Label, measure, write_text
-from inference_models.record import replace
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +19,7 @@ _WHITE = (255, 255, 255)
 _SMALLEST_TEXT = 0.3
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Record, frozen=True):
     """One line of the panel."""
 
     text: str

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+
+from inference_models.record import Record
 
 Picture: TypeAlias = npt.NDArray[np.uint8]
 """(H, W, 3) uint8, blue first."""
@@ -47,8 +48,7 @@ def _linear(part: float) -> float:
     return part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
 
 
-@dataclass(frozen=True)
-class Style:
+class Style(Record, frozen=True):
     """Sizes in pixels, in proportion to the picture."""
 
     line: int

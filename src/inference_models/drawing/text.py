@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from inference_models.drawing.style import text_color_on
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,8 +19,7 @@ Rectangle: TypeAlias = tuple[int, int, int, int]
 _SHORTEST = 4
 
 
-@dataclass(frozen=True)
-class Label:
+class Label(Record, frozen=True):
     """A text that was measured."""
 
     text: str

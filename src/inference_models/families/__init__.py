@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import pkgutil
 import re
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol
 
 from msgspec import field
 
@@ -187,19 +187,13 @@ class TwoStageGraph(Graph, frozen=True, kw_only=True):
     """A detector, and a head of `CropPointGraph` that looks at what it finds."""
 
 
-def _plain_scores() -> ClassDecoder:
-    from inference_models.decoders.classes import FUSED  # noqa: PLC0415 - who only looks families up needs no decoder
-
-    return FUSED
-
-
 class ClassificationGraph(Graph, frozen=True, kw_only=True):
     """The model graph of a classifier: one label per image, or several."""
 
     decoder: ClassDecoder
     """The graph gives logits."""
-    fused: ClassDecoder = field(default_factory=_plain_scores)
-    """The graph gives scores: the activation is inside."""
+    fused: ClassVar[bool] = True
+    """Graphs that give scores, with the activation inside, are read as well."""
     confidence: float = DEFAULT_CONFIDENCE
     """Least score of a label; only for multi-label models."""
 

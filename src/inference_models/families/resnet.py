@@ -1,7 +1,8 @@
 """ResNet: classification, with one label or several.
 
 Source: huggingface/pytorch-image-models, project Apache-2.0; weights by their own licence. Paper: arXiv 1512.03385.
-Export: `torch.onnx.export`: (B, C) logits, or scores when the activation was exported too.
+Export: `torch.onnx.export`: (B, C) logits, or scores when the activation was exported too; or the `state_dict` of timm
+or torchvision.
 Input of a bare file: the usual ImageNet evaluation, resized by Pillow.
 """
 
@@ -21,10 +22,14 @@ IMAGENET_EVALUATION = PreprocessSpec(
     std=(0.229, 0.224, 0.225),
 )
 
+MODULE = "inference_models.networks.resnet:build"
+
 FAMILY = Family(
     architecture="resnet",
     tasks={
-        "classification": ClassificationGraph(decoder=classes.SOFTMAX, preprocess=IMAGENET_EVALUATION),
-        "multi-label-classification": ClassificationGraph(decoder=classes.SIGMOID, preprocess=IMAGENET_EVALUATION),
+        "classification": ClassificationGraph(decoder=classes.SOFTMAX, preprocess=IMAGENET_EVALUATION, module=MODULE),
+        "multi-label-classification": ClassificationGraph(
+            decoder=classes.SIGMOID, preprocess=IMAGENET_EVALUATION, module=MODULE
+        ),
     },
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import sys
 import time
 import uuid
@@ -149,13 +148,20 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and all that is in it, as far as that can be removed."""
+    import shutil  # noqa: PLC0415 - brings four modules of compression, and is seldom needed
+
+    shutil.rmtree(folder, ignore_errors=True)
+
+
 def refuse_when_full(root: Path, needed: int) -> None:
     """Raise before anything is written when `needed` bytes do not fit.
 
     Raises:
         EnvironmentConfigurationError: states needed and free bytes.
     """
-    free = shutil.disk_usage(root).free
+    free = _free(root)
     if needed > free:
         raise EnvironmentConfigurationError(
             f"the package does not fit into the cache folder '{root}'.",
@@ -192,4 +198,6 @@ def disk_errors_named(root: Path, *, needed: int) -> Iterator[None]:
 def _free(root: Path) -> int:
     while not os.path.exists(root) and root != root.parent:  # noqa: PTH110 - as in make_folder
         root = root.parent
+    import shutil  # noqa: PLC0415 - as above
+
     return shutil.disk_usage(root).free

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 MAX_NAME = 255
 MAX_MODEL_ID = 512
-_SEGMENT = re.compile(r"[A-Za-z0-9._-]+")
-_PACKAGE_ID = re.compile(r"[A-Za-z0-9]+")
-_HUB_REPOSITORY = re.compile(r"(models|datasets|spaces)--.")
+_SEGMENT = r"[A-Za-z0-9._-]+"
+_PACKAGE_ID = r"[A-Za-z0-9]+"
+_HUB_REPOSITORY = r"(models|datasets|spaces)--."
 _RESERVED_STEMS = frozenset(
     {"con", "prn", "aux", "nul"} | {f"com{digit}" for digit in range(10)} | {f"lpt{digit}" for digit in range(10)}
 )
@@ -40,9 +40,9 @@ def may_lead(folder: Path, target: Path) -> bool:
         return True
     for place in (folder, *folder.parents):
         repository = place.parent.parent
-        if place.parent.name == "snapshots" and _HUB_REPOSITORY.match(repository.name):
+        if place.parent.name == "snapshots" and re.match(_HUB_REPOSITORY, repository.name):
             inside = target.relative_to(repository.parent).parts if target.is_relative_to(repository.parent) else ()
-            return len(inside) > 2 and bool(_HUB_REPOSITORY.match(inside[0])) and inside[1] == "blobs"
+            return len(inside) > 2 and bool(re.match(_HUB_REPOSITORY, inside[0])) and inside[1] == "blobs"
     return False
 
 
@@ -74,7 +74,7 @@ def check_package_id(package_id: str) -> str:
     Raises:
         CorruptedModelPackageError: it is something else.
     """
-    fits = _PACKAGE_ID.fullmatch(package_id) is not None and len(package_id) <= MAX_NAME
+    fits = re.fullmatch(_PACKAGE_ID, package_id) is not None and len(package_id) <= MAX_NAME
     if not fits or package_id.lower() in _RESERVED_STEMS:
         raise CorruptedModelPackageError(
             "the package has an id that cannot be a folder name.",
@@ -107,7 +107,7 @@ def model_slug(provider: str, model_id: str) -> str:
 
 
 def _is_portable_segment(segment: str) -> bool:
-    if not _SEGMENT.fullmatch(segment) or segment.endswith("."):
+    if not re.fullmatch(_SEGMENT, segment) or segment.endswith("."):
         return False
     return segment.partition(".")[0].lower() not in _RESERVED_STEMS
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.cache.manifest import has_content
 from inference_models.cache.store import PackageStore
 from inference_models.entities import (
@@ -33,7 +32,7 @@ from inference_models.negotiate.request import PackageRequest, parse_device, par
 from inference_models.options import LoadOptions, merge_options, refuse_unknown_load_options
 from inference_models.package.folder import read_package_folder
 from inference_models.providers import DescribeOptions, find_record, open_provider
-from inference_models.record import replace
+from inference_models.record import Record, replace
 
 _CHOICES = frozenset(
     {"backend", "batch_size", "model_package_id", "nms_fusion_preferences", "quantization", "weights_provider"}
@@ -127,8 +126,7 @@ def dependency_mirror(mirror: str, needed: LockedModel) -> str:
     return f"{provider}:{needed.asked_for}"
 
 
-@dataclass(frozen=True)
-class _LockedDependencies:
+class _LockedDependencies(Record, frozen=True):
     """Loads what a locked model needs, from the same lock."""
 
     lock: Lock

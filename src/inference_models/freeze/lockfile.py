@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tomli_w
 from msgspec import Meta, Struct, field, structs, to_builtins
 
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.cache.manifest import Damage, PackageKey, read_manifest
 from inference_models.entities import FileFacts, InlineFileSpecs, without_signatures
 from inference_models.errors import (

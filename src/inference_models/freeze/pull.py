@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from msgspec import field
+
 from inference_models import config
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.cache.manifest import PackageKey
 from inference_models.cache.store import PackageStore
 from inference_models.entities import FileDownloadSpecs, LocalFileArtefactSpecs, PackageSourceType
@@ -23,7 +24,7 @@ from inference_models.negotiate.explain import choose_packages
 from inference_models.negotiate.request import PackageRequest
 from inference_models.options import LoadOptions
 from inference_models.providers import open_provider
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
@@ -36,8 +37,7 @@ if TYPE_CHECKING:
 ANY_PACKAGE = PackageRequest()
 
 
-@dataclass(frozen=True)
-class PulledPackage:
+class PulledPackage(Record, frozen=True):
     """A package that is in the cache."""
 
     key: PackageKey
@@ -51,8 +51,7 @@ class PulledPackage:
     """Whether the caller named it; False: another model depends on it."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PullOptions:
+class PullOptions(Record, frozen=True, kw_only=True):
     """Which packages, and how."""
 
     request: PackageRequest = ANY_PACKAGE

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from inference_models.errors import ForbiddenModelAccessError, UnauthorizedModelAccessError
 from inference_models.loading.attempt import load_model
-from inference_models.record import replace
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from inference_models.entities import ModelMetadata
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from inference_models.tasks.any_model import AnyModel
 
 
-@dataclass(frozen=True)
-class AccessIdentifiers:
+class AccessIdentifiers(Record, frozen=True):
     """Who loads what; the argument of some methods of an access manager."""
 
     model_id: str

@@ -102,11 +102,8 @@ class Source(Record, frozen=True):
     options: DescribeOptions = NO_OPTIONS
     store: PackageStore | None = None
     """Where the files of this load are kept, and held as long as it lasts; None: each fetch opens it anew."""
-
-    @property
-    def is_remembered(self) -> bool:
-        """Whether the description comes from an earlier load, without asking the provider."""
-        return isinstance(self.provider, RememberedProvider)
+    is_remembered: bool = False
+    """Whether the description comes from an earlier load, without asking the provider."""
 
 
 def parse_address(

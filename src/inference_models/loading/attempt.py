@@ -19,7 +19,7 @@ from inference_models.errors import (
 from inference_models.loading.describe import describe_model
 from inference_models.loading.open import fetch_package, load_package
 from inference_models.negotiate.choose import negotiate
-from inference_models.providers import can_be_remembered
+from inference_models.providers import find_record
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def load_model(
     Raises:
         ModelPackageAlternativesExhaustedError: several packages fit, and none could be opened.
     """
-    memory = None
-    if can_be_remembered(address.provider):
+    memory, record = None, find_record(address.provider)
+    if record is None or record.remembered:
         from inference_models.loading.remember import RememberedModels  # noqa: PLC0415 - local models are not
 
         memory = RememberedModels(load, environment)
@@ -129,8 +129,9 @@ def _load_first(
             _log.warning("%r: %s was passed over: %s", model.model_id, candidate.label, exc)
             continue
         reason = selection.reason if number == 0 else "order"
-        with suppress(AttributeError):  # a class of a package may refuse new attributes
-            loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)
+        with suppress(AttributeError):  # a class of a package may have none, or refuse new attributes
+            if loaded.resolved_model is not None:
+                loaded.resolved_model = replace(loaded.resolved_model, selected_by=reason)
         if steps.report is not None:
             steps.report(loaded, model, candidate, folder)
         level = logging.INFO if load.options.verbose else logging.DEBUG

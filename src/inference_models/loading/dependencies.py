@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ from inference_models.errors import (
     nearest_hint,
 )
 from inference_models.families import find_graph
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -35,8 +35,7 @@ FORWARDED = (
 """Options of the model that its dependencies get too, unless `forwarded_kwargs=` names others."""
 
 
-@dataclass(frozen=True)
-class SuppliedDependency:
+class SuppliedDependency(Record, frozen=True):
     """A model the caller has loaded already; its ids must be exactly those the provider states."""
 
     model_id: str

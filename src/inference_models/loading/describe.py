@@ -82,7 +82,7 @@ def describe_model(
             from inference_models.cache.store import PackageStore  # noqa: PLC0415 - local models are not stored
 
             store = PackageStore()
-        yield model, Source(name, provider, model_id, options, store)
+        yield model, Source(name, provider, model_id, options, store, is_remembered=known is not None)
 
 
 def describe_options(options: LoadOptions, api_key: str | None) -> DescribeOptions:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING
+
+from msgspec import field
 
 from inference_models.cache.inventory import Inventory
 from inference_models.cache.manifest import PackageKey
@@ -13,6 +15,7 @@ from inference_models.cache.resolution_files import FileResolutionCache
 from inference_models.errors import BaseInferenceModelsError
 from inference_models.files.digest import file_digest, text_sha256
 from inference_models.package.metadata_json import metadata_from_json
+from inference_models.record import Record
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
@@ -43,8 +46,7 @@ class OfflineArtefactStatus(str, Enum):
     UNREADABLE = "unreadable"
 
 
-@dataclass(frozen=True)
-class OfflinePackageStatus:
+class OfflinePackageStatus(Record, frozen=True):
     """One package of a model, held against the cache."""
 
     package_id: str | None
@@ -54,8 +56,7 @@ class OfflinePackageStatus:
     missing_files: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class OfflineModelStatus:
+class OfflineModelStatus(Record, frozen=True):
     """One model of the cache."""
 
     canonical_model_id: str
@@ -70,8 +71,7 @@ class OfflineModelStatus:
     packages: list[OfflinePackageStatus] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class OfflineArtefactVerification:
+class OfflineArtefactVerification(Record, frozen=True):
     """One file of a package of the cache."""
 
     canonical_model_id: str
@@ -80,8 +80,7 @@ class OfflineArtefactVerification:
     status: OfflineArtefactStatus
 
 
-@dataclass(frozen=True)
-class _Package:
+class _Package(Record, frozen=True):
     folder: Path
     trusted: bool | None
     hashes: dict[str, str | None]
@@ -108,14 +107,14 @@ class _Package:
         return OfflineArtefactStatus.OK if right else OfflineArtefactStatus.HASH_MISMATCH
 
 
-@dataclass
+@dataclasses.dataclass
 class _Model:
     provider: str
     model_id: str
-    aliases: set[str] = field(default_factory=set)
+    aliases: set[str] = dataclasses.field(default_factory=set)
     recorded_at: datetime | None = None
-    proven: dict[str, datetime] = field(default_factory=dict)
-    packages: dict[str, _Package] = field(default_factory=dict)
+    proven: dict[str, datetime] = dataclasses.field(default_factory=dict)
+    packages: dict[str, _Package] = dataclasses.field(default_factory=dict)
 
     def add(self, entry: AutoResolutionCacheEntry, packages: dict[str, _Package]) -> None:
         created = entry.created_at

@@ -32,16 +32,15 @@ from inference_models.package.folder import incomplete_folder, read_package, rea
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
 from inference_models.package.graph_facts import read_graph
 from inference_models.package.onnx_file import read_onnx_file
-from inference_models.package.text_files import read_text
-from inference_models.providers.local import FUSED, HINTS
+from inference_models.providers.local import FUSED, LocalProvider
 from inference_models.record import replace
 from inference_models.tasks import find_task
-from inference_models.tasks.graph_input import InputHints, fit_spec, hint_of_input, stated_spec
+from inference_models.tasks.graph_input import fit_spec, hint_of_input, stated_spec
 from inference_models.tasks.graph_runner import OpenedPackage
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from inference_models.arrays import TensorSpec
@@ -53,7 +52,7 @@ if TYPE_CHECKING:
     from inference_models.negotiate.case import Candidate
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
-    from inference_models.package.inference_config import InferenceConfig
+    from inference_models.package.inference_config import PostProcessing
     from inference_models.tasks import Task
     from inference_models.tasks.any_model import AnyModel
 
@@ -72,9 +71,7 @@ def fetch_package(
     """
     artefacts = package.package_artefacts
     if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
-        from inference_models.providers.local import LocalProvider  # noqa: PLC0415 - loaded where there are local files
-
-        known = source.provider.folder(model.model_id) if isinstance(source.provider, LocalProvider) else None
+        known = source.provider.folders.get(model.model_id) if isinstance(source.provider, LocalProvider) else None
         return known or read_package(artefacts)
     from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - local packages need no store
     from inference_models.cache.store import PackageStore  # noqa: PLC0415
@@ -99,40 +96,29 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     task, graph = _task_and_graph(model)
     if graph.models:
         return _load_models(model, candidate, request, task, graph)
-    label, optional = f"model {model.model_id!r}", graph.optional_files
-    files = files_by_role(folder.files, graph.files, package.backend, label=label, optional=optional)
-    hints = InputHints.of(_hints(folder))
-    requests = _session_requests(folder, graph, package.backend, files, request, hints)
+    files: Mapping[str, Path] = {}
+    if graph.files:
+        label, optional = f"model {model.model_id!r}", graph.optional_files
+        files = files_by_role(folder.files, graph.files, package.backend, label=label, optional=optional)
+    requests = _session_requests(folder, graph, package.backend, files, request)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
-        from inference_models.package.code import check_archive_consent  # noqa: PLC0415 - only where it is needed
-
-        archives = [wanted.files[FORMATS[package.backend].weights[0]] for wanted in requests.values()]
-        check_archive_consent(archives, request.options.allow_local_code_packages)
-    class_names = _class_names(model, folder, request.options, graph) if task.has_classes else ()
+        _check_consent(requests.values(), request)
+    opened = _as_stated(model, package, folder, request.options, task, graph)
     with ExitStack() as unfinished:
         sessions: dict[str, Session] = {}
         for role, wanted in requests.items():
             sessions[role] = _open(candidate.runtime, _examined(candidate, wanted, request), request)
             unfinished.callback(sessions[role].close)
-        session, config = next(iter(sessions.values())), folder.inference
-        fused, normalized = _post_processing(graph, package, config, task)
-        preprocess = fit_spec(graph, session, stated_spec(graph, config), hints)
+        session = next(iter(sessions.values()))
+        stated = None if folder.inference is None else stated_spec(graph, folder.inference)
+        preprocess = fit_spec(graph, session, stated, folder.hints)
         if request.options.rf_detr_max_input_resolution is not None:
             _check_resolution(model, preprocess.size, request.options.rf_detr_max_input_resolution)
-        opened = OpenedPackage(
+        opened = replace(
+            opened,
             sessions=sessions,
             files=files,
             preprocess=preprocess,
-            class_names=class_names,
-            removed_class_names=config.removed_class_names if config else (),
-            key_points=folder.key_points,
-            top_down=config.top_down if config else None,
-            fused=fused,
-            normalized_boxes=normalized,
-            max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
-            recommended=package.recommended_parameters or model.recommended_parameters,
-            arrays=request.options.arrays,
-            label=label,
             further_outputs=len(next(iter(requests.values())).further_outputs),
         )
         loaded: Any = cast("Any", task.bind)(opened, graph)
@@ -208,7 +194,6 @@ def _session_requests(
     kind: BackendType,
     files: Mapping[str, Path],
     request: LoadRequest,
-    hints: InputHints,
 ) -> dict[str, SessionRequest]:
     """What to open for each graph, by its role; the one that takes the images comes first."""
     stated = folder.inference
@@ -224,7 +209,7 @@ def _session_requests(
         input_hint=hint_of_input(
             graph,
             stated.preprocess if stated else None,
-            hints,
+            folder.hints,
             stated.forward_pass.static_batch_size if stated else None,
         ),
         module=module_builder(graph) if graph.module else None,
@@ -253,10 +238,12 @@ def _of_the_head(folder: PackageFolder) -> tuple[TensorSpec, ...]:
     return (features,) if logits.name in known else (features, logits)
 
 
-def _hints(folder: PackageFolder) -> str | None:
-    """What a bare graph says about its input; of one that was stored, in a file."""
-    stored = folder.files.get(HINTS)
-    return folder.texts.get(HINTS) or (None if stored is None else read_text(stored, where=HINTS))
+def _check_consent(requests: Iterable[SessionRequest], request: LoadRequest) -> None:
+    """Refuse TorchScript archives that nobody vouches for, unless the caller consents to their content."""
+    from inference_models.package.code import check_archive_consent  # noqa: PLC0415 - only where it is needed
+
+    archives = [wanted.files[FORMATS[BackendType.TORCH_SCRIPT].weights[0]] for wanted in requests]
+    check_archive_consent(archives, request.options.allow_local_code_packages)
 
 
 def _check_resolution(model: ModelMetadata, size: tuple[int, int] | None, limit: int | tuple[int, int]) -> None:
@@ -329,6 +316,38 @@ def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) ->
     )
 
 
+def _as_stated(
+    model: ModelMetadata,
+    package: ModelPackageMetadata,
+    folder: PackageFolder,
+    options: LoadOptions,
+    task: Task,
+    graph: Graph,
+) -> OpenedPackage:
+    """What is known of the package before a graph of it is opened."""
+    config = folder.inference
+    fused = FUSED in (package.model_features or {})
+    normalized = package.backend.value in getattr(graph, "normalized_in", ())
+    if config is not None and config.post_processing is not None:
+        stated = _checked(config.post_processing, getattr(graph, "activation", task.post_processing), task)
+        fused = bool(stated.fused) or fused
+        normalized = normalized if stated.boxes is None else stated.boxes == "normalized"
+    return OpenedPackage(
+        sessions={},
+        preprocess=graph.preprocess,
+        class_names=_class_names(model, folder, options, graph) if task.has_classes else (),
+        removed_class_names=config.removed_class_names if config else (),
+        key_points=folder.key_points,
+        top_down=config.top_down if config else None,
+        fused=fused,
+        normalized_boxes=normalized,
+        max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,
+        recommended=package.recommended_parameters or model.recommended_parameters,
+        arrays=options.arrays,
+        label=f"model {model.model_id!r}",
+    )
+
+
 def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptions, graph: Graph) -> tuple[str, ...]:
     if options.labels is not None:
         return read_labels(options.labels)
@@ -344,20 +363,12 @@ def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptio
     )
 
 
-def _post_processing(
-    graph: Graph, package: ModelPackageMetadata, config: InferenceConfig | None, task: Task
-) -> tuple[bool, bool]:
-    """Whether the graph does the work of the decoder, and whether its boxes are parts of the input size."""
-    fused = FUSED in (package.model_features or {})
-    normalized = package.backend.value in getattr(graph, "normalized_in", ())
-    stated = config.post_processing if config else None
-    if stated is None:
-        return fused, normalized
-    needed = getattr(graph, "activation", task.post_processing)
-    if stated.type != needed:
-        raise CorruptedModelPackageError(
-            f"inference_config.json: post_processing.type does not suit {task.name}.",
-            needs=repr(needed),
-            found=repr(stated.type),
-        )
-    return bool(stated.fused) or fused, normalized if stated.boxes is None else stated.boxes == "normalized"
+def _checked(stated: PostProcessing, needed: str | None, task: Task) -> PostProcessing:
+    """What a package says of the work behind its graph, which must be that of its task."""
+    if stated.type == needed:
+        return stated
+    raise CorruptedModelPackageError(
+        f"inference_config.json: post_processing.type does not suit {task.name}.",
+        needs=repr(needed),
+        found=repr(stated.type),
+    )

@@ -11,7 +11,6 @@ import json
 import logging
 import os
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from hashlib import sha256
 from hmac import new as keyed_digest
@@ -31,7 +30,7 @@ from inference_models.machine.environment import machine_fingerprint
 from inference_models.negotiate.choose import negotiate
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.providers import NO_OPTIONS, can_be_remembered, find_record
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.text import fits_a_header, without_query
 
 if TYPE_CHECKING:
@@ -50,8 +49,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("inference-models")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Question:
+class Question(Record, frozen=True, kw_only=True):
     """The key of a remembered decision: everything it depends on."""
 
     provider: str
@@ -65,8 +63,7 @@ class Question:
     """As in `LoadOptions`: what the declared order chose is no answer to `measured`, and the other way round."""
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(Record, frozen=True):
     """A remembered answer."""
 
     model: ModelMetadata

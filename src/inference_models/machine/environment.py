@@ -42,7 +42,7 @@ class Gpu(Record, frozen=True, kw_only=True):
         return f"{self.name} ({details})" if details else self.name
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Environment:
     """Facts that the checks of negotiation read. None and empty: absent or unknown."""
 

@@ -29,10 +29,10 @@ _SYSTEM_PACKAGES = {
     "libgomp.so.1": "libgomp1",
     "libstdc++.so.6": "libstdc++6",
 }
-_MISSING = re.compile(r"(lib[\w+.-]+\.so(?:\.\d+)*): cannot open shared object file")
-_OF_CUDA = re.compile(r"(lib(?:cublas|cublasLt|cudart|nvrtc|nvJitLink))\.so\.(\d+)")
+_MISSING = r"(lib[\w+.-]+\.so(?:\.\d+)*): cannot open shared object file"
+_OF_CUDA = r"(lib(?:cublas|cublasLt|cudart|nvrtc|nvJitLink))\.so\.(\d+)"
 """Libraries that carry the release of CUDA in their name; the others count for themselves."""
-_HIDING = re.compile(r" \(imported from (.+)\)$")
+_HIDING = r" \(imported from (.+)\)$"
 
 
 def set_variable(name: str, value: str, *, powershell: bool = _POWERSHELL) -> str:
@@ -54,10 +54,10 @@ def mend_of(label: str, problem: str) -> str:
     """
     name, _, version = label.partition(" ")
     public = version.partition("+")[0]
-    hiding = _HIDING.search(problem)
+    hiding = re.search(_HIDING, problem)
     if hiding:
         return f"rename {hiding[1]}, or take {os.path.dirname(hiding[1])} off the import path"  # noqa: PTH120
-    missing = _MISSING.search(problem)
+    missing = re.search(_MISSING, problem)
     if missing and missing[1] in _SYSTEM_PACKAGES:
         return f"apt-get install -y {_SYSTEM_PACKAGES[missing[1]]}"
     if missing and (wheels := cuda_wheels([missing[1]])):
@@ -77,7 +77,7 @@ def cuda_wheels(sonames: list[str], cuda: int | None = None) -> list[str]:
         sonames: For example `libcublas.so.12`.
         cuda: Major release of CUDA; None: the one that a library among `sonames` names, else 12.
     """
-    stated = [int(found[2]) for name in sonames if (found := _OF_CUDA.fullmatch(name))]
+    stated = [int(found[2]) for name in sonames if (found := re.fullmatch(_OF_CUDA, name))]
     release = cuda or next(iter(stated), 12)
     names = {_WHEELS[stem] for name in sonames if (stem := name.partition(".so")[0]) in _WHEELS}
     return sorted(_wheel(name, release) for name in names)

@@ -38,7 +38,7 @@ VARIABLES = ("JETSON_MODULE", "L4T_VERSION", "RUNNING_ON_JETSON")
 _BOOT_KEY = r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management\PrefetchParameters"
 _QUERY, _STILL_ACTIVE, _NO_SUCH_PROCESS = 0x1000, 259, 87
 """PROCESS_QUERY_LIMITED_INFORMATION, STILL_ACTIVE, ERROR_INVALID_PARAMETER."""
-_L4T_RELEASE = re.compile(r"R(\d+).*REVISION:\s*([\d.]+)")
+_L4T_RELEASE = r"R(\d+).*REVISION:\s*([\d.]+)"
 
 
 def jetson_type(root: Path) -> str | None:
@@ -71,7 +71,7 @@ def l4t_version(root: Path) -> Version | None:
     stated = os.environ.get("L4T_VERSION", "").strip()
     if stated:
         return public_version(stated)
-    found = _L4T_RELEASE.search(read_text(root / "etc/nv_tegra_release"))
+    found = re.search(_L4T_RELEASE, read_text(root / "etc/nv_tegra_release"))
     return public_version(f"{found[1]}.{found[2]}") if found else None
 
 

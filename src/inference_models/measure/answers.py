@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from inference_models.parity.compare import GATES, LEAST_SCORE, compare_predictions, gate_between
+from inference_models.record import Record
 from inference_models.tasks import painters
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ LEAST_AGREEMENT = 0.9
 """Share of what either side is so sure of that must be the same, where there is no gate."""
 
 
-@dataclass(frozen=True)
-class Judgement:
+class Judgement(Record, frozen=True):
     """The result of comparing the answers of two candidates."""
 
     beyond: tuple[str, ...] = ()

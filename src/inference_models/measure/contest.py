@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sized
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -25,6 +24,7 @@ from inference_models.measure.job import NotSerializableError
 from inference_models.measure.rounds import HOPELESS, NOT_REACHED, SLOWER, decide, is_settled, leaving
 from inference_models.parity.compare import gate_between
 from inference_models.parity.raw import RawDeviation
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -63,8 +63,7 @@ _END_S = 0.2
 """To end the processes."""
 
 
-@dataclass(frozen=True)
-class ContestSetup:
+class ContestSetup(Record, frozen=True):
     """Folder, pictures, budget and callbacks of a contest."""
 
     folder: Path

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from inference_models.options import LoadOptions
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import read_package, read_package_folder
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
@@ -33,8 +32,7 @@ class NotSerializableError(Exception):
     """The load depends on objects of this process that JSON cannot hold."""
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(Record, frozen=True):
     """One plan, ready to be opened: its files are on this machine."""
 
     model: ModelMetadata

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from inference_models.measure.answers import LEAST_AGREEMENT, SURE_SCORE, has_ga
 from inference_models.measure.contest import UNJUDGED
 from inference_models.measure.rounds import BUSY, NOT_REACHED, SLOWER, WINNER
 from inference_models.negotiate.case import setting_name
+from inference_models.record import Record
 from inference_models.text import plain, printable
 
 if TYPE_CHECKING:
@@ -28,8 +29,7 @@ SCHEMA_VERSION = 2
 NOT_FETCHED = "not fetched"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timing:
+class Timing(Record, frozen=True, kw_only=True):
     """How fast one candidate was; times are milliseconds of one call, pre-processing included."""
 
     median_ms: float
@@ -42,8 +42,7 @@ class Timing:
     """Than the fastest, as a share: 0.1 is 10 %."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TuneRow:
+class TuneRow(Record, frozen=True, kw_only=True):
     """One candidate with one setting, and what became of it."""
 
     candidate: str
@@ -81,8 +80,7 @@ class TuneRow:
         return named == (self.package_id, self.backend, self.threads, self.execution_providers)
 
 
-@dataclass(frozen=True, kw_only=True)
-class TuneReport:
+class TuneReport(Record, frozen=True, kw_only=True):
     """The result of a measurement of one model on this machine."""
 
     model_id: str

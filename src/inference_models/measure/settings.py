@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference_models.backends import find_runtime
-from inference_models.backends.onnx_providers import CPU, NOT_LOCAL, ON_NVIDIA
+from inference_models.backends.onnx import CPU, NOT_LOCAL, ON_NVIDIA
 from inference_models.backends.runtime import EXECUTION_PROVIDERS, THREADS
 from inference_models.config import requested_execution_providers
 from inference_models.machine.hardware import usable_cpus

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference_models import config
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.cache.workspace import private_folder, sweep
 from inference_models.errors import (
     BaseInferenceModelsError,
@@ -36,7 +36,7 @@ from inference_models.measure.store import Measurement, MeasurementStore, covers
 from inference_models.negotiate.case import package_name
 from inference_models.negotiate.explain import choose_packages
 from inference_models.parity.images import probe_images
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.version import __version__
 
 if TYPE_CHECKING:
@@ -54,8 +54,7 @@ _log = logging.getLogger("inference-models")
 DEFAULT_BUDGET_S = 60.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class TuneOptions:
+class TuneOptions(Record, frozen=True, kw_only=True):
     """Options of a measurement."""
 
     budget: float = DEFAULT_BUDGET_S

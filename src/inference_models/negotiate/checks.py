@@ -8,7 +8,7 @@ from __future__ import annotations
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from inference_models.backends import find_backend
+from inference_models.backends import is_driven
 from inference_models.entities import BackendType, InlineFileSpecs, PackageSourceType, Quantization
 from inference_models.errors import ModelImplementationNotFoundError, nearest_names
 from inference_models.families import ClassificationGraph, Graph, find_family, find_graph, known_architectures
@@ -40,7 +40,7 @@ def check_implementation(case: Case) -> Rejection | None:
     """Refuses runtimes, architectures and tasks that nothing in this release, and no plug-in, can run."""
     if case.package.backend is BackendType.CUSTOM:
         return None
-    if find_backend(case.runtime) is None:
+    if not is_driven(case.runtime):
         return case.refuse("implementation", f"a backend for {case.runtime.value}", "none in this release")
     graph = _graph(case.model.model_architecture, case.model.task_type or "")
     if not isinstance(graph, str):

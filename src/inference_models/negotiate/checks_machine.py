@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
 
-from inference_models.backends import find_backend, find_runtime
-from inference_models.backends.onnx_providers import (
+from inference_models.backends import find_runtime, is_driven
+from inference_models.backends.onnx import (
     BUILDS,
     CPU,
     CUDA,
@@ -73,7 +73,7 @@ def check_runtime(case: Case) -> Rejection | None:
         needs = f"{'an' if library.name[0] in 'aeiou' else 'a'} {library.name} that can be imported"
         problem = case.environment.broken[library.name]
         return case.refuse("runtime", needs, problem, _mend(case, library, problem))
-    if find_backend(case.runtime) is None:
+    if not is_driven(case.runtime):
         return _check_library(case, record, library)
     installed = case.environment.runtimes.get(case.runtime)
     if installed is None:

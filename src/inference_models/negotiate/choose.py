@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
@@ -185,8 +184,7 @@ class Verdict(Record, frozen=True):
     """Whether it may be opened; where there are reasons against it, because of `force=True`."""
 
 
-@dataclass(frozen=True, repr=False)
-class Choice:
+class Choice(Record, frozen=True):
     """The outcome of negotiation."""
 
     model: ModelMetadata

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from msgspec import field
 
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import NoCompatiblePackageError, NoModelPackagesAvailableError
@@ -12,7 +14,7 @@ from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.facts import CandidateReport, ModelFacts, PackageFile, PackageReport, Step, WouldRun
 from inference_models.negotiate.report import NegotiationReport, outcome_lines
 from inference_models.package.formats import needs_consent
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.text import size_text, without_query
 
 if TYPE_CHECKING:
@@ -39,8 +41,7 @@ _DETAILS = {
 """Name in the report -> field of the package."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Circumstances:
+class Circumstances(Record, frozen=True, kw_only=True):
     """Facts besides the description, the request and the machine: cache, consent, remembered choices, parity."""
 
     provider: str | None = None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from msgspec import Struct
 
 from inference_models.entities import format_text
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from inference_models.entities import BackendType, ModelDependency, Quantization
@@ -21,8 +22,7 @@ Plain: TypeAlias = Any
 """What `json.dumps` takes: dict with text keys, list, text, number, bool or None."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class ModelFacts:
+class ModelFacts(Record, frozen=True, kw_only=True):
     """Facts about a model from its provider."""
 
     model_id: str
@@ -38,8 +38,7 @@ class ModelFacts:
     """Other models that it needs; they are fetched with it and not counted here."""
 
 
-@dataclass(frozen=True)
-class PackageFile:
+class PackageFile(Record, frozen=True):
     """One file of a package."""
 
     handle: str
@@ -51,8 +50,7 @@ class PackageFile:
     sha256: str | None = None
 
 
-@dataclass(frozen=True)
-class Download:
+class Download(Record, frozen=True):
     """The files and bytes that loading a package would fetch."""
 
     files: int
@@ -65,8 +63,7 @@ class Download:
     """Bytes of the package that are on this machine already."""
 
 
-@dataclass(frozen=True)
-class CandidateReport:
+class CandidateReport(Record, frozen=True):
     """One runtime that reads a package."""
 
     package_id: str
@@ -85,8 +82,7 @@ class CandidateReport:
         return self.rank is not None
 
 
-@dataclass(frozen=True, kw_only=True)
-class PackageReport:
+class PackageReport(Record, frozen=True, kw_only=True):
     """One package with every runtime that reads it."""
 
     package_id: str
@@ -131,8 +127,7 @@ class PackageReport:
         )
 
 
-@dataclass(frozen=True)
-class WouldRun:
+class WouldRun(Record, frozen=True):
     """What `AutoModel.from_pretrained` would open with the same arguments."""
 
     package_id: str
@@ -145,8 +140,7 @@ class WouldRun:
     execution_providers: tuple[Any, ...] | None = None
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Record, frozen=True):
     """Commands and arguments that together would make candidates run which do not run now."""
 
     fixes: tuple[str, ...]

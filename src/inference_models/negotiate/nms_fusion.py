@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 
 from inference_models.errors import InvalidParameterError, nearest_hint
+from inference_models.record import Record
 
 FEATURE = "nms_fused"
 """Name among the features of a package."""
@@ -17,8 +17,7 @@ _LARGEST = 1e15
 _NUMBERS = ("max_detections", "confidence_threshold", "iou_threshold")
 
 
-@dataclass(frozen=True)
-class NmsPreferences:
+class NmsPreferences(Record, frozen=True):
     """Settings a caller takes; None: any."""
 
     max_detections: Range | None = None
@@ -49,7 +48,7 @@ class NmsPreferences:
         return [(name, wanted) for name, wanted in pairs if wanted is not None]
 
 
-SETTINGS = tuple(field.name for field in fields(NmsPreferences))
+SETTINGS = NmsPreferences.__struct_fields__
 USUAL = NmsPreferences((300, 300), (0.25, 0.25), (0.7, 0.7), class_agnostic=False)
 """What `nms_fusion_preferences=True` stands for."""
 

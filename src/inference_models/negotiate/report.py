@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 import textwrap
 from collections import Counter
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING
 
 from inference_models.errors import NoModelPackagesAvailableError, nearest_hint
 from inference_models.negotiate.case import candidate_name, setting_name
 from inference_models.negotiate.facts import Step, as_plain
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.text import one_line, plain, size_text
 from inference_models.version import __version__
 
@@ -73,8 +73,7 @@ _FACT_NAMES = {
 """How facts are named; an empty name: the value is shown alone."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class NegotiationReport:
+class NegotiationReport(Record, frozen=True, kw_only=True):
     """What would run, why, and why not the rest. `print(report)` shows it, `report.to_dict()` is for JSON."""
 
     model: ModelFacts

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import re
-import zipfile
-import zlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -19,10 +17,10 @@ METADATA = "metadata.yaml"
 """Beside exports of several files, in what Ultralytics writes."""
 _MAX_NESTING = 8
 _MAX_MEMBERS = 100_000
-_STRING = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""", re.DOTALL)
-_NESTED = re.compile(r"""\s*(?:-|('[^']*'|"[^"]*"|[\w.]+):)(?: (.*))?""")
+_STRING = r"""(?s)'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_NESTED = r"""\s*(?:-|('[^']*'|"[^"]*"|[\w.]+):)(?: (.*))?"""
 """An item of a list, or an entry of a mapping, below a key of the file."""
-_ESCAPE = re.compile(r"\\x([0-9A-Fa-f]{2})|\\.")
+_ESCAPE = r"\\x([0-9A-Fa-f]{2})|\\."
 """Of a character in YAML, which JSON does not have; or any other."""
 _WORDS = {"true": True, "false": False, "null": None, "~": None}
 
@@ -32,6 +30,9 @@ def text_in_zip(path: Path, suffix: str) -> str:
 
     The file may begin with something else, as an archive at the end of a graph does.
     """
+    import zipfile  # noqa: PLC0415 - of some formats only
+    import zlib  # noqa: PLC0415
+
     try:
         with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
             names = (name for name in archive.namelist()[:_MAX_MEMBERS] if name.endswith(suffix))
@@ -58,7 +59,7 @@ def as_texts(value: Mapping[object, object]) -> dict[str, str]:
 
 def literal(text: str | None) -> object:
     """The JSON value or Python literal in `text`, without running anything; None when it is none, or too large."""
-    if text is None or len(text) > MAX_TEXT or _nesting(_STRING.sub("", text)) > _MAX_NESTING:
+    if text is None or len(text) > MAX_TEXT or _nesting(re.sub(_STRING, "", text)) > _MAX_NESTING:
         return None
     try:
         return json.loads(text)
@@ -90,7 +91,7 @@ def _blocks(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Each key of the file with what follows it, as (key, text): a scalar has no key, an item of a list `-`."""
     key, entries = "", [("", "")]
     for line in text.splitlines():
-        nested = None if _is_open(entries[-1][1]) else _NESTED.fullmatch(line)
+        nested = None if _is_open(entries[-1][1]) else re.fullmatch(_NESTED, line)
         if line[:1] not in {" ", "-", "#", ""}:
             if key:
                 yield key, entries
@@ -125,7 +126,9 @@ def _scalar(text: str) -> object:
         return text[1:-1].replace("''", "'")
     if text[:1] == '"':
         try:
-            return json.loads(_ESCAPE.sub(lambda found: f"\\u{int(found[1], 16):04x}" if found[1] else found[0], text))
+            return json.loads(
+                re.sub(_ESCAPE, lambda found: f"\\u{int(found[1], 16):04x}" if found[1] else found[0], text)
+            )
         except ValueError:
             return text.strip('"')
     if text.lower() in _WORDS:

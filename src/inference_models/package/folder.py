@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import field
 
 from inference_models.entities import InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.files.names import may_lead
-from inference_models.package import class_names, inference_config, key_point_names, model_config
+from inference_models.package import class_names, graph_facts, inference_config, key_point_names, model_config
+from inference_models.package.graph_facts import InputHints
 from inference_models.package.text_files import read_text, removed
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -27,8 +30,7 @@ MAX_FILES = 10_000
 """A folder with more files is no package, but a wrong path."""
 
 
-@dataclass(frozen=True)
-class PackageFolder:
+class PackageFolder(Record, frozen=True):
     """What a package holds."""
 
     directory: Path
@@ -44,7 +46,9 @@ class PackageFolder:
     """None: the package has no `keypoints_metadata.json`."""
     graph: GraphFacts | None = None
     """What was read of its graph while the package was described; None: not read yet."""
-    texts: Mapping[str, str] = field(default_factory=dict, repr=False)
+    hints: InputHints = InputHints()
+    """What a bare graph says about its input."""
+    texts: Mapping[str, str] = field(default_factory=dict)
     """Small files that exist only in memory, by handle."""
 
 
@@ -142,6 +146,7 @@ def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) 
     inference = text_of(inference_config.FILE_NAME)
     names = text_of(class_names.FILE_NAME)
     points = text_of(key_point_names.FILE_NAME)
+    hints = text_of(graph_facts.HINTS)
     return PackageFolder(
         directory=directory,
         files=files,
@@ -149,6 +154,7 @@ def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) 
         inference=None if inference is None else inference_config.parse_inference_config(inference),
         class_names=None if names is None else class_names.parse_class_names(names),
         key_points=None if points is None else key_point_names.parse_key_point_names(points),
+        hints=InputHints() if hints is None else graph_facts.parse_hints(hints),
         texts=texts,
     )
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from inference_models.entities import Quantization
 from inference_models.package.formats import FORMATS
+from inference_models.package.preprocess_spec import Size  # noqa: TC001 - read by msgspec
+from inference_models.package.text_files import convert, parse_json_object
 from inference_models.record import Record
 
 if TYPE_CHECKING:
@@ -18,6 +21,32 @@ if TYPE_CHECKING:
 
 FEWEST_WEIGHTS = 16
 """Tensors with fewer elements are no weights but sizes, scales and the like."""
+
+
+HINTS = "graph_hints.json"
+"""What a bare graph says about its input, in a package; of a bare file it exists in memory only."""
+
+
+class InputHints(Record, frozen=True):
+    """What a bare graph says about its input besides its shape."""
+
+    input_size: Size | None = None
+    """(height, width) it was exported for."""
+    stride: int | None = None
+
+
+def parse_hints(text: str) -> InputHints:
+    """The hints in a small JSON text.
+
+    Raises:
+        CorruptedModelPackageError: it holds something else.
+    """
+    return convert(InputHints, parse_json_object(text, where=HINTS), where=HINTS)
+
+
+def format_hints(hints: InputHints) -> str:
+    """The text that `parse_hints` reads as `hints`."""
+    return json.dumps({"input_size": hints.input_size, "stride": hints.stride})
 
 
 class GraphFacts(Record, frozen=True, kw_only=True):

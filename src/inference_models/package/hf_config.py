@@ -6,7 +6,6 @@ our pre-processing is refused, never approximated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -16,7 +15,7 @@ from inference_models.package.class_names import check_class_names
 from inference_models.package.formats import HF_CONFIG
 from inference_models.package.preprocess_spec import MAX_SIDE
 from inference_models.package.text_files import convert, parse_json_object
-from inference_models.record import replace
+from inference_models.record import Record, replace
 
 CONFIG = HF_CONFIG
 PREPROCESSOR_CONFIG = "preprocessor_config.json"
@@ -55,8 +54,7 @@ PREPARED_TASKS = frozenset(
 """Tasks whose models take images as their processor file says."""
 
 
-@dataclass(frozen=True)
-class _Kind:
+class _Kind(Record, frozen=True):
     """What one image processor class does when its file does not say."""
 
     square: bool
@@ -156,8 +154,7 @@ class _WireProcessor(Struct):
     pretrained_cfg: _WireTimm | None = None
 
 
-@dataclass(frozen=True)
-class HubConfig:
+class HubConfig(Record, frozen=True):
     """What `config.json` says."""
 
     architecture: str
@@ -272,8 +269,7 @@ def _named(sides: tuple[int, int]) -> dict[str, int]:
     return dict(zip(("height", "width"), sides, strict=True))
 
 
-@dataclass(frozen=True)
-class _Processor:
+class _Processor(Record, frozen=True):
     """An image processor of one class as its file sets it up."""
 
     wire: _WireProcessor

@@ -65,9 +65,9 @@ class KeyPointNames(Record, frozen=True):
 
 _PAIRS = ("eye", "ear", "shoulder", "elbow", "wrist", "hip", "knee", "ankle")
 _CHAINS = ((15, 13, 11, 12, 14, 16), (11, 5, 6, 12), (9, 7, 5, 3, 1, 0, 2, 4, 6, 8, 10), (1, 2))
-COCO_PERSON = KeyPointNames.of_one(
-    ("nose", *(f"{side}_{part}" for part in _PAIRS for side in ("left", "right"))),
-    [line for chain in _CHAINS for line in pairwise(chain)],
+COCO_PERSON = KeyPointNames(
+    (("nose", *(f"{side}_{part}" for part in _PAIRS for side in ("left", "right"))),),
+    (tuple(line for chain in _CHAINS for line in pairwise(chain)),),
 )
 """The 17 points of persons in COCO, and its lines between them."""
 

@@ -5,7 +5,6 @@ Its JSON Schema lies beside this file; `manifest_schema` makes it from the class
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
@@ -22,6 +21,7 @@ from inference_models.entities import (
 from inference_models.errors import CorruptedModelPackageError, ModelNotFoundError, nearest_hint
 from inference_models.files.prepared import prepared
 from inference_models.package.text_files import convert, decode_text, parse_json_object
+from inference_models.record import Record
 
 FILE_NAME = "manifest.json"
 SCHEMA_FILE = "manifest.schema.json"
@@ -143,8 +143,7 @@ class _LooseManifest(Struct, frozen=True):
     models: dict[str, dict[str, Any]]
 
 
-@dataclass(frozen=True)
-class ReadModel:
+class ReadModel(Record, frozen=True):
     """One model of a manifest, and its entries that this release cannot use."""
 
     model_id: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -11,6 +10,7 @@ from inference_models.config import manifest_hosts
 from inference_models.errors import InvalidParameterError, ModelRetrievalError
 from inference_models.files.names import check_model_id
 from inference_models.package.manifest import FILE_NAME
+from inference_models.record import Record
 from inference_models.text import shown_url
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*")
 
 
-@dataclass(frozen=True)
-class ManifestAddress:
+class ManifestAddress(Record, frozen=True):
     """Where a manifest is, and which model of it is meant."""
 
     scheme: str

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import mmap
 import os
-import shutil
 import stat
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, NoReturn
 
 from inference_models.arrays import TensorSpec
@@ -61,6 +59,8 @@ class OnnxFile(GraphFacts, frozen=True, kw_only=True):
         if all(path.resolve().parent == path.parent.resolve() for path in self.files[1:]):
             yield self.path
             return
+        from tempfile import TemporaryDirectory  # noqa: PLC0415 - only where there are links
+
         with TemporaryDirectory(
             prefix="inference-models-", ignore_cleanup_errors=True, dir=self._same_disk()
         ) as folder:
@@ -70,6 +70,8 @@ class OnnxFile(GraphFacts, frozen=True, kw_only=True):
 
     def _same_disk(self) -> Path | None:
         """The cache where only that is on the disk of the files, which then need no copy."""
+        from tempfile import gettempdir  # noqa: PLC0415 - as above
+
         disk, home = self.path.stat().st_dev, cache_directory()
         beside = home.is_dir() and os.access(home, os.W_OK) and home.stat().st_dev == disk
         return home if beside and Path(gettempdir()).stat().st_dev != disk else None
@@ -80,6 +82,8 @@ def _lay(path: Path, place: Path) -> None:
     try:
         place.hardlink_to(path)
     except OSError:
+        import shutil  # noqa: PLC0415 - as above
+
         try:
             shutil.copyfile(path, place)
         except OSError as exc:

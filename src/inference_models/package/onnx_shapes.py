@@ -46,15 +46,21 @@ def with_free_input_dims(file: OnnxFile, dims: Mapping[str, Shape]) -> bytes:
 def _open_sides(data: bytearray, dims: Mapping[str, Shape]) -> None:
     reader = WireReader(data)
     for _, graph, end in _fields_at(reader, (_GRAPH,), 0, len(data)):
-        for _, value, stop in _fields_at(reader, (_INPUT,), graph, end):
-            shape = dims.get(reader.message("Value", value, stop).get("name", [""])[-1], ())
-            sides = _fields_at(reader, (*_SHAPE_OF_VALUE, 1), value, stop)
-            for wanted, (_, start, side_end) in zip(shape, sides, strict=False):
-                for number, wire, tag, stored, _ in reader.fields(start, side_end):
-                    if (number, wire) == (1, VARINT) and stored != wanted:
-                        data[tag] |= _UNKNOWN
-        for number in (_OUTPUT, _VALUE_INFO):
-            for tag, _, _ in _fields_at(reader, (number, *_SHAPE_OF_VALUE), graph, end):
+        for number, wire, _, value, stop in reader.fields(graph, end):
+            if (number, wire) == (_INPUT, BYTES):
+                _open_sides_of(reader, data, dims, value, stop)
+            elif wire == BYTES and number in {_OUTPUT, _VALUE_INFO}:
+                for tag, _, _ in _fields_at(reader, _SHAPE_OF_VALUE, value, stop):
+                    data[tag] |= _UNKNOWN
+
+
+def _open_sides_of(reader: WireReader, data: bytearray, dims: Mapping[str, Shape], value: int, stop: int) -> None:
+    """Open those sides of the input in [value, stop) that are not stored as `dims` says."""
+    shape = dims.get(reader.message("Value", value, stop).get("name", [""])[-1], ())
+    sides = _fields_at(reader, (*_SHAPE_OF_VALUE, 1), value, stop)
+    for wanted, (_, start, end) in zip(shape, sides, strict=False):
+        for number, wire, tag, stored, _ in reader.fields(start, end):
+            if (number, wire) == (1, VARINT) and stored != wanted:
                 data[tag] |= _UNKNOWN
 
 

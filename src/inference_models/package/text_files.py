@@ -17,7 +17,7 @@ MAX_TEXT_BYTES = 8 << 20
 """Larger configuration files are refused: the largest real ones are lists of class names, well under 1 MB."""
 
 _Model = TypeVar("_Model")
-_STEP = re.compile(r"\[(\d+)\]|\.([^.\[]+)")
+_STEP = r"\[(\d+)\]|\.([^.\[]+)"
 """One step of a path as msgspec writes it: `$.network_input.normalization[1][0]`."""
 
 
@@ -150,7 +150,7 @@ def _misfit(message: str, model: type, value: Any) -> MisfitError:
     """What msgspec says, such as "Expected `int` >= 1 - at `$.a[0]`"."""
     message, _, path = message.partition(" - at `$")
     path = path.removesuffix("`").partition("[...]")[0]  # the key of a mapping is not told
-    steps = _STEP.findall(path)
+    steps = re.findall(_STEP, path)
     for index, name in steps:
         value = value[int(index)] if index else value[name]
     if message.startswith("Object "):  # missing required field `name`, or contains unknown field `name`

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import field
 
 from inference_models.arrays import to_numpy
 from inference_models.parity.compare import predictions_in
 from inference_models.parity.raw import RawTally
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.masks import InstancesRLEMasks
-from inference_models.record import replace
+from inference_models.record import Record
 from inference_models.tasks.embedding import TextImageEmbeddingModel
 from inference_models.tasks.graph_runner import OneGraph
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
@@ -34,8 +35,7 @@ KEPT_BYTES = 256 << 20
 """Of network inputs and outputs that are held for the comparison of raw outputs; one image is always held."""
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Record, frozen=True):
     """The answer of a model to one image."""
 
     predictions: tuple[Prediction, ...]
@@ -45,14 +45,14 @@ class Answer:
     """Raw outputs by name."""
 
 
-@dataclass
+@dataclasses.dataclass
 class ReferenceAnswers:
     """What the others are compared with; masks are held as run lengths."""
 
-    predictions: list[Prediction] = field(default_factory=list)
-    kept: list[Answer] = field(default_factory=list)
+    predictions: list[Prediction] = dataclasses.field(default_factory=list)
+    kept: list[Answer] = dataclasses.field(default_factory=list)
     """Of the first images, with network inputs and outputs."""
-    raw: RawTally = field(default_factory=RawTally)
+    raw: RawTally = dataclasses.field(default_factory=RawTally)
     room: int = KEPT_BYTES
 
     def add(self, answer: Answer) -> None:
@@ -63,7 +63,7 @@ class ReferenceAnswers:
             return
         size = answer.inputs.nbytes + sum(array.nbytes for array in answer.outputs.values())
         if not self.kept or size <= self.room:
-            self.kept.append(replace(answer, predictions=()))
+            self.kept.append(dataclasses.replace(answer, predictions=()))
         # Once one did not fit, none of the later ones is held: they are the first images, without gaps.
         self.room = self.room - size if size <= self.room else 0
 
@@ -160,5 +160,5 @@ def _compact(prediction: Prediction) -> Prediction:
     """The prediction on the host, with masks as run lengths: a hundred images with dense ones fill the memory."""
     host = prediction.numpy()
     if isinstance(host, InstanceDetections) and isinstance(host.mask, np.ndarray):
-        return replace(host, mask=InstancesRLEMasks.from_dense(host.mask))
+        return dataclasses.replace(host, mask=InstancesRLEMasks.from_dense(host.mask))
     return host

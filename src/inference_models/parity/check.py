@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from msgspec import structs
+from msgspec import field, structs
 
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import BaseInferenceModelsError, InvalidParameterError, ModelInputError
 from inference_models.loading.address import LoadRequest, parse_address
@@ -26,7 +25,7 @@ from inference_models.parity.compare import FP32, Deviation, compare_predictions
 from inference_models.parity.images import ImageSet, probe_set
 from inference_models.parity.report import ParityReport, ParityRow
 from inference_models.parity.require import device_kind
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.text import without_query
 from inference_models.version import __version__
 
@@ -48,8 +47,7 @@ if TYPE_CHECKING:
 ANY_PACKAGE = PackageRequest()
 
 
-@dataclass(frozen=True, kw_only=True)
-class ParityOptions:
+class ParityOptions(Record, frozen=True, kw_only=True):
     """What is compared with what, and on which images."""
 
     reference: str | None = None
@@ -131,8 +129,7 @@ def _is_onnx_fp32(candidate: Candidate) -> bool:
     return candidate.runtime is BackendType.ONNX and candidate.package.quantization is Quantization.FP32
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(Record, frozen=True):
     """What the others are compared with."""
 
     candidate: Candidate
@@ -144,8 +141,7 @@ class Reference:
     """The caller chose it. Then its own answers do not vouch for it."""
 
 
-@dataclass(frozen=True)
-class _PackageRun:
+class _PackageRun(Record, frozen=True):
     """A package that ran, and its answers."""
 
     subject: Subject
@@ -153,8 +149,7 @@ class _PackageRun:
     answer: Any
 
 
-@dataclass(frozen=True)
-class Bench:
+class Bench(Record, frozen=True):
     """Opens one package after the other and asks each the same."""
 
     model: ModelMetadata

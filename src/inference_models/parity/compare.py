@@ -170,7 +170,12 @@ def compare_predictions(
         )
     found = Comparison(least_score, box_px)
     for first, second in zip(reference, other, strict=True):
-        found.add(first, second)
+        found.number += 1
+        if type(first) is not type(second):
+            found.differ(f"is {type(second).__name__}", type(first).__name__)
+            continue
+        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is counted
+            first.numpy().compare(second.numpy(), found)
     masks, alone, matched = found.overlaps, len(found.unmatched), found.numbers.get("matched", 0)
     return Deviation(
         least_score=least_score,

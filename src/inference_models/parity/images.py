@@ -7,7 +7,6 @@ and pages with text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -17,6 +16,7 @@ import numpy as np
 
 from inference_models.errors import InvalidParameterError, ModelInputError
 from inference_models.files.digest import file_digest
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,8 +29,7 @@ DRAWINGS = Path(__file__).parent / "drawings"
 MOST_FILES = 200
 
 
-@dataclass(frozen=True)
-class ImageSet:
+class ImageSet(Record, frozen=True):
     """Some images, and what tells them apart from others."""
 
     kind: Literal["probe", "files"]

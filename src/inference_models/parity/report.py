@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
 from inference_models.cache.facts import as_checked
+from inference_models.record import Record
 from inference_models.text import plain
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from inference_models.parity.compare import DeviationFacts
 
 
-@dataclass(frozen=True, kw_only=True)
-class ParityRow:
+class ParityRow(Record, frozen=True, kw_only=True):
     """One package in one runtime."""
 
     label: str
@@ -42,8 +41,7 @@ class ParityRow:
         return self.certificate is not None and self.certificate.passed
 
 
-@dataclass(frozen=True, kw_only=True)
-class ParityReport:
+class ParityReport(Record, frozen=True, kw_only=True):
     """All packages of a model that fit this machine."""
 
     model_id: str

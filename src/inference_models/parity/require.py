@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from inference_models.backends.environment import probe_environment
+from inference_models.backends import probe_environment
 from inference_models.errors import MissingParityCertificateError
 from inference_models.loading.address import LOCAL
 from inference_models.machine.environment import machine_fingerprint
 from inference_models.parity.certificate import CertificateStore, requested_settings
+from inference_models.record import Record
 from inference_models.text import without_query
 
 if TYPE_CHECKING:
@@ -72,8 +72,7 @@ def name_of(provider: str, model_id: str) -> str:
     return plain if provider == LOCAL or "://" in plain else f"{provider}:{plain}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Requirement:
+class _Requirement(Record, frozen=True, kw_only=True):
     """The package, runtime, device and providers that a certificate must be of."""
 
     files: str

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import TYPE_CHECKING, Any
 
 from inference_models.errors import InvalidParameterError
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-@dataclass(frozen=True)
-class ActionRecognitionPrediction:
+class ActionRecognitionPrediction(Record, frozen=True):
     """One action and the frames it was seen in."""
 
     start_frame_idx: int

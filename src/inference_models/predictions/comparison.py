@@ -11,7 +11,6 @@ from inference_models.predictions.matching import match_objects
 
 if TYPE_CHECKING:
     from inference_models.arrays import NumpyArray
-    from inference_models.predictions.container import Prediction
     from inference_models.predictions.matching import Objects
 
 
@@ -35,16 +34,6 @@ class Comparison:
     number: int = -1
     """Of the answer that is compared, from 0."""
 
-    def add(self, reference: Prediction, other: Prediction) -> None:
-        """Compare two predictions of one image, on the host; those of different classes count as incomparable."""
-        self.number += 1
-        first, second = reference.numpy(), other.numpy()
-        if type(first) is not type(second):
-            self._differ(f"is {type(second).__name__}", type(first).__name__)
-            return
-        with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is counted
-            first.compare(second, self)
-
     def match(self, reference: Objects, other: Objects) -> tuple[NumpyArray, NumpyArray]:
         """(k, 2) row numbers of the objects that are the same, and of those that may have moved; counts all others."""
         above = reference.score > self.least_score, other.score > self.least_score
@@ -67,7 +56,7 @@ class Comparison:
     def same_shape(self, first: NumpyArray, second: NumpyArray) -> bool:
         """Whether two arrays can be compared; notes it where they cannot."""
         if first.shape != second.shape:
-            self._differ(f"has the shape {second.shape}", first.shape)
+            self.differ(f"has the shape {second.shape}", first.shape)
         return first.shape == second.shape
 
     def count(self, name: str, number: int) -> None:
@@ -85,5 +74,6 @@ class Comparison:
             largest = float(np.nan_to_num(np.abs(differences), nan=0.0).max())
             self.numbers[name] = max(self.numbers.get(name, 0.0), largest)
 
-    def _differ(self, what: str, reference: object) -> None:
+    def differ(self, what: str, reference: object) -> None:
+        """Note why two answers cannot be laid side by side."""
         self.incomparable.append(f"answer {self.number} {what}, that of the reference {reference}")

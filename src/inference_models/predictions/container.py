@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 from abc import ABC
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_models.arrays import to_numpy, to_torch
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.plain import is_array, metadata_from_plain, metadata_to_plain, same_value
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Callable

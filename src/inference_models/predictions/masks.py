@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from inference_models.arrays import to_numpy
 from inference_models.errors import InvalidParameterError
@@ -19,11 +18,11 @@ from inference_models.predictions.rle import (
     read_counts,
 )
 from inference_models.predictions.rows import rows_of, single_row
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    import numpy.typing as npt
     from typing_extensions import Self
 
     from inference_models.arrays import Array, NumpyArray
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
 MaskSize: TypeAlias = tuple[int, int]
 """(height, width)."""
-Mask = npt.NDArray[np.bool_]
+Mask: TypeAlias = "npt.NDArray[np.bool_]"
 
 
 class MaskGrid(NamedTuple):

@@ -9,17 +9,17 @@ to pycocotools 2.0.11.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypeAlias, TypedDict
 
 import numpy as np
-import numpy.typing as npt
 
 from inference_models.errors import InvalidParameterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Counts = npt.NDArray[np.int64]
+    import numpy.typing as npt
+Counts: TypeAlias = "npt.NDArray[np.int64]"
 
 _FIRST_CHARACTER = 48
 _GROUP_BITS = 5

@@ -4,28 +4,27 @@ from __future__ import annotations
 
 import operator
 from abc import abstractmethod
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, SupportsIndex, TypeAlias, TypeVar, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from inference_models.arrays import is_torch, to_numpy
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.container import Prediction
 from inference_models.predictions.labels import known_name, name_or_number, short_list
 from inference_models.predictions.plain import array_from_plain, array_to_plain
-from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy.typing as npt
     from typing_extensions import Self
 
     from inference_models.arrays import Array
     from inference_models.predictions.plain import Plain
 
-Positions = npt.NDArray[np.int64]
+Positions: TypeAlias = "npt.NDArray[np.int64]"
 RowIndex: TypeAlias = "slice | Sequence[int] | Sequence[bool] | Array"
 """What selects several rows: a slice, whole numbers, or one bool per row."""
 Row = TypeVar("Row")

@@ -38,7 +38,7 @@ _LISTED = frozenset({273, 279, 324, 325})
 """Tags with a place or size of each strip or tile."""
 _TILE_SIDES = (322, 323)
 _TIFF_HEADS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_INNER_PICTURES = re.compile(rb"(?:\x89PNG\r\n\x1a\n.{8}|\xff\x4f\xff\x51.{4})(.{4})(.{4})", re.DOTALL)
+_INNER_PICTURES = rb"(?s)(?:\x89PNG\r\n\x1a\n.{8}|\xff\x4f\xff\x51.{4})(.{4})(.{4})"
 """Width and height of the PNG and JPEG 2000 pictures in an icon."""
 
 
@@ -159,7 +159,7 @@ def pixels_to_decode(image: Any, data: bytes) -> int:
     tile_width, tile_height = (int(tags.get(side, 0)) for side in _TILE_SIDES)
     pixels = max(int(image.width) * int(image.height), tile_width * tile_height)
     if image.format in {"ICO", "CUR", "ICNS"}:
-        inner = (struct.unpack(">II", match[1] + match[2]) for match in _INNER_PICTURES.finditer(data))
+        inner = (struct.unpack(">II", match[1] + match[2]) for match in re.finditer(_INNER_PICTURES, data))
         pixels = max([pixels, *(width * height for width, height in inner)])
     if image.format in {"JPEG", "MPO"} and (scans := data.count(b"\xff\xda")) * pixels > _MAX_SCANNED_PIXELS:
         raise TooMuchError(f"at most {_MAX_SCANNED_PIXELS // pixels} scans of {pixels} pixels", str(scans))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +11,7 @@ from inference_models.errors import CorruptedModelPackageError, InvalidParameter
 from inference_models.package.preprocess_spec import ResizeMode
 from inference_models.preprocess.geometry import plan_image, requested_size
 from inference_models.preprocess.values import BufferPool, PixelWriter, to_uint8
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,7 @@ DTYPES = ("float32", "float16", "uint8")
 _NOTHING_DISABLED = PreProcessingOverrides()
 
 
-@dataclass(frozen=True, eq=False)
-class PreparedImages:
+class PreparedImages(Record, frozen=True, eq=False):
     """Network inputs for some images, and the way back to each of them.
 
     The arrays belong to the caller, for as long as it likes. Whoever is done with them may call `release` (or
@@ -41,7 +40,7 @@ class PreparedImages:
     image, in their order. (B, H, W, 3) when the layout is `nhwc`."""
     transforms: list[ImageTransform]
     """One per image, in their order."""
-    _pool: BufferPool = field(repr=False)
+    _pool: BufferPool
 
     @property
     def inputs(self) -> NumpyArray | list[NumpyArray]:

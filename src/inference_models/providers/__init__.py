@@ -9,7 +9,6 @@ import importlib
 import json
 import pkgutil
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import network_forbidden_by
@@ -33,11 +32,10 @@ RESERVED_NAMES = frozenset({"roboflow", "roboflow-offline-weights"})
 """Names of the hosted service, which plug-ins and handlers cannot take."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class DescribeOptions:
+class DescribeOptions(Record, frozen=True, kw_only=True):
     """What a caller may add to a model id. A provider ignores what it has no use for."""
 
-    api_key: str | None = field(default=None, repr=False)
+    api_key: str | None = None
     labels: str | PathLike[str] | Sequence[str] | None = None
     """For a bare file: a text file with one name per line, the names, or `"coco"`."""
     architecture: str | None = None
@@ -46,8 +44,12 @@ class DescribeOptions:
     """For a bare file."""
     input_size: tuple[int, int] | None = None
     """(height, width), for a bare file that takes any."""
-    extra_query_params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    extra_headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    extra_query_params: tuple[tuple[str, str], ...] = ()
+    extra_headers: tuple[tuple[str, str], ...] = ()
+
+    def __repr__(self) -> str:
+        """Without what may be secret."""
+        return f"DescribeOptions({self.labels!r}, {self.architecture!r}, {self.task_type!r}, {self.input_size!r})"
 
 
 NO_OPTIONS = DescribeOptions()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct, field
@@ -27,6 +26,7 @@ from inference_models.entities import (
 from inference_models.errors import BaseInferenceModelsError, CorruptedModelPackageError, ModelRetrievalError
 from inference_models.files.names import check_handles, check_package_id
 from inference_models.package.text_files import MisfitError, fitted
+from inference_models.record import Record
 from inference_models.text import JsonRefusedError, scrub, shown, tolerant_object, too_deep
 from inference_models.transport.redirects import check_url
 
@@ -67,7 +67,7 @@ class Manifest(_Wire, frozen=True, kw_only=True):
 
 def _from_fields(kind: Callable[..., T], *stated: Struct) -> T:
     """A `kind`, filled from the fields of the same names in `stated`."""
-    known = {item.name for item in fields(kind)}  # type: ignore[arg-type]
+    known = set(kind.__struct_fields__)  # type: ignore[attr-defined]
     values = {name: getattr(part, name) for part in stated for name in part.__struct_fields__}
     return kind(**{name: value for name, value in values.items() if name in known})
 
@@ -219,8 +219,7 @@ class Metadata(_Wire, frozen=True, kw_only=True):
     license: _Text | None = None
 
 
-@dataclass(frozen=True)
-class Page:
+class Page(Record, frozen=True):
     """One answer of the API."""
 
     model: Metadata

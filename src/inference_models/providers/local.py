@@ -27,17 +27,16 @@ from inference_models.errors import (
     ModelRetrievalError,
     nearest_names,
 )
-from inference_models.package import class_names, inference_config, key_point_names, model_config
+from inference_models.package import class_names, graph_facts, inference_config, key_point_names, model_config
 from inference_models.package.class_names import check_class_names, format_class_names, read_labels
+from inference_models.package.exporters import GraphHints, read_exporter
 from inference_models.package.folder import PackageFolder, incomplete_folder, list_package_files, read_package_folder
 from inference_models.package.formats import FORMATS, HF_CONFIG, bare_files
-from inference_models.package.graph_facts import read_graph
+from inference_models.package.graph_facts import InputHints, format_hints, read_graph
 from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import OnnxFile
-from inference_models.package.rfdetr import read_rfdetr
 from inference_models.package.text_files import read_text
-from inference_models.package.ultralytics import GraphHints, read_ultralytics
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
 from inference_models.record import replace
 
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
 
     from inference_models.entities import FileDownloadSpecs
     from inference_models.errors import BaseInferenceModelsError
+    from inference_models.package.graph_facts import GraphFacts
     from inference_models.package.hf_folder import HubPackage
 
 PREFIX = "local:"
@@ -53,11 +53,15 @@ PACKAGE_ID = "local"
 CODE_ARCHITECTURE = "custom"
 FUSED = "nms_fused"
 """Feature of packages whose graph does the work of the decoder."""
-HINTS = "graph_hints.json"
-"""What a bare graph says about its input; exists in memory only."""
 _EXTERNAL = "external"
 _OWN_NAMES = frozenset(
-    {class_names.FILE_NAME, key_point_names.FILE_NAME, model_config.FILE_NAME, inference_config.FILE_NAME, HINTS}
+    {
+        graph_facts.HINTS,
+        class_names.FILE_NAME,
+        key_point_names.FILE_NAME,
+        model_config.FILE_NAME,
+        inference_config.FILE_NAME,
+    }
 )
 """Handles that mean something in the package of a bare file, whatever lies beside the file."""
 _MAX_PATH = 4096
@@ -81,7 +85,8 @@ class LocalProvider:
     """Paths as models. Nothing is copied, and no code of a package runs."""
 
     def __init__(self) -> None:
-        self._folders: dict[str, PackageFolder] = {}
+        self.folders: dict[str, PackageFolder] = {}
+        """What `describe` read, by model, so that it is read once."""
 
     def describe(self, model_id: str, options: DescribeOptions = NO_OPTIONS) -> ModelMetadata:
         """The one package at a path, with or without the prefix `local:`.
@@ -108,12 +113,8 @@ class LocalProvider:
                 found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
                 fix=_EXPORT if path.suffix.lower() in _CHECKPOINTS else "export the model to ONNX, or name its folder",
             )
-        self._folders[model_id] = folder
+        self.folders[model_id] = folder
         return _described(model_id, folder, source=f"{'file' if kind else 'folder'} {path}")
-
-    def folder(self, model_id: str) -> PackageFolder | None:
-        """The package that `describe` read for a model, so that it is read once; None before that."""
-        return self._folders.get(model_id)
 
     def read(self, file: FileDownloadSpecs) -> Iterator[bytes]:
         """Never needed: local packages announce no downloads."""
@@ -232,8 +233,11 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
         raise ModelNotFoundError(f"'{path.name}' needs '{missing.name}' beside it, and there is none.")
     folder = PackageFolder(path.parent, files, ModelConfig(), inference=None, class_names=None)
     folder = _with_graph(folder, kind)
-    hints = GraphHints() if folder.graph is None else read_rfdetr(folder.graph) or read_ultralytics(folder.graph)
-    architecture, task, names = _completed(path, hints, options, is_classifier=_looks_like_classifier(folder))
+    hints = GraphHints() if folder.graph is None else read_exporter(folder.graph)
+    architecture, task, names = _completed(path, hints, options, folder.graph)
+    if options.input_size is not None:
+        _refuse_other_size(options.input_size, folder.graph)
+    about_input = InputHints(options.input_size or hints.input_size, hints.stride)
     stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
     config = {name: value for name, value in stated.items() if value is not None}
     named = {} if names is None else {class_names.FILE_NAME: format_class_names(names)}
@@ -241,6 +245,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     return replace(
         folder,
         key_points=hints.key_points,
+        hints=about_input,
         model=ModelConfig(
             model_architecture=architecture,
             task_type=task,
@@ -252,29 +257,28 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
             **points,
             **named,
             model_config.FILE_NAME: json.dumps(config, indent=2) + "\n",
-            HINTS: json.dumps({"input_size": _input_size(folder, hints, options), "stride": hints.stride}),
+            graph_facts.HINTS: format_hints(about_input),
         },
     )
 
 
-def _input_size(folder: PackageFolder, hints: GraphHints, options: DescribeOptions) -> tuple[int, int] | None:
-    """What the caller says, else what the graph says.
+def _refuse_other_size(wanted: tuple[int, int], graph: GraphFacts | None) -> None:
+    """Return unless the graph takes one size, and the caller wants another one.
 
     Raises:
-        InvalidParameterError: the caller wants another size than the only one that the graph takes.
+        InvalidParameterError: it does.
     """
-    wanted = options.input_size
-    shape = folder.graph.inputs[0].shape if folder.graph is not None and folder.graph.inputs else None
+    shape = graph.inputs[0].shape if graph is not None and graph.inputs else None
     sides = [shape[2:4], shape[1:3]] if shape is not None and len(shape) == 4 else []
-    if wanted is not None and sides and not any(None in pair or pair == wanted for pair in sides):
-        height, width = sides[0] if shape is not None and shape[1] in {1, 3} else sides[1]
-        raise InvalidParameterError(
-            f"input_size={wanted} is not what the graph takes.",
-            needs=f"{height} x {width}, the only size of this graph",
-            found=f"{wanted[0]} x {wanted[1]}",
-            fix="leave input_size out, or export the graph for another size",
-        )
-    return wanted or hints.input_size
+    if not sides or any(None in pair or pair == wanted for pair in sides):
+        return
+    height, width = sides[0] if shape is not None and shape[1] in {1, 3} else sides[1]
+    raise InvalidParameterError(
+        f"input_size={wanted} is not what the graph takes.",
+        needs=f"{height} x {width}, the only size of this graph",
+        found=f"{wanted[0]} x {wanted[1]}",
+        fix="leave input_size out, or export the graph for another size",
+    )
 
 
 def _with_graph(folder: PackageFolder, kind: BackendType) -> PackageFolder:
@@ -330,14 +334,8 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
     )
 
 
-def _looks_like_classifier(folder: PackageFolder) -> bool:
-    """Whether the only output of the graph is a row of numbers for each image."""
-    outputs = () if folder.graph is None else folder.graph.outputs
-    return len(outputs) == 1 and len(outputs[0].shape or ()) == 2
-
-
 def _completed(
-    path: Path, hints: GraphHints, options: DescribeOptions, *, is_classifier: bool
+    path: Path, hints: GraphHints, options: DescribeOptions, graph: GraphFacts | None
 ) -> tuple[str, str | None, tuple[str, ...] | None]:
     """Architecture, task and class names, if any: what the caller says wins over what the file says."""
     architecture = options.architecture or hints.architecture
@@ -347,16 +345,27 @@ def _completed(
         names = hints.class_names and check_class_names(hints.class_names, path.name)
     if architecture:  # whether its models need names, the family knows
         return architecture, options.task_type or hints.task_type, names
-    said = {"labels": names, "model_type": architecture}
-    missing = [name for name, value in said.items() if not value]
+    raise _unknown(path, hints, graph, labels=names, by_caller=options.labels is not None)
+
+
+def _unknown(
+    path: Path, hints: GraphHints, graph: GraphFacts | None, *, labels: tuple[str, ...] | None, by_caller: bool
+) -> MissingModelInitParameterError:
+    """The error for a file of which nobody says the architecture."""
+    shapes = [] if graph is None else [spec.shape for spec in graph.outputs]
+    is_classifier = len(shapes) == 1 and len(shapes[0] or ()) == 2
     examples = {**_EXAMPLES, "model_type": _CLASSIFIER} if is_classifier else _EXAMPLES
-    known = " and ".join(name for name in said if name not in missing) or "nothing in its metadata"
-    if options.labels is None and hints.nameless is not None:
+    missing = ["model_type"] if labels else ["labels", "model_type"]
+    known = "labels" if labels else "nothing in its metadata"
+    if not by_caller and hints.nameless is not None:
         known += f"; names of classes, and none for class {hints.nameless}"
-    raise MissingModelInitParameterError(
+    if graph is not None and hints.class_names:
+        task = graph.metadata.get("task", "").strip().lower()
+        known += f"; task {task!r}, outputs {', '.join(map(str, shapes))}"
+    return MissingModelInitParameterError(
         f"'{path.name}' does not say everything about itself.",
         needs=" and ".join(missing),
-        found=f"{known}; {hints.seen}" if hints.class_names else known,
+        found=known,
         fix=f"pass {' and '.join(examples[name] for name in missing)}",
     )
 

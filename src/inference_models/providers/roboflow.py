@@ -6,7 +6,6 @@ import importlib.util
 import logging
 import platform
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, quote, urlencode, urlsplit
 
@@ -21,7 +20,7 @@ from inference_models.errors import InvalidEnvVariable, InvalidParameterError, M
 from inference_models.files.names import check_model_id
 from inference_models.fork import Lock
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, StreamingProvider, with_model_config
-from inference_models.record import replace
+from inference_models.record import Record, replace
 from inference_models.text import shown_url
 from inference_models.transport.limits import call_with_retries
 from inference_models.transport.redirects import is_loopback
@@ -42,8 +41,7 @@ _UNQUOTED = "~()*!'"
 _log = logging.getLogger("inference-models")
 
 
-@dataclass(frozen=True)
-class _Origin:
+class _Origin(Record, frozen=True):
     """The package and file a URL was announced for, to ask for a new URL when it has expired."""
 
     model_id: str

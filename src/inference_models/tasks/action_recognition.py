@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from inference_models.record import Record
 from inference_models.tasks import Task
 from inference_models.tasks.stages import LoadedModel
 
@@ -20,8 +20,7 @@ Frame: TypeAlias = "npt.NDArray[np.uint8]"
 FrameTransform = Callable[[Frame], Frame]
 
 
-@dataclass(frozen=True)
-class VideoSampling:
+class VideoSampling(Record, frozen=True):
     """Which frames of a video the model wants to see at once."""
 
     window_seconds: float = 16.0

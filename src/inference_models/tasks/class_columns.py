@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.class_names import known_class_names
-from inference_models.record import replace
+from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,8 +19,7 @@ _NO_COCO_CLASS = frozenset({0, 12, 26, 29, 30, 45, 66, 68, 69, 71, 83})
 _COCO_PLACES = [place for place in range(COCO_COLUMNS) if place not in _NO_COCO_CLASS]
 
 
-@dataclass(frozen=True)
-class ClassColumns:
+class ClassColumns(Record, frozen=True):
     """The classes of a model, and the number of each in its outputs."""
 
     names: tuple[str, ...]

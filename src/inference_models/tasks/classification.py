@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.arrays import as_kind, namespace
+from inference_models.decoders.classes import FUSED
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import ClassificationGraph
 from inference_models.predictions.classification import ClassificationPrediction
@@ -30,7 +31,7 @@ class ScoredGraph(OneGraph):
     """A graph that gives one score per class."""
 
     def __init__(self, graph: OpenedPackage, family: ClassificationGraph) -> None:
-        decoder = family.fused if graph.fused else family.decoder
+        decoder = FUSED if graph.fused else family.decoder
         self._own = len(graph.session.outputs) - graph.further_outputs or None
         super().__init__(graph, lambda shapes: decoder.count_classes(shapes[: self._own]))
         self._decode = decoder.decode

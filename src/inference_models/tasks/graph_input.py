@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import TYPE_CHECKING
 
 from inference_models.backends.session import PIXEL_MASK, InputHint
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.preprocess_spec import SIZED_BY_IMAGE, DynamicSize, ResizeMode
-from inference_models.record import Record, replace
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import TensorSpec
     from inference_models.backends.session import Session
     from inference_models.families import Graph
+    from inference_models.package.graph_facts import InputHints
     from inference_models.package.inference_config import InferenceConfig
     from inference_models.package.preprocess_spec import PreprocessSpec, Size
 
@@ -25,21 +25,6 @@ SUBSTITUTE_PAD_VALUE = 127
 USUAL_STRIDE = 32
 """Sides of detectors that take any size and do not say their stride are rounded up to a multiple of this."""
 _log = logging.getLogger("inference-models")
-
-
-class InputHints(Record, frozen=True):
-    """What a bare graph says about its input besides its shape."""
-
-    input_size: Size | None = None
-    """(height, width) it was exported for."""
-    stride: int | None = None
-
-    @classmethod
-    def of(cls, text: str | None) -> InputHints:
-        """The hints in a small JSON text; none of them where there is no text."""
-        stated = json.loads(text) if text else {}
-        size = stated.get("input_size")
-        return cls(tuple(size) if size else None, stated.get("stride"))
 
 
 def hint_of_input(
@@ -88,10 +73,8 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
     return replace(spec, size=size, dynamic=dynamic, shorter_edge=edge)
 
 
-def stated_spec(graph: Graph, config: InferenceConfig | None) -> PreprocessSpec | None:
-    """What a package states of its pre-processing, as graphs of its family take it; None: it states nothing."""
-    if config is None:
-        return None
+def stated_spec(graph: Graph, config: InferenceConfig) -> PreprocessSpec:
+    """What a package states of its pre-processing, as graphs of its family take it."""
     if not graph.stretches:
         return config.preprocess
     spec = replace(config.preprocess, antialias=True)  # of whole grey levels, as its own loader

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec import field
 
 from inference_models.arrays import is_torch, to_numpy, to_torch
 from inference_models.decoders.masks import Axis, MaskSampler
 from inference_models.predictions.masks import InstancesRLEMasks
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
     from inference_models.preprocess.geometry import ImageTransform
 
 
-@dataclass(frozen=True)
-class MaskWriter:
+class MaskWriter(Record, frozen=True):
     """Writes the masks of the objects of one image."""
 
     maps: MaskMaps

@@ -12,7 +12,7 @@ from inference_models.fork import Lock
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.record import replace
 from inference_models.tasks import Task
-from inference_models.tasks.graph_boxes import BoxFinder
+from inference_models.tasks.graph_objects import BoxFinder
 from inference_models.tasks.graph_options import DetectionOptions
 from inference_models.tasks.graph_runner import NetworkInputs, RawOutputs
 from inference_models.tasks.stages import (
@@ -124,7 +124,6 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
 
     def _count_classes(self, shapes: Shapes) -> int | None:
         shapes = [_moved(shape, (0, 3, 1, 2)) if self._is_turned(shape) else shape for shape in shapes]
-        self._decoder.check(shapes, None if self._spec.dynamic else self._spec.size)
         return super()._count_classes(shapes)
 
     def _limits(self, options: dict[str, Any]) -> BoxLimits:

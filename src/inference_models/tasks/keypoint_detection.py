@@ -67,7 +67,8 @@ class GraphKeyPointDetector(
             decoder = decoder.named([spec.name for spec in graph.session.outputs])
         names = graph.key_points or family.key_points.for_classes(len(graph.class_names))
         names.check_classes(graph.class_names)
-        head = KeyPointHead(tuple(map(len, names.classes)), graph.normalized_boxes)
+        only_size = None if graph.preprocess.dynamic else graph.preprocess.size
+        head = KeyPointHead(tuple(map(len, names.classes)), graph.normalized_boxes, only_size)
         shapes = [spec.shape for spec in graph.session.outputs]
         if known(shapes):
             decoder.check(shapes, head)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from inference_models.families import DetectionGraph
 from inference_models.predictions.detections import Detections
 from inference_models.tasks import Task
-from inference_models.tasks.graph_boxes import BoxFinder
+from inference_models.tasks.graph_objects import BoxFinder
 from inference_models.tasks.graph_runner import NetworkInputs, RawOutputs
 from inference_models.tasks.stages import (
     KnowsClasses,

@@ -44,11 +44,10 @@ class ModelLifecycle(ABC):  # noqa: B024 - the abstract methods are those of the
 
     if not TYPE_CHECKING:
 
-        def __class_getitem__(cls, given):
-            """The class for some of its types, as `typing_extensions` does it; those that are not given are any."""
-            types = given if isinstance(given, tuple) else (given,)
-            open_ones = len(cls.__parameters__) - len(types)
-            return super().__class_getitem__((*types, *[Any] * open_ones))
+        def __class_getitem__(cls, types):
+            """The class of `types`, on every Python; those that are left out may be anything."""
+            types = types if isinstance(types, tuple) else (types,)
+            return super().__class_getitem__((*types, *[Any] * (len(cls.__parameters__) - len(types))))
 
     def close(self) -> None:  # noqa: B027 - a model that holds nothing has nothing to give back
         """Give back what the model holds (sessions, device memory). May be called more than once."""
@@ -107,19 +106,7 @@ class KnowsClasses(Drawable, ABC):
         """Name of class 0, 1, ..."""
 
 
-class WithDefaults:
-    """Generic classes that may be given fewer types than they have parameters, on every Python."""
-
-    if not TYPE_CHECKING:
-
-        def __class_getitem__(cls, types):
-            """The class of `types`, where those that are left out may be anything."""
-            types = types if isinstance(types, tuple) else (types,)
-            missing = len(cls.__parameters__) - len(types)
-            return super().__class_getitem__((*types, *[Any] * missing))
-
-
-class LoadedModel(ModelLifecycle, WithDefaults):
+class LoadedModel(ModelLifecycle):
     """A model that is made from a package."""
 
     load_as: ClassVar[Callable[..., Any] | None] = None

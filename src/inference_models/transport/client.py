@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import weakref
-from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, TypeVar
 
@@ -21,6 +20,7 @@ from inference_models.errors import (
     RetryError,
 )
 from inference_models.fork import Lock
+from inference_models.record import Record
 from inference_models.text import scrub, shown_url
 from inference_models.transport import redirects
 from inference_models.transport.answers import (
@@ -53,8 +53,7 @@ _OWN_HEADERS = frozenset({"accept-encoding", "if-range", "range"})
 _log = logging.getLogger("inference-models")
 
 
-@dataclass(frozen=True)
-class HttpLimits:
+class HttpLimits(Record, frozen=True):
     """Seconds."""
 
     connect: float = 30.0
@@ -64,8 +63,7 @@ class HttpLimits:
     """From the question to the first byte of a file, or to the last byte of a small answer, redirects included."""
 
 
-@dataclass(frozen=True)
-class _Exchange:
+class _Exchange(Record, frozen=True):
     """A response, and the addresses that led to it."""
 
     response: httpx.Response

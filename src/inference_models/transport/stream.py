@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from inference_models.errors import RangeRequestNotSupportedError
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 _CONTENT_RANGE = re.compile(r"bytes\s+(\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
-class FileStream:
+class FileStream(Record, frozen=True):
     """The bytes of a file from some position on."""
 
     chunks: Iterator[bytes]
@@ -44,8 +43,7 @@ class RangeSource(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class ByteRange:
+class ByteRange(Record, frozen=True):
     """Bytes [start, stop) of a file; `stop` None: the end."""
 
     start: int
@@ -64,8 +62,7 @@ class ByteRange:
         return f"bytes={self.start}-" + ("" if self.stop is None else str(self.stop - 1))
 
 
-@dataclass(frozen=True)
-class Part:
+class Part(Record, frozen=True):
     """The part of a file that an answer holds."""
 
     start: int

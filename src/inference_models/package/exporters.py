@@ -1,13 +1,13 @@
-"""Reads architecture, task, class names and input size of an Ultralytics export from metadata and output shapes."""
+"""What an exporter tells of a bare graph: of Ultralytics by metadata and output shapes, of RF-DETR by output names."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from inference_models.package.exporter_texts import literal
 from inference_models.package.key_point_names import COCO_PERSON, KeyPointNames
+from inference_models.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +26,7 @@ TASKS = {
     "semantic": "semantic-segmentation",
 }
 """Their word to ours, sorted."""
-_VERSION = re.compile(r"YOLOv?(?P<number>\d{1,2})(?P<size>[a-z0-9]*)(-\w+)*", re.IGNORECASE)
+_VERSION = r"(?i)YOLOv?(?P<number>\d{1,2})(?P<size>[a-z0-9]*)(-\w+)*"
 """All of what the exporter calls the model, so that nothing a user named is taken for a version."""
 _NAMED = {8: "yolov8", 9: "yolov9", 10: "yolov10", 11: "yolov11", 12: "yolov12", 26: "yolo26"}
 _RAW_ALIKE = {
@@ -43,8 +43,7 @@ _FINAL, _ROW = "final", 6
 """Rows of x1 y1 x2 y2, score, class: the graph holds the suppression, or needs none."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class GraphHints:
+class GraphHints(Record, frozen=True, kw_only=True):
     """What a bare file says about the model; None where it says nothing."""
 
     architecture: str | None = None
@@ -59,8 +58,20 @@ class GraphHints:
     stride: int | None = None
     fused: bool = False
     """Whether the graph already does what a decoder would: suppression, or the activation."""
-    seen: str = field(default="", compare=False)
-    """Task and output shapes, for the refusal of a graph that fits no family."""
+
+
+_RFDETR_TASKS = {
+    frozenset({"dets", "labels"}): "object-detection",
+    frozenset({"dets", "labels", "keypoints"}): "keypoint-detection",
+    frozenset({"dets", "labels", "masks"}): "instance-segmentation",
+}
+"""Names of all outputs, as rfdetr 1.11 gives them, which leaves no metadata."""
+
+
+def read_exporter(model: GraphFacts) -> GraphHints:
+    """What a bare graph says about its model."""
+    task = _RFDETR_TASKS.get(frozenset(spec.name for spec in model.outputs))
+    return read_ultralytics(model) if task is None else GraphHints(architecture="rfdetr", task_type=task)
 
 
 def read_ultralytics(model: GraphFacts) -> GraphHints:
@@ -77,15 +88,13 @@ def read_ultralytics(model: GraphFacts) -> GraphHints:
     layout = _layout(shapes, len(names)) if names and stated in {"", "detect", "segment"} else None
     by_script = not stated and "stride" in metadata and layout in {"yolov5", "yolov8"}
     task = TASKS.get(("segment" if _prototypes(shapes) else "detect") if by_script else stated)
-    seen = f"task {stated!r}, outputs {', '.join(map(str, shapes))}"
     if names is None or task is None:
-        return GraphHints(class_names=names, seen=seen, nameless=listed if isinstance(listed, int) else None)
+        return GraphHints(class_names=names, nameless=listed if isinstance(listed, int) else None)
     return GraphHints(
         architecture=_architecture(metadata, task, layout, len(names)),
         task_type=task,
         class_names=names,
         key_points=_key_points(metadata, len(names)) if stated == "pose" else None,
-        seen=seen,
         input_size=_input_size(metadata.get("imgsz"), model),
         stride=_whole_number(metadata.get("stride")),
         # A plain classification export ends in softmax; the family of RT-DETR tells its rows apart itself.
@@ -119,7 +128,7 @@ def _is_rtdetr(metadata: Mapping[str, str]) -> bool:
 def _version(description: str) -> tuple[int, str]:
     """Number and size of the model, from what stands before the data set it was trained on; 0 where there is none."""
     name = description.strip().removeprefix("Ultralytics ").partition(" model")[0].strip()
-    match = _VERSION.fullmatch(name)
+    match = re.fullmatch(_VERSION, name)
     return (int(match["number"]), match["size"].lower()) if match else (0, "")
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from onnx import TensorProto, helper
 
+from inference_models.package.exporters import GraphHints, read_ultralytics
 from inference_models.package.onnx_file import parse_onnx
-from inference_models.package.ultralytics import GraphHints, read_ultralytics
 from package.onnx_models import with_output
 
 TWO = "{0: 'cat', 1: \"dog's\"}"

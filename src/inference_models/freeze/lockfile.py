@@ -42,7 +42,8 @@ MAX_LOCK_BYTES = 3 << 19
 """The reader of TOML takes a second and 120 MB per MB of the worst text."""
 _MAX_DOTS = 32
 """In the keys of one line: the time to read a key grows with the square of its parts."""
-_QUOTED = re.compile(r"""\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'""")
+_QUOTED = re.compile(r"""(\"(?:[^\"\\]|\\.)*\"|'[^']*')|\"(?:[^\"\\]|\\.)*|'[^']*""")
+"""In one line; one that does not end there goes to the end of it, so that each character is looked at once."""
 
 
 class LockedFile(FileFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -245,8 +246,12 @@ def parse_lock(text: str, *, where: str) -> Lock:
 
 
 def _refuse_long_keys(text: str) -> None:
-    if any(_QUOTED.sub("", line).count(".") > _MAX_DOTS for line in text.splitlines()):
+    if any(_QUOTED.sub(_unended, line).count(".") > _MAX_DOTS for line in text.splitlines()):
         raise ValueError(f"a key of more than {_MAX_DOTS} parts")
+
+
+def _unended(quoted: re.Match[str]) -> str:
+    return "" if quoted[1] else quoted[0]
 
 
 def warn_about_runtimes(lock: Lock) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -104,6 +103,8 @@ def _json_list(text: str) -> list[str] | None:
 
 
 def _hides_text(character: str) -> bool:
+    import unicodedata  # noqa: PLC0415 - printable names never come here
+
     # Format characters in general stay allowed: several scripts need the joiners among them.
     if character in "\t\n":
         return False

@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from inference_models.entities import (
     BackendType,
     InlineFileSpecs,
@@ -32,7 +34,7 @@ from inference_models.package.class_names import check_class_names, format_class
 from inference_models.package.exporters import GraphHints, read_exporter
 from inference_models.package.folder import PackageFolder, incomplete_folder, list_package_files, read_package_folder
 from inference_models.package.formats import FORMATS, HF_CONFIG, bare_files
-from inference_models.package.graph_facts import InputHints, format_hints, read_graph
+from inference_models.package.graph_facts import InputHints, read_graph
 from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import OnnxFile
@@ -257,7 +259,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
             **points,
             **named,
             model_config.FILE_NAME: json.dumps(config, indent=2) + "\n",
-            graph_facts.HINTS: format_hints(about_input),
+            graph_facts.HINTS: msgspec.json.encode(about_input).decode(),
         },
     )
 

@@ -39,7 +39,10 @@ def predict(
     how: ModelOptions,
     save: Annotated[Path | None, typer.Option(help="Folder for the pictures with the predictions drawn.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per image instead of a table.")] = False,
-    confidence: Annotated[float | None, typer.Option(help="Least score, 0..1. Default: the model's own.")] = None,
+    confidence: Annotated[
+        str | None,
+        typer.Option(help="Least score, 0..1, or best: as recommended with the model. Default: the model's."),
+    ] = None,
     iou_threshold: Annotated[float | None, typer.Option(help="Overlap from which boxes are one object, 0..1.")] = None,
     class_filter: Annotated[list[str] | None, typer.Option(help="Only this class; may be repeated.")] = None,
     image_size: Annotated[str | None, typer.Option(help="Network size, of a model that takes any.")] = None,
@@ -50,7 +53,12 @@ def predict(
 
     size = None if image_size is None else arguments.parse_size(image_size, "--image-size")
     classes = [int(name) if name.isdecimal() else name for name in class_filter or ()] or None
-    given = {"confidence": confidence, "iou_threshold": iou_threshold, "class_filter": classes, "image_size": size}
+    given = {
+        "confidence": _score(confidence),
+        "iou_threshold": iou_threshold,
+        "class_filter": classes,
+        "image_size": size,
+    }
     options = {name: value for name, value in given.items() if value is not None}
     paths = find_images(images)
     loaded: Any = AutoModel.from_pretrained(model, None, how.api_key, options=how.load_options(), **how.choices())
@@ -75,6 +83,14 @@ def predict(
                 _save(loaded, pixels, answer, targets[path])
     if failed:
         raise typer.Exit(1)
+
+
+def _score(text: str | None) -> float | str | None:
+    """A number, or a name that the model may know."""
+    try:
+        return text and (int(text) if text.isdecimal() else float(text))
+    except ValueError:
+        return text
 
 
 def first_prediction(answer: Any) -> Prediction | str:

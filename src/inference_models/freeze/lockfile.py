@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
     InvalidParameterError,
+    ModelNotFoundError,
     nearest_hint,
 )
 from inference_models.files.durable import write_atomic
@@ -225,6 +227,10 @@ def read_lock(path: str | Path) -> Lock:
         CorruptedModelPackageError: the file cannot be read, or is no lock file of this format.
     """
     path = Path(path)
+    if not path.exists():
+        raise ModelNotFoundError(
+            f"there is no lock file '{path}'.", fix=f"write it: inference-models lock MODEL -o {shlex.quote(str(path))}"
+        )
     return parse_lock(read_text(path, where=path.name, limit=MAX_LOCK_BYTES), where=path.name)
 
 
@@ -241,7 +247,10 @@ def parse_lock(text: str, *, where: str) -> Lock:
     except (ValueError, RecursionError) as exc:  # MisfitError and TOMLDecodeError are ValueErrors
         found = str(exc)
     raise CorruptedModelPackageError(
-        f"{where} is no lock file.", needs="a file that `inference-models lock` wrote", found=found
+        f"{where} is no lock file.",
+        needs="a file that `inference-models lock` wrote",
+        found=found,
+        fix="write one: inference-models lock MODEL -o models.lock",
     )
 
 

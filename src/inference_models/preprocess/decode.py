@@ -150,6 +150,8 @@ def _read_bytes(path: Path, label: str) -> bytes:
         raise
     except FileNotFoundError:
         fix = "check the path" if path.is_absolute() else f"check the path; it was looked up in {Path.cwd()}"
+        if "*" in path.name:
+            fix = f"pass the files that it matches: sorted(glob.glob({str(path)!r}))"
         raise ModelInputError(f"{label}: there is no such file.", fix=fix) from None
     except (OSError, ValueError) as exc:
         raise _unopened(label, exc) from exc

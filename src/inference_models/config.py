@@ -19,6 +19,8 @@ PRE_NMS_TOP_K = 30_000
 MAX_BATCH = 16
 """Images that `infer` keeps in memory at once when the graph sets no limit itself."""
 
+MAX_PIXELS = 178_956_970
+"""Width x height of an image at most: where `PIL.Image.open` refuses too (537 MB of pixels)."""
 TRIAL_SECONDS = "INFERENCE_MODELS_TRIAL_SECONDS"
 DEFAULT_TRIAL_SECONDS = 7
 
@@ -255,6 +257,11 @@ def manifest_hosts() -> frozenset[str]:
 def trial_seconds() -> int:
     """`INFERENCE_MODELS_TRIAL_SECONDS`: seconds for the trial of a graph nobody vouches for; 0: none is tried."""
     return read_int(TRIAL_SECONDS, default=DEFAULT_TRIAL_SECONDS)
+
+
+def max_pixels() -> int:
+    """`INFERENCE_MODELS_MAX_PIXELS`: width x height of an image file at most; larger ones are refused undecoded."""
+    return read_int("INFERENCE_MODELS_MAX_PIXELS", default=MAX_PIXELS, minimum=1)
 
 
 def hub_endpoint() -> str:

@@ -294,6 +294,9 @@ def nearest_names(name: str, known: Iterable[str], *, limit: int = 2) -> list[st
     import difflib  # noqa: PLC0415 - only needed where a name is wrong
 
     by_folded = {candidate.casefold(): candidate for candidate in sorted(known)}
+    meant = OTHER_VALUES.get(name.casefold())
+    if meant in by_folded:
+        return [by_folded[meant]]
     matches = difflib.get_close_matches(name.casefold(), by_folded, n=limit, cutoff=0.6)
     return [by_folded[match] for match in matches]
 
@@ -330,6 +333,34 @@ OTHER_NAMES = {
 """Name of an option in other libraries -> the option here."""
 
 
+OTHER_VALUES = {
+    "classify": "classification",
+    "cls": "classification",
+    "depth": "depth-estimation",
+    "detect": "object-detection",
+    "detection": "object-detection",
+    "float16": "fp16",
+    "float32": "fp32",
+    "half": "fp16",
+    "hf": "huggingface",
+    "hub": "huggingface",
+    "image-classification": "classification",
+    "keypoints": "keypoint-detection",
+    "obb": "oriented-object-detection",
+    "onnxruntime": "onnx",
+    "pose": "keypoint-detection",
+    "pytorch": "torch",
+    "segment": "instance-segmentation",
+    "segmentation": "instance-segmentation",
+    "semantic": "semantic-segmentation",
+    "tensorrt": "trt",
+    "tflite": "litert",
+    "torchscript": "torch-script",
+    "yolo": "yolov8",
+}
+"""Task, backend, number format, provider or architecture as others call it -> the name here."""
+
+
 _FEW = 16
 """So many options are named where none is near; more of them help nobody."""
 
@@ -345,7 +376,7 @@ def refuse_unknown_options(given: Iterable[str], known: Iterable[str], *, where:
     for name in given:
         if name not in allowed:
             meant = OTHER_NAMES.get(name, name)
-            few = nearest_names(name, allowed) or len(allowed) <= _FEW
+            few = fix is None and (nearest_names(name, allowed) or len(allowed) <= _FEW)
             hint = (
                 f"; it is called {meant!r}" if meant in allowed else f"; {nearest_hint(name, allowed)}" if few else ""
             )

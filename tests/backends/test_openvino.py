@@ -70,6 +70,39 @@ def test_a_real_graph_converted_to_ir_answers_as_before(tmp_path: Path, shared_d
     np.testing.assert_allclose(session.run(feeds)["output"], original.run(feeds)["output"], atol=1e-4, rtol=0)
 
 
+def test_elements_of_slices_of_one_tensor_are_gathered_as_in_onnx_runtime(tmp_path: Path) -> None:
+    """As Ultralytics exports the final rows of oriented boxes."""
+    from onnx import helper
+
+    made = {"boxes": (0, 4), "scores": (4, 7), "angles": (7, 8)}
+    weights = {"axis": [2], "step": [1], "five": [5], "last": [-1]}
+    nodes = [helper.make_node("Transpose", ["x"], ["rows"], perm=[0, 2, 1])]
+    for name, (start, stop) in made.items():
+        weights |= {f"{name}_start": [start], f"{name}_stop": [stop]}
+        nodes.append(helper.make_node("Slice", ["rows", f"{name}_start", f"{name}_stop", "axis", "step"], [name]))
+    nodes += [
+        helper.make_node("ReduceMax", ["scores"], ["best"], axes=[2], keepdims=0),
+        helper.make_node("TopK", ["best", "five"], ["values", "places"]),
+        helper.make_node("Unsqueeze", ["places", "last"], ["column"]),
+        helper.make_node("Unsqueeze", ["values", "last"], ["confidence"]),
+    ]
+    for name, width in (("boxes", 4), ("angles", 1)):
+        weights[f"{name}_shape"] = [1, 5, width]
+        nodes.append(helper.make_node("Expand", ["column", f"{name}_shape"], [f"{name}_places"]))
+        nodes.append(helper.make_node("GatherElements", [name, f"{name}_places"], [f"best_{name}"], axis=1))
+    nodes.append(helper.make_node("Concat", ["best_boxes", "confidence", "best_angles"], ["output0"], axis=2))
+    path = graphs.save(
+        tmp_path / "weights.onnx",
+        nodes,
+        inputs={"x": [1, 8, 20]},
+        outputs={"output0": [1, 5, 6]},
+        weights={name: np.array(values, np.int64) for name, values in weights.items()},
+    )
+    feeds = {"x": np.random.default_rng(0).random((1, 8, 20), np.float32)}
+    ours, theirs = (module.open_session(onnx_request(path)).run(feeds)["output0"] for module in (backend, onnx))
+    np.testing.assert_array_equal(ours, theirs)
+
+
 def test_whole_numbers_keep_their_format(tmp_path: Path) -> None:
     from onnx import TensorProto, helper
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,10 @@ import numpy as np
 import pytest
 
 import graphs
-from inference_models.cli import main
+from inference_models.cli import main, wording
 from inference_models.cli.wording import in_options
 
+OF_THIS_ENVIRONMENT = wording._of_this_environment
 PHOTO = Path(__file__).parent.parent.parent / "examples" / "astronaut.jpg"
 
 
@@ -31,11 +33,38 @@ PHOTO = Path(__file__).parent.parent.parent / "examples" / "astronaut.jpg"
         ("class_filter: no class 'x'", "--class-filter: no class 'x'"),
         ('pass x="1", device=auto', 'pass x="1", device=auto'),
         ('pass allow_local_code_packages="ab" (on the command line --allow-code ab)', "pass --allow-code ab"),
-        ("pip install torch", "pip install torch"),
     ],
 )  # fmt: skip
 def test_arguments_become_options(python: str, options: str) -> None:
     assert in_options(python) == options
+
+
+@pytest.mark.parametrize(
+    ("beside", "has_pip", "shown"),
+    [
+        (True, True, "pip install torch"),
+        (False, True, "/venv/bin/python -m pip install torch"),
+        (False, False, "uv pip install --python /venv/bin/python torch"),
+    ],
+    ids=["pip of this environment", "pip of another", "no pip"],
+)
+def test_commands_of_pip_are_for_the_environment_of_this_program(
+    beside: bool, has_pip: bool, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = "/venv/bin/" if beside else "/usr/bin/"
+    monkeypatch.setattr(wording, "_of_this_environment", OF_THIS_ENVIRONMENT)
+    monkeypatch.setattr("sys.executable", "/venv/bin/python")
+    monkeypatch.setattr(wording.shutil, "which", lambda name: place + name)
+    monkeypatch.setattr(wording.importlib.util, "find_spec", lambda name: object() if has_pip else None)
+    assert in_options("1. pip install torch") == f"1. {shown}"
+
+
+SAYS_ITSELF = {
+    "task": "detect",
+    "description": "Ultralytics YOLOv8n model",
+    "names": "{0: 'a', 1: 'b'}",
+    "stride": "32",
+}
 
 
 @pytest.fixture
@@ -45,6 +74,11 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = {"det.onnx": np.zeros((1, 84, 9), np.float32), "cls.onnx": np.zeros((1, 80), np.float32)}
     for name, output in outputs.items():
         graphs.constant_outputs(Path(name), size=(64, 64), outputs={"output0": output})
+    says = {"output0": np.zeros((1, 6, 84), np.float32)}
+    graphs.constant_outputs(Path("says.onnx"), size=(64, 64), outputs=says, metadata=SAYS_ITSELF)
+    Path("empty").mkdir()
+    Path("made").mkdir()
+    shutil.copy("det.onnx", "made/model.onnx")
 
 
 KNOWN = ["--labels", "coco", "--family", "yolov8"]
@@ -61,6 +95,22 @@ KNOWN = ["--labels", "coco", "--family", "yolov8"]
         (["predict", "det.onnx", *KNOWN, "--device", "cuda"], "pass --device cpu"),
         (["predict", "det.onnx", *KNOWN, "--image-size", "32"], "leave --image-size out"),
         (["explain", "det.onnx", *KNOWN, "--input-size", "32"], "needs 64 x 64, the only size of this graph"),
+        (["predict", "det.onnx", *KNOWN, "--task", "detect"], "pass --task object-detection"),
+        (["predict", "det.onnx", *KNOWN, "--confidence", "50"], "pass --confidence 0.5"),
+        (["predict", "det.onnx", *KNOWN, "--confidence", "abc"], "a number in [0, 1], 'default' or 'best'"),
+        (["predict", "det.onnx", "--labels", "a,b", "--family", "yolov8"], "one per line, into a text file"),
+        (["predict", "det.onnx", *KNOWN, "--backend", "onnxruntime"], "pass --backend onnx"),
+        (["explain", "det.onnx", *KNOWN, "--execution-provider", "CPUExecutionProvidr"], "CPUExecutionProvider"),
+        (["predict", "says.onnx", "--family", "resnet"], "--family resnet is not what 'says.onnx' says of itself"),
+        (["predict", "says.onnx", "--family", "yolox"], "leave --family out"),
+        (["predict", "says.onnx", "--task", "classification"], "leave --task out"),
+        (["explain", "says.onnx", "--family", "yolo"], "needs --family yolov8; found: 'yolo' leave --family out"),
+        (["predict", "says.onnx", "--labels", "coco"], "leave --labels out where the model says them itself"),
+        (["predict", "says.onnx", "--package", "p"], "leave --package out"),
+        (["predict", "made"], "name the file with the weights: "),
+        (["predict", "empty"], "or a file with weights, such as ./best.onnx"),
+        (["predict", str(PHOTO)], "name the model first, then the pictures"),
+        (["predict", "centerface", "--input-size", "320"], "leave --input-size out"),
         (["predict", "https://host/x/best.onnx"], "fetch it yourself and load it by its path: ./best.onnx"),
     ],
 )
@@ -70,7 +120,8 @@ def test_a_wrong_command_is_told_what_to_pass(
 ) -> None:
     images = [str(PHOTO)] if command[0] == "predict" else []
     assert main([*command[:2], *images, *command[2:]]) == 1
-    text = " ".join(capsys.readouterr().err.split())
+    told = capsys.readouterr()
+    text = " ".join((told.err + told.out).split())
     assert advice in text
     assert "another machine" not in text
 
@@ -100,7 +151,7 @@ def test_names_of_other_programs_lead_to_the_option(
 ) -> None:
     assert main(["predict", "x.onnx", "y.jpg", typed, "1"]) == 2
     err = capfd.readouterr().err
-    assert (f"{typed.partition('=')[0]} is called {meant} here" in err) == (meant is not None)
+    assert (f"(Possible options: {meant})" in err) == (meant is not None)
     assert "No such option" in err
 
 

@@ -122,6 +122,33 @@ def test_predict_saves_the_picture_with_boxes(
     assert capsys.readouterr().err == f"saved {tmp_path / 'out' / 'astronaut.jpg'}\n"
 
 
+def test_predict_saves_key_points_and_their_boxes(tmp_path: Path) -> None:
+    row = [192, 224, 320, 288, 0.9, 0, 220, 250, 0.9, 290, 260, 0.9]
+    metadata = {"task": "pose", "names": "{0: 'face'}", "kpt_shape": "[2, 3]", "end2end": "True"}
+    graphs.constant_outputs(
+        tmp_path / "m.onnx",
+        size=(512, 512),
+        outputs={"output0": np.array([[row]])},
+        metadata=metadata | {"description": "Ultralytics YOLO26n-pose"},
+    )
+    assert main(["predict", str(tmp_path / "m.onnx"), str(PHOTO), "--save", str(tmp_path / "out")]) == 0
+    drawn = cv2.imread(str(tmp_path / "out" / "astronaut.jpg")).astype(int)
+    changed = np.abs(drawn - cv2.imread(str(PHOTO))).max(axis=2) > 60
+    assert changed[249:252, 219:222].all()  # a point
+    assert changed[225:287, 191:194].mean() > 0.3  # the left edge of the box
+
+
+def test_predict_saves_depths_and_tells_what_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    depth = np.linspace(1, 9, 64, dtype=np.float32)[None, :, None].repeat(64, 2)
+    graphs.constant_outputs(tmp_path / "m.onnx", size=(64, 64), outputs={"output0": depth})
+    typed = ["predict", str(tmp_path / "m.onnx"), str(PHOTO), "--family", "yolo26", "--task", "depth-estimation"]
+    assert main([*typed, "--json", "--save", str(tmp_path / "out")]) == 0
+    told = json.loads(capsys.readouterr().out)["prediction"]
+    assert told == {"height": 512, "width": 512, "least": 1.0, "median": pytest.approx(5, abs=0.02), "most": 9.0}
+    rows = cv2.imread(str(tmp_path / "out" / "astronaut.jpg"))[60::60, 400:].sum(axis=2).mean(axis=1)
+    assert (np.diff(rows) > 20).all()
+
+
 def test_confidence_is_passed_on(typed: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*typed, "--confidence", "0.8", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["prediction"]["detections"]) == 1

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -46,15 +47,27 @@ def test_a_pattern_below_a_folder_with_brackets_is_found(tmp_path: Path, monkeyp
         assert len(find_images([str(start / "[examples]" / "**" / "*.png")])) == 2
 
 
+FRAMES = "mkdir -p frames; ffmpeg -i rtsp://camera/1 -r 5 frames/%05d.jpg, then pass the folder frames"
+
+
 def test_where_there_are_no_images_it_is_refused(tmp_path: Path) -> None:
-    for place, found in (
-        ("nowhere.jpg", "nothing there"),
-        (str(tmp_path), "a folder without .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp files"),
-    ):
+    (tmp_path / "street.jpg.part").touch()
+    named = "a file that is named is read whatever its suffix: "
+    for place, found, fix in (
+        ("no-such-picture", "nothing there", f"check the path; it was looked up in {Path.cwd()}"),
+        (str(tmp_path / "streat.jpg"), "nothing there", f"is it {tmp_path / 'street.jpg.part'}?"),
+        (
+            str(tmp_path),
+            "a folder without .bmp, .jpeg, .jpg, .png, .tif, .tiff, .webp files",
+            f"{named}{shlex.quote(str(tmp_path / '*'))}",
+        ),
+        ("rtsp://camera/1", "a video", f"take pictures from it: {FRAMES}"),
+        ("a b.zip", "an archive", "unpack it: unzip -d 'a b' 'a b.zip', then pass the folder a b"),
+    ):  # fmt: skip
         with pytest.raises(ModelInputError) as caught:
             find_images([place])
         assert str(caught.value) == (
-            f"no images at {place!r}.\nneeds an image file, a folder with images or a pattern; found: {found}"
+            f"no images at {place!r}.\nneeds an image file, a folder with images or a pattern; found: {found}\n{fix}"
         )
 
 

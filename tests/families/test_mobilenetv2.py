@@ -17,6 +17,7 @@ from inference_models.catalogue import Catalogue
 from inference_models.errors import CorruptedModelPackageError, ModelRetrievalError
 from inference_models.loading.address import Source
 from inference_models.loading.open import fetch_package
+from inference_models.package.class_names import NAMES_FIX
 from inference_models.providers.wheel import WheelProvider
 
 if TYPE_CHECKING:
@@ -193,7 +194,6 @@ def test_wrong_class_names_are_refused_with_both_numbers(packages: dict[str, Pat
     with pytest.raises(CorruptedModelPackageError) as caught:
         AutoModel.from_pretrained(packages["state dict"], device="cpu", labels=NAMES[:-1])
     assert str(caught.value) == (
-        "class_names.txt lists 999 names but output 'output0' has 1000 classes.\n"
-        "needs 1000 names, one per line, in the order of training; found: 999: class 0, class 1, class 2, ...\n"
-        "pass labels= with the names the model was trained with"
+        "there are 999 names of classes, but output 'output0' has 1000.\n"
+        "needs 1000 names, in the order of training; found: 999: class 0, class 1, class 2, ...\n" + NAMES_FIX
     )

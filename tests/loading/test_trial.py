@@ -16,7 +16,7 @@ import hostile_graphs
 import tflite_graphs
 from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError, NoCompatiblePackageError
-from inference_models.loading import trial
+from inference_models.machine import child
 from package.test_onnx_operators import weight
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def no_child(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
         def refused(*_: Any, **__: Any) -> None:
             pytest.fail("a child was started")
 
-        monkeypatch.setattr(trial, "Child", refused)
+        monkeypatch.setattr(child, "Child", refused)
 
     return forbid
 

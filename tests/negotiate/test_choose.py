@@ -96,7 +96,7 @@ def test_an_unknown_architecture_is_a_reason_with_the_nearest_name() -> None:
 
 def test_an_unknown_task_is_a_reason_and_code_packages_need_neither() -> None:
     refused = negotiate(model(package("p"), task=None), PackageRequest(), MACHINE).verdicts[0]
-    assert refused.rejections[0].needs == "a family for yolov8 that does a task (none is named)"
+    assert refused.rejections[0].needs.startswith("one task: classification, instance-segmentation, ")
     code = model(package("p", backend=BackendType.CUSTOM), architecture="custom", task=None)
     assert choose_packages(code, PackageRequest(), MACHINE).packages
 
@@ -109,7 +109,10 @@ def test_a_model_without_packages_says_so() -> None:
 def test_a_package_id_that_the_model_does_not_have_names_the_nearest() -> None:
     with pytest.raises(NoModelPackagesAvailableError) as caught:
         choose_packages(model(package("onnx1"), package("trt1")), PackageRequest(package_id="onnx2"), MACHINE)
-    assert str(caught.value) == "model 'm' has no package 'onnx2'; nearest: 'onnx1'."
+    assert (
+        str(caught.value)
+        == "model 'm' has no package 'onnx2'; nearest: 'onnx1'.\nleave model_package_id out, or name one of them"
+    )
 
 
 def test_a_package_id_that_two_packages_have_is_ambiguous() -> None:
@@ -183,10 +186,16 @@ def test_who_names_execution_providers_gets_no_other_runtime_unasked() -> None:
             "backend",
             "ONNX Runtime, whose execution providers were named",
             "openvino",
-            'backend="openvino"',
+            "leave onnx_execution_providers out",
             BackendType.OPENVINO,
         ),
     )
+    request = PackageRequest(
+        execution_providers=("CPUExecutionProvider",), backends=frozenset({BackendType.OPENVINO, BackendType.LITERT})
+    )
+    with pytest.raises(NoCompatiblePackageError) as caught:  # which a named runtime does not have
+        choose_packages(model(package("p")), request, machine)
+    assert [item.fix for item in caught.value.rejections] == ['backend="onnx"', "leave onnx_execution_providers out"]
 
 
 def test_the_cpu_may_stand_in_for_a_device_where_that_is_allowed() -> None:

@@ -35,7 +35,10 @@ def test_the_build_that_has_them_is_the_one_to_install(environment, name, fix):
     assert reasons(environment, name) == [("runtime", "onnxruntime>=1.19", "not installed", fix)]
 
 
+FIX = 'onnx_execution_providers=["CPUExecutionProvider"]'
+
+
 def test_a_name_that_no_build_has_is_told_with_the_nearest():
     unknown = [reason for reason in reasons(MACHINE, "CPUExecutionProvidr") if reason[0] == "execution_providers"]
     found = "'CPUExecutionProvidr', which no build of it has; nearest: 'CPUExecutionProvider', 'CUDAExecutionProvider'"
-    assert unknown == [("execution_providers", "execution providers of ONNX Runtime", found, None)]
+    assert unknown == [("execution_providers", "execution providers of ONNX Runtime", found, FIX)]

@@ -134,10 +134,10 @@ def argument_of(fix):
     """The fields of a request in a fix such as `device="cpu"`; None for commands, and for what describes the model."""
     if fix is None or fix.startswith(("pip ", "unset ", "write in ", "model_type=", "task_type=")):
         return None
-    if fix == "leave quantization out":
-        return {"quantizations": None}
-    keywords = ast.parse(f"f({fix})", mode="eval").body.keywords
     fields = {argument: name for name, argument in ARGUMENTS.items()}
+    if fix.startswith("leave "):
+        return {fields[fix.split()[1]]: None}
+    keywords = ast.parse(f"f({fix})", mode="eval").body.keywords
     values = {fields[item.arg]: ast.literal_eval(item.value) for item in keywords}
     return {name: PARSED.get(name, lambda same: same)(value) for name, value in values.items()}
 

@@ -146,8 +146,9 @@ BATCH = "batch_size={0!r} makes no sense.\nneeds a positive whole number, or (sm
 DEVICE = (
     "device={0!r} makes no sense.\n"
     "needs 'auto', 'cpu', 'cuda', 'mps', 'coreml', 'directml', 'gpu', 'npu', or with a number such as 'cuda:1'; "
-    "found: {0!r}"
+    "found: {0!r}\n{1}"
 )
+BEST = "leave device out: the best there is is taken"
 NOTHING_LEFT = (
     "{0}=[] leaves nothing to choose from.\nneeds at least one name, or None for any; found: []\nleave {0} out"
 )
@@ -156,18 +157,28 @@ NOTHING_LEFT = (
 @pytest.mark.parametrize(
     ("arguments", "error", "text"),
     [
-        ({"backend": "onx"}, UnknownBackendTypeError, "'onx' is no backend; nearest: 'onnx'."),
+        ({"backend": "onx"}, UnknownBackendTypeError, "'onx' is no backend; nearest: 'onnx'.\npass backend=\"onnx\""),
+        (
+            {"backend": "TensorRT"},
+            UnknownBackendTypeError,
+            "'TensorRT' is no backend; nearest: 'trt'.\npass backend=\"trt\"",
+        ),
         ({"backend": []}, InvalidParameterError, NOTHING_LEFT.format("backend")),
-        ({"quantization": ["fp32", "fp1"]}, UnknownQuantizationError, "'fp1' is no quantization; nearest: 'fp16'."),
+        (
+            {"quantization": ["fp32", "fp1"]},
+            UnknownQuantizationError,
+            "'fp1' is no quantization; nearest: 'fp16'.\npass quantization=\"fp16\"",
+        ),
         ({"quantization": []}, InvalidParameterError, NOTHING_LEFT.format("quantization")),
         *(
             ({"batch_size": value}, InvalidRequestedBatchSizeError, BATCH.format(value))
             for value in (0, -1, (8, 1), (1, 2, 3), "4", 2.0, [1, 2])
         ),
         *(
-            ({"device": value}, InvalidParameterError, DEVICE.format(value))
-            for value in ("", "tpu", "cuda:x", "cuda:", "cpu:1", 0)
+            ({"device": value}, InvalidParameterError, DEVICE.format(value, BEST))
+            for value in ("", "tpu", "cuda:x", "cuda:", "cpu:1")
         ),
+        ({"device": 0}, InvalidParameterError, DEVICE.format(0, 'pass device="cuda:0"')),
         (
             {"force": True},
             InvalidParameterError,

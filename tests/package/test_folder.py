@@ -60,8 +60,13 @@ def test_a_folder_without_a_description_says_what_it_has(package):
     (package / "model_config.json").unlink()
     assert refused(package) == (
         f"package folder '{package}' has no model_config.json.\n"
-        "needs model_config.json; found: class_names.txt, weights.onnx"
+        "needs model_config.json; found: class_names.txt, weights.onnx\n"
+        f"name the file with the weights: {package / 'weights.onnx'}"
     )
+
+
+def test_a_folder_of_packages_names_one_of_them(package):
+    assert refused(package.parent).endswith(f"\nname the folder of the package: {package}")
 
 
 def test_a_folder_that_is_not_there(tmp_path):

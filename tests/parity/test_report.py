@@ -97,7 +97,7 @@ package b2 (onnx fp32) in onnx      passed: outputs within 2.1e-06
                                     note: no object above 0.3 on the probe images: only raw outputs were compared
 package c3 (onnx fp32) in onnx      failed: 1 of 9 objects have no partner (allowed: none); boxes differ by up to 12.00 px (allowed: 0.5)
 package d4 (onnx int8) in onnx      no gate for int8: 8 of 9 objects matched, boxes within 0 px, scores within 0
-e5 trt fp16                    not compared: no driver (needs a driver; found: none)
+e5 trt fp16                         not compared: no driver (needs a driver; found: none)
 """  # noqa: E501 - as it is printed
 
 

@@ -292,6 +292,13 @@ def test_more_pixels_than_a_file_of_that_size_has_are_refused_before_anything_is
     )
 
 
+def test_a_program_may_allow_fewer_pixels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INFERENCE_MODELS_MAX_PIXELS", "2399")
+    assert "says it is 60 x 40 pixels.\nneeds at most 2399 pixels; found: 2400" in refusal(encoded(PHOTO, "JPEG"))
+    monkeypatch.setenv("INFERENCE_MODELS_MAX_PIXELS", "2400")
+    assert load_images(encoded(PHOTO, "JPEG"))[0].size == (40, 60)
+
+
 def tags(count: int, size: int, *, offset: int = 8) -> bytes:
     """A block of `count` tags that all have the same `size` bytes."""
     table = b"".join(struct.pack("<HHII", 1000 + number, 7, size, offset) for number in range(count))
@@ -355,6 +362,11 @@ def test_a_file_that_would_cost_far_more_than_its_size_is_refused(kind: str) -> 
     assert text.startswith("image: reading the file would cost far more than a picture of its size.\nneeds ")
     assert needs in text
     assert load_images(encoded(PHOTO, "PNG"))[0].size == (40, 60)
+
+
+def test_a_picture_whose_every_pixel_is_read_by_itself_is_no_costly_file() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8)
+    assert (load_images(encoded(Image.fromarray(noise), "QOI"))[0].pixels == noise).all()
 
 
 def test_an_icon_is_as_large_as_the_picture_in_it() -> None:

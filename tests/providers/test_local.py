@@ -182,12 +182,19 @@ def test_what_is_missing_is_named_with_what_to_pass(provider, silent):
 
 
 @pytest.mark.parametrize(
-    ("labels", "found"),
-    [("no-such.txt", "no file 'no-such.txt'"), ([1, 2], "[1, 2]"), ([], "[]"), (3, "3")],
+    ("labels", "found", "fix"),
+    [
+        ("a.txt", "no file 'a.txt'", "write the names, one per line, into a text file, and pass its path"),
+        ([1, 2], "[1, 2]", "pass [str(name) for name in labels]"),
+        ({0: "a"}, "{0: 'a'}", "pass list(labels.values())"),
+        ([], "[]", "pass a list of texts in the order of training"),
+        (3, "3", "pass a list of texts in the order of training"),
+    ],
 )
-def test_labels_that_cannot_be_used_are_refused(provider, bare, labels, found):
+def test_labels_that_cannot_be_used_are_refused(provider, bare, labels, found, fix):
     assert refused(InvalidParameterError, bare, labels=labels) == (
-        f'labels cannot be used.\nneeds "coco", "imagenet", "voc", a list of names, or a text file; found: {found}'
+        f'labels cannot be used.\nneeds "coco", "imagenet", "voc", a list of names, or a text file; found: {found}\n'
+        f"{fix}"
     )
 
 
@@ -279,7 +286,9 @@ def test_a_folder_without_all_the_weights_its_format_needs_is_refused(package, b
 
 def test_a_path_with_nothing_there_names_the_nearest(provider, bare):
     path = bare.with_name("bets.onnx")
-    assert refused(ModelNotFoundError, path) == f"there is no file or folder '{path}'; nearest: 'best.onnx'."
+    assert refused(ModelNotFoundError, path) == (
+        f"there is no file or folder '{path}'; nearest: 'best.onnx'.\ncheck the path; it was looked up in {path.parent}"
+    )
 
 
 def test_a_graph_that_points_out_of_its_folder_is_refused_when_it_is_described(provider, package):

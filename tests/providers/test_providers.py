@@ -101,7 +101,9 @@ def test_a_handler_must_be_callable():
 def test_an_unknown_provider_is_named_with_the_nearest():
     with pytest.raises(ModelRetrievalError) as caught:
         get_model_from_provider("m", "whel")
-    assert str(caught.value) == "there is no weights provider 'whel'; nearest: 'wheel'."
+    assert (
+        str(caught.value) == "there is no weights provider 'whel'; nearest: 'wheel'.\npass weights_provider=\"wheel\""
+    )
 
 
 def test_a_handler_that_gives_something_else_is_refused():

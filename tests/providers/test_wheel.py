@@ -88,6 +88,17 @@ def test_a_provider_that_nobody_closed_cleans_up_with_the_process_object(index, 
     assert not folder.exists()
 
 
+def test_a_wheel_of_another_python_and_system_is_fetched_too(index):
+    """What is in it is not run."""
+    name = "facefind-1.0-cp399-cp399-manylinux_2_99_s390x.whl"
+    index.wheel.rename(index.wheel.with_name(name))
+    page = index.wheel.parent.parent / "simple" / "facefind" / "index.html"
+    page.write_text(f'<a href="/files/{name}">{name}</a>')
+    catalogue = catalogue_for(index.wheel.with_name(name), file_name=name)
+    with closing(WheelProvider(catalogue)) as provider:
+        assert read(provider) == CONTENT
+
+
 def test_another_wheel_of_the_same_name_is_refused(index):
     catalogue = catalogue_for(index.wheel, sha256="0" * 64)
     with closing(WheelProvider(catalogue)) as provider, pytest.raises(FileHashSumMissmatch) as caught:

@@ -177,9 +177,9 @@ def test_parity_compares_corners_whatever_way_a_box_is_described(model: Any) -> 
 @pytest.mark.parametrize(
     ("output", "names", "said"),
     [
-        (RAW, "{0: 'ship'}", r"lists 1 names but output 'output0' has 2 classes"),
+        (RAW, "{0: 'ship'}", r"1 names of classes, but output 'output0' has 2"),
         (RAW[0], METADATA["names"], r"needs one output \(B, 4 \+ C \+ 1, N\); found: \(7, 4\)"),
-        (RAW[:, :6], METADATA["names"], r"lists 2 names but output 'output0' has 1 classes"),
+        (RAW[:, :6], METADATA["names"], r"2 names of classes, but output 'output0' has 1"),
     ],
 )
 def test_what_contradicts_itself_is_refused_when_it_is_loaded(

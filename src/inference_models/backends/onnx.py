@@ -39,8 +39,6 @@ from inference_models.errors import (
 )
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
 from inference_models.package.onnx_file import file_stamp
-from inference_models.package.onnx_head import further_outputs
-from inference_models.package.onnx_shapes import with_free_input_dims
 from inference_models.record import replace
 
 if TYPE_CHECKING:
@@ -173,6 +171,9 @@ def _session(runtime: Any, graph: OnnxFile, request: SessionRequest, providers: 
     source: str | bytes = str(graph.path)
     dims, further = request.free_input_dims, request.further_outputs
     if dims or further:
+        from inference_models.package.onnx_head import further_outputs  # noqa: PLC0415 - most graphs run as they are
+        from inference_models.package.onnx_shapes import with_free_input_dims  # noqa: PLC0415
+
         source = with_free_input_dims(graph, dims) + further_outputs(further)
         # Bytes lie nowhere: without a folder, external data would be looked for in the working directory.
         options.add_session_config_entry(_EXTERNAL_DATA_FOLDER, str(graph.path.parent))

@@ -106,6 +106,7 @@ def open_session(request: SessionRequest) -> OpenVinoSession:
         model = core.read_model(str(files[0]), *map(str, files[1:] if files[0].suffix == ".xml" else ()))
         _free_dims(runtime, model, request, where=files[0].name)
         model.add_outputs([spec.name for spec in request.further_outputs])
+        _take_apart(runtime, model)
         compiled, device = _compiled(core, model, device, request)
         return OpenVinoSession(compiled, names, running_on=_our_name(device))
 
@@ -203,6 +204,36 @@ def _free_dims(runtime: Any, model: Any, request: SessionRequest, *, where: str)
     check_free_input_dims(dims, {_name(port): tuple(port.partial_shape) for port in model.inputs}, where=where)
     shapes = {name: runtime.PartialShape([-1 if side is None else side for side in dims[name]]) for name in dims}
     model.reshape(shapes)
+
+
+def _take_apart(runtime: Any, model: Any) -> None:
+    """Slices whose elements are gathered become gathers of their places.
+
+    OpenVINO makes one split of all slices of a tensor, and then lets what gathers elements of the first of them
+    (`GatherElements`) do so of the whole tensor, whose shape it refuses (2025.0 to 2026.4). Final rows of masks, key
+    points and oriented boxes are exported so by Ultralytics.
+    """
+    for gather in model.get_ordered_ops():
+        node = gather.input_value(0).get_node() if gather.get_type_name() == "GatherElements" else None
+        span = _span(node) if node is not None and node.get_type_name() == "Slice" else None
+        if node is not None and span is not None:
+            axis, places = span
+            operators = runtime.opset8
+            constants = (operators.constant(numbers) for numbers in (places, axis))
+            node.output(0).replace(operators.gather(node.input_value(0), *constants).output(0))
+
+
+def _span(node: Any) -> tuple[int, list[int]] | None:
+    """The axis of a `Slice` along one, and the places it takes, next to each other; None where that is not known."""
+    stated = [node.input_value(port).get_node() for port in (1, 2, 4) if port < node.get_input_size()]
+    if len(stated) < 3 or any(value.get_type_name() != "Constant" or value.get_data().size != 1 for value in stated):
+        return None
+    start, stop, axis = (int(value.get_data().item()) for value in stated)
+    before, after = (port.get_partial_shape()[axis] for port in (node.input_value(0), node.output(0)))
+    if before.is_dynamic or after.is_dynamic:
+        return None
+    first, last, _ = slice(start, stop).indices(before.get_length())
+    return (axis, list(range(first, last))) if last - first == after.get_length() else None
 
 
 def _compiled(core: Any, model: Any, device: str, request: SessionRequest) -> tuple[Any, str]:

@@ -67,7 +67,8 @@ class CatalogueModel(_Entry, frozen=True, kw_only=True):
     """Where that licence is stated, in words."""
     source: Text
     """Where the weights come from, in words."""
-    class_names: Annotated[list[str], Meta(min_length=1)]
+    class_names: list[str] | Literal["coco", "imagenet", "voc"]
+    """The name of a data set stands for those of its classes; no names: the task has no classes."""
     packages: Annotated[list[CataloguePackage], Meta(min_length=1)]
 
 

@@ -65,10 +65,11 @@ def error_facts(error: BaseInferenceModelsError) -> dict[str, str | None]:
 
 def report_usage(error: Any, *, as_json: bool) -> None:
     """Write what is wrong with a command line, and the option that is meant by one of another program."""
-    error.show()
     option = getattr(error, "option_name", None)
-    if option is not None and (meant := other_name(option)):
-        sys.stderr.write(f"{option} is called {meant} here\n")
+    meant = None if option is None else other_name(option)
+    if meant:
+        error.possibilities = [meant]
+    error.show()
     if as_json:
         typer.echo(json_text({"error": {"type": "UsageError", "summary": error.format_message()}}))
 

@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 
 from inference_models.cli.console import output
+from inference_models.cli.wording import own_pip
+from inference_models.record import replace
 
 
 def doctor(
@@ -18,7 +20,8 @@ def doctor(
 
     from inference_models.doctor.examine import BAD, examine, render  # noqa: PLC0415
 
-    findings = examine()
+    # Commands of pip are for the environment of this program.
+    findings = [replace(each, fix=each.fix and own_pip(each.fix)) for each in examine()]
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
     else:

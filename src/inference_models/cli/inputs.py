@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import glob
+import re
 import shlex
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inference_models.errors import ModelInputError
+from inference_models.errors import ModelInputError, nearest_names
 from inference_models.preprocess.inputs import VIDEO_SUFFIXES
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 """What a folder is searched for; a file that is named is read whatever its suffix."""
+_STREAM = re.compile(r"(?:rtsp|rtmp|udp|srt)s?://|/dev/video\d", re.IGNORECASE)
 WRITABLE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".webp"})
 """Pictures are written in the format of the photograph where it is one of these, else as PNG."""
 
@@ -59,20 +61,27 @@ def _expand(text: str) -> list[Path]:
     if text.lower().startswith(("http://", "https://")):
         name = text.partition("?")[0].rpartition("/")[2] or "picture.jpg"
         return _refuse(text.partition("?")[0], "a URL", f"fetch it first: curl -L -o {name} URL, then pass {name}")
-    if path.suffix.lower() in VIDEO_SUFFIXES:
+    if path.suffix.lower() in VIDEO_SUFFIXES or _STREAM.match(text):
         frames = "frames/%05d.jpg"
         command = f"mkdir -p frames; ffmpeg -i {shlex.quote(text)} -r 5 {frames}, then pass the folder frames"
         return _refuse(text, "a video", f"take pictures from it: {command}")
+    if path.suffix.lower() == ".zip":
+        command = f"unzip -d {shlex.quote(path.stem)} {shlex.quote(text)}, then pass the folder {path.stem}"
+        return _refuse(text, "an archive", f"unpack it: {command}")
     if path.is_file():
         return [path]
     if path.is_dir():
         images = sorted(item for item in path.iterdir() if item.suffix.lower() in IMAGE_SUFFIXES and item.is_file())
-        return images or _refuse(text, f"a folder without {', '.join(sorted(IMAGE_SUFFIXES))} files")
+        deeper = "**/*" if any(item.is_dir() for item in path.iterdir()) else "*"
+        fix = f"a file that is named is read whatever its suffix: {shlex.quote(str(path / deeper))}"
+        return images or _refuse(text, f"a folder without {', '.join(sorted(IMAGE_SUFFIXES))} files", fix)
     # What exists as it is written is no pattern: folders are called [examples]. Path.glob takes no absolute patterns.
     folder = next((parent for parent in path.parents if parent.exists()), Path())
     rest = path.relative_to(folder) if folder.parts else path
     matches = sorted(Path(match) for match in glob.glob(str(Path(glob.escape(str(folder))) / rest), recursive=True))  # noqa: PTH207
-    return [match for match in matches if match.is_file()] or _refuse(text, "nothing there")
+    near = nearest_names(path.name, [item.name for item in folder.iterdir()] if folder.is_dir() else [], limit=1)
+    fix = f"is it {folder / near[0]}?" if near else f"check the path; it was looked up in {Path.cwd()}"
+    return [match for match in matches if match.is_file()] or _refuse(text, "nothing there", fix)
 
 
 def _refuse(text: str, found: str, fix: str | None = None) -> list[Path]:

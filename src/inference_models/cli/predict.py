@@ -39,7 +39,10 @@ def predict(
     how: ModelOptions,
     save: Annotated[Path | None, typer.Option(help="Folder for the pictures with the predictions drawn.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per image instead of a table.")] = False,
-    confidence: Annotated[float | None, typer.Option(help="Least score, 0..1. Default: the model's own.")] = None,
+    confidence: Annotated[
+        str | None,
+        typer.Option(help="Least score, 0..1, or best: as recommended with the model. Default: the model's."),
+    ] = None,
     iou_threshold: Annotated[float | None, typer.Option(help="Overlap from which boxes are one object, 0..1.")] = None,
     class_filter: Annotated[list[str] | None, typer.Option(help="Only this class; may be repeated.")] = None,
     image_size: Annotated[str | None, typer.Option(help="Network size, of a model that takes any.")] = None,
@@ -50,7 +53,12 @@ def predict(
 
     size = None if image_size is None else arguments.parse_size(image_size, "--image-size")
     classes = [int(name) if name.isdecimal() else name for name in class_filter or ()] or None
-    given = {"confidence": confidence, "iou_threshold": iou_threshold, "class_filter": classes, "image_size": size}
+    given = {
+        "confidence": _score(confidence),
+        "iou_threshold": iou_threshold,
+        "class_filter": classes,
+        "image_size": size,
+    }
     options = {name: value for name, value in given.items() if value is not None}
     paths = find_images(images)
     loaded: Any = AutoModel.from_pretrained(model, None, how.api_key, options=how.load_options(), **how.choices())
@@ -63,18 +71,26 @@ def predict(
         for path in _with_progress(paths):
             try:
                 pixels = _pixels(path)
-                prediction = first_prediction(_answer(loaded, path, pixels, options))
+                answer = _answer(loaded, path, pixels, options)
             except ModelInputError as exc:
                 report_error(exc)
                 if as_json:
                     typer.echo(json_text({"image": str(path), "error": error_facts(exc)}))
                 failed += 1
                 continue
-            _show(path, prediction, pixels.shape[:2] if as_json else None, top)
+            _show(path, first_prediction(answer), pixels.shape[:2] if as_json else None, top)
             if path in targets:
-                _save(loaded, pixels, prediction, targets[path])
+                _save(loaded, pixels, answer, targets[path])
     if failed:
         raise typer.Exit(1)
+
+
+def _score(text: str | None) -> float | str | None:
+    """A number, or a name that the model may know."""
+    try:
+        return text and (int(text) if text.isdecimal() else float(text))
+    except ValueError:
+        return text
 
 
 def first_prediction(answer: Any) -> Prediction | str:
@@ -114,19 +130,30 @@ def _show(path: Path, prediction: Prediction | str, size: tuple[int, ...] | None
         found = prediction.to_line(top=top) if isinstance(prediction, Prediction) else _plain(prediction)
         typer.echo(json_text({"image": str(path), "width": size[1], "height": size[0], "prediction": found}))
     elif not isinstance(prediction, Prediction):
-        say(f"{path}: {prediction}")
+        say(f"{path}: {_plain(prediction)}" if hasattr(prediction, "ndim") else f"{path}: {prediction}")
     else:
         print_prediction(output(), str(path), prediction)
 
 
 def _plain(answer: Any) -> object:
-    return answer.tolist() if getattr(answer, "ndim", 0) == 1 else str(answer)
+    axes = getattr(answer, "ndim", 0)
+    return _depths(answer) if axes == 2 else answer.tolist() if axes == 1 else str(answer)
 
 
-def _save(model: Any, pixels: NumpyArray, prediction: Prediction | str, target: Path) -> None:
+def _depths(answer: Any) -> dict[str, object]:
+    """What is said of a number for every pixel, (H, W)."""
+    import numpy as np  # noqa: PLC0415 - only needed here
+
+    from inference_models.arrays import to_numpy  # noqa: PLC0415
+
+    least, middle, most = np.nanpercentile(to_numpy(answer).astype(np.float64), (0, 50, 100)).tolist()
+    return {"height": answer.shape[0], "width": answer.shape[1], "least": least, "median": middle, "most": most}
+
+
+def _save(model: Any, pixels: NumpyArray, answer: Any, target: Path) -> None:
     import cv2  # noqa: PLC0415 - only needed here
 
-    written, data = cv2.imencode(target.suffix, model.annotate(pixels, prediction))
+    written, data = cv2.imencode(target.suffix, model.annotate(pixels, answer))
     if not written:
         raise ModelInputError(f"a picture cannot be written as {target.suffix}.")
     try:

@@ -10,6 +10,7 @@ import typer
 from inference_models.cli import arguments
 from inference_models.cli.arguments import ModelOptions
 from inference_models.cli.console import output
+from inference_models.cli.wording import in_options
 from inference_models.text import json_text
 
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "ms": 0.001}
@@ -45,7 +46,7 @@ def tune(
     if as_json:
         typer.echo(json_text(report.to_dict()))
     else:
-        report.render(output())
+        report.render(output(), in_options)
     if report.winner is None:
         raise typer.Exit(1)
 

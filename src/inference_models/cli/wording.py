@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import shlex
+import shutil
+import sys
+from pathlib import Path
 
 from inference_models.errors import OTHER_NAMES
 from inference_models.options import OPTION_NAMES
@@ -31,20 +35,41 @@ OPTIONS = {
 }
 """Argument of a load or of a call -> option."""
 _IN_PYTHON = re.compile(r" ?\(on the command line [^)\n]*\)")
+_PIP = re.compile(r"(?<![\w-])(?<!uv )(?<!-m )pip (?P<verb>install|uninstall -y)\b")
 _VALUE = r"\"[^\"\n]*\"|'[^'\n]*'|\[[^\]\n]*\]|\{[^}\n]*\}|\([^)\n]*\)|[\w.:-]+"
 _ARGUMENT = re.compile(
     rf"(?<![\w-])(?P<name>{'|'.join(sorted(OPTIONS.keys() | OPTION_NAMES))})=(?!auto\b)(?P<value>{_VALUE})"
     r"(?P<others>(?: or \"[^\"\n]*\")*)"
 )
 _NAME = rf"(?:{'|'.join(OPTIONS)})"
-_MENTION = re.compile(rf"(?<=\bneeds ){_NAME}(?: and {_NAME})*(?=;)|(?<=\bleave ){_NAME}(?= out)|^{_NAME}(?=: )", re.M)
+_SEVERAL = rf"{_NAME}(?: and {_NAME})*"
+_MENTION = re.compile(
+    rf"(?<=\bneeds ){_SEVERAL}(?=;)|(?<=\bleave ){_SEVERAL}(?= out)"
+    rf"|^{_NAME}(?=: | means | cannot )|\b{_NAME}=(?= )",
+    re.M,
+)
 
 
 def in_options(text: str) -> str:
     """`text` with every argument of a Python call as the option that sets it."""
     text = text.replace(", a list of names or a text file", ", or a text file with the names,")
-    text = _MENTION.sub(lambda found: " and ".join(map(OPTIONS.__getitem__, found[0].split(" and "))), text)
-    return _ARGUMENT.sub(_as_option, _IN_PYTHON.sub("", text))
+    text = _MENTION.sub(lambda found: " and ".join(OPTIONS[name.rstrip("=")] for name in found[0].split(" and ")), text)
+    return own_pip(_ARGUMENT.sub(_as_option, _IN_PYTHON.sub("", text)))
+
+
+def own_pip(text: str) -> str:
+    """`text` with commands of pip for the environment of this program, where the shell's `pip` is another one's."""
+    return _PIP.sub(_of_this_environment, text) if "pip " in text else text
+
+
+def _of_this_environment(found: re.Match[str]) -> str:
+    of_shell = shutil.which("pip")
+    if of_shell is not None and Path(of_shell).parent == Path(sys.executable).parent:
+        return found[0]
+    python = shlex.quote(sys.executable)
+    if importlib.util.find_spec("pip") is None and shutil.which("uv"):
+        return f"uv pip {found['verb'].replace(' -y', '')} --python {python}"
+    return f"{python} -m pip {found['verb']}"
 
 
 def other_name(argument: str) -> str | None:

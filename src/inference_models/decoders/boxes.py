@@ -193,24 +193,25 @@ FINAL_STRICT = _decoder(_FusedLayout(operator.gt, _FINAL_LAYOUT))
 """YOLOv10, which needs no suppression."""
 
 
-def _final_or_raw(final: BoxDecoder) -> BoxDecoder:
+class _FinalOrRaw(Record, frozen=True):
     """What the shapes show: `final` for (B, M, 6), else `ANCHOR_FREE`; no input gives that one 6 anchors."""
 
-    def is_final(shape: Sequence[int | None]) -> bool:
-        return len(shape) == 3 and shape[2] == 6
+    final: BoxDecoder
 
-    def decode(outputs: Outputs, frame: Frame, limits: BoxLimits) -> list[Boxes]:
-        chosen = final if outputs and is_final(outputs[0].shape) else ANCHOR_FREE
-        return chosen.decode(outputs, frame, limits)
+    def decode(self, outputs: Outputs, frame: Frame, limits: BoxLimits) -> list[Boxes]:
+        return self._shown([output.shape for output in outputs]).decode(outputs, frame, limits)
 
-    def count_classes(shapes: Shapes) -> int | None:
-        return None if shapes and is_final(shapes[0]) else ANCHOR_FREE.count_classes(shapes)
+    def count_classes(self, shapes: Shapes) -> int | None:
+        return self._shown(shapes).count_classes(shapes)
 
-    return BoxDecoder(decode, count_classes)
+    def _shown(self, shapes: Shapes) -> BoxDecoder:
+        return self.final if shapes and len(shapes[0]) == 3 and shapes[0][2] == 6 else ANCHOR_FREE
 
 
-FINAL_OR_RAW = _final_or_raw(FINAL)
+_FINAL_OR_RAW, _STRICT_OR_RAW = _FinalOrRaw(FINAL), _FinalOrRaw(FINAL_STRICT)
+
+FINAL_OR_RAW = BoxDecoder(_FINAL_OR_RAW.decode, _FINAL_OR_RAW.count_classes)
 """YOLOv8 and its successors, by any exporter's choice of head: (B, M, 6) as `FINAL`, else as `ANCHOR_FREE`."""
 
-FINAL_STRICT_OR_RAW = _final_or_raw(FINAL_STRICT)
+FINAL_STRICT_OR_RAW = BoxDecoder(_STRICT_OR_RAW.decode, _STRICT_OR_RAW.count_classes)
 """YOLOv10, by either head."""

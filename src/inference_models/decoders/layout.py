@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array
     from inference_models.decoders.types import Frame, Outputs, Shapes
 
-OTHER_EXPORT = "name the architecture this file was exported from, or export it again."
+OTHER_EXPORT = "name the architecture and task that this file was exported from, or export it again"
 
 
 class Layout(Record, frozen=True):

@@ -34,9 +34,9 @@ def annotate(
 
     Args:
         image: anything a model takes as one image.
-        predictions: what a model answers to one image: a prediction, a list with one, or the tuple of a model that
-            answers with several things, such as key points and boxes: the first of them is drawn last, on top. Or
-            `supervision.Detections`.
+        predictions: what a model answers to one image: a prediction, (H, W) depths, a list with one, or the tuple of a
+            model that answers with several things, such as key points and boxes: the first of them is drawn last, on
+            top. Or `supervision.Detections`.
         painters: kind of prediction to the module of this package that draws it.
         class_names: name of class 0, 1, ...; default: those of the predictions.
         input_color_format: order of the channels of `image` where it is not the usual one.
@@ -51,7 +51,7 @@ def annotate(
     picture = _copy_of(image, input_color_format, input_range)
     for prediction in map(_ours, reversed(_flatten(predictions))):
         painter = importlib.import_module(f"{__name__}.{_painter_of(prediction, painters)}")
-        names = prediction.class_names if class_names is None else class_names
+        names = getattr(prediction, "class_names", None) if class_names is None else class_names
         painter.draw(picture, prediction, names, skeletons)
     return picture
 
@@ -114,6 +114,8 @@ def _painter_of(prediction: Any, painters: Mapping[type, str]) -> str:
     for kind, painter in painters.items():
         if isinstance(prediction, kind):
             return painter
+    if getattr(prediction, "ndim", 0) == 2:
+        return "depth"
     raise InvalidParameterError(
         f"a {type(prediction).__name__} cannot be drawn.",
         needs=", ".join(sorted(kind.__name__ for kind in painters)),

@@ -280,4 +280,5 @@ def _words(exc: Exception) -> str:
 
 
 def _no_bundle(path: Path, needs: str, found: str) -> CorruptedModelPackageError:
-    return CorruptedModelPackageError(f"bundle '{path.name}' cannot be used.", needs=needs, found=found)
+    fix = "write it: inference-models bundle export MODEL -o FILE"
+    return CorruptedModelPackageError(f"bundle '{path.name}' cannot be used.", needs=needs, found=found, fix=fix)

@@ -6,6 +6,7 @@ import importlib
 import logging
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -20,6 +21,7 @@ from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
     InvalidParameterError,
+    ModelNotFoundError,
     nearest_hint,
 )
 from inference_models.files.durable import write_atomic
@@ -42,7 +44,8 @@ MAX_LOCK_BYTES = 3 << 19
 """The reader of TOML takes a second and 120 MB per MB of the worst text."""
 _MAX_DOTS = 32
 """In the keys of one line: the time to read a key grows with the square of its parts."""
-_QUOTED = re.compile(r"""\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'""")
+_QUOTED = re.compile(r"""(\"(?:[^\"\\]|\\.)*\"|'[^']*')|\"(?:[^\"\\]|\\.)*|'[^']*""")
+"""In one line; one that does not end there goes to the end of it, so that each character is looked at once."""
 
 
 class LockedFile(FileFacts, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -224,6 +227,10 @@ def read_lock(path: str | Path) -> Lock:
         CorruptedModelPackageError: the file cannot be read, or is no lock file of this format.
     """
     path = Path(path)
+    if not path.exists():
+        raise ModelNotFoundError(
+            f"there is no lock file '{path}'.", fix=f"write it: inference-models lock MODEL -o {shlex.quote(str(path))}"
+        )
     return parse_lock(read_text(path, where=path.name, limit=MAX_LOCK_BYTES), where=path.name)
 
 
@@ -240,13 +247,20 @@ def parse_lock(text: str, *, where: str) -> Lock:
     except (ValueError, RecursionError) as exc:  # MisfitError and TOMLDecodeError are ValueErrors
         found = str(exc)
     raise CorruptedModelPackageError(
-        f"{where} is no lock file.", needs="a file that `inference-models lock` wrote", found=found
+        f"{where} is no lock file.",
+        needs="a file that `inference-models lock` wrote",
+        found=found,
+        fix="write one: inference-models lock MODEL -o models.lock",
     )
 
 
 def _refuse_long_keys(text: str) -> None:
-    if any(_QUOTED.sub("", line).count(".") > _MAX_DOTS for line in text.splitlines()):
+    if any(_QUOTED.sub(_unended, line).count(".") > _MAX_DOTS for line in text.splitlines()):
         raise ValueError(f"a key of more than {_MAX_DOTS} parts")
+
+
+def _unended(quoted: re.Match[str]) -> str:
+    return "" if quoted[1] else quoted[0]
 
 
 def warn_about_runtimes(lock: Lock) -> None:

@@ -12,7 +12,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inference_models import config
 from inference_models.catalogue import open_catalogue
-from inference_models.errors import InvalidParameterError, ModelNotFoundError, ModelRetrievalError, nearest_hint
+from inference_models.errors import (
+    InvalidParameterError,
+    ModelNotFoundError,
+    ModelRetrievalError,
+    nearest_hint,
+    nearest_names,
+)
 from inference_models.negotiate.request import ANY_PACKAGE
 from inference_models.providers import NO_OPTIONS, known_providers, provider_of_scheme
 from inference_models.record import Record, replace
@@ -30,6 +36,7 @@ if TYPE_CHECKING:
 LOCAL = "local"
 OPEN_CATALOGUE = "wheel"
 HOSTED_API = "roboflow"
+HUB = "huggingface"
 _SCHEME = re.compile(r"^(?P<name>[A-Za-z][A-Za-z0-9+.-]+)://")
 _WEIGHTS = re.compile(r"\.(?:engine|onnx|pth?|safetensors|tflite|torchscript)$", re.IGNORECASE)
 _PATH = re.compile(rf"^[./~\\]|^[A-Za-z]:[\\/]|[\\/]$|{_WEIGHTS.pattern}", re.IGNORECASE)
@@ -154,13 +161,20 @@ def _of_provider(provider: str, model: str) -> ModelAddress:
 
 def _no_id(model: object) -> InvalidParameterError:
     """The error for something that names no model: weights and networks in memory are told apart."""
-    what = repr(model)[:90] if isinstance(model, str | bytes | int | None) else f"a {type(model).__name__}"
-    found, fix = what, None
+    kind = type(model).__name__
+    what = (
+        repr(model)[:90]
+        if isinstance(model, str | bytes | int | None)
+        else f"{'an' if kind[0] in 'AEIO' else 'a'} {kind}"
+    )
+    found, fix = what, 'pass for example "centerface", or the path of a file: "./best.onnx"'
     if hasattr(model, "state_dict") or isinstance(model, Mapping):
         found = "a network in memory" if hasattr(model, "state_dict") else "a dict, such as the weights of a network"
         fix = 'export it first: torch.onnx.export(network, (example,), "model.onnx"), then load "./model.onnx"'
-    elif isinstance(model, bytes | bytearray):
-        fix = "write the bytes to a file and load its path"
+    elif isinstance(model, bytes | bytearray) or hasattr(model, "SerializeToString"):
+        fix = "write it to a file and load its path"
+    elif isinstance(model, list | tuple):
+        fix = "load each by itself"
     return InvalidParameterError(f"{what} is no model id.", needs="a model id or a path", found=found, fix=fix)
 
 
@@ -184,8 +198,15 @@ def _by_name(text: str, *, hosted: bool) -> ModelAddress:
         return ModelAddress(LOCAL, text)
     if hosted:
         return ModelAddress(HOSTED_API, text)
-    raise ModelNotFoundError(
-        f"no model {text!r} in the open catalogue; {nearest_hint(text, ids)}.",
-        fix=f"inference-models list shows them all; for a file or folder write '{LOCAL}:{text}', "
-        f"for the hosted API '{HOSTED_API}:{text}'",
-    )
+    prefix, colon, rest = text.partition(":")
+    meant = nearest_names(prefix, known_providers(), limit=1) if colon else []
+    if meant:
+        fix = f"write '{meant[0]}:{rest}'"
+    elif text.count("/") == 1:
+        fix = f"for the Hugging Face Hub write '{HUB}:{text}', for the hosted API '{HOSTED_API}:{text}'"
+    else:
+        fix = (
+            "inference-models list shows them all; of your own weights name the file, such as ./best.onnx; "
+            f"for the hosted API write '{HOSTED_API}:{text}'"
+        )
+    raise ModelNotFoundError(f"no model {text!r} in the open catalogue; {nearest_hint(text, ids)}.", fix=fix)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from inference_models import config
 from inference_models.errors import (
     BaseInferenceModelsError,
+    CorruptedModelPackageError,
     EnvironmentConfigurationError,
     MissingDependencyError,
     ModelLoadingError,
@@ -16,7 +17,7 @@ from inference_models.errors import (
     ModelRetrievalError,
     QuantizationNotRequestedError,
 )
-from inference_models.loading.describe import describe_model
+from inference_models.loading.describe import contradiction, describe_model
 from inference_models.loading.open import fetch_package, load_package
 from inference_models.negotiate.choose import negotiate
 from inference_models.providers import find_record
@@ -76,6 +77,11 @@ def load_model(
     with describe_model(address, load, api_key=api_key, memory=memory) as (model, source):
         try:
             loaded = _load_described(model, source, load, environment, steps)
+        except CorruptedModelPackageError as exc:
+            error = contradiction(source, load.options)
+            if error is None:
+                raise
+            raise error from exc
         except (*_OF_THE_MACHINE, ModelLoadingError, ModelRetrievalError):
             if memory is None or not source.is_remembered or config.network_forbidden_by() is not None:
                 raise

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 
 from inference_models.entities import BackendType
 from inference_models.errors import (
+    BaseInferenceModelsError,
     DirectLocalStorageAccessError,
     InvalidParameterError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
     RetryError,
 )
-from inference_models.families import canonical_name, default_task
+from inference_models.families import canonical_name, default_task, find_graph
 from inference_models.loading.address import LOCAL, RememberedProvider, Source
 from inference_models.options import LoadOptions, refuse_unknown_load_options
+from inference_models.package.graph_facts import HINTS
 from inference_models.providers import DescribeOptions, open_provider
 from inference_models.record import replace
 from inference_models.tasks import find_task, known_tasks
@@ -75,6 +77,8 @@ def describe_model(
             if load.extra:
                 refuse_unknown_load_options(load.extra)
             model = with_task(model, stated)
+            if stated.input_size is not None or stated.model_type is not None or stated.task_type is not None:
+                _refuse_what_means_nothing(model, Source(name, provider, model_id, options), stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
         store = None if memory is None else memory.store
@@ -121,6 +125,51 @@ def with_task(model: ModelMetadata, options: LoadOptions) -> ModelMetadata:
     with suppress(ModelImplementationNotFoundError):
         return replace(model, task_type=default_task(model.model_architecture))
     return model
+
+
+def _refuse_what_means_nothing(model: ModelMetadata, source: Source, stated: LoadOptions) -> None:
+    """Return unless the caller's words lead nowhere: a size that nothing reads, or a family that the file contradicts.
+
+    Raises:
+        InvalidParameterError: they do.
+    """
+    handles = {item.file_handle for package in model.model_packages for item in package.package_artefacts}
+    if stated.input_size is not None and HINTS not in handles:
+        raise InvalidParameterError(
+            "input_size means nothing to this model.",
+            needs="a bare file, such as ./best.onnx",
+            found=f"{model.model_id!r}, which says its size itself",
+            fix="leave input_size out; a call takes image_size= where the network takes other sizes",
+        )
+    try:
+        find_graph(model.model_architecture, model.task_type or "")
+    except ModelImplementationNotFoundError as exc:
+        error = contradiction(source, stated)
+        if error is not None:
+            raise error from exc
+
+
+def contradiction(source: Source, stated: LoadOptions) -> InvalidParameterError | None:
+    """The error for what a caller says of a file that says something else of itself; None where it does not."""
+    said = {"model_type": stated.model_type, "task_type": stated.task_type}
+    if source.name != LOCAL or not any(said.values()):
+        return None
+    try:
+        options = replace(source.options, architecture=None, task_type=None)
+        own = with_task(source.provider.describe(source.model_id, options), LoadOptions())
+        find_graph(own.model_architecture, own.task_type or "")
+    except BaseInferenceModelsError:  # it says nothing that could be run
+        return None
+    known = {"model_type": own.model_architecture, "task_type": own.task_type or ""}
+    wrong = [name for name, value in said.items() if value and canonical_name(value) != canonical_name(known[name])]
+    if not wrong:
+        return None
+    return InvalidParameterError(
+        f"{' and '.join(f'{name}={said[name]!r}' for name in wrong)} is not what {source.model_id!r} says of itself.",
+        needs=" and ".join(f"{name}={known[name]!r}" for name in wrong),
+        found=" and ".join(repr(said[name]) for name in wrong),
+        fix=f"leave {' and '.join(wrong)} out",
+    )
 
 
 def refuse_other_task(model: ModelMetadata, wanted: type) -> None:

@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     from inference_models.negotiate.case import Candidate
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
-    from inference_models.package.inference_config import PostProcessing
+    from inference_models.package.inference_config import InferenceConfig, PostProcessing
+    from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.tasks import Task
     from inference_models.tasks.any_model import AnyModel
 
@@ -119,6 +120,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
             sessions=sessions,
             files=files,
             preprocess=preprocess,
+            normalized_boxes=opened.normalized_boxes and _writes_parts(opened, preprocess, folder.inference),
             further_outputs=len(next(iter(requests.values())).further_outputs),
         )
         loaded: Any = cast("Any", task.bind)(opened, graph)
@@ -346,6 +348,15 @@ def _as_stated(
         arrays=options.arrays,
         label=f"model {model.model_id!r}",
     )
+
+
+def _writes_parts(opened: OpenedPackage, preprocess: PreprocessSpec, config: InferenceConfig | None) -> bool:
+    """Whether boxes that are parts of the input size by their format are so in this export, unless the package says it.
+
+    Ultralytics 8.4 leaves the final rows of LiteRT graphs in pixels; releases that wrote channels last did not.
+    """
+    stated = config.post_processing.boxes if config is not None and config.post_processing is not None else None
+    return stated is not None or not opened.fused or preprocess.layout == "nhwc"
 
 
 def _class_names(model: ModelMetadata, folder: PackageFolder, options: LoadOptions, graph: Graph) -> tuple[str, ...]:

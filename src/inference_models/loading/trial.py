@@ -20,7 +20,6 @@ from inference_models.backends.session import SessionRequest, memory_here
 from inference_models.entities import BackendType
 from inference_models.errors import BaseInferenceModelsError, CorruptedModelPackageError
 from inference_models.files.durable import write_hint
-from inference_models.machine.child import FAILED, Child, ChildFailedError, can_start_children
 from inference_models.package.onnx_file import OnnxFile, file_stamp
 from inference_models.record import Record
 
@@ -102,15 +101,17 @@ def _comes_to_its_end(runtime: BackendType, wanted: SessionRequest, limits: _Lim
         OSError: no process can be started.
         _LimitError: it passes a limit, or ends the process.
     """
-    if not can_start_children():
+    from inference_models.machine import child  # noqa: PLC0415 - most graphs have passed before
+
+    if not child.can_start_children():
         raise OSError("this program cannot start one")
     patience = limits.seconds * _PATIENCE
     try:
-        with Child("inference_models.loading.trial:open_and_run", life=patience + 10, memory=limits.memory) as child:
+        with child.Child("inference_models.loading.trial:open_and_run", life=patience + 10, memory=limits.memory) as it:
             message = _message(runtime, wanted, limits)
-            failed = child.ask("opened and run", message, deadline=time.monotonic() + patience)["failed"]
-    except ChildFailedError as exc:
-        if exc.status == FAILED:
+            failed = it.ask("opened and run", message, deadline=time.monotonic() + patience)["failed"]
+    except child.ChildFailedError as exc:
+        if exc.status == child.FAILED:
             return False
         raise _LimitError("more than these seconds" if exc.cause.endswith("SIGXCPU") else exc.words) from exc
     if failed and any(word in failed for word in _NO_MEMORY):

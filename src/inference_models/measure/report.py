@@ -17,7 +17,7 @@ from inference_models.record import Record
 from inference_models.text import plain, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from rich.console import Console
 
@@ -116,8 +116,8 @@ class TuneReport(Record, frozen=True, kw_only=True):
         """The report as values JSON can hold; the keys are the names of the fields."""
         return {"schema_version": SCHEMA_VERSION, **asdict(self)}
 
-    def render(self, console: Console) -> None:
-        """Print it as a table, with what matters below."""
+    def render(self, console: Console, wording: Callable[[str], str] = str) -> None:
+        """Print it as a table, with what matters below in the words that `wording` makes of it."""
         from rich.table import Table  # noqa: PLC0415 - only needed to print
 
         table = Table()
@@ -130,7 +130,7 @@ class TuneReport(Record, frozen=True, kw_only=True):
             table.add_row(plain(row.candidate), plain(row.setting), *_numbers(row), plain(row.verdict))
         console.print(table)
         for line in self._lines():
-            console.print(plain(line), soft_wrap=True)
+            console.print(plain(wording(line)), soft_wrap=True)
 
     def _lines(self) -> list[str]:
         """What is said below the table."""
@@ -194,19 +194,19 @@ def notes_on(contest: Contest, budget: float) -> tuple[str, ...]:
     if missing:
         seen = max(len(contenders) - missing, 0.5)
         enough = math.ceil(max(budget, 1) * len(contenders) / seen * 1.5)
+        rest = "" if contest.best is None else ", and one of them may be faster"
         notes.append(
-            f"the budget of {budget:g} s was too short: {missing} of {len(contenders)} settings were not measured, "
-            f"and one of them may be faster; try --budget {enough}s"
+            f"the budget of {budget:g} s was too short: {missing} of {len(contenders)} settings were not measured"
+            f"{rest}; try --budget {enough}s"
         )
     if contest.rounds < 2 and sum(contender.measured for contender in contenders) > 1:
         notes.append("the budget ended after a few calls of each: the order of the times is a guess")
     else:
         notes += [_doubt(rival, contest.best) for rival in contenders if _is_rival(rival, contest.best)][:1]
     if contest.busy > BUSY:
-        notes.append(
-            f"other programs used {contest.busy:.0%} of the processors meanwhile: the choice is marked, and the next "
-            "load with --set select=measured on a quiet machine measures again"
-        )
+        marked = "the choice is marked, and the next load with --set select=measured on a quiet machine measures again"
+        then = "try later" if contest.best is None else marked
+        notes.append(f"other programs used {contest.busy:.0%} of the processors meanwhile: {then}")
     if psutil_or_none() is None:
         notes.append("neither memory nor other programs were watched; for both: pip install psutil")
     return (*notes, *_notes_on_answers(contest))

@@ -5,6 +5,7 @@ Each is a pure function of one candidate, the request and the machine.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from inference_models.negotiate.case import Case
     from inference_models.negotiate.request import PackageRequest
 
+LEAVE_PROVIDERS = "leave onnx_execution_providers out"
 _ALWAYS = frozenset({Quantization.FP32, Quantization.UNKNOWN})
 
 
@@ -49,8 +51,12 @@ def check_implementation(case: Case) -> Rejection | None:
         # A package of this format is weights alone, of a network that has to be built here.
         needs = f"the network of {case.model.model_architecture} in PyTorch"
         return case.refuse("implementation", needs, "none in this release")
-    task = case.model.task_type or "a task (none is named)"
-    needs = f"a family for {case.model.model_architecture} that does {task}"
+    if case.model.task_type is None:
+        with suppress(ModelImplementationNotFoundError):
+            tasks = _either(find_family(case.model.model_architecture).tasks)
+            return case.refuse("implementation", f"one task: {tasks}", "none that is named", _other_words(case))
+    does = f" that does {case.model.task_type}" if case.model.task_type else ""
+    needs = f"a family for {case.model.model_architecture}{does}"
     return case.refuse("implementation", needs, graph, _other_words(case))
 
 
@@ -118,6 +124,9 @@ def check_backend(case: Case) -> Rejection | None:
     wanted = case.request.backends
     if wanted is not None:
         needs = None if case.runtime in wanted else f"backend {_either(kind.value for kind in wanted)}"
+        if needs is None and _ignores_providers(case):
+            found = f"{case.runtime.value}, which has none"
+            return case.refuse("backend", "ONNX Runtime, whose execution providers were named", found, LEAVE_PROVIDERS)
     elif case.runtime in case.request.disabled_backends:
         needs = "a backend that is not disabled"
     elif _names_providers(case.request) and case.package.backend is BackendType.ONNX:
@@ -127,7 +136,17 @@ def check_backend(case: Case) -> Rejection | None:
         return None
     if needs is None:
         return None
+    if _ignores_providers(case):
+        # Nothing alone helps where another runtime is wanted, or a variable names providers too.
+        helps = wanted is None and case.request.preferred_providers is None
+        return case.refuse("backend", needs, case.runtime.value, LEAVE_PROVIDERS if helps else None)
     return case.refuse("backend", needs, case.runtime.value, change={"backends": frozenset({case.runtime})})
+
+
+def _ignores_providers(case: Case) -> bool:
+    """Whether execution providers were named for a runtime that has none."""
+    is_graph, named = case.package.backend is BackendType.ONNX, case.request.execution_providers
+    return is_graph and named is not None and case.runtime is not BackendType.ONNX
 
 
 def _names_providers(request: PackageRequest) -> bool:

@@ -19,7 +19,7 @@ from inference_models.backends.onnx import (
 )
 from inference_models.config import EXECUTION_PROVIDERS
 from inference_models.entities import BackendType
-from inference_models.errors import nearest_hint
+from inference_models.errors import nearest_hint, nearest_names
 from inference_models.machine.mends import DOCTOR, mend_of
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ def check_execution_providers(case: Case) -> Rejection | None:
     """Refuses builds of ONNX Runtime without the execution providers that were asked for, or that the device needs."""
     request, available = case.request, case.environment.execution_providers
     by_variable = request.execution_providers is None and request.device is None
-    if not available or by_variable:
+    if not available or by_variable or request.execution_providers is not None:
         refused = _refuse_unknown_providers(case)
         if refused is not None or not available:
             return refused
@@ -292,7 +292,11 @@ def _refuse_unknown_providers(case: Case) -> Rejection | None:
     if not unknown:
         return None
     found = f"{unknown[0]!r}, which no build of it has; {nearest_hint(unknown[0], EXECUTION_PROVIDERS)}"
-    return case.refuse("execution_providers", "execution providers of ONNX Runtime", found)
+    right = {name: nearest_names(name, EXECUTION_PROVIDERS, limit=1) for name in unknown}
+    change = None
+    if case.request.execution_providers is not None and all(right.values()):
+        change = {"execution_providers": tuple(right[name][0] if name in right else name for name in named)}
+    return case.refuse("execution_providers", "execution providers of ONNX Runtime", found, change=change)
 
 
 def _refuse_providers(case: Case, missing: list[str]) -> Rejection | None:

@@ -256,7 +256,8 @@ def _refuse_unknown_id(model: ModelMetadata, package_id: str) -> None:
     ids = [package.package_id for package in model.model_packages]
     if package_id not in ids:
         raise NoModelPackagesAvailableError(
-            f"model {model.model_id!r} has no package {package_id!r}; {nearest_hint(package_id, ids)}."
+            f"model {model.model_id!r} has no package {package_id!r}; {nearest_hint(package_id, ids)}.",
+            fix="leave model_package_id out, or name one of them",
         )
     if ids.count(package_id) > 1:
         raise AmbiguousModelPackageResolutionError(

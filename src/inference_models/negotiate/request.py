@@ -10,11 +10,13 @@ from inference_models import config
 from inference_models.backends import known_devices, known_runtimes
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import (
+    BaseInferenceModelsError,
     InvalidParameterError,
     InvalidRequestedBatchSizeError,
     UnknownBackendTypeError,
     UnknownQuantizationError,
     nearest_hint,
+    nearest_names,
 )
 from inference_models.negotiate.nms_fusion import NmsPreferences, parse_nms_fusion
 from inference_models.record import Record
@@ -157,13 +159,17 @@ def parse_quantizations(value: object) -> frozenset[Quantization] | None:
     return None if value is None else _parse_kinds("quantization", value, Quantization, UnknownQuantizationError)
 
 
-def _parse_kinds(argument: str, value: object, kinds: Iterable[Kind], error: type[Exception]) -> frozenset[Kind]:
+def _parse_kinds(
+    argument: str, value: object, kinds: Iterable[Kind], error: type[BaseInferenceModelsError]
+) -> frozenset[Kind]:
     known = {kind.value: kind for kind in kinds}
     found = set()
     for item in _several(value):
         name = str(getattr(item, "value", item)).lower()
         if name not in known:
-            raise error(f"{item!r} is no {argument}; {nearest_hint(name, known)}.")
+            near = nearest_names(name, known, limit=1)
+            fix = f'pass {argument}="{near[0]}"' if near else f"leave {argument} out"
+            raise error(f"{item!r} is no {argument}; {nearest_hint(name, known)}.", fix=fix)
         found.add(known[name])
     if found:
         return frozenset(found)
@@ -213,6 +219,7 @@ def parse_device(value: object) -> str | None:
         f"device={value!r} makes no sense.",
         needs=f"'auto', {', '.join(map(repr, kinds))}, or with a number such as 'cuda:1'",
         found=repr(value),
+        fix=f'pass device="cuda:{text}"' if text.isdecimal() else "leave device out: the best there is is taken",
     )
 
 
@@ -226,7 +233,7 @@ def parse_execution_providers(value: object) -> tuple[Any, ...] | None:
         f"onnx_execution_providers={value!r} makes no sense.",
         needs="a list of names, or of (name, options) pairs",
         found=repr(value),
-        fix='onnx_execution_providers=["CPUExecutionProvider"]',
+        fix=f'pass onnx_execution_providers=["{value if isinstance(value, str) else "CPUExecutionProvider"}"]',
     )
 
 

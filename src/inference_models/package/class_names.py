@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import unicodedata
+from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +21,8 @@ _DIRECTIONS = frozenset(["LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI",
 DATA_SETS = ("coco", "imagenet", "voc")
 """Names of data sets that `labels=` knows."""
 _LABELS = '"coco", "imagenet", "voc", a list of names, or a text file'
+NAMES_FIX = "pass labels= with all names in the order of training; leave labels out where the model says them itself"
+"""What helps where names and classes are not as many as each other."""
 _NOT_HERE = {"openimages": "the 601 names of Open Images"}
 """Data sets whose names no source with a licence for it has brought here."""
 
@@ -75,12 +77,17 @@ def read_labels(labels: object) -> tuple[str, ...]:
         path = Path(labels).expanduser()
         if path.is_file():
             return parse_class_names(read_text(path, where=path.name), where=path.name)
-        listed = _NOT_HERE.get(str(labels))
-        fix = listed and f"write {listed}, one per line, into a text file, and pass its path"
+        listed = _NOT_HERE.get(str(labels), "the names")
+        fix = f"write {listed}, one per line, into a text file, and pass its path"
         raise InvalidParameterError("labels cannot be used.", needs=_LABELS, found=f"no file '{path}'", fix=fix)
     if isinstance(labels, list | tuple) and labels and all(isinstance(name, str) for name in labels):
         return check_class_names([name.strip() for name in labels], "labels")
-    raise InvalidParameterError("labels cannot be used.", needs=_LABELS, found=ascii(labels)[:80])
+    fix = "pass a list of texts in the order of training"
+    if isinstance(labels, Mapping):
+        fix = "pass list(labels.values())"
+    elif isinstance(labels, list | tuple) and labels:
+        fix = "pass [str(name) for name in labels]"
+    raise InvalidParameterError("labels cannot be used.", needs=_LABELS, found=ascii(labels)[:80], fix=fix)
 
 
 def known_class_names(data_set: str) -> tuple[str, ...]:
@@ -104,6 +111,8 @@ def _json_list(text: str) -> list[str] | None:
 
 
 def _hides_text(character: str) -> bool:
+    import unicodedata  # noqa: PLC0415 - printable names never come here
+
     # Format characters in general stay allowed: several scripts need the joiners among them.
     if character in "\t\n":
         return False

@@ -16,8 +16,11 @@ MAX_TEXT = 1 << 20
 METADATA = "metadata.yaml"
 """Beside exports of several files, in what Ultralytics writes."""
 _MAX_NESTING = 8
+_MAX_VALUES = 150_000
+"""Signs between values: Python's parser takes up to 700 bytes for each."""
 _MAX_MEMBERS = 100_000
-_STRING = r"""(?s)'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""
+_STRING = r"""(?s)'(?:[^'\\]|\\(?:.|\Z))*(?:'|\Z)|"(?:[^"\\]|\\(?:.|\Z))*(?:"|\Z)"""
+"""One that never ends goes to the end of the text, so that each character is looked at once."""
 _NESTED = r"""\s*(?:-|('[^']*'|"[^"]*"|[\w.]+):)(?: (.*))?"""
 """An item of a list, or an entry of a mapping, below a key of the file."""
 _ESCAPE = r"\\x([0-9A-Fa-f]{2})|\\."
@@ -59,7 +62,10 @@ def as_texts(value: Mapping[object, object]) -> dict[str, str]:
 
 def literal(text: str | None) -> object:
     """The JSON value or Python literal in `text`, without running anything; None when it is none, or too large."""
-    if text is None or len(text) > MAX_TEXT or _nesting(re.sub(_STRING, "", text)) > _MAX_NESTING:
+    if text is None or len(text) > MAX_TEXT:
+        return None
+    bare = re.sub(_STRING, "", text)
+    if sum(map(bare.count, ",:([{+-~")) > _MAX_VALUES or _nesting(bare) > _MAX_NESTING:
         return None
     try:
         return json.loads(text)
@@ -89,28 +95,33 @@ def read_yaml(text: str) -> dict[object, object]:
 
 def _blocks(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Each key of the file with what follows it, as (key, text): a scalar has no key, an item of a list `-`."""
-    key, entries = "", [("", "")]
+    key, entries = "", [("", [""])]
     for line in text.splitlines():
         nested = None if _is_open(entries[-1][1]) else re.fullmatch(_NESTED, line)
         if line[:1] not in {" ", "-", "#", ""}:
             if key:
-                yield key, entries
+                yield key, _joined(entries)
             key, _, value = line.partition(":")
-            entries = [("", value.strip())]
-        elif nested is not None and not entries[0][1]:
-            entries.append((nested[1] or "-", (nested[2] or "").strip()))
+            entries = [("", [value.strip()])]
+        elif nested is not None and entries[0][1] == [""]:
+            entries.append((nested[1] or "-", [(nested[2] or "").strip()]))
         elif line.strip() and line[0] != "#":
-            entries[-1] = entries[-1][0], f"{entries[-1][1]} {line.strip()}"  # a long scalar goes on
+            entries[-1][1].append(line.strip())  # a long scalar goes on
     if key:
-        yield key, entries
+        yield key, _joined(entries)
 
 
-def _is_open(scalar: str) -> bool:
-    """Whether a scalar begins with a quote that does not end yet."""
-    quote = scalar[:1]
+def _joined(entries: list[tuple[str, list[str]]]) -> list[tuple[str, str]]:
+    return [(name, " ".join(lines)) for name, lines in entries]
+
+
+def _is_open(lines: list[str]) -> bool:
+    """Whether a scalar of these lines begins with a quote that does not end yet."""
+    quote, last = lines[0][:1], lines[-1]
     if quote not in {"'", '"'}:
         return False
-    return len(scalar) == 1 or (len(scalar) - len(scalar.rstrip(quote))) % 2 == (1 if set(scalar) == {quote} else 0)
+    only_quotes = len(lines) == 1 and set(last) == {quote}
+    return lines == [quote] or (len(last) - len(last.rstrip(quote))) % 2 == (1 if only_quotes else 0)
 
 
 def _block(entries: list[tuple[str, str]]) -> object:

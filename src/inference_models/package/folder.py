@@ -13,6 +13,7 @@ from inference_models.entities import InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.files.names import may_lead
 from inference_models.package import class_names, graph_facts, inference_config, key_point_names, model_config
+from inference_models.package.formats import FORMATS
 from inference_models.package.graph_facts import InputHints
 from inference_models.package.text_files import read_text, removed
 from inference_models.record import Record
@@ -142,6 +143,7 @@ def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) 
             f"package folder '{directory}' has no {model_config.FILE_NAME}.",
             needs=model_config.FILE_NAME,
             found=_listed(files),
+            fix=_what_helps(directory, files),
         )
     inference = text_of(inference_config.FILE_NAME)
     names = text_of(class_names.FILE_NAME)
@@ -157,6 +159,16 @@ def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) 
         hints=InputHints() if hints is None else graph_facts.parse_hints(hints),
         texts=texts,
     )
+
+
+def _what_helps(directory: Path, files: Mapping[str, Path]) -> str:
+    """What to do about a folder that is no package."""
+    for handle in files:
+        if handle.endswith(f"/{model_config.FILE_NAME}"):
+            return f"name the folder of the package: {directory / handle.rpartition('/')[0]}"
+        if any(handle.lower().endswith(form.suffix) for form in FORMATS.values()):
+            return f"name the file with the weights: {directory / handle}"
+    return "name a folder with model_config.json, or a file with weights, such as ./best.onnx"
 
 
 def _walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:

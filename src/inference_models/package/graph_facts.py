@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -42,11 +41,6 @@ def parse_hints(text: str) -> InputHints:
         CorruptedModelPackageError: it holds something else.
     """
     return convert(InputHints, parse_json_object(text, where=HINTS), where=HINTS)
-
-
-def format_hints(hints: InputHints) -> str:
-    """The text that `parse_hints` reads as `hints`."""
-    return json.dumps({"input_size": hints.input_size, "stride": hints.stride})
 
 
 class GraphFacts(Record, frozen=True, kw_only=True):

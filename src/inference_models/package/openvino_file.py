@@ -19,10 +19,13 @@ if TYPE_CHECKING:
 MAX_DEPTH = 200
 """Elements inside elements. A graph has 6, and 5 more for each loop in a loop."""
 _IR_START = re.compile(rb"(?:\xef\xbb\xbf)?\s*(?:<\?xml[^>]{0,200}\?>)?\s*<net\s")
-_LAYER = re.compile(rb'<layer ([^>]{0,4000})type="(Parameter|Result|Const)"[^>]{0,200}>(.{0,4000}?)</layer>', re.DOTALL)
+MAX_TAGS = 4_000_000
+"""A graph of 10 000 layers has about 300 000; this many take two seconds."""
+_LAYER = re.compile(rb'<layer ([^<>]{0,4000})type="(Parameter|Result|Const)"[^<>]{0,200}>')
+_END, _LONGEST = b"</layer>", 4000
 _NAME = re.compile(rb'name="([^"]*)"')
 _DIM = re.compile(rb"<dim>(-?\d{1,18})</dim>")
-_VALUES = re.compile(rb'element_type="(\w+)"[^>]*?size="(\d{1,18})"')
+_VALUES = re.compile(rb'element_type="(\w+)"[^<>]{0,300}?size="(\d{1,18})"')
 _LARGE = re.compile(rb"<dim>\d{9,}</dim>")
 _REPEATS = re.compile(rb'type="(Loop|TensorIterator)"')
 _TAG = re.compile(rb"<(/?)[A-Za-z_][^<>]*?(/?)>")
@@ -50,7 +53,9 @@ def read_graph(path: Path) -> GraphFacts:
 
 def _facts(path: Path, data: mmap.mmap) -> GraphFacts:
     depth = deepest = 0
-    for tag in _TAG.finditer(data):
+    for count, tag in enumerate(_TAG.finditer(data)):
+        if count == MAX_TAGS:
+            raise _no_graph(path, f"more than {MAX_TAGS} tags")
         depth += -1 if tag[1] else 0 if tag[2] else 1
         deepest = max(deepest, depth)
     if deepest > MAX_DEPTH:
@@ -58,13 +63,17 @@ def _facts(path: Path, data: mmap.mmap) -> GraphFacts:
     specs: dict[bytes, list[TensorSpec]] = {b"Parameter": [], b"Result": []}
     sizes = dict.fromkeys(Quantization, 0)
     for layer in _LAYER.finditer(data):
+        end = data.find(_END, layer.end(), layer.end() + _LONGEST)
+        if end < 0:
+            continue
+        inside = data[layer.end() : end]
         if layer[2] == b"Const":
-            values = _VALUES.search(layer[3])
+            values = _VALUES.search(inside)
             if values and int(values[2]) >= FEWEST_WEIGHTS * 4 and values[1] not in _WIDE:
                 sizes[_FORMATS.get(values[1], Quantization.INT8)] += int(values[2])
             continue
         name = _NAME.search(layer[1])
-        sides = tuple(int(side) if int(side) > 0 else None for side in _DIM.findall(layer[3]))
+        sides = tuple(int(side) if int(side) > 0 else None for side in _DIM.findall(inside))
         specs[layer[2]].append(TensorSpec(name[1].decode("utf-8", "replace") if name else "", sides, "float32"))
     quantised = data.find(b'type="FakeQuantize"') >= 0
     large = ("a tensor of 10^8 and more on one side",) if _LARGE.search(data) else ()

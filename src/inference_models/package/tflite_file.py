@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
 IDENTIFIER = b"TFL3"
 """Bytes 4 to 8 of every such file."""
-MAX_ITEMS = 1_000_000
-"""Of one vector of tables."""
+MAX_ITEMS = 200_000
+"""Of one vector of tables, many of which may be the same one."""
+MAX_SIDES, MAX_ENDS, MAX_NAME = 64, 4096, 4096
+"""Of a tensor; inputs or outputs of a graph; bytes of a name."""
 _SUBGRAPHS, _BUFFERS = 2, 4
 _TENSORS, _INPUTS, _OUTPUTS = 0, 1, 2
 _SHAPE, _TYPE, _BUFFER, _NAME, _SIGNATURE = 0, 1, 2, 3, 7
@@ -92,13 +94,15 @@ class _FlatBuffer:
             raise struct.error(f"{count} tables")
         return [item + self.number("I", item) for item in range(start, start + 4 * count, 4)]
 
-    def numbers(self, table: int, place: int) -> tuple[int, ...]:
+    def numbers(self, table: int, place: int, most: int = MAX_SIDES) -> tuple[int, ...]:
         start, count = self.vector(table, place)
+        if count > most:
+            raise struct.error(f"{count} numbers")
         return struct.unpack_from(f"<{count}i", self.data, start)
 
     def text(self, table: int, place: int) -> str:
         start, count = self.vector(table, place)
-        return self.data[start : start + count].decode("utf-8", "replace")
+        return self.data[start : start + min(count, MAX_NAME)].decode("utf-8", "replace")
 
     def scalar(self, table: int, place: int, kind: str) -> int:
         field = self.field(table, place)
@@ -127,7 +131,7 @@ def _facts(path: Path, flat: _FlatBuffer) -> GraphFacts:
 
 def _specs(flat: _FlatBuffer, graph: int, place: int) -> tuple[TensorSpec, ...]:
     tensors = flat.tables(graph, _TENSORS)
-    return tuple(_spec(flat, tensors[index]) for index in flat.numbers(graph, place))
+    return tuple(_spec(flat, tensors[index]) for index in flat.numbers(graph, place, MAX_ENDS))
 
 
 def _spec(flat: _FlatBuffer, tensor: int) -> TensorSpec:

@@ -7,6 +7,8 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any
 
+from inference_models import config
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -14,8 +16,6 @@ MAX_FILE_BYTES = 1 << 30
 """Size of an image file at most."""
 MAX_JPEG2000_BYTES = 1 << 25
 """The same for JPEG 2000, of which OpenJPEG decodes a few megabytes a second."""
-MAX_PIXELS = 178_956_970
-"""Width x height at most: where `PIL.Image.open` refuses too (537 MB of pixels)."""
 MAX_SLOW_PIXELS = 1 << 20
 """The same for what Pillow decodes in Python, at 2 to 6 microseconds a pixel: QOI, plain PNM, DDS."""
 _PIXELS_OF_A_SMALL_FILE = {"AVIF": 1 << 24, "JPEG2000": 1 << 23, "WEBP": 1 << 24}
@@ -143,7 +143,7 @@ def pixel_limit(image: Any, size: int) -> int:
     if "fits_gzip" in codecs:  # unpacks everything before it looks
         return 0
     small = _SMALL_IN_FLOATS if image.mode in {"F", "I"} else _PIXELS_OF_A_SMALL_FILE.get(image.format, _SMALL)
-    limit = min(MAX_PIXELS, small + _PIXELS_PER_BYTE * size)
+    limit = min(config.max_pixels(), small + _PIXELS_PER_BYTE * size)
     return min(limit, MAX_SLOW_PIXELS) if codecs & set(Image.DECODERS) else limit
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from inference_models.errors import ModelInputError
 from inference_models.preprocess.bounds import (
     MAX_FILE_BYTES,
+    MAX_SLOW_PIXELS,
     MeteredFile,
     TooMuchError,
     check_blocks,
@@ -38,6 +39,8 @@ _NOT_THIS_FORMAT = (SyntaxError, IndexError, TypeError, struct.error)
 """What a reader of Pillow raises when the file is in another format after all, as in `PIL.Image.open`."""
 _ORIENTATION = 0x0112
 _PART_PIXELS = 1 << 22
+_READS_PER_PIXEL = 2
+"""Of the decoders in Python: QOI reads what comes, then the colours."""
 _AT_ONCE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _RESAVE = "copy or download the file again, or save it as PNG or JPEG in an image viewer"
 
@@ -89,7 +92,7 @@ def decode_image(data: bytes | bytearray | memoryview, array_format: ArrayFormat
         )
     stream = getattr(image, "fp", None)
     if isinstance(stream, MeteredFile):
-        stream.steps += pixels
+        stream.steps += _READS_PER_PIXEL * min(pixels, MAX_SLOW_PIXELS)
     return from_pil(image, array_format, label=label)
 
 
@@ -147,6 +150,8 @@ def _read_bytes(path: Path, label: str) -> bytes:
         raise
     except FileNotFoundError:
         fix = "check the path" if path.is_absolute() else f"check the path; it was looked up in {Path.cwd()}"
+        if "*" in path.name:
+            fix = f"pass the files that it matches: sorted(glob.glob({str(path)!r}))"
         raise ModelInputError(f"{label}: there is no such file.", fix=fix) from None
     except (OSError, ValueError) as exc:
         raise _unopened(label, exc) from exc

@@ -158,7 +158,7 @@ def _type_fix(item: object) -> str:
     if item is None:
         return "cv2.imread returns None for a file that it cannot read: pass the path itself"
     if isinstance(item, Mapping):
-        return f"pass the image in it: one of the values of {', '.join(map(repr, list(item)[:3]))}"
+        return f"pass the image in it: images[{next(iter(item), 'image')!r}]"
     if isinstance(item, list | tuple):
         return "pass a flat list of images; numbers belong in a NumPy array"
     return next((fix for method, fix in _FIXES.items() if hasattr(item, method)), "convert it with np.asarray(...)")

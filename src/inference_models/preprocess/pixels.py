@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from inference_models.arrays import to_numpy
+from inference_models.config import MAX_PIXELS
 from inference_models.errors import ModelInputError
-from inference_models.preprocess.bounds import MAX_PIXELS
 from inference_models.record import Record
 
 if TYPE_CHECKING:

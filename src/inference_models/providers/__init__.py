@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from inference_models.config import network_forbidden_by
 from inference_models.entities import InlineFileSpecs, ModelMetadata
-from inference_models.errors import BaseInferenceModelsError, ModelRetrievalError, nearest_hint
+from inference_models.errors import BaseInferenceModelsError, ModelRetrievalError, nearest_hint, nearest_names
 from inference_models.fork import Lock
 from inference_models.machine.libraries import entry_points
 from inference_models.record import Record, replace
@@ -154,7 +154,11 @@ def open_provider(name: str) -> Provider:
     """
     record = find_record(name)
     if record is None:
-        raise ModelRetrievalError(f"there is no weights provider {name!r}; {nearest_hint(name, known_providers())}.")
+        near = nearest_names(name, known_providers(), limit=1)
+        raise ModelRetrievalError(
+            f"there is no weights provider {name!r}; {nearest_hint(name, known_providers())}.",
+            fix=f'pass weights_provider="{near[0]}"' if near else None,
+        )
     return record.open()
 
 

@@ -35,7 +35,7 @@ def download_wheel(wheel: Wheel, folder: Path) -> Path:
     """
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{wheel.distribution}=={wheel.version} --hash=sha256:{wheel.sha256}\n", "utf-8")
-    command = [*_pip_command(), *_arguments(requirements, folder)]
+    command = [*_pip_command(), *_arguments(requirements, folder), *_tags(wheel.file_name)]
     result = _run(command, folder, wheel)
     path = folder / wheel.file_name
     if result.returncode == 0 and path.is_file():
@@ -54,6 +54,16 @@ def _arguments(requirements: Path, folder: Path) -> list[str]:
         f"--dest={folder}",
         f"--requirement={requirements}",
     ]
+
+
+def _tags(file_name: str) -> list[str]:
+    """Options that have pip take this file on every machine: what is in it is not run."""
+    interpreter, abi, platforms = file_name.removesuffix(".whl").split("-")[-3:]
+    if (abi, platforms) == ("none", "any"):
+        return []
+    implementation, version = interpreter[:2], interpreter[2:]
+    python = [f"--implementation={implementation}", f"--python-version={version}", f"--abi={abi}"]
+    return [*python, *(f"--platform={platform}" for platform in platforms.split("."))]
 
 
 def _pip_command() -> list[str]:

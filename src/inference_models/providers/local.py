@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from inference_models.entities import (
     BackendType,
     InlineFileSpecs,
@@ -32,7 +34,7 @@ from inference_models.package.class_names import check_class_names, format_class
 from inference_models.package.exporters import GraphHints, read_exporter
 from inference_models.package.folder import PackageFolder, incomplete_folder, list_package_files, read_package_folder
 from inference_models.package.formats import FORMATS, HF_CONFIG, bare_files
-from inference_models.package.graph_facts import InputHints, format_hints, read_graph
+from inference_models.package.graph_facts import InputHints, read_graph
 from inference_models.package.key_point_names import format_key_point_names
 from inference_models.package.model_config import ModelConfig
 from inference_models.package.onnx_file import OnnxFile
@@ -70,6 +72,8 @@ _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _FORMATS = {form.suffix: kind for kind, form in sorted(FORMATS.items(), key=lambda item: item[1].suffix)}
 """Suffix of a bare file to what it is."""
 _CHECKPOINTS = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+_ARCHIVES = frozenset({".gz", ".tar", ".tgz", ".zip"})
+_PICTURES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".png", ".tif", ".tiff", ".webp"})
 _EXPORT = (
     "export it to ONNX with the library that made it, for example yolo export model=best.pt format=onnx, or "
     'torch.onnx.export(network, (example,), "best.onnx")'
@@ -111,7 +115,7 @@ class LocalProvider:
                 f"'{path}' cannot be loaded.",
                 needs=f"a folder with model_config.json, or a file {', '.join(suffixes[:-1])} or {suffixes[-1]}",
                 found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
-                fix=_EXPORT if path.suffix.lower() in _CHECKPOINTS else "export the model to ONNX, or name its folder",
+                fix=_what_helps(path),
             )
         self.folders[model_id] = folder
         return _described(model_id, folder, source=f"{'file' if kind else 'folder'} {path}")
@@ -122,6 +126,18 @@ class LocalProvider:
 
     def close(self) -> None:
         """Does nothing."""
+
+
+def _what_helps(path: Path) -> str:
+    """What to do about a file that is no model."""
+    suffix = path.suffix.lower()
+    if suffix in _CHECKPOINTS:
+        return _EXPORT
+    if suffix in _ARCHIVES:
+        return f"unpack it and name the folder with model_config.json: ./{path.name.partition('.')[0]}/"
+    if suffix in _PICTURES:
+        return "name the model first, then the pictures"
+    return "export the model to ONNX, or name its folder"
 
 
 def _existing(text: str) -> Path:
@@ -139,9 +155,13 @@ def _existing(text: str) -> Path:
         siblings = [entry.name for entry in path.parent.iterdir()] if path.parent.is_dir() else []
     except OSError as exc:
         raise ModelNotFoundError(f"'{text}' cannot be read: {exc.strerror or type(exc).__name__}.") from exc
-    near = nearest_names(path.name, siblings)
+    near = nearest_names(
+        path.name, [name for name in siblings if Path(name).suffix.lower() in {"", *_FORMATS, *_CHECKPOINTS}]
+    )
     hint = f"; nearest: {', '.join(map(repr, near))}" if near else ""
-    fix = f"{_EXPORT}; such a file is not loaded itself" if path.suffix.lower() in _CHECKPOINTS else None
+    fix = f"check the path; it was looked up in {path.parent.absolute()}"
+    if path.suffix.lower() in _CHECKPOINTS:
+        fix = f"{_EXPORT}; such a file is not loaded itself"
     raise ModelNotFoundError(f"there is no file or folder '{text}'{hint}.", fix=fix)
 
 
@@ -257,7 +277,7 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
             **points,
             **named,
             model_config.FILE_NAME: json.dumps(config, indent=2) + "\n",
-            graph_facts.HINTS: format_hints(about_input),
+            graph_facts.HINTS: msgspec.json.encode(about_input).decode(),
         },
     )
 

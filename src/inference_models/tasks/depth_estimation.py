@@ -10,7 +10,13 @@ from inference_models.tasks import Task
 from inference_models.tasks.graph_maps import MapReader, window_of
 from inference_models.tasks.graph_options import ImageOptions
 from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs
-from inference_models.tasks.stages import PreprocessedInputs, PreprocessingMetadata, RawPrediction, StagedModel
+from inference_models.tasks.stages import (
+    Drawable,
+    PreprocessedInputs,
+    PreprocessingMetadata,
+    RawPrediction,
+    StagedModel,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
 
 
 class DepthEstimationModel(
+    Drawable,
     StagedModel[PreprocessedInputs, PreprocessingMetadata, RawPrediction, list["Array"]],
     Generic[PreprocessedInputs, PreprocessingMetadata, RawPrediction],
 ):

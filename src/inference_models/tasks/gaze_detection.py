@@ -10,13 +10,14 @@ from inference_models.predictions.gaze import GazeDetection
 from inference_models.tasks import Task
 from inference_models.tasks.graph_options import ImageOptions, parse_image_options
 from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
-from inference_models.tasks.stages import PlainStagedModel, PreprocessedInputs, RawPrediction
+from inference_models.tasks.stages import Drawable, PlainStagedModel, PreprocessedInputs, RawPrediction
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
 
 
 class GazeDetectionModel(
+    Drawable,
     PlainStagedModel[PreprocessedInputs, RawPrediction, GazeDetection],
     Generic[PreprocessedInputs, RawPrediction],
 ):
@@ -68,4 +69,11 @@ class GraphGazeDetector(OneGraph, GazeDetectionModel[NetworkInputs, list[RawOutp
         return GazeDetection(yaw=asked[:, 0], pitch=asked[:, 1])
 
 
-TASK = Task(name="gaze-detection", model=GazeDetectionModel, graph=GazeGraph, bind=GraphGazeDetector, has_classes=False)
+TASK = Task(
+    name="gaze-detection",
+    model=GazeDetectionModel,
+    predictions={GazeDetection: "gaze"},
+    graph=GazeGraph,
+    bind=GraphGazeDetector,
+    has_classes=False,
+)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from inference_models.decoders.types import BoxLimits
 from inference_models.errors import CorruptedModelPackageError
+from inference_models.package.class_names import NAMES_FIX
 from inference_models.record import replace
 from inference_models.tasks.class_columns import ClassColumns
 from inference_models.tasks.graph_options import ConfidenceRule, DetectionOptions, parse_box_limits
@@ -68,8 +69,8 @@ class ObjectFinder(PerImage):
             raise CorruptedModelPackageError(
                 f"{self._label}: the graph found class {int(class_id.max())}, which has no name.",
                 needs=f"at least {int(class_id.max()) + 1} names",
-                found=f"{len(self._names)} in class_names.txt",
-                fix="pass labels= with the names the model was trained with",
+                found=str(len(self._names)),
+                fix=NAMES_FIX,
             )
 
 

@@ -125,7 +125,10 @@ class ConfidenceRule(Record, frozen=True):
 
         if isinstance(classes, str | bytes) or not isinstance(classes, Iterable):
             raise InvalidParameterError(
-                f"class_filter={classes!r} makes no sense.", needs="a list of class ids or names", found=repr(classes)
+                f"class_filter={classes!r} makes no sense.",
+                needs="a list of class ids or names",
+                found=repr(classes),
+                fix=f"pass class_filter=[{classes!r}]",
             )
         closed = np.full(len(self.class_names), np.inf, np.float32)
         wanted = [self._class_id(item) for item in classes]
@@ -215,8 +218,12 @@ def _fraction(name: str, value: object, *, also: str = "") -> float:
         number = float(value)
         if math.isfinite(number) and 0.0 <= number <= 1.0:
             return number
+    number = float(value) if isinstance(value, Real) else math.nan
     raise InvalidParameterError(
-        f"{name}={value!r} makes no sense.", needs=f"a number in [0, 1]{also}", found=repr(value)
+        f"{name}={value!r} makes no sense.",
+        needs=f"a number in [0, 1]{also}",
+        found=repr(value),
+        fix=f"pass {name}={number / 100:g}" if 2 <= number <= 100 else None,
     )
 
 

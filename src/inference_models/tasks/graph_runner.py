@@ -9,6 +9,7 @@ from msgspec import field
 from inference_models.backends.session import BatchLimits, run_in_batches, special_kind
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
+from inference_models.package.class_names import NAMES_FIX
 from inference_models.record import Record, replace
 from inference_models.tasks.graph_options import check_option_names, parse_image_options
 
@@ -345,10 +346,10 @@ def check_class_count(count: Callable[[Shapes], int | None], session: Session, c
 def unlike_class_count(columns: int, session: Session, class_names: Sequence[str]) -> CorruptedModelPackageError:
     """The error for a graph that has another number of classes than there are names, with both numbers."""
     return CorruptedModelPackageError(
-        f"class_names.txt lists {len(class_names)} names but output {session.outputs[0].name!r} has {columns} classes.",
-        needs=f"{columns} names, one per line, in the order of training",
+        f"there are {len(class_names)} names of classes, but output {session.outputs[0].name!r} has {columns}.",
+        needs=f"{columns} names, in the order of training",
         found=f"{len(class_names)}: {_shortened(class_names)}",
-        fix="pass labels= with the names the model was trained with",
+        fix=NAMES_FIX,
     )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import SemanticGraph
+from inference_models.package.class_names import NAMES_FIX
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
 from inference_models.tasks import Task
 from inference_models.tasks.graph_maps import MapReader, window_of
@@ -138,7 +139,7 @@ class GraphSemanticSegmenter(
                 f"{self._label}: the graph gave class {high if low >= 0 else low}, which has no name.",
                 needs=f"class ids from 0 to {len(self._names) - 1}, one for each of the names",
                 found=f"{low} to {high}",
-                fix="pass labels= with the names the model was trained with",
+                fix=NAMES_FIX,
             )
         return nearest(ids, size), np.ones(size, np.float32)
 

@@ -256,11 +256,11 @@ ROWS, PROTOTYPES = np.zeros((1, 15, 60), np.float32), np.zeros((1, 8, 24, 32), n
 @pytest.mark.parametrize(
     ("outputs", "names", "words"),
     [
-        ([ROWS, PROTOTYPES], ["a", "b"], ["2 names", "3 classes"]),
+        ([ROWS, PROTOTYPES], ["a", "b"], ["2 names", "has 3"]),
         ([ROWS], NAMES, ["prototypes (B, M, h, w)", "(None, 15, 60)"]),
         ([ROWS[0], PROTOTYPES], NAMES, ["rows (B, 4 + C + M, N)", "found: (15, 60), (None, 8, 24, 32)"]),
         ([ROWS, PROTOTYPES[..., :16]], NAMES, ["96x128", "24x16"]),
-        ([ROWS, PROTOTYPES[:, :2]], NAMES, ["3 names", "9 classes"]),
+        ([ROWS, PROTOTYPES[:, :2]], NAMES, ["3 names", "has 9"]),
         ([ROWS[:, :11], PROTOTYPES], NAMES, ["at least one class", "(None, 11, 60)"]),
     ],
     ids=["names", "no prototypes", "rank", "size of prototypes", "number of prototypes", "no classes"],

@@ -544,7 +544,7 @@ class TestNames:
         with pytest.raises(ModelNotFoundError) as caught:
             AutoModel.from_pretrained("centreface")
         assert str(caught.value) == (
-            "no model 'centreface' in the open catalogue; nearest: 'centerface'.\n"
+            "no model 'centreface' in the open catalogue; nearest: 'centerface', 'centerface-landmarks'.\n"
             "inference-models list shows them all; of your own weights name the file, such as ./best.onnx; "
             "for the hosted API write 'roboflow:centreface'"
         )

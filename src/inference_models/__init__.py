@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from inference_models.tasks.embedding import ImageEmbeddingModel, TextImageEmbeddingModel
     from inference_models.tasks.gaze_detection import GazeDetectionModel
     from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
-    from inference_models.tasks.keypoint_detection import KeyPointsDetectionModel
+    from inference_models.tasks.key_point_models import KeyPointsDetectionModel
     from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
     from inference_models.tasks.object_detection import ObjectDetectionModel
     from inference_models.tasks.open_vocabulary_object_detection import OpenVocabularyObjectDetectionModel
@@ -94,7 +94,7 @@ _MODULES = {
     "InstanceSegmentationModel": "inference_models.tasks.instance_segmentation",
     "InstancesRLEMasks": "inference_models.predictions.masks",
     "KeyPoints": "inference_models.predictions.key_points",
-    "KeyPointsDetectionModel": "inference_models.tasks.keypoint_detection",
+    "KeyPointsDetectionModel": "inference_models.tasks.key_point_models",
     "LoadOptions": "inference_models.options",
     "MultiLabelClassificationModel": "inference_models.tasks.multi_label_classification",
     "MultiLabelClassificationPrediction": "inference_models.predictions.classification",

@@ -267,7 +267,7 @@ def test_outputs_of_another_architecture_are_refused(decoder, shapes, needs, fou
     assert str(caught.value) == (
         "the outputs of the graph do not have the layout of its architecture.\n"
         f"needs {needs}; found: {found}\n"
-        "name the architecture this file was exported from, or export it again."
+        "name the architecture and task that this file was exported from, or export it again"
     )
 
 

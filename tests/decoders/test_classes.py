@@ -64,5 +64,5 @@ def test_an_output_of_another_rank_is_refused(kind):
     assert str(caught.value) == (
         "the outputs of the graph do not have the layout of its architecture.\n"
         "needs one output (B, C); found: (1, 84, 100)\n"
-        "name the architecture this file was exported from, or export it again."
+        "name the architecture and task that this file was exported from, or export it again"
     )

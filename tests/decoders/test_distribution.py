@@ -75,7 +75,7 @@ def test_outputs_of_another_architecture_are_refused():
     assert str(caught.value) == (
         "the outputs of the graph do not have the layout of its architecture.\n"
         "needs four outputs (B, n, C), then four (B, n, 4 * bins); found: (1, 84, 8400)\n"
-        "name the architecture this file was exported from, or export it again."
+        "name the architecture and task that this file was exported from, or export it again"
     )
 
 
@@ -85,5 +85,5 @@ def test_outputs_that_do_not_fit_the_frame_are_refused():
     assert str(caught.value) == (
         "the output of the graph does not fit an input of 800x608 pixels (height x width).\n"
         "needs 10105 rows for stride 8, 16, 32, 64; found: 310 rows\n"
-        "name the architecture this file was exported from, or export it again."
+        "name the architecture and task that this file was exported from, or export it again"
     )

@@ -86,5 +86,5 @@ def test_an_output_that_does_not_fit_the_frame_is_refused():
     assert str(caught.value) == (
         "the output of the graph does not fit an input of 416x416 pixels (height x width).\n"
         "needs 3549 rows for stride 8, 16, 32; found: 315 rows\n"
-        "name the architecture this file was exported from, or export it again."
+        "name the architecture and task that this file was exported from, or export it again"
     )

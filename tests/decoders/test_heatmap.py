@@ -72,5 +72,5 @@ def test_outputs_of_another_architecture_are_refused():
     assert str(caught.value) == (
         "the outputs of the graph do not have the layout of its architecture.\n"
         "needs three outputs (B, 1, h, w), (B, 2, h, w), (B, 2, h, w); found: (1, 2, 8, 8)\n"
-        "name the architecture this file was exported from, or export it again."
+        "name the architecture and task that this file was exported from, or export it again"
     )

@@ -44,5 +44,5 @@ def test_the_shorter_side_of_a_free_network_is_512(tmp_path, size, network):
 
 
 def test_a_map_of_several_classes_is_refused(tmp_path):
-    with pytest.raises(CorruptedModelPackageError, match="lists 2 names but output 'output0' has 3 classes"):
+    with pytest.raises(CorruptedModelPackageError, match="2 names of classes, but output 'output0' has 3"):
         bare(tmp_path, np.repeat(LOGITS, 3, axis=1), architecture="birefnet", backend="onnx")

@@ -13,6 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
+import hosted
 from inference_models import AutoModel, TextImageEmbeddingModel
 from inference_models.arrays import to_numpy
 from inference_models.errors import (
@@ -221,3 +222,18 @@ def test_runtimes_are_compared_by_vectors_of_images_and_of_texts(packages, tmp_p
     assert beyond == (
         () if agrees else ("output 'texts' differs by up to 0.01 of its largest magnitude (allowed: 0.001)",)
     )
+
+
+def test_a_hosted_package_of_two_graphs_alone_is_fetched_and_answers(packages, monkeypatch):
+    """As the hosted API has it: no pre-processing, no vocabulary."""
+    pictures, images, texts = recorded("clip")
+    host = hosted.Hosted()
+    names = ("model_config.json", "visual.onnx", "textual.onnx")
+    files = {name: (packages / "clip-onnx" / name).read_bytes() for name in names}
+    host.add("clip/tiny", files, model_architecture="clip", task_type="embedding")
+    hosted.install(monkeypatch, {"host": host})
+    for _ in range(2):
+        with TextImageEmbeddingModel.from_pretrained("clip/tiny", weights_provider="host") as model:
+            np.testing.assert_allclose(model.embed_images(pictures), images, atol=1e-4)
+            np.testing.assert_allclose(model.embed_text(TEXTS), texts, atol=1e-4)
+    assert sorted(host.read_files) == sorted(names)

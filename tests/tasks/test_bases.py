@@ -21,7 +21,7 @@ from inference_models.tasks.action_recognition import ActionRecognitionModel, Vi
 from inference_models.tasks.classification import ClassificationModel
 from inference_models.tasks.depth_estimation import DepthEstimationModel
 from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
-from inference_models.tasks.keypoint_detection import KeyPointsDetectionModel
+from inference_models.tasks.key_point_models import KeyPointsDetectionModel
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.object_detection import ObjectDetectionModel
 from inference_models.tasks.open_vocabulary_object_detection import OpenVocabularyObjectDetectionModel

@@ -68,8 +68,9 @@ class Layout(Record, frozen=True):
         orders = self.orders(shapes)
         if not orders:
             raise unexpected_outputs(self.needs, shapes)
-        if not any(None in shape[1:] for shape in shapes[: len(self.shapes)]):  # else a run may tell
-            self._only_first(orders, shapes)
+        a_run_may_tell = any(None in shape[1:] for shape in shapes[: len(self.shapes)])
+        if len({order[0] for order in orders}) > 1 and not a_run_may_tell:
+            raise self._ambiguous(shapes)
 
     def select(self, outputs: Outputs) -> list[Array]:
         """The outputs that are read.
@@ -81,17 +82,17 @@ class Layout(Record, frozen=True):
         orders = self.orders(shapes)
         if not orders:
             raise unexpected_outputs(self.needs, shapes)
-        return [outputs[place] for place in self._only_first(orders, shapes)]
-
-    def _only_first(self, orders: list[tuple[int, ...]], shapes: Shapes) -> tuple[int, ...]:
         if len({order[0] for order in orders}) > 1:
-            raise CorruptedModelPackageError(
-                "neither shapes nor names tell which output of the graph holds the boxes.",
-                needs=f"{self.needs}, with {' and '.join(repr(words[0]) for words in self.words)} in their names",
-                found=", ".join(map(str, shapes)),
-                fix="name the outputs when the graph is exported: output_names=[...]",
-            )
-        return orders[0]
+            raise self._ambiguous(shapes)
+        return [outputs[place] for place in orders[0]]
+
+    def _ambiguous(self, shapes: Shapes) -> CorruptedModelPackageError:
+        return CorruptedModelPackageError(
+            "neither shapes nor names tell which output of the graph holds the boxes.",
+            needs=f"{self.needs}, with {' and '.join(repr(words[0]) for words in self.words)} in their names",
+            found=", ".join(map(str, shapes)),
+            fix="name the outputs when the graph is exported: output_names=[...]",
+        )
 
     def orders(self, shapes: Shapes) -> list[tuple[int, ...]]:
         """The ways to take the first outputs as those that are read: that of the names, else all that shapes allow."""

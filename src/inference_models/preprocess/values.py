@@ -70,14 +70,15 @@ class PixelWriter:
         self._unit = np.asarray(spec.std or (1.0, 1.0, 1.0), np.float64) * factor
         exact = (np.arange(256) - self._mean[:, None]) / self._unit[:, None]
         # OpenCV looks up 16-bit patterns, and does not care that they are halves.
-        self._tables = np.ascontiguousarray(exact.astype(dtype)).view(_as_opencv_takes_it(dtype))
+        self._pattern = np.dtype(np.uint16) if dtype == FLOAT16 else dtype
+        self._tables = np.ascontiguousarray(exact.astype(dtype)).view(self._pattern)
 
     def write(self, frame: NumpyArray, color: ColorFormat, out: NumpyArray) -> None:
         """`frame` (h, w, 3) uint8 or float32 in order `color`, into `out` (3 or 1, h, w) or (h, w, 3 or 1)."""
         if self._dtype == UINT8:
             frame = to_uint8(frame)
         order = (0, 1, 2) if color == self._color else (2, 1, 0)
-        target = out.view(_as_opencv_takes_it(self._dtype))
+        target = out.view(self._pattern)
         if out.shape[0 if self._planar else 2] == 1:
             self._write_grey(frame[..., 0], out[0] if self._planar else out[..., 0])
         elif frame.dtype != np.uint8:
@@ -130,7 +131,3 @@ def to_uint8(pixels: NumpyArray) -> NumpyArray:
         return pixels
     rounded: NumpyArray = np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)
     return rounded
-
-
-def _as_opencv_takes_it(dtype: np.dtype[np.generic]) -> np.dtype[np.generic]:
-    return np.dtype(np.uint16) if dtype == FLOAT16 else dtype

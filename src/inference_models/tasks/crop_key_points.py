@@ -14,7 +14,7 @@ from inference_models.preprocess.crops import Window, cut, window_of
 from inference_models.record import Record, replace
 from inference_models.tasks.graph_options import CropPointOptions, parse_image_options, parse_share
 from inference_models.tasks.graph_runner import GraphModel, OpenedPackage
-from inference_models.tasks.keypoint_detection import KeyPointsAnswer, KeyPointsDetectionModel
+from inference_models.tasks.key_point_models import KeyPointsAnswer, KeyPointsDetectionModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

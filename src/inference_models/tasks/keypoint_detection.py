@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from inference_models.decoders.layout import known
 from inference_models.decoders.types import KeyPointHead
@@ -16,39 +15,13 @@ from inference_models.tasks.class_columns import ClassColumns
 from inference_models.tasks.graph_objects import ObjectFinder, chosen_decoder
 from inference_models.tasks.graph_options import KeyPointOptions, parse_share
 from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs
-from inference_models.tasks.stages import (
-    KnowsClasses,
-    PreprocessedInputs,
-    PreprocessingMetadata,
-    RawPrediction,
-    StagedModel,
-)
+from inference_models.tasks.key_point_models import KeyPointsAnswer, KeyPointsDetectionModel
 
 if TYPE_CHECKING:
     from inference_models.arrays import Array
     from inference_models.decoders.types import BoxLimits, PointSets
     from inference_models.families import Graph
     from inference_models.preprocess.geometry import ImageTransform
-
-KeyPointsAnswer: TypeAlias = tuple[list[KeyPoints], list[Detections] | None]
-
-
-class KeyPointsDetectionModel(
-    KnowsClasses,
-    StagedModel[PreprocessedInputs, PreprocessingMetadata, RawPrediction, KeyPointsAnswer],
-    Generic[PreprocessedInputs, PreprocessingMetadata, RawPrediction],
-):
-    """Answers with one `KeyPoints` per image, and one `Detections` per image where the model gives boxes too."""
-
-    @property
-    @abstractmethod
-    def key_points_classes(self) -> list[list[str]]:
-        """Per class the names of its key points, in the order of their slots."""
-
-    @property
-    @abstractmethod
-    def skeletons(self) -> list[list[tuple[int, int]]]:
-        """Per class the pairs of key points, numbered from 0, that a line joins."""
 
 
 class GraphKeyPointDetector(

@@ -10,7 +10,7 @@ from inference_models.predictions.key_points import KeyPoints
 from inference_models.record import replace
 from inference_models.tasks.crop_key_points import CropKeyPointDetector
 from inference_models.tasks.graph_options import KeyPointOptions, check_option_names
-from inference_models.tasks.keypoint_detection import KeyPointsAnswer, KeyPointsDetectionModel
+from inference_models.tasks.key_point_models import KeyPointsAnswer, KeyPointsDetectionModel
 from inference_models.tasks.object_detection import ObjectDetectionModel
 
 if TYPE_CHECKING:

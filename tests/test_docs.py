@@ -30,22 +30,6 @@ def blocks(page: str, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/index.md"])
-def test_the_first_python_of_a_first_page_runs(
-    page: str,
-    centerface_onnx: Path,
-    catalogue_home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    assert centerface_onnx.is_relative_to(catalogue_home)
-    monkeypatch.chdir(ROOT)
-    names: dict[str, object] = {}
-    exec(compile(blocks(page, "python")[0], page, "exec"), names)
-    assert len(names["detections"]) == 1
-    assert "ResolvedModelMetadata" in capsys.readouterr().out
-
-
 def test_the_first_two_commands_of_the_readme_are_one_line_each() -> None:
     first, second = blocks("README.md", "sh")[:2]
     assert first.count("\n") == second.count("\n") == 1

@@ -276,9 +276,8 @@ def _steps(options: LoadOptions, load_dependency: Callable[..., Any]) -> LoadSte
     from inference_models.loading.attempt import LoadSteps  # noqa: PLC0415 - as above
 
     steps = LoadSteps(load_dependency=load_dependency)
-    if options.select == "measured" or (
-        options.select == "auto" and (config.cache_directory() / config.MEASUREMENTS).is_dir()
-    ):
+    measured = config.cache_directory() / config.MEASUREMENTS
+    if options.select == "measured" or (options.select == "auto" and os.path.isdir(measured)):  # noqa: PTH112 - no error
         from inference_models.measure.select import select_plans  # noqa: PLC0415 - rarely needed
 
         steps = replace(steps, select=select_plans)

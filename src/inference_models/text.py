@@ -42,6 +42,11 @@ class InvalidValue:
         return self._found
 
 
+def fits_a_header(secret: str) -> bool:
+    """Whether a key or token can be sent; one that cannot is nobody's credential."""
+    return secret.isascii() and secret.isprintable() and " " not in secret
+
+
 def strict_object(text: str) -> dict[str, object]:
     """The JSON object in `text`, which must be valid throughout.
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cache.test_store import FILES, KEY, Source, assert_complete, no_source
+from inference_models import AutoModel
 from inference_models.cache.store import PackageKey, PackageStore
 from inference_models.doctor.cache import examine_cache
 from inference_models.errors import BaseInferenceModelsError, EnvironmentConfigurationError
 from plain_user import NOBODY, as_user, folder_for_everyone, needs_two_users
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 pytestmark = needs_two_users
@@ -27,10 +28,10 @@ def root() -> Iterator[Path]:
         yield folder / "cache"
 
 
-def refused(store: PackageStore) -> tuple[str, str | None]:
-    """The error of opening the package, and its advice."""
+def refused(work: Callable[[], object]) -> tuple[str, str | None]:
+    """The error of the work, and its advice."""
     try:
-        store.open(KEY)
+        work()
     except EnvironmentConfigurationError as exc:
         return str(exc), exc.fix
     return "", None
@@ -60,11 +61,21 @@ def test_what_may_not_be_read_is_named_with_its_owner_and_who_may_not(root: Path
     store = baked(root, 0o022)
     closed = next(root.glob(place)) if place else root
     closed.chmod(0o600 if closed.is_file() else 0o700)
-    text, fix = as_user(lambda: refused(store))
+    text, fix = as_user(lambda: refused(lambda: store.open(KEY)))
     mode = "0600" if closed.is_file() else "0700"
     assert f"needs read permission for user {NOBODY}; found: '{closed}' belongs to user 0 and has mode {mode}" in text
     assert fix == f"as its owner: chmod -R a+rX '{closed}'"
     assert as_user(store.unreadable) == ([] if closed.name == "weights.onnx" else [closed])
+
+
+def test_a_load_from_a_cache_that_nobody_else_may_enter_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    baked(root, 0o077)
+    monkeypatch.setenv("INFERENCE_HOME", str(root))
+    monkeypatch.setenv("OFFLINE_MODE", "1")
+    AutoModel.explain("centerface")  # what a load imports is in folders of root
+    text, fix = as_user(lambda: refused(lambda: AutoModel.from_pretrained("centerface")))
+    assert f"needs read permission for user {NOBODY}; found: '{root}' belongs to user 0 and has mode 0700" in text
+    assert fix == f"as its owner: chmod -R a+rX '{root}'"
 
 
 def test_the_doctor_names_what_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

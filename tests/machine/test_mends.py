@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 
-from inference_models.machine.mends import cuda_wheels, imported_from, mend_of
+import inference_models
+from inference_models.machine.mends import cuda_wheels, imported_from, mend_of, set_variable
 
 MISSING = "ImportError: {}: cannot open shared object file: No such file or directory"
 
@@ -48,3 +52,15 @@ def test_every_problem_has_a_command(label: str, problem: str, expected: str) ->
 )
 def test_the_wheels_of_libraries(sonames: list[str], release: int | None, expected: list[str]) -> None:
     assert cuda_wheels(sonames, release) == expected
+
+
+def test_powershell_is_told_in_its_own_words() -> None:
+    assert set_variable("INFERENCE_HOME", "D:\\models", powershell=True) == '$env:INFERENCE_HOME = "D:\\models"'
+    assert set_variable("INFERENCE_HOME", "/models", powershell=False) == "export INFERENCE_HOME=/models"
+
+
+def test_no_advice_is_written_for_one_shell_alone() -> None:
+    root = Path(inference_models.__file__).parent
+    sources = {path.relative_to(root).as_posix(): path.read_text("utf-8") for path in root.rglob("*.py")}
+    posix = re.compile(r"""["'\w] && ["'\w{]|["' ]export [A-Z_]+=""")
+    assert [name for name, text in sources.items() if posix.search(text)] == ["machine/mends.py"]

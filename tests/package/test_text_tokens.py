@@ -31,5 +31,5 @@ def test_without_the_library_the_error_says_what_to_install(monkeypatch):
     with pytest.raises(MissingDependencyError) as caught:
         clip_tokens()
     assert str(caught.value) == (
-        'texts cannot be turned into tokens.\nneeds tokenizers; found: not installed\npip install "tokenizers>=0.15"'
+        'texts cannot be turned into tokens.\nneeds tokenizers; found: not installed\npip install "tokenizers>=0.15,<1"'
     )

@@ -22,11 +22,12 @@ from inference_models.errors import ForbiddenLocalCodePackageAccessError, NoComp
 from inference_models.freeze.lockfile import make_lock, write_lock
 from inference_models.freeze.pull import PullOptions, pull_model
 from inference_models.negotiate.request import PackageRequest
+from inference_models.package.torchscript_file import read_graph
 from inference_models.providers.local import LocalProvider
 from scripted_server import served_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 BARE: dict[str, Any] = {"labels": ["a", "b"], "model_type": "classifier", "task_type": "classification"}
@@ -156,3 +157,42 @@ def test_a_lock_pins_the_content(folder: Path, tmp_path: Path) -> None:
         pulled = pull_model("host:two", PullOptions(request=PackageRequest(allow_untrusted=True)))
         write_lock(make_lock(pulled), tmp_path / "models.lock")
         AutoModel.from_lock(tmp_path / "models.lock", allow_untrusted_packages=True).close()
+
+
+class WeightsInBytes(torch.nn.Module):
+    """A program that widens its weights itself, as weight-only quantisation does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("w", torch.ones(8, 8, dtype=torch.int8))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ (self.w.float() * 0.1)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:torch.quantize_per_tensor:UserWarning")
+@pytest.mark.parametrize(
+    ("made", "kind"),
+    [
+        (lambda: torch.ao.quantization.quantize_dynamic(torch.nn.Sequential(torch.nn.Linear(8, 8))), "int8"),
+        (WeightsInBytes, "int8"),
+        (lambda: torch.nn.Linear(8, 8), "fp32"),
+        (lambda: torch.nn.Linear(8, 8).half(), "fp16"),
+        (lambda: torch.nn.Linear(8, 8).bfloat16(), "bf16"),
+        (torch.nn.ReLU, "unknown"),
+    ],
+    ids=["quantised modules", "weights in bytes", "fp32", "fp16", "bf16", "no weights"],
+)
+def test_the_number_format_of_an_archive_is_read_from_the_kinds_of_its_tensors(
+    made: Callable[[], torch.nn.Module], kind: str, tmp_path: Path
+) -> None:
+    torch.jit.script(made()).save(tmp_path / "m.torchscript")
+    assert read_graph(tmp_path / "m.torchscript").quantization.value == kind
+
+
+def test_an_archive_that_is_quantised_is_not_loaded_unasked(tmp_path: Path) -> None:
+    path = tmp_path / "m.torchscript"
+    torch.jit.script(WeightsInBytes()).save(path)
+    consent = hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(NoCompatiblePackageError, match='pass quantization="int8"'):
+        AutoModel.from_pretrained(path, **BARE, allow_local_code_packages=f"sha256:{consent}")

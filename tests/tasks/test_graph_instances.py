@@ -113,6 +113,46 @@ def test_polygons_cover_what_the_masks_cover(raw):
     assert InstanceDetections.from_json(found.to_json()) == found
 
 
+@pytest.mark.parametrize(("smooth", "threshold"), [(True, None), (True, 0.8), (False, None), (False, 1.5), (False, -2)])
+def test_masks_are_cut_at_the_threshold_that_is_asked_for(tmp_path, smooth, threshold):
+    """Against PyTorch, which resizes whole maps, as the public library of this interface does."""
+    import torch
+
+    size = (2 * FRAME[0], 2 * FRAME[1])
+    rule = {"masks_smoothing_enabled": smooth, "masks_binarization_threshold": threshold}
+    model = AutoModel.from_pretrained(package(tmp_path, Recorded("ultralytics_raw").outputs, resize_mode="stretch"))
+    (found,) = model(np.zeros((*size, 3), np.uint8), masks="dense", **rule)
+    rows, prototypes = map(torch.from_numpy, Recorded("ultralytics_raw").outputs)
+    sides = rows[0, 2:4].T / 2
+    corners = torch.cat([rows[0, :2].T - sides, rows[0, :2].T + sides], 1).numpy() * 2
+    corners = corners.clip(0, [size[1], size[0]] * 2)
+    level = (0.5 if smooth else 0.0) if threshold is None else threshold
+    y, x = np.indices(size) + 0.0
+    for mask, (x1, y1, x2, y2) in zip(found.mask, found.xyxy, strict=True):
+        anchor = int(np.abs(corners - [x1, y1, x2, y2]).sum(1).argmin())
+        logits = torch.einsum("m,mhw->hw", rows[0, 7:, anchor], prototypes[0])[None, None]
+        values = torch.sigmoid(logits) if smooth else logits
+        frame = torch.nn.functional.interpolate(values, size, mode="bilinear")[0, 0].numpy()
+        sure = np.abs(frame - level) > 1e-4
+        inside = (x >= x1) & (x < x2) & (y >= y1) & (y < y2)
+        np.testing.assert_array_equal(mask[sure], ((frame > level) & inside)[sure])
+    assert len(found) > 3
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"masks_smoothing_enabled": "yes"},
+        {"masks_smoothing_enabled": True, "masks_binarization_threshold": 2},
+        {"masks_smoothing_enabled": False, "masks_binarization_threshold": float("nan")},
+        {"masks_binarization_threshold": "low"},
+    ],
+)
+def test_a_rule_for_masks_that_makes_no_sense_is_refused(raw, given):
+    with pytest.raises(InvalidParameterError, match="makes no sense"):
+        AutoModel.from_pretrained(raw)(PICTURE, **given)
+
+
 @pytest.mark.parametrize("given", [{"masks": "bits"}, {"masks": "rle", "mask_format": "dense"}, {"masks": True}])
 def test_another_form_of_masks_is_refused_before_an_image_is_looked_at(raw, given):
     with pytest.raises(InvalidParameterError, match="dense"):
@@ -216,11 +256,11 @@ ROWS, PROTOTYPES = np.zeros((1, 15, 60), np.float32), np.zeros((1, 8, 24, 32), n
 @pytest.mark.parametrize(
     ("outputs", "names", "words"),
     [
-        ([ROWS, PROTOTYPES], ["a", "b"], ["2 names", "3 classes"]),
+        ([ROWS, PROTOTYPES], ["a", "b"], ["2 names", "has 3"]),
         ([ROWS], NAMES, ["prototypes (B, M, h, w)", "(None, 15, 60)"]),
         ([ROWS[0], PROTOTYPES], NAMES, ["rows (B, 4 + C + M, N)", "found: (15, 60), (None, 8, 24, 32)"]),
         ([ROWS, PROTOTYPES[..., :16]], NAMES, ["96x128", "24x16"]),
-        ([ROWS, PROTOTYPES[:, :2]], NAMES, ["3 names", "9 classes"]),
+        ([ROWS, PROTOTYPES[:, :2]], NAMES, ["3 names", "has 9"]),
         ([ROWS[:, :11], PROTOTYPES], NAMES, ["at least one class", "(None, 11, 60)"]),
     ],
     ids=["names", "no prototypes", "rank", "size of prototypes", "number of prototypes", "no classes"],

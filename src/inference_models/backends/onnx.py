@@ -38,6 +38,7 @@ from inference_models.errors import (
     EnvironmentConfigurationError,
 )
 from inference_models.machine.hardware import cuda_device_visible, usable_cpus
+from inference_models.machine.mends import THEN
 from inference_models.package.onnx_file import file_stamp
 from inference_models.record import replace
 
@@ -75,7 +76,7 @@ _DEVICE_OF_PROVIDER = {
 }
 """Kind of device of those that are not called after it."""
 # The builds of ONNX Runtime overwrite each other's files, so the one that is there has to go first.
-_REPLACE = "pip uninstall -y onnxruntime && "
+_REPLACE = f"pip uninstall -y onnxruntime{THEN}"
 BUILDS = {
     CUDA: (("linux x86_64", "win32"), _REPLACE + INSTALL_GPU),
     DIRECTML: (("win32",), _REPLACE + "pip install onnxruntime-directml"),

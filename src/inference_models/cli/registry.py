@@ -10,6 +10,7 @@ import typer
 
 from inference_models.cli.console import tell
 from inference_models.cli.sizes import counted
+from inference_models.machine.mends import set_variable
 
 KEYS_VARIABLE = "INFERENCE_MODELS_REGISTRY_KEYS"
 registry = typer.Typer(help="Host models for others.", no_args_is_help=True, rich_markup_mode=None)
@@ -67,7 +68,7 @@ def serve(
             fix="choose another --port, or 0 for any free one",
         ) from exc
     tell(f"serving {counted(library.count(), 'package')} of '{directory}'")
-    tell(f"  export ROBOFLOW_API_HOST={public_url or server.url}")
+    tell(f"  {set_variable('ROBOFLOW_API_HOST', public_url or server.url)}")
     if not keys and not is_loopback(host):
         tell("everybody who reaches this address can load these models; see --api-key")
     # Large files take longer to hash than a client waits for its first answer.

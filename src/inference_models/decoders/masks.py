@@ -117,6 +117,8 @@ class MaskSampler(Record, frozen=True):
     columns: Axis
     smooth: bool = False
     """Interpolate scores, as some projects do, and not logits."""
+    threshold: float = 0.0
+    """What a pixel of a mask exceeds: a score in 0..1, or a logit."""
 
     def part(self, logits: NumpyArray, box: Any = None) -> MaskPart:
         """The mask of `logits` (cells, cells), inside `box` x1 y1 x2 y2 in pixels of the image where there is one."""
@@ -125,7 +127,7 @@ class MaskSampler(Record, frozen=True):
         if rows.stop <= rows.start or columns.stop <= columns.start:
             return self._empty()
         above, beside = self.rows.cells(rows), self.columns.cells(columns)
-        positive = logits[above, beside] > 0
+        positive = self._values(logits[above, beside]) > 0
         down, across = np.flatnonzero(positive.any(axis=1)), np.flatnonzero(positive.any(axis=0))
         if not down.size:
             return self._empty()
@@ -141,8 +143,10 @@ class MaskSampler(Record, frozen=True):
     def _values(self, logits: NumpyArray) -> NumpyArray:
         if not np.isfinite(logits).all():
             logits = np.nan_to_num(logits, nan=-_LARGEST, posinf=_LARGEST, neginf=-_LARGEST)
-        # tanh(x / 2) is twice the sigmoid less one, so that the threshold stays 0.
-        return np.tanh(logits / 2) if self.smooth else logits
+        # tanh(x / 2) is twice the sigmoid less one; what is compared with 0 is not rounded twice at usual thresholds.
+        moved = np.float32(2 * self.threshold - 1 if self.smooth else self.threshold)
+        values = np.tanh(logits / 2) if self.smooth else logits
+        return values - moved if moved else values
 
     def _empty(self) -> MaskPart:
         return MaskPart(0, 0, np.zeros((0, 0), np.bool_))

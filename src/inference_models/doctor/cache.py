@@ -17,6 +17,7 @@ from inference_models.cache.resolution_files import CLOCK_TOLERANCE_S
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.files.regular import unreadable
 from inference_models.machine.hardware import ROOT, read_text
+from inference_models.machine.mends import set_variable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +28,7 @@ _IN_MEMORY = ("ramfs", "tmpfs")
 _OVER_NETWORK = ("9p", "afs", "beegfs", "ceph", "cifs", "fuse.", "gluster", "gpfs", "lustre", "ncpfs", "nfs", "smb")
 """How the kinds of file systems begin."""
 _LOCAL_FUSE = ("fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.ntfs-3g", "fuse.portal")
-_OTHER_FOLDER = "export INFERENCE_HOME=<folder on a local disk>"
+_OTHER_FOLDER = set_variable("INFERENCE_HOME", "<folder on a local disk>")
 _SYNCHRONISE = {"darwin": "sudo sntp -sS time.apple.com", "win32": "w32tm /resync"}
 
 

@@ -13,7 +13,7 @@ from inference_models.backends.runtimes import ONNX
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
 from inference_models.machine.hardware import ROOT
 from inference_models.machine.libraries import CUDA
-from inference_models.machine.mends import cuda_wheels
+from inference_models.machine.mends import THEN, cuda_wheels
 from inference_models.machine.nvidia import library_folders, torch_cuda
 from inference_models.machine.probe import provider_library
 
@@ -58,11 +58,11 @@ def examine_builds(environment: Environment, distributions: Mapping[str, Distrib
     runtime = environment.builds.get("onnxruntime")
     if runtime and "onnxruntime" not in environment.broken and not _ON_DEVICES & set(environment.execution_providers):
         what = f"{runtime} is a build without CUDA, ONNX packages leave {device} unused"
-        yield Finding(NOTE, what, f"pip uninstall -y {runtime.partition(' ')[0]} && {INSTALL_GPU}")
+        yield Finding(NOTE, what, f"pip uninstall -y {runtime.partition(' ')[0]}{THEN}{INSTALL_GPU}")
     torch = environment.builds.get("torch")
     if torch and torch_cuda(distributions) is None:
         what = f"{torch} is a build without CUDA, PyTorch packages leave {device} unused"
-        yield Finding(NOTE, what, "pip uninstall -y torch && pip install torch")
+        yield Finding(NOTE, what, f"pip uninstall -y torch{THEN}pip install torch")
 
 
 def examine_cuda_libraries(

@@ -17,7 +17,7 @@ from inference_models.entities import BackendType
 from inference_models.errors import BaseInferenceModelsError
 from inference_models.machine.hardware import ROOT
 from inference_models.machine.libraries import CUDA
-from inference_models.machine.mends import mend_of
+from inference_models.machine.mends import THEN, mend_of
 from inference_models.machine.system import is_jetson, jetson_type
 from inference_models.negotiate.request import parse_device
 from inference_models.version import DISTRIBUTION, NAMESAKE
@@ -122,5 +122,5 @@ def _is_installed(kind: BackendType, distributions: Mapping[str, Distribution]) 
 
 
 def _overwriting(found: list[str], keep: str) -> Finding:
-    mend = f"pip uninstall -y {' '.join(found)} && pip install {keep}"
+    mend = f"pip uninstall -y {' '.join(found)}{THEN}pip install {keep}"
     return Finding(BAD, f"{' and '.join(found)} overwrite each other's files", mend)

@@ -285,7 +285,7 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
             f"{package_name(package)} is quantised, which changes answers, and nobody asked for that.",
             needs="weights and operators of 16 bits or more",
             found="fewer",
-            fix=f'pass quantization="{few.value}" if you want it',
+            fix=f'pass model_package_id="{package.package_id}" if you want it',
         )
     vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
     if not vouched and not request.is_pinned and holds_no_code(package.backend):  # code has its own consent

@@ -31,7 +31,7 @@ from inference_models.negotiate.choose import negotiate
 from inference_models.package.metadata_json import metadata_from_json, metadata_to_json
 from inference_models.providers import NO_OPTIONS, can_be_remembered, find_record
 from inference_models.record import Record, replace
-from inference_models.text import without_query
+from inference_models.text import fits_a_header, without_query
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -340,7 +340,8 @@ def _credential(question: Question) -> bytes | None:
     options, record = question.options, find_record(question.provider)
     names = record.key_variables if record is not None else ()
     key = None if options.api_key == "local" else options.api_key
-    key = key or next((value for name in names if (value := os.environ.get(name, "").strip())), None)
+    stated = (os.environ.get(name, "").strip() for name in names)
+    key = key or next((value for value in stated if value and fits_a_header(value)), None)
     if not (key or options.extra_query_params or options.extra_headers):
         return None
     return json.dumps([key, sorted(options.extra_query_params), sorted(options.extra_headers)]).encode()

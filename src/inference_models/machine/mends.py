@@ -1,4 +1,4 @@
-"""Which command mends a library that cannot be imported, and which wheels bring the libraries of CUDA."""
+"""Commands that mend: a library that cannot be imported, missing libraries of CUDA, in the words of this shell."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ import re
 
 DOCTOR = "inference-models doctor"
 """The advice where no command is known to help."""
+_POWERSHELL = os.name == "nt"
+THEN = "; " if _POWERSHELL else " && "
+"""Between two commands of one line; PowerShell before version 7 knows no `&&`."""
 _WHEELS = {
     "libcublas": "cublas",
     "libcublasLt": "cublas",
@@ -30,6 +33,11 @@ _MISSING = r"(lib[\w+.-]+\.so(?:\.\d+)*): cannot open shared object file"
 _OF_CUDA = r"(lib(?:cublas|cublasLt|cudart|nvrtc|nvJitLink))\.so\.(\d+)"
 """Libraries that carry the release of CUDA in their name; the others count for themselves."""
 _HIDING = r" \(imported from (.+)\)$"
+
+
+def set_variable(name: str, value: str, *, powershell: bool = _POWERSHELL) -> str:
+    """The command that sets an environment variable in the shell at hand."""
+    return f'$env:{name} = "{value}"' if powershell else f"export {name}={value}"
 
 
 def imported_from(problem: str, place: str) -> str:

@@ -20,7 +20,7 @@ from inference_models.backends.onnx import (
 from inference_models.config import EXECUTION_PROVIDERS
 from inference_models.entities import BackendType
 from inference_models.errors import nearest_hint, nearest_names
-from inference_models.machine.mends import DOCTOR, mend_of
+from inference_models.machine.mends import DOCTOR, THEN, mend_of
 
 if TYPE_CHECKING:
     from inference_models.backends.runtime import Runtime
@@ -275,7 +275,7 @@ def install_for(case: Case, usual: str | None) -> str | None:
     if not special or case.runtime is not BackendType.ONNX or case.request.allow_fallback:
         return usual
     install = _build_with(case, special)
-    return None if install is None else install.rpartition(" && ")[2]
+    return None if install is None else install.rpartition(THEN)[2]
 
 
 def wants_cuda(case: Case) -> bool:

@@ -185,6 +185,6 @@ def _import_tokenizers() -> Any:
             "texts cannot be turned into tokens.",
             needs="tokenizers",
             found="not installed",
-            fix='pip install "tokenizers>=0.15"',
+            fix='pip install "tokenizers>=0.15,<1"',
         ) from exc
     return tokenizers

@@ -23,7 +23,7 @@ from inference_models.errors import (
 )
 from inference_models.files.prepared import prepared
 from inference_models.fork import cached_property
-from inference_models.text import shown_url
+from inference_models.text import fits_a_header, shown_url
 from inference_models.transport.answers import HttpAnswer, error_for
 from inference_models.transport.limits import call_with_retries
 
@@ -231,7 +231,7 @@ def _own_token() -> tuple[str | None, str | None]:
 
 def _checked_token(token: str | None) -> str | None:
     """`token`, which is sent as a header. Other characters would fail there, as the fault of the server."""
-    if token is None or (token.isascii() and token.isprintable() and " " not in token):
+    if token is None or fits_a_header(token):
         return token
     raise InvalidParameterError(
         "the token for the Hugging Face Hub cannot be sent.",

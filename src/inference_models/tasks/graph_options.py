@@ -194,12 +194,11 @@ def parse_box_limits(options: Mapping[str, object], defaults: BoxLimits, rule: C
         InvalidParameterError: a value makes no sense.
     """
     maximum = options.get("max_detections")
-    agnostic = options.get("class_agnostic_nms")
     return BoxLimits(
         confidence=rule.only(rule.resolve(options.get("confidence")), options.get("class_filter")),
         iou=parse_share(options, "iou_threshold", defaults.iou),
         max_detections=defaults.max_detections if maximum is None else _count("max_detections", maximum),
-        class_agnostic=defaults.class_agnostic if agnostic is None else _switch("class_agnostic_nms", agnostic),
+        class_agnostic=parse_switch(options, "class_agnostic_nms", default=defaults.class_agnostic),
     )
 
 
@@ -227,9 +226,17 @@ def _fraction(name: str, value: object, *, also: str = "") -> float:
     )
 
 
-def _switch(name: str, value: object) -> bool:
+def parse_switch(options: Mapping[str, object], name: str, *, default: bool) -> bool:
+    """True or False of a call, checked; the default where it is not given.
+
+    Raises:
+        InvalidParameterError: the value is something else.
+    """
     import numpy as np  # noqa: PLC0415
 
+    value = options.get(name)
+    if value is None:
+        return default
     if isinstance(value, bool | np.bool_):
         return bool(value)
     raise InvalidParameterError(f"{name}={value!r} makes no sense.", needs="True or False", found=repr(value))

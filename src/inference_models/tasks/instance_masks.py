@@ -33,12 +33,14 @@ class MaskWriter(Record, frozen=True):
     """The objects that were written; others have no pixel."""
 
     @classmethod
-    def of(cls, maps: MaskMaps, transform: ImageTransform, family: InstanceGraph) -> MaskWriter:
-        """For maps over the network input that `transform` led to."""
+    def of(
+        cls, maps: MaskMaps, transform: ImageTransform, family: InstanceGraph, rule: tuple[bool, float]
+    ) -> MaskWriter:
+        """For maps over the network input that `transform` led to; `rule` is `smooth` and `threshold` of a sampler."""
         rows, columns = (
             Axis.of(*transform.cells_under(1 - axis, cells), cells) for axis, cells in enumerate(maps.size)
         )
-        return cls(maps, MaskSampler(rows, columns, family.smooth), transform.image_size, family)
+        return cls(maps, MaskSampler(rows, columns, *rule), transform.image_size, family)
 
     def write(self, xyxy: Array, form: InstanceSegmentationMaskFormat) -> tuple[Any, list[dict[str, Any]] | None]:
         """The masks, and what is said of each object besides; `xyxy` are (n, 4) boxes in pixels of the image."""

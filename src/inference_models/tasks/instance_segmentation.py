@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from abc import abstractmethod
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.arrays import namespace
@@ -13,7 +15,7 @@ from inference_models.predictions.instances import InstanceDetections
 from inference_models.record import replace
 from inference_models.tasks import Task
 from inference_models.tasks.graph_objects import BoxFinder
-from inference_models.tasks.graph_options import DetectionOptions
+from inference_models.tasks.graph_options import DetectionOptions, parse_share, parse_switch
 from inference_models.tasks.graph_runner import NetworkInputs, RawOutputs
 from inference_models.tasks.stages import (
     Answer,
@@ -101,6 +103,10 @@ class InstanceOptions(DetectionOptions, total=False):
     and in `bboxes_metadata` the `polygons` of each object, (k, 2) int32 x y of the pixels along each outer edge."""
     mask_format: InstanceSegmentationMaskFormat | None
     """The same by its other name."""
+    masks_smoothing_enabled: bool | None
+    """Whether scores of cells are resized, and not their logits; default: as the project of the architecture does."""
+    masks_binarization_threshold: float | None
+    """What a pixel must exceed: its score, default 0.5, or its logit where these are resized, default 0.0."""
 
 
 class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[ImageTransform]", list[RawOutputs]]):
@@ -129,6 +135,7 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
     def _limits(self, options: dict[str, Any]) -> BoxLimits:
         limits = super()._limits(options)
         _mask_format(options)
+        _mask_rule(options, smooth=self._family.smooth)
         return limits
 
     def _images(self, raw: list[RawOutputs], meta: list[ImageTransform]) -> list[tuple[RawOutputs, ImageTransform]]:
@@ -147,7 +154,8 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
     def _prediction(self, image: RawOutputs, boxes: Boxes, transform: ImageTransform, options: dict[str, Any]) -> Any:
         from inference_models.tasks.instance_masks import MaskWriter  # noqa: PLC0415 - brings NumPy
 
-        writer = MaskWriter.of(self._decoder.maps(image.outputs, boxes), transform, self._family)
+        rule = _mask_rule(options, smooth=self._family.smooth)
+        writer = MaskWriter.of(self._decoder.maps(image.outputs, boxes), transform, self._family, rule)
         masks, facts = writer.write(boxes.xyxy, _mask_format(options))
         rows = writer.rows if len(writer.rows) < len(boxes.class_id) else slice(None)
         return self._as_asked(
@@ -176,6 +184,18 @@ def _mask_format(options: Mapping[str, Any]) -> InstanceSegmentationMaskFormat:
         needs=f"masks= one of {', '.join(map(repr, _FORMATS))}",
         found=" and ".join(sorted(map(repr, wanted))),
     )
+
+
+def _mask_rule(options: Mapping[str, Any], *, smooth: bool) -> tuple[bool, float]:
+    """Whether scores are resized, and what they, or else logits, must exceed."""
+    smooth = parse_switch(options, "masks_smoothing_enabled", default=smooth)
+    name = "masks_binarization_threshold"
+    if smooth:
+        return True, parse_share(options, name, 0.5)
+    value = options.get(name)
+    if isinstance(value, bool) or not isinstance(value, Real | None) or not math.isfinite(value or 0.0):
+        raise InvalidParameterError(f"{name}={value!r} makes no sense.", needs="a number", found=repr(value))
+    return False, float(value or 0.0)
 
 
 def _moved(shape: Sequence[int | None], axes: Sequence[int]) -> tuple[int | None, ...]:

@@ -299,7 +299,7 @@ class TestErrors:
             explained(devise="cpu")
 
     def test_an_unknown_package_names_the_nearest(self, host: hosted.Hosted) -> None:
-        text = r"^model 'team/cats/1' has no package 'p11'; nearest: 'p1'\.$"
+        text = r"^model 'team/cats/1' has no package 'p11'; nearest: 'p1'\."
         with pytest.raises(NoModelPackagesAvailableError, match=text):
             explained(model_package_id="p11")
         with pytest.raises(NoModelPackagesAvailableError, match=text):

@@ -163,3 +163,14 @@ def test_a_call_that_would_never_end_is_ended_by_the_example_with_limits(tmp_pat
     environment = {**os.environ, "PYTHONPATH": examples}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     assert done.stdout == f"{path}: no answer within 1 s\n" * 2
+
+
+def test_a_program_that_was_consented_to_is_not_tried(tmp_path: Path, no_child: Callable[[], None]) -> None:
+    torch = pytest.importorskip("torch")
+    import torch_graphs
+
+    path = tmp_path / "weights.torchscript"
+    torch_graphs.save_archive(torch_graphs.Rows(torch.tensor([[0.1, 3.0, 0.2]])), path, example=(1, 3, 64, 64))
+    no_child()
+    bare: dict[str, Any] = {"labels": ["a", "b", "c"], "model_type": "classifier", "task_type": "classification"}
+    AutoModel.from_pretrained(path, **bare, **torch_graphs.consent(tmp_path)).close()

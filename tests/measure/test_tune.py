@@ -88,7 +88,7 @@ class TestOut:
         report = tune.tune(asking(*packages, consent_to=tmp_path / "odd", threads=1), QUICK)
         rows = {row.package_id: row for row in report.rows}
         assert rows["right"].status == "winner"
-        assert report.reference == "weights.onnx (fp32) in ONNX Runtime"
+        assert report.reference == "weights.onnx in ONNX Runtime"
         assert rows["odd"].verdict == "it was ended by SIGABRT while it was run first"
         assert "last words" in rows["odd"].last_lines
         refused = "ForbiddenLocalCodePackageAccessError while it was opened: package folder "

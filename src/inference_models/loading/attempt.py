@@ -77,12 +77,10 @@ def load_model(
     with describe_model(address, load, api_key=api_key, memory=memory) as (model, source):
         try:
             loaded = _load_described(model, source, load, environment, steps)
-        except CorruptedModelPackageError as exc:
-            error = contradiction(source, load.options)
-            if error is None:
-                raise
-            raise error from exc
-        except (*_OF_THE_MACHINE, ModelLoadingError, ModelRetrievalError):
+        except (*_OF_THE_MACHINE, ModelLoadingError, ModelRetrievalError) as exc:
+            error = contradiction(source, load.options) if isinstance(exc, CorruptedModelPackageError) else None
+            if error is not None:
+                raise error from exc
             if memory is None or not source.is_remembered or config.network_forbidden_by() is not None:
                 raise
             memory.forget(source)

@@ -29,7 +29,7 @@ from inference_models.machine.verdicts import ensure_importable
 from inference_models.negotiate.case import package_name
 from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
-from inference_models.package.formats import FORMATS, bare_files, files_by_role, is_graph, needs_consent
+from inference_models.package.formats import FORMATS, bare_files, files_by_role, holds_no_code, is_graph, needs_consent
 from inference_models.package.graph_facts import read_graph
 from inference_models.package.onnx_file import read_onnx_file
 from inference_models.providers.local import FUSED, LocalProvider
@@ -288,7 +288,7 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
             fix=f'pass model_package_id="{package.package_id}" if you want it',
         )
     vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
-    if not vouched and not request.is_pinned:
+    if not vouched and not request.is_pinned and holds_no_code(package.backend):  # code has its own consent
         from inference_models.loading.trial import try_first  # noqa: PLC0415 - only what nobody vouches for
 
         try_first(candidate.runtime, wanted, graph)

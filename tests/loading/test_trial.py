@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -121,6 +122,8 @@ def test_a_file_that_passed_is_not_tried_again(tmp_path: Path, no_child: Callabl
         assert model(IMAGE).confidence.shape == (1, 3)
     no_child()
     AutoModel.from_pretrained(path).close()
+    (tmp_path / "other").mkdir()
+    AutoModel.from_pretrained(shutil.copy(path, tmp_path / "other" / "best.onnx")).close()
 
 
 def test_a_graph_that_is_quantised_is_not_loaded_unasked(tmp_path: Path) -> None:

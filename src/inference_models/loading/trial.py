@@ -2,8 +2,9 @@
 
 What a graph costs shows in a run and nowhere else: shapes that broadcast, loops, local functions and weights that are
 used again and again ask for hours or terabytes in a few bytes. The child has a limit of processor time and of memory.
-A file that passes is remembered and not tried again; what merely fails there is left to the load, which says why. The
-image of the trial is blank and of the size the model works on: what a later call needs may still depend on its images.
+A file that passes is remembered by its place and by its content, and not tried again; what merely fails there is left
+to the load, which says why. The image of the trial is blank and of the size the model works on: what a later call needs
+may still depend on its images.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from inference_models.backends import find_backend
 from inference_models.backends.session import SessionRequest, memory_here
 from inference_models.entities import BackendType
 from inference_models.errors import BaseInferenceModelsError, CorruptedModelPackageError
+from inference_models.files.digest import file_sha256
 from inference_models.files.durable import write_hint
 from inference_models.package.onnx_file import OnnxFile, file_stamp
 from inference_models.record import Record
@@ -63,9 +65,13 @@ def try_first(runtime: BackendType, wanted: SessionRequest, graph: GraphFacts) -
         return
     files = sorted({*wanted.files.values(), *(graph.files[1:] if isinstance(graph, OnnxFile) else ())})
     stamps = [file_stamp(path.stat()) for path in files if path.is_file()]
-    key = hashlib.sha256(json.dumps([runtime.value, list(map(str, files)), stamps]).encode()).hexdigest()
-    passed = config.cache_directory() / "trials" / key
+    passed = _remembered(runtime, list(map(str, files)), stamps)
     if passed.exists():
+        return
+    same = _remembered(runtime, sorted(wanted.files), [file_sha256(path) for path in files if path.is_file()])
+    note = str(files[0]).encode("utf-8", "surrogateescape")
+    if same.exists():
+        write_hint(passed, note)
         return
     size = sum(stamp[2] for stamp in stamps)
     limits = _Limits(seconds + size // BYTES_PER_SECOND, min(memory_here() // 2, MEMORY + 4 * size))
@@ -78,7 +84,14 @@ def try_first(runtime: BackendType, wanted: SessionRequest, graph: GraphFacts) -
     except _LimitError as exc:
         raise _refused(files[0], limits, str(exc), graph) from exc
     if is_passed:
-        write_hint(passed, str(files[0]).encode("utf-8", "surrogateescape"))
+        write_hint(same, note)
+        write_hint(passed, note)
+
+
+def _remembered(runtime: BackendType, files: list[str], facts: Sequence[object]) -> Path:
+    """Where it is written that files passed in a runtime: by their places and stamps, and by their contents."""
+    key = hashlib.sha256(json.dumps([runtime.value, files, facts]).encode()).hexdigest()
+    return config.cache_directory() / "trials" / key
 
 
 class _LimitError(Exception):

@@ -175,7 +175,7 @@ def changed(packages, folder, **files):
     [
         ({"tokenizer__json": None}, r"has no file for its tokenizer\.\nneeds one file tokenizer\.json"),
         ({"tokenizer__json": b"{}"}, "tokenizer.json is not the description of a tokenizer"),
-        ({"tokenizer_config__json": b"[]"}, "tokenizer_config.json is not a JSON object"),
+        ({"tokenizer_config__json": b"[]"}, "tokenizer_config.json cannot be read"),
         ({"tokenizer_config__json": b'{"pad_token": "<x>"}'}, "does not know the token that fills rows up"),
         ({"text_model__onnx": None}, r"has no file for its textual\.\nneeds one file \*text\*\.onnx"),
     ],

@@ -57,6 +57,7 @@ CLASSIFIERS = {
 
 ALIASES = {
     "deimv2": "deim",
+    "depth-anything": "depth-anything-v2",
     "dfine": "d-fine",
     "mobilenet-v2": "mobilenetv2",
     **dict.fromkeys(["rt-detr-v2", "rtdetr", "rtdetrv2"], "rt-detr"),
@@ -185,7 +186,7 @@ def test_a_family_names_its_pytorch_module_and_imports_it_only_when_it_is_built(
     code = """
 import sys
 from inference_models.families import find_graph, module_builder
-assert module_builder(find_graph("resnet", "classification")) is None
+assert module_builder(find_graph("vit", "classification")) is None
 build = module_builder(find_graph("mobilenetv2", "classification"))
 assert "torch" not in sys.modules and "inference_models.networks" not in sys.modules
 """

@@ -192,10 +192,10 @@ class TestProcess:
 
     def test_a_library_installed_meanwhile_is_seen(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.syspath_prepend(tmp_path)
-        assert "transformers" not in probe_environment().installed
-        install(tmp_path, "transformers", "4.57")
+        assert "tensorrt" not in probe_environment().installed
+        install(tmp_path, "tensorrt", "9.0")
         os.utime(tmp_path, ns=(1, 1))  # file systems with coarse clocks
-        assert probe_environment().installed["transformers"] == Version("4.57")
+        assert probe_environment().installed["tensorrt"] == Version("9.0")
 
     def test_a_variable_changed_meanwhile_counts(self, monkeypatch: pytest.MonkeyPatch) -> None:
         assert probe_environment().jetson is None

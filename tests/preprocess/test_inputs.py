@@ -360,7 +360,7 @@ class Video:
     ("thing", "fix"),
     [
         (Video(), "read a frame of it first: found, frame = video.read(); then model(frame)"),
-        ({"image": 1, "label": 2}, "pass the image in it: one of the values of 'image', 'label'"),
+        ({"image": 1, "label": 2}, "pass the image in it: images['image']"),
         ((number for number in range(3)), "make a list of it first: list(images)"),
         ("clips/walk.MP4", "read its frames with cv2.VideoCapture(path) and pass each: found, frame = video.read()"),
     ],

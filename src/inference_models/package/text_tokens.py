@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import json
 import re
 import unicodedata
 from functools import cache
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference_models.errors import CorruptedModelPackageError, MissingDependencyError, ModelInputError
-from inference_models.package.text_files import read_text
+from inference_models.package.text_files import parse_json_object, read_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -109,10 +108,7 @@ def read_tokens(files: Mapping[str, Path], *, length: int, pad: str, sees_paddin
 def _stated_pad(path: Path | None) -> str | None:
     if path is None:
         return None
-    try:
-        token = json.loads(read_text(path, where=path.name)).get("pad_token")
-    except (ValueError, AttributeError, RecursionError) as exc:
-        raise CorruptedModelPackageError(f"{path.name} is not a JSON object.", found=str(exc)[:200]) from exc
+    token = parse_json_object(read_text(path, where=path.name), where=path.name).get("pad_token")
     token = token.get("content") if isinstance(token, dict) else token
     return token if isinstance(token, str) else None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from inference_models.arrays import is_torch, to_numpy
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.predictions.key_points import KeyPoints
-from inference_models.record import replace
 from inference_models.tasks.crop_key_points import CropKeyPointDetector
 from inference_models.tasks.graph_options import KeyPointOptions, check_option_names
 from inference_models.tasks.key_point_models import KeyPointsAnswer, KeyPointsDetectionModel

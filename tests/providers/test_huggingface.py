@@ -302,6 +302,7 @@ def test_a_saved_token_that_cannot_be_read_is_told_where_one_is_needed(hub, prov
         ("HF_TOKEN_PATH", "/dev"),
         ("HF_TOKEN", "hf_\u00e9"),
         ("HF_TOKEN", "hf_copied twice"),
+        ("HF_TOKEN", "hf_revoked"),
         ("HUGGING_FACE_HUB_TOKEN", "hf_\x1b"),
         ("API_CALLS_TIMEOUT", "soon"),
         ("API_CALLS_MAX_TRIES", "often"),

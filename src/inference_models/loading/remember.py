@@ -14,6 +14,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from hashlib import sha256
 from hmac import new as keyed_digest
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -87,8 +88,11 @@ class Resolutions:
         if not can_be_remembered(question.provider):
             return None
         any_age = any_age or not self._files.is_writable()
-        keys = self._keys(question, self._files.salt())
-        for key, decides in zip(keys, (True, False, False), strict=True):
+        keys = [*self._keys(question, self._files.salt())]
+        record = find_record(question.provider)
+        if record is not None and record.same_for_all and _credential(question) is not None:
+            keys += self._keys(question, None, anonymous=True)
+        for key, decides in zip(keys, cycle((True, False, False))):
             if key is None or (decides and question.select == "measured"):
                 continue
             entry = self._entry(key, question)
@@ -132,10 +136,12 @@ class Resolutions:
             if key is not None:
                 self._cache.invalidate(key)
 
-    def _keys(self, question: Question, salt: bytes | None) -> tuple[str | None, str | None, str]:
+    def _keys(
+        self, question: Question, salt: bytes | None, *, anonymous: bool = False
+    ) -> tuple[str | None, str | None, str]:
         """Of the decision, of the description, and of the description for everyone."""
         shared = _shared_key(question.provider, question.model_id)
-        secret = _credential(question)
+        secret = None if anonymous else _credential(question)
         if secret is not None and salt is None:
             return None, None, shared
         who = None if secret is None else keyed_digest(salt or b"", secret, "sha256").hexdigest()

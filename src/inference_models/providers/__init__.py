@@ -107,6 +107,8 @@ class ProviderRecord(Record, frozen=True, kw_only=True):
     """Whether what it said may be used again without asking; not when it is as quickly asked, and always right."""
     key_variables: tuple[str, ...] = ()
     """Environment variables it takes a key from, the first that is set: what it shows may depend on it."""
+    same_for_all: bool = False
+    """Whether what it says of a model to callers without a key holds for those with one too."""
     host_variables: tuple[str, ...] = ()
     """Environment variables that decide which host is asked."""
 

@@ -296,4 +296,6 @@ def _listed(files: Mapping[str, HubFile]) -> str:
     return (", ".join(names[:8]) + more) or "no files"
 
 
-RECORD = ProviderRecord(open=HuggingFaceProvider, key_variables=_KEY_VARIABLES, host_variables=("HF_ENDPOINT",))
+RECORD = ProviderRecord(
+    open=HuggingFaceProvider, key_variables=_KEY_VARIABLES, same_for_all=True, host_variables=("HF_ENDPOINT",)
+)

@@ -336,3 +336,33 @@ def test_weights_of_the_hub_answer_as_the_folder_does(tmp_path: Path, monkeypatc
     assert model.resolved_model.backend == "hugging-face"
     expected = AutoModel.from_pretrained(str(folder), arrays="numpy")(image).confidence
     np.testing.assert_array_equal(model(image).confidence, expected)
+
+
+@pytest.mark.parametrize("task", ["classification", "multi-label-classification"])
+def test_a_package_of_a_backbone_and_a_layer_answers(tmp_path: Path, task: str) -> None:
+    backbone = transformers.ViTModel(
+        transformers.ViTConfig(**VIT, image_size=32, patch_size=8), add_pooling_layer=False
+    )
+    layer = torch.nn.Linear(16, 3)
+    backbone.eval().save_pretrained(tmp_path / "vit")
+    torch.save(layer.state_dict(), tmp_path / "classifier_layer_weights.pth")
+    activation = "softmax" if task == "classification" else "sigmoid"
+    torch_graphs.describe_package(
+        tmp_path,
+        names=list(LABELS.values()),
+        inference={
+            "network_input": torch_graphs.network_input((32, 32)),
+            "post_processing": {"type": activation, "fused": False},
+        },
+        model_architecture="vit",
+        task_type=task,
+        backend_type="hugging-face",
+    )
+    image = photograph(32, 32)
+    inputs = torch.from_numpy(image).permute(2, 0, 1)[None] / 255
+    with torch.no_grad():
+        logits = layer(backbone(inputs).last_hidden_state[:, 0])
+    expected = logits.softmax(-1)[0] if task == "classification" else logits.sigmoid()[0]
+    answer = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")(Image.fromarray(image))
+    found = answer.confidence[0] if task == "classification" else answer[0].confidence
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)

@@ -139,6 +139,37 @@ def test_an_index_that_lies_is_refused_with_the_tensor_and_the_file(tmp_path: Pa
     assert refusal(tmp_path)[1].startswith("needs weight_map: a file for each tensor")
 
 
+NAMED = {"architectures": ["DetrForObjectDetection"], "model_type": "detr", "backbone_config": None}
+
+
+@pytest.mark.parametrize(
+    ("stated", "error", "last"),
+    [
+        ({"backbone": "resnet18"}, MissingDependencyError, "pip install timm"),
+        (
+            {"backbone": "resnet18", "backbone_kwargs": {"out_indices": [1, 2, 3, 4]}, "use_timm_backbone": True},
+            MissingDependencyError,
+            "pip install timm",
+        ),
+        ({"backbone": "owner/name"}, ModelImplementationNotFoundError, "network.save_pretrained(folder)"),
+        (
+            {"backbone": "resnet18", "use_timm_backbone": False},
+            ModelImplementationNotFoundError,
+            "network.save_pretrained(folder)",
+        ),
+    ],
+)
+def test_a_backbone_that_is_named_is_not_looked_for_on_the_hub(
+    tmp_path: Path, stated: dict[str, Any], error: type[Exception], last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if error is MissingDependencyError and transformers.utils.is_timm_available():
+        pytest.skip("timm is installed")
+    saved(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({**NAMED, **stated}))
+    monkeypatch.setattr(socket, "socket", None)
+    assert refusal(tmp_path, error)[-1].endswith(last)
+
+
 def test_a_library_that_the_network_needs_is_named(tmp_path: Path) -> None:
     if sys.modules.get("timm") or transformers.utils.is_timm_available():
         pytest.skip("timm is installed")

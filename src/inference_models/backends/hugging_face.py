@@ -59,6 +59,9 @@ _LEFT_OUT = re.compile(r"_?attn_implementation|_?experts_implementation|use_kern
 _REFUSED = {"auto_map": "code of its own", "quantization_config": "quantised weights"}
 _COUNTS = re.compile(r"num_(\w+_)?(layers|blocks|stages)|(\w+_)?layers|depths?")
 """Keys that say how often a part is repeated."""
+_TIMM = "timm_backbone"
+_FEATURES = {"features_only": True, "use_pretrained_backbone": False, "out_indices": [1, 2, 3, 4]}
+"""What the DETR family takes of a timm network that is named alone."""
 _SLACK = 1 << 20
 _quiet = Lock()
 
@@ -140,7 +143,28 @@ def _cleaned(stated: dict[str, Any]) -> dict[str, Any]:
     kept = {name: value for name, value in stated.items() if not _LEFT_OUT.fullmatch(name)}
     if kept.get("use_pretrained_backbone"):
         kept["use_pretrained_backbone"] = False  # the weights are here; they would be fetched to be replaced
+    if isinstance(kept.get("backbone"), str) and not kept.get("backbone_config") and kept.get("model_type") != _TIMM:
+        kept = _with_backbone(kept)
     return {name: _cleaned(value) if isinstance(value, dict) else value for name, value in kept.items()}
+
+
+def _with_backbone(stated: dict[str, Any]) -> dict[str, Any]:
+    """A configuration with the backbone that it names written out, which Transformers would look for on the Hub.
+
+    Raises:
+        ModelImplementationNotFoundError: it is that of a repository.
+    """
+    name, further = stated["backbone"], stated.get("backbone_kwargs") or {}
+    if "/" in name or stated.get("use_timm_backbone") is False:
+        raise ModelImplementationNotFoundError(
+            f"{CONFIG}: the backbone is described in another repository, which is not asked.",
+            needs="backbone_config, or a backbone of timm",
+            found=f"backbone: {ascii(name)[:80]}",
+            fix="load the network with Transformers and save it again: network.save_pretrained(folder)",
+        )
+    kept = {key: value for key, value in stated.items() if key not in {"backbone", "backbone_kwargs"}}
+    stride = {"output_stride": 16} if stated.get("dilation") else {}
+    return {**kept, "backbone_config": {"model_type": _TIMM, "backbone": name, **_FEATURES, **stride, **further}}
 
 
 def _class_of(stated: Mapping[str, Any], transformers: Any) -> Any:

@@ -13,7 +13,12 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from inference_models.entities import BackendType, Quantization, SkippedPackage
-from inference_models.errors import CorruptedModelPackageError
+from inference_models.errors import (
+    BaseInferenceModelsError,
+    CorruptedModelPackageError,
+    ModelImplementationNotFoundError,
+    UntrustedFileError,
+)
 from inference_models.package import class_names, inference_config
 from inference_models.package.formats import FORMATS, HF_CONFIG
 from inference_models.package.hf_config import PREPARED_TASKS, PREPROCESSOR_CONFIG, inference_config_of
@@ -21,9 +26,10 @@ from inference_models.package.text_files import MAX_TEXT_BYTES, decode_text, par
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from inference_models.entities import ModelPackageMetadata
     from inference_models.package.hf_config import HubConfig
 
 PICKLE = "pytorch_model.bin"
@@ -74,6 +80,20 @@ def find_packages(paths: Collection[str], dtypes: Mapping[str, int], *, pickles:
             name += hashlib.sha256(next(iter(package.files.values())).encode()).hexdigest()[:8]
         packages[name.lower()] = replace(package, package_id=name)
     return list(packages.values())
+
+
+def make_packages(
+    found: Iterable[HubPackage], make: Callable[[HubPackage], ModelPackageMetadata]
+) -> tuple[list[ModelPackageMetadata], list[SkippedPackage], BaseInferenceModelsError | None]:
+    """What `make` makes of those it can, the others with the reason, and the first of these reasons."""
+    packages, skipped, first = [], [], None
+    for each in found:
+        try:
+            packages.append(make(each))
+        except (ModelImplementationNotFoundError, CorruptedModelPackageError, UntrustedFileError) as exc:
+            first = first or exc
+            skipped.append(SkippedPackage(each.package_id, " ".join(str(exc).split("\n")[:2])))
+    return packages, skipped, first
 
 
 def skipped_files(paths: Collection[str]) -> list[SkippedPackage]:

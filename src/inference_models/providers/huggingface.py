@@ -18,22 +18,19 @@ from inference_models.entities import (
     InlineFileSpecs,
     ModelMetadata,
     ModelPackageMetadata,
-    SkippedPackage,
 )
 from inference_models.errors import (
-    BaseInferenceModelsError,
     CorruptedModelPackageError,
     FileHashSumMissmatch,
     ForbiddenModelAccessError,
     InvalidParameterError,
-    ModelImplementationNotFoundError,
     ModelRetrievalError,
     UnauthorizedModelAccessError,
     UntrustedFileError,
 )
 from inference_models.files.names import check_model_id, is_portable_handle
 from inference_models.package.hf_config import CONFIG, parse_hub_config
-from inference_models.package.hf_folder import HubPackage, find_packages, skipped_files, texts_of
+from inference_models.package.hf_folder import HubPackage, find_packages, make_packages, skipped_files, texts_of
 from inference_models.package.onnx_file import parse_onnx
 from inference_models.package.text_files import decode_text
 from inference_models.providers import (
@@ -135,16 +132,11 @@ class HuggingFaceProvider(StreamingProvider):
                 fix="download its weights, and load the file with labels= and model_type=",
             )
         config = parse_hub_config(self._text(repository, CONFIG) or "")
-        packages, skipped = [], skipped_files(repository.files)
-        reasons: list[BaseInferenceModelsError] = []
-        for found in find_packages(repository.files, repository.dtypes):
-            try:
-                packages.append(self._package(found, config, repository))
-            except (ModelImplementationNotFoundError, CorruptedModelPackageError, UntrustedFileError) as exc:
-                reasons.append(exc)
-                skipped.append(SkippedPackage(found.package_id, " ".join(str(exc).split("\n")[:2])))
+        packages, skipped, reason = make_packages(
+            find_packages(repository.files, repository.dtypes), lambda found: self._package(found, config, repository)
+        )
         if not packages:
-            raise reasons[0] if reasons else _no_weights(repository)
+            raise reason or _no_weights(repository)
         return with_model_config(
             ModelMetadata(
                 model_id=model_id,
@@ -154,7 +146,7 @@ class HuggingFaceProvider(StreamingProvider):
                 license=repository.license,
                 source=f"{PREFIX}{repository.name} at commit {repository.commit[:12]}",
                 model_packages=packages,
-                skipped_packages=tuple(skipped),
+                skipped_packages=(*skipped_files(repository.files), *skipped),
             )
         )
 

@@ -18,13 +18,10 @@ from inference_models.entities import (
     ONNXPackageDetails,
     PackageSourceType,
     Quantization,
-    SkippedPackage,
 )
 from inference_models.errors import (
-    CorruptedModelPackageError,
     InvalidParameterError,
     MissingModelInitParameterError,
-    ModelImplementationNotFoundError,
     ModelNotFoundError,
     ModelRetrievalError,
     nearest_names,
@@ -46,7 +43,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from inference_models.entities import FileDownloadSpecs
-    from inference_models.errors import BaseInferenceModelsError
     from inference_models.package.graph_facts import GraphFacts
     from inference_models.package.hf_folder import HubPackage
 
@@ -190,6 +186,7 @@ def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
     from inference_models.package.hf_folder import (  # noqa: PLC0415
         dtypes_of,
         find_packages,
+        make_packages,
         skipped_files,
         texts_of,
     )
@@ -200,22 +197,13 @@ def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
         return read_text(files[name], where=name) if name in files else None
 
     config = parse_hub_config(read(HF_CONFIG) or "")
-    packages, skipped = [], skipped_files(files)
-    reasons: list[BaseInferenceModelsError] = []
-    for found in find_packages(files, dtypes_of(files), pickles=True):
-        try:
-            packages.append(_snapshot_package(found, files, texts_of(found, config, read, label=f"folder '{path}'")))
-        except (ModelImplementationNotFoundError, CorruptedModelPackageError) as exc:
-            reasons.append(exc)
-            skipped.append(SkippedPackage(found.package_id, " ".join(str(exc).split("\n")[:2])))
+    packages, skipped, reason = make_packages(
+        find_packages(files, dtypes_of(files), pickles=True),
+        lambda found: _snapshot_package(found, files, texts_of(found, config, read, label=f"folder '{path}'")),
+    )
     if not packages:
-        raise (
-            reasons[0]
-            if reasons
-            else incomplete_folder(
-                PackageFolder(path, files, ModelConfig(), None, None), ["model.safetensors or onnx/model.onnx"]
-            )
-        )
+        folder = PackageFolder(path, files, ModelConfig(), None, None)
+        raise reason or incomplete_folder(folder, ["model.safetensors or onnx/model.onnx"])
     return with_model_config(
         ModelMetadata(
             model_id=model_id,
@@ -224,7 +212,7 @@ def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
             task_type=config.task_type,
             source=f"folder {path}",
             model_packages=packages,
-            skipped_packages=tuple(skipped),
+            skipped_packages=(*skipped_files(files), *skipped),
         )
     )
 

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from inference_models import config
-from inference_models.backends import find_runtime, runtimes_for
+from inference_models.backends import find_runtime, known_runtimes, runtimes_for
 from inference_models.backends.runtimes import ONNX
 from inference_models.cache import resolution_files
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
@@ -112,6 +112,8 @@ def _onnx_runtime(distributions: Mapping[str, Distribution]) -> Finding:
     if found:
         # Whoever installed a special build wanted it; the plain one came along with some other package.
         return _overwriting(sorted(found), next(name for name in found if name != "onnxruntime"))
+    if not any(_is_installed(kind, distributions) for kind in known_runtimes()):
+        return Finding(BAD, "no runtime is installed: no model can run", ONNX.install)
     others = [kind.value for kind in runtimes_for(BackendType.ONNX)[1:] if _is_installed(kind, distributions)]
     instead = f"run with {' or '.join(others)}" if others else "cannot run"
     return Finding(NOTE, f"ONNX Runtime is not installed, ONNX packages {instead}", ONNX.install)

@@ -98,7 +98,7 @@ class TestLibraries:
     def test_none_but_another_library_that_reads_onnx(self, tmp_path: Path) -> None:
         found, *_ = examine_libraries(installed(tmp_path, "openvino"))
         assert found.what == "ONNX Runtime is not installed, ONNX packages run with openvino"
-        found, *_ = examine_libraries(installed(tmp_path, "torch"))
+        found, *_ = examine_libraries(installed(tmp_path / "other", "torch"))
         assert (found.level, found.what) == (NOTE, "ONNX Runtime is not installed, ONNX packages cannot run")
 
     def test_several(self, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from inference_models import AutoModel
 from inference_models.backends.openvino import import_openvino
 from inference_models.errors import ModelLoadingError
 from providers.hub_server import Repository, served_hub
-from transformers_networks import LABELS, RESNET, VIT, detectors, map_networks
+from transformers_networks import LABELS, RESNET, VIT, detectors, map_networks, segmenters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,6 +128,29 @@ def test_detectors_answer_as_transformers_does(tmp_path: Path, name: str) -> Non
     np.testing.assert_allclose(found.confidence, expected["scores"].numpy()[visible][order], rtol=0, atol=1e-4)
     np.testing.assert_array_equal(found.class_id, expected["labels"].numpy()[visible][order])
     np.testing.assert_allclose(found.xyxy, corners[visible][order], rtol=0, atol=0.1)
+
+
+@pytest.mark.parametrize("name", segmenters())
+def test_instances_are_those_of_transformers(tmp_path: Path, name: str) -> None:
+    network, processor = segmenters()[name]()
+    saved(tmp_path, network, processor)
+    image = photograph()
+    outputs = theirs(network, processor, image)
+    find = processor.post_process_instance_segmentation
+    (everything,) = find(outputs, 0.0, target_sizes=[image.shape[:2]])
+    threshold = float(np.sort([segment["score"] for segment in everything["segments_info"]])[-9:-7].mean())
+    (expected,) = find(outputs, threshold, target_sizes=[image.shape[:2]])
+    model = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")
+    (found,) = model(Image.fromarray(image), confidence=threshold, masks="dense")
+    found = found[found.mask.any((1, 2))]
+    segments = expected["segments_info"]
+    order = np.argsort([-segment["score"] for segment in segments], kind="stable")
+    assert len(segments) >= 5
+    np.testing.assert_allclose(found.confidence, [segments[row]["score"] for row in order], rtol=0, atol=1e-4)
+    assert found.class_id.tolist() == [segments[row]["label_id"] for row in order]
+    masks = np.asarray(expected["segmentation"])[order] > 0
+    both, either = (found.mask & masks).sum((1, 2)), (found.mask | masks).sum((1, 2))
+    assert (both / either).min() >= 0.999
 
 
 def test_semantic_segmentation_gives_the_classes_that_transformers_gives(tmp_path: Path) -> None:

@@ -41,6 +41,15 @@ RT_DETR = {
     "encoder_hidden_dim": 16,
     **NAMED,
 }
+LIGHT = {
+    "decoder_self_attention_heads": 2,
+    "decoder_cross_attention_heads": 2,
+    "decoder_ffn_dim": 16,
+    "decoder_layers": 1,
+    "num_queries": 12,
+    "d_model": 16,
+    **NAMED,
+}
 EDGES = {"shortest_edge": 64, "longest_edge": 100}
 SQUARE = {"height": 64, "width": 64}
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -98,6 +107,15 @@ class Tensors:
         corners = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], -1)
         return [{"scores": scores[kept], "labels": labels[kept], "boxes": corners[kept]}]
 
+    def post_process_instance_segmentation(self, outputs: Any, threshold: float, target_sizes: Any) -> Any:
+        """A mask for each of those, where it has a pixel, resized as logits."""
+        scores, places = outputs.logits[0].sigmoid().flatten().topk(outputs.logits.shape[1])
+        queries, labels = places // outputs.logits.shape[2], places % outputs.logits.shape[2]
+        logits = torch.nn.functional.interpolate(outputs.pred_masks[:, queries], target_sizes[0], mode="bilinear")[0]
+        rows = [row for row in range(len(scores)) if scores[row] > threshold and (logits[row] > 0).any()]
+        segments = [{"label_id": int(labels[row]), "score": float(scores[row])} for row in rows]
+        return [{"segmentation": logits[rows] > 0, "segments_info": segments}]
+
 
 def resnet_backbone() -> Any:
     return t.ResNetConfig(**RESNET, **FEATURES)
@@ -121,8 +139,6 @@ def detectors() -> dict[str, Maker]:
     detr = {"backbone_config": resnet_backbone(), **DETR, **NAMED}
     dab = {**{name: value for name, value in detr.items() if name != "d_model"}, "hidden_size": 16}
     stretched = t.RTDetrImageProcessor(size=SQUARE)
-    heads = {"decoder_self_attention_heads": 2, "decoder_cross_attention_heads": 2, "decoder_ffn_dim": 16}
-    light = {**heads, "decoder_layers": 1, "num_queries": 12, "d_model": 16, **NAMED}
     document = ("bicubic", [0.0] * 3, [1.0] * 3)
     return {
         "detr": lambda: (t.DetrForObjectDetection(t.DetrConfig(**detr)), t.DetrImageProcessor(size=EDGES)),
@@ -147,13 +163,13 @@ def detectors() -> dict[str, Maker]:
                 t.LwDetrConfig(
                     backbone_config=t.LwDetrViTConfig(**LW_VIT),
                     projector_scale_factors=[1.0],
-                    **light,
+                    **LIGHT,
                 )
             ),
             t.DeformableDetrImageProcessor(size=SQUARE),
         ),
         "rf_detr": lambda: (
-            t.RfDetrForObjectDetection(t.RfDetrConfig(backbone_config=rf_detr_backbone(), **light)),
+            t.RfDetrForObjectDetection(t.RfDetrConfig(backbone_config=rf_detr_backbone(), **LIGHT)),
             Tensors("RfDetr", "bilinear", *IMAGENET.values()),
         ),
         "yolos": lambda: (
@@ -202,6 +218,15 @@ def rf_detr_backbone() -> Any:
         num_windows=2,
         out_indices=[1, 2],
     )
+
+
+def segmenters() -> dict[str, Maker]:
+    return {
+        "rf_detr": lambda: (
+            t.RfDetrForInstanceSegmentation(t.RfDetrConfig(backbone_config=rf_detr_backbone(), **LIGHT)),
+            Tensors("RfDetr", "bilinear", *IMAGENET.values()),
+        ),
+    }
 
 
 def depth_backbone() -> Any:

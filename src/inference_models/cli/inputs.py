@@ -65,6 +65,8 @@ def _expand(text: str) -> list[Path]:
         frames = "frames/%05d.jpg"
         command = f"mkdir -p frames; ffmpeg -i {shlex.quote(text)} -r 5 {frames}, then pass the folder frames"
         return _refuse(text, "a video", f"take pictures from it: {command}")
+    if text.isdecimal() and not path.exists():
+        return _refuse(text, "a camera", f"take one picture in Python: frame = cv2.VideoCapture({text}).read()[1]")
     if path.suffix.lower() == ".zip":
         command = f"unzip -d {shlex.quote(path.stem)} {shlex.quote(text)}, then pass the folder {path.stem}"
         return _refuse(text, "an archive", f"unpack it: {command}")

@@ -11,8 +11,8 @@ import pytest
 
 from cache.test_store import FILES, KEY, Source, assert_complete, no_source
 from inference_models import AutoModel
-from inference_models.cli import main
 from inference_models.cache.store import PackageKey, PackageStore
+from inference_models.cli import main
 from inference_models.doctor.cache import examine_cache
 from inference_models.errors import BaseInferenceModelsError, EnvironmentConfigurationError
 from plain_user import NOBODY, as_user, folder_for_everyone, needs_two_users

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pkgutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import graphs
 from inference_models import families
-from inference_models.backends.onnx import open_session
-from inference_models.backends.session import SessionRequest
+from inference_models.backends import onnx
+from inference_models.backends.session import InputHint, SessionRequest
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import find_family
 from inference_models.package.key_point_names import KeyPointNames
@@ -19,6 +19,11 @@ from inference_models.package.preprocess_spec import ResizeMode
 from inference_models.record import replace
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_runner import OpenedPackage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 FRAME = (64, 64)
 CELLS = 84
@@ -67,11 +72,33 @@ ROWS = [
 ]
 
 
+def open_graph(folder: Path, outputs: list[NDArray[Any]]) -> Any:
+    named = {f"y{place}": output for place, output in enumerate(outputs)}
+    path = graphs.constant_outputs(folder / "weights.onnx", size=FRAME, outputs=named)
+    return onnx.open_session(SessionRequest(directory=folder, files={path.name: path}, device="cpu"))
+
+
+def open_archive(folder: Path, outputs: list[NDArray[Any]]) -> Any:
+    """Of which nothing is known but the size of its input."""
+    pytest.importorskip("torch")
+    from inference_models.backends import torch_script
+    from torch_graphs import save_constants
+
+    path = save_constants(folder / "weights.torchscript", outputs, example=(1, 3, *FRAME))
+    hint = InputHint(shape=(None, 3, *FRAME), example=(3, *FRAME))
+    return torch_script.open_session(
+        SessionRequest(directory=folder, files={path.name: path}, device="cpu", input_hint=hint)
+    )
+
+
 @pytest.fixture(scope="module", params=OUTPUTS)
-def opened(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    outputs = {f"y{place}": np.zeros((1, *shape)) for place, shape in enumerate(OUTPUTS[request.param])}
-    path = graphs.constant_outputs(tmp_path_factory.mktemp("g") / "weights.onnx", size=FRAME, outputs=outputs)
-    session = open_session(SessionRequest(directory=path.parent, files={"weights.onnx": path}, device="cpu"))
+def outputs(request: Any) -> list[NDArray[Any]]:
+    return [np.zeros((1, *shape), np.float32) for shape in OUTPUTS[request.param]]
+
+
+@pytest.fixture(scope="module", params=[open_graph, open_archive], ids=["onnx", "torch-script"])
+def opened(request: Any, outputs: list[NDArray[Any]], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    session = request.param(tmp_path_factory.mktemp("g"), outputs)
     yield session
     session.close()
 

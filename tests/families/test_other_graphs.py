@@ -78,14 +78,14 @@ def open_graph(folder: Path, outputs: list[NDArray[Any]]) -> Any:
     return onnx.open_session(SessionRequest(directory=folder, files={path.name: path}, device="cpu"))
 
 
-def open_archive(folder: Path, outputs: list[NDArray[Any]]) -> Any:
-    """Of which nothing is known but the size of its input."""
+def open_archive(folder: Path, outputs: list[NDArray[Any]], example: tuple[int, ...] | None = (3, *FRAME)) -> Any:
+    """Of which nothing is known but the size of its input, or not even that."""
     pytest.importorskip("torch")
     from inference_models.backends import torch_script
     from torch_graphs import save_constants
 
     path = save_constants(folder / "weights.torchscript", outputs, example=(1, 3, *FRAME))
-    hint = InputHint(shape=(None, 3, *FRAME), example=(3, *FRAME))
+    hint = InputHint(shape=(None, *(example or (3, None, None))), example=example)
     return torch_script.open_session(
         SessionRequest(directory=folder, files={path.name: path}, device="cpu", input_hint=hint)
     )
@@ -96,9 +96,9 @@ def outputs(request: Any) -> list[NDArray[Any]]:
     return [np.zeros((1, *shape), np.float32) for shape in OUTPUTS[request.param]]
 
 
-@pytest.fixture(scope="module", params=[open_graph, open_archive], ids=["onnx", "torch-script"])
-def opened(request: Any, outputs: list[NDArray[Any]], tmp_path_factory: pytest.TempPathFactory) -> Any:
-    session = request.param(tmp_path_factory.mktemp("g"), outputs)
+@pytest.fixture(scope="module")
+def opened(outputs: list[NDArray[Any]], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    session = open_graph(tmp_path_factory.mktemp("g"), outputs)
     yield session
     session.close()
 
@@ -122,6 +122,31 @@ def test_what_loads_answers(opened: Any, name: str, task: str) -> None:
         error = None
         getattr(model, "infer", getattr(model, "embed_images", None))(np.zeros((*FRAME, 3), np.uint8))
     assert error is None or (error.needs and error.found)
+
+
+def refused_by(session: Any) -> list[tuple[str, str]]:
+    """The rows of which the outputs are not."""
+    found = []
+    for name, task in ROWS:
+        try:
+            bind(session, name, task)
+        except CorruptedModelPackageError:
+            found.append((name, task))
+    return found
+
+
+def test_an_archive_is_refused_where_the_same_graph_is(
+    opened: Any, outputs: list[NDArray[Any]], tmp_path: Path
+) -> None:
+    assert refused_by(open_archive(tmp_path, outputs)) == refused_by(opened)
+
+
+@pytest.mark.parametrize("size", ["stated", "unknown"])
+def test_what_an_archive_gives_is_known_before_its_first_picture(tmp_path: Path, size: str) -> None:
+    example = (3, *FRAME) if size == "stated" else None
+    session = open_archive(tmp_path, [np.zeros((1, 9, CELLS), np.float32)], example)
+    with pytest.raises(CorruptedModelPackageError, match="names"):
+        bind(session, "yolov8", "object-detection")
 
 
 POSES = [name for name, task in ROWS if task == "keypoint-detection"]

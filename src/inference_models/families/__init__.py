@@ -41,6 +41,9 @@ ALIASES = {
     "deimv2": "deim",
     "depth-anything": "depth-anything-v2",
     "dfine": "d-fine",
+    "dinov2-with-registers": "dinov2",
+    "dinov3-convnext": "dinov2",
+    "dinov3-vit": "dinov2",
     "mobilenet-v2": "mobilenetv2",
     "rt-detr-v2": "rt-detr",
     "rtdetr": "rt-detr",
@@ -225,6 +228,12 @@ class EmbeddingGraph(Graph, frozen=True, kw_only=True):
     """Makes the tokens of texts, from the other files of a package by role; None: there are no texts."""
     unit_length: bool = False
     """Whether vectors are brought to length 1, which makes products of them cosines."""
+    class_token: bool = False
+    """Whether the first token is the vector, of graphs whose only output is all of them."""
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    """What makes scores of the cosines of an image and texts: of all texts together, or of each alone."""
+    logit_scale: float | None = None
+    """What these are multiplied with before that, where no part of the package says it; None: nobody knows."""
 
 
 class Family(Record, frozen=True):

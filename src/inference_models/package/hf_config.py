@@ -23,6 +23,23 @@ CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"
 """The family of every graph whose only output is logits."""
 _OWN_CLASSIFIERS = frozenset({"resnet", "vit"})
+EMBEDDING = "embedding"
+_EMBEDDERS = {
+    "CLIPModel": "clip",
+    "DINOv3ConvNextModel": "dinov2",
+    "DINOv3ViTModel": "dinov2",
+    "Dinov2Model": "dinov2",
+    "Dinov2WithRegistersModel": "dinov2",
+    "MetaClip2Model": "clip",
+    "SiglipModel": "siglip",
+}
+"""Classes of transformers whose vectors we know, to their family."""
+_TOKENS = ("tokenizer.json", "tokenizer_config.json")
+_PARTS = {
+    "clip": (("vision_model", "text_model"), _TOKENS),
+    "siglip": (("vision_model", "text_model"), _TOKENS),
+}
+"""Of families of several graphs: what exporters call these, and the files that lie beside them and their weights."""
 _TASKS = {
     "ForDepthEstimation": "depth-estimation",
     "ForImageClassification": CLASSIFICATION,
@@ -44,12 +61,14 @@ _TIMM_INTERPOLATION = {
     "nearest": "nearest",
 }
 _ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
+PROCESSOR_CONFIG = "processor_config.json"
+"""Of models of images and texts since transformers 5, the image processor as one of its keys."""
 _LARGE_CONVNEXT = 384
 """From this size on ConvNeXt processors stretch instead of cropping."""
 _DETR_LONGEST = 1333
 """Of processors of the DETR family that state a number for the shorter side alone."""
 PREPARED_TASKS = frozenset(
-    {CLASSIFICATION, MULTI_LABEL, "object-detection", "depth-estimation", "semantic-segmentation"}
+    {CLASSIFICATION, MULTI_LABEL, EMBEDDING, "object-detection", "depth-estimation", "semantic-segmentation"}
 )
 """Tasks whose models take images as their processor file says."""
 
@@ -67,6 +86,8 @@ class _Kind(Record, frozen=True):
     """Pictures keep their shape between a shortest and a longest edge, and sides are multiples of this (DETR)."""
     resample: int | None = None
     """None: releases of transformers disagree, so the file must say."""
+    as_float: bool = False
+    """Numbers are scaled before the resize, which then does not round to grey levels."""
 
 
 _DETR = _Kind(square=False, center_crop=False, multiple=1, resample=2)
@@ -76,6 +97,7 @@ _KINDS = {
     "CLIP": _Kind(square=False, center_crop=True),
     "ConditionalDetr": _DETR,
     "ConvNext": _Kind(square=False),
+    "DINOv3ViT": _Kind(square=True, as_float=True),
     "DPT": _Kind(square=True, center_crop=False),
     "DeformableDetr": _DETR,
     "DeiT": _Kind(square=True, center_crop=True),
@@ -173,6 +195,21 @@ class HubConfig(Record, frozen=True):
         return self.task_type in {CLASSIFICATION, MULTI_LABEL}
 
     @property
+    def must_prepare(self) -> bool:
+        """Whether nothing but the file of the processor says how images are prepared."""
+        return self.classifies or self.task_type == EMBEDDING
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """What the graphs of an export are called; empty: there is one."""
+        return _PARTS.get(self.architecture, ((), ()))[0]
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """Further files of a package, those that exist."""
+        return _PARTS.get(self.architecture, ((), ()))[1]
+
+    @property
     def post_processing(self) -> dict[str, Any]:
         """What the outputs still need, of a classifier."""
         activation = "sigmoid" if self.task_type == MULTI_LABEL else "softmax"
@@ -189,6 +226,8 @@ def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
     model_type = (wire.model_type or "unknown").lower()
     task = _task(wire)
     architecture = model_type
+    if task == EMBEDDING:
+        architecture = next(_EMBEDDERS[name] for name in wire.architectures or () if name in _EMBEDDERS)
     if task in {CLASSIFICATION, MULTI_LABEL} and model_type not in _OWN_CLASSIFIERS:
         architecture = ANY_CLASSIFIER
     labels = wire.id2label or {str(index): name for index, name in enumerate(wire.label_names or ())}
@@ -287,7 +326,7 @@ class _Processor(Record, frozen=True):
         filter_number = kind.resample if wire.resample is None and kind.resample else self._required("resample")
         if filter_number not in _INTERPOLATION:
             raise self._refuse(f"resample of {', '.join(map(str, _INTERPOLATION))}", str(filter_number))
-        network |= {"interpolation": _INTERPOLATION[filter_number], "antialias": True}
+        network |= {"interpolation": _INTERPOLATION[filter_number], "antialias": True, "as_float": kind.as_float}
         is_bgr = kind.bgr if wire.do_flip_channel_order is None else wire.do_flip_channel_order
         network["color_mode"] = "bgr" if is_bgr else "rgb"
         if wire.do_rescale is not False:
@@ -369,6 +408,8 @@ def _task(wire: _WireConfig) -> str | None:
     if wire.pretrained_cfg is not None and not wire.architectures:
         return CLASSIFICATION if wire.num_classes else None  # without classes it is an embedding
     for name in wire.architectures or ():
+        if name in _EMBEDDERS:
+            return EMBEDDING
         for end, task in _TASKS.items():
             if name.endswith(end):
                 several = task == CLASSIFICATION and wire.problem_type == "multi_label_classification"

@@ -148,6 +148,7 @@ class _NetworkInput(Struct, kw_only=True):
     antialias: bool = False
     pad_at: Literal["both", "end"] = "both"
     center_as: Literal["torchvision", "transformers"] = "torchvision"
+    as_float: bool = False
     shorter_edge: _Side | None = None
     resized: _Size | None = None
     layout: Literal["nchw", "nhwc"] = "nchw"
@@ -228,6 +229,7 @@ def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
         pad_value=_pad_value(network.padding_value),
         pad_at=network.pad_at,
         center_as=network.center_as,
+        as_float=network.as_float,
         shorter_edge=network.shorter_edge,
         resized=_size(network.resized),
         scaling_factor=network.scaling_factor,

@@ -9,7 +9,6 @@ from inference_models.package.text_files import fitted
 from inference_models.providers._hub import HubFile
 from providers.hub_server import git_id
 
-
 CONFIG = parse_hub_config("{}")
 CLIP = parse_hub_config('{"architectures": ["CLIPModel"], "model_type": "clip"}')
 

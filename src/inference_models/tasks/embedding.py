@@ -6,7 +6,7 @@ from abc import abstractmethod
 from math import prod
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
-from inference_models.arrays import ANY_SHAPE, as_kind, is_torch, namespace, to_torch
+from inference_models.arrays import ANY_SHAPE, is_torch, namespace, to_torch
 from inference_models.backends.session import BatchLimits
 from inference_models.config import MAX_BATCH
 from inference_models.errors import (
@@ -18,12 +18,12 @@ from inference_models.errors import (
 )
 from inference_models.families import EmbeddingGraph
 from inference_models.tasks import Task
-from inference_models.tasks.graph_options import ImageOptions, parse_image_options
-from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
+from inference_models.tasks.graph_options import ImageOptions
+from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs, RowPerImage
 from inference_models.tasks.stages import LoadedModel, ModelLifecycle, PlainStagedModel, PreprocessedInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from inference_models.arrays import Array, TensorSpec
     from inference_models.backends.session import Session
@@ -159,7 +159,7 @@ def describe_vectors(output_type: str | None, known: Sequence[str], normalizatio
     return {"output_type": wanted, "normalization": normalization}
 
 
-class VectorOfImage(OneGraph):
+class VectorOfImage(RowPerImage):
     """A graph that makes a vector of an image."""
 
     OPTIONS = ImageOptions
@@ -169,36 +169,16 @@ class VectorOfImage(OneGraph):
         self._family = family
         check_vectors(package.session, class_token=family.class_token)
 
-    def pre_process(self, images: object, **kwargs: Any) -> NetworkInputs:
-        """What the graph takes for all `images` at once."""
-        self._check(kwargs)
-        return self._runner.prepare(images, parse_image_options(kwargs)).inputs
-
-    def post_process(self, model_results: list[RawOutputs], **kwargs: Any) -> Array:
-        """(n, D) float, one row per image."""
-        self._check(kwargs)
-        return self._as_asked(self._vectors(model_results))
-
     def embed_images(self, images: object, **kwargs: Any) -> Array:
-        """(n, D) float, one row per image, in the order of the images.
+        """(n, D) float, one row per image, in the order of the images; raises what `infer` raises."""
+        return self.infer(images, **kwargs)
 
-        Raises:
-            ModelInputError: an image cannot be used; the text names it.
-            InvalidParameterError: an option is unknown or has a value that makes no sense.
-            ModelRuntimeError: the runtime failed.
-        """
-        self._check(kwargs)
-        rows = self._runner.answers(images, parse_image_options(kwargs), lambda raw, _: list(self._vectors(raw)))
-        return self._as_asked(namespace(rows[0]).stack(rows))
+    def _rows(self, part: RawOutputs) -> Array:
+        return _vectors_in(part.outputs, self.output_names, class_token=self._family.class_token)
 
-    def _vectors(self, raw: list[RawOutputs]) -> Array:
-        token = self._family.class_token
-        parts = [_vectors_in(part.outputs, self.output_names, class_token=token) for part in raw]
-        return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
-
-    def _as_asked(self, vectors: Array) -> Array:
-        scaled = _unit_rows(vectors) if self._family.unit_length else vectors
-        return scaled if self._arrays is None else as_kind(scaled, self._arrays)
+    def _reader(self, options: dict[str, Any]) -> Callable[[Array], Array]:
+        self._check(options)
+        return _unit_rows if self._family.unit_length else lambda rows: rows
 
 
 class GraphImageEmbedder(
@@ -208,10 +188,6 @@ class GraphImageEmbedder(
 
     Every method takes the options of `ImageOptions` by name.
     """
-
-    def infer(self, images: object, **kwargs: Any) -> Array:
-        """The same as `embed_images`."""
-        return self.embed_images(images, **kwargs)
 
     def embed_images(self, images: object, output_type: str | None = None, **kwargs: Any) -> Array:
         """(n, D) float, one row per image, in the order of the images; `output_type` is `"feature_vector"`.
@@ -265,8 +241,8 @@ class GraphTextImageEmbedder(VectorOfImage, TextImageEmbeddingModel):
             InvalidParameterError: an option is unknown.
             ModelRuntimeError: the runtime failed.
         """
-        self._check(kwargs)
-        return self._as_asked(self._texts.vectors([texts] if isinstance(texts, str) else texts)[0])
+        read = self._reader(kwargs)
+        return read(self._joined(self._texts.vectors([texts] if isinstance(texts, str) else texts)[0]))
 
     def classify(
         self, images: Images, class_names: Sequence[str], *, template: str = TEMPLATE, **kwargs: Any
@@ -295,7 +271,7 @@ class GraphTextImageEmbedder(VectorOfImage, TextImageEmbeddingModel):
             class_names = [class_names]
         texts = [template.replace("{}", name) if isinstance(name, str) else name for name in class_names]
         vectors, scoring = self._texts.vectors(texts)
-        scores = self._scores(cosine_matrix(self.embed_images(images, **kwargs), vectors), scoring)
+        scores = self._scores(cosine_matrix(self.embed_images(images, **kwargs), self._joined(vectors)), scoring)
         best = namespace(scores).argmax(scores, axis=-1)
         found = ClassificationPrediction(best, scores, class_names=list(class_names))
         return found if self._arrays is None else found.torch() if self._arrays == "torch" else found.numpy()
@@ -306,10 +282,11 @@ class GraphTextImageEmbedder(VectorOfImage, TextImageEmbeddingModel):
 
         factor = float(scoring["logit_scale"]) if "logit_scale" in scoring else self._family.logit_scale
         if factor is None:
+            names = [spec.name for session in self._package.sessions.values() for spec in session.outputs]
             raise ModelImplementationNotFoundError(
                 f"{self._label} gives vectors, and nothing in its package says how scores are made of them.",
                 needs="logit_scale and logit_bias, which the weights of the network hold",
-                found=f"graphs with the outputs {', '.join([*self.output_names, *self._texts.output_names])}",
+                found=f"graphs with the outputs {', '.join(names)}",
                 fix="load the package of weights: backend='hugging-face'",
             )
         logits = cosines * factor + (float(scoring["logit_bias"]) if "logit_bias" in scoring else 0.0)
@@ -333,13 +310,8 @@ class VectorOfText:
                 found=", ".join(map(str, session.inputs)),
             )
 
-    @property
-    def output_names(self) -> list[str]:
-        """Of the graph, those that are known."""
-        return [spec.name for spec in self._session.outputs]
-
-    def vectors(self, texts: Sequence[str]) -> tuple[Array, dict[str, Array]]:
-        """(n, D) float, one row per text; and the single numbers that the graph gives besides, by name."""
+    def vectors(self, texts: Sequence[str]) -> tuple[list[Array], dict[str, Array]]:
+        """(n, D) float, one row per text, in parts; and the single numbers that the graph gives besides, by name."""
         import numpy as np  # noqa: PLC0415 - this module is imported before there is anything to compute
 
         if not isinstance(texts, list | tuple) or not texts:
@@ -353,8 +325,7 @@ class VectorOfText:
             rows = np.minimum(rows, len(texts) - 1)  # what is too many, the last one fills
             outputs = self._session.run({name: feed[rows] for name, feed in feeds.items()})
             parts.append(_vectors_in(list(outputs.values()), list(outputs))[: len(texts) - start])
-        numbers = {name: output for name, output in outputs.items() if prod(output.shape) == 1}
-        return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts), numbers
+        return parts, {name: output for name, output in outputs.items() if prod(output.shape) == 1}
 
 
 def _takes_tokens(spec: TensorSpec) -> bool:

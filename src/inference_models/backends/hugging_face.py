@@ -19,6 +19,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from inference_models.arrays import ANY_SHAPE
 from inference_models.backends.hugging_face_parts import find_part
 from inference_models.backends.runtime import import_runtime
 from inference_models.backends.runtimes import HUGGING_FACE
@@ -99,7 +100,8 @@ def open_session(request: SessionRequest) -> TorchSession:
         dtype=str(dtype).removeprefix("torch."),
         stated=part.inputs,
     )
-    return PartSession(network, opened, torch, request.input_hint)
+    known = part.inputs[0].shape != ANY_SHAPE
+    return PartSession(network, opened, torch, None if known else request.input_hint)
 
 
 class PartSession(TorchSession):

@@ -43,13 +43,18 @@ def find_part(network: Any, role: str | None) -> Part:
 
 
 def _whole(network: Any) -> Part:
+    """Frames of a video are one clip, of the length that the network was trained with."""
     name = network.main_input_name
+    is_clip = name == "pixel_values_videos"
 
     def call(images: Array) -> dict[str, Array]:
-        answer = network(**{name: images}, return_dict=True)
+        answer = network(**{name: images[None] if is_clip else images}, return_dict=True)
         return {head: answer[head] for head in HEADS if answer.get(head) is not None}
 
-    return Part((_images(name),), call)
+    if not is_clip:
+        return Part((_images(name),), call)
+    side = network.config.crop_size
+    return Part((TensorSpec(name, (network.config.frames_per_clip, 3, side, side), "float32"),), call)
 
 
 def _visual(network: Any) -> Part:

@@ -208,6 +208,10 @@ class ClassificationGraph(Graph, frozen=True, kw_only=True):
     """Least score of a label; only for multi-label models."""
 
 
+class ActionGraph(Graph, frozen=True, kw_only=True):
+    """The network of a model that says which action a clip shows: frames (T, 3, h, w) to logits (1, C)."""
+
+
 class TextDecoder(Protocol):
     """The part of a text reader behind the graph that takes the images. Safe to call from many threads."""
 

@@ -23,7 +23,7 @@ CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"
 """The family of every graph whose only output is logits."""
 _OWN_CLASSIFIERS = frozenset({"resnet", "vit"})
-EMBEDDING = "embedding"
+EMBEDDING, ACTION = "embedding", "action-recognition"
 _EMBEDDERS = {
     "CLIPModel": "clip",
     "DINOv3ConvNextModel": "dinov2",
@@ -47,6 +47,7 @@ _TASKS = {
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "semantic-segmentation",
     "ForUniversalSegmentation": "instance-segmentation",
+    "ForVideoClassification": ACTION,
     "ForZeroShotObjectDetection": "open-vocabulary-object-detection",
 }
 """End of a transformers class name to task; longer ends are other tasks."""
@@ -60,7 +61,8 @@ _TIMM_INTERPOLATION = {
     "lanczos": "lanczos",
     "nearest": "nearest",
 }
-_ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
+_ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor", "VideoProcessor")
+VIDEO_CONFIG = "video_preprocessor_config.json"
 PROCESSOR_CONFIG = "processor_config.json"
 """Of models of images and texts since transformers 5, the image processor as one of its keys."""
 _LARGE_CONVNEXT = 384
@@ -71,6 +73,7 @@ PREPARED_TASKS = frozenset(
     {
         CLASSIFICATION,
         MULTI_LABEL,
+        ACTION,
         EMBEDDING,
         "depth-estimation",
         "instance-segmentation",
@@ -121,6 +124,7 @@ _KINDS = {
     "RfDetr": replace(_DETR, antialias=False, as_float=True),
     "Segformer": _Kind(square=True, center_crop=False, resample=2),
     "Siglip": _Kind(square=True),
+    "VJEPA2": _Kind(square=False, center_crop=True, resample=2),
     "ViT": _Kind(square=True),
     "Yolos": replace(_DETR, multiple=16),
 }
@@ -165,6 +169,7 @@ class _WireSides(Struct):
 
 
 class _WireProcessor(Struct):
+    video_processor_type: str | None = None
     image_processor_type: str | None = None
     feature_extractor_type: str | None = None
     do_resize: bool | None = None
@@ -209,7 +214,7 @@ class HubConfig(Record, frozen=True):
     @property
     def must_prepare(self) -> bool:
         """Whether nothing but the file of the processor says how images are prepared."""
-        return self.classifies or self.task_type == EMBEDDING
+        return self.classifies or self.task_type in {EMBEDDING, ACTION}
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -260,7 +265,7 @@ def inference_config_of(config: HubConfig, text: str | None, *, where: str = PRE
     timm = wire.pretrained_cfg or (None if text else config.timm)
     if timm is not None:
         return {"network_input": _timm_input(timm, where if text else CONFIG), **config.post_processing}
-    stated = wire.image_processor_type or wire.feature_extractor_type or ""
+    stated = wire.video_processor_type or wire.image_processor_type or wire.feature_extractor_type or ""
     name = next((stated.removesuffix(end) for end in _ENDS_OF_NAMES if stated.endswith(end)), "")
     if name not in _KINDS:
         needs = f"an image processor of {', '.join(sorted(_KINDS))}"
@@ -369,6 +374,9 @@ class _Processor(Record, frozen=True):
         edges = self._edges() if kind.multiple else None
         if edges:
             return _of_each_image("shorter-edge", edges, kind.multiple or 1)
+        if self.name == "VJEPA2":  # which takes no notice of the size that its file states
+            height, width = self._crop()
+            return _cropped(int(height * 256 / 224), (height, width))
         sides = self._sides("size", square=kind.square)
         if self.name == "DPT" and isinstance(sides, tuple):
             multiple = self.wire.ensure_multiple_of
@@ -382,13 +390,17 @@ class _Processor(Record, frozen=True):
             crop = (sides, sides)
             sides = crop if sides >= _LARGE_CONVNEXT else int(sides / (self.wire.crop_pct or 0.875))
         elif kind.center_crop if self.wire.do_center_crop is None else self.wire.do_center_crop:
-            crop = self._sides("crop_size", square=True)
+            crop = self._crop()
         elif kind.center_crop is None:
             self._required("do_center_crop")
         crop = crop or sides
         if not isinstance(crop, tuple):
             raise self._refuse("one size for every image", f"shortest_edge {sides} without a centre crop")
         return _cropped(sides, crop)
+
+    def _crop(self) -> tuple[int, int]:
+        sides = self._sides("crop_size", square=True)
+        return (sides, sides) if isinstance(sides, int) else sides
 
     def _sides(self, name: str, *, square: bool) -> _Sides:
         value = self._required(name)

@@ -25,6 +25,7 @@ from inference_models.package.hf_config import (
     PREPARED_TASKS,
     PREPROCESSOR_CONFIG,
     PROCESSOR_CONFIG,
+    VIDEO_CONFIG,
     inference_config_of,
 )
 from inference_models.package.text_files import MAX_TEXT_BYTES, decode_text, parse_json_object
@@ -259,7 +260,7 @@ def texts_of(
 
 def _processor_of(read: Callable[[str], str | None]) -> str | None:
     """What the image processor is; None: no file says it."""
-    stated, whole = read(PREPROCESSOR_CONFIG), read(PROCESSOR_CONFIG)
+    stated, whole = read(PREPROCESSOR_CONFIG) or read(VIDEO_CONFIG), read(PROCESSOR_CONFIG)
     if stated is not None or whole is None:
         return stated
     inside = parse_json_object(whole, where=PROCESSOR_CONFIG).get("image_processor")

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from inference_models.backends.session import InputHint, SessionRequest
 
 BFLOAT16 = "bfloat16"
+_FED_FLOAT32 = frozenset({BFLOAT16, "float64"})
+"""Networks of these get float32: NumPy has no bfloat16, and no picture needs 64 bits."""
 _TRIED_BATCH = 2
 _OUT_OF_MEMORY = "out of memory"
 _log = logging.getLogger("inference-models")
@@ -105,14 +107,13 @@ class Network(Record, frozen=True):
     input_names: tuple[str, ...]
     device: str
     dtype: str
-    """Number format of the weights as torch names it: `float32`, `float16`, `bfloat16`."""
+    """Number format of the weights as torch names it: `float32`, `float16`, `bfloat16`, `float64`."""
 
     def specs(self, hint: InputHint | None) -> tuple[TensorSpec, ...]:
         """Inputs as far as they are known before a run; nothing is known of those that are no images."""
         if hint is None:
             return tuple(TensorSpec(name, ANY_SHAPE, "any") for name in self.input_names)
-        # NumPy has no bfloat16: feeds and answers are float32 then.
-        dtype = "float32" if self.dtype == BFLOAT16 else self.dtype
+        dtype = "float32" if self.dtype in _FED_FLOAT32 else self.dtype
         known = hint.shape if len(self.input_names) == 1 else None
         return tuple(TensorSpec(name, known or (None, None, None, None), dtype) for name in self.input_names)
 

@@ -391,9 +391,10 @@ def check_class_count(count: Callable[[Shapes], int | None], session: Session, c
 
 def unlike_class_count(columns: int, session: Session, class_names: Sequence[str]) -> CorruptedModelPackageError:
     """The error for a graph that has another number of classes than there are names, with both numbers."""
+    given = "is 1 name" if len(class_names) == 1 else f"are {len(class_names)} names"
     return CorruptedModelPackageError(
-        f"there are {len(class_names)} names of classes, but output {session.outputs[0].name!r} has {columns}.",
-        needs=f"{columns} names, in the order of training",
+        f"there {given} of classes, but output {session.outputs[0].name!r} has {columns}.",
+        needs="1 name" if columns == 1 else f"{columns} names, in the order of training",
         found=f"{len(class_names)}: {_shortened(class_names)}",
         fix=NAMES_FIX,
     )

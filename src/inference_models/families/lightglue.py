@@ -3,7 +3,8 @@
 Source: huggingface/transformers (`LightGlueForKeypointMatching`, `SuperGlueForKeypointMatching`), project Apache-2.0;
 weights: cvg/LightGlue, Apache-2.0; magicleap/SuperGluePretrainedNetwork and SuperPoint for research only. Papers: arXiv
 2306.13643, 1911.11763, 1712.07629.
-Network: two grey pictures to points as parts of the picture, the number of the partner of each, and its score.
+Export: none; the network of transformers takes two grey pictures and gives points as parts of the picture, the number
+of the partner of each, and its score.
 Input: that of `LightGlueImageProcessor`, stretched to 640 x 480, scaled, then made grey.
 """
 

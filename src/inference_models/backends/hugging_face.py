@@ -101,6 +101,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         input_names=(IMAGES,),
         device=device,
         dtype=str(dtype).removeprefix("torch."),
+        modules=(network,) if linear is None else (network, linear),
     )
     return TorchSession(opened, torch, request.input_hint, runtime=RUNTIME)
 

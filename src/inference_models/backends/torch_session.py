@@ -106,6 +106,8 @@ class Network(Record, frozen=True):
     device: str
     dtype: str
     """Number format of the weights as torch names it: `float32`, `float16`, `bfloat16`."""
+    modules: tuple[Any, ...] = ()
+    """The modules that `call` uses; empty: it is one itself."""
 
     def specs(self, hint: InputHint | None) -> tuple[TensorSpec, ...]:
         """Inputs as far as they are known before a run; nothing is known of those that are no images."""
@@ -135,6 +137,12 @@ class TorchSession(BaseSession):
         self._dtype = getattr(torch, network.dtype)
         if hint is not None and hint.example is not None and len(self.inputs) == 1:
             self._learn(network, hint.example)
+
+    @property
+    def network(self) -> Network:
+        """What it runs, for those who write it in another format."""
+        opened: Network = self._opened
+        return opened
 
     def _run(self, opened: Network, arrays: Sequence[Array]) -> list[Array]:
         with self._torch.no_grad():

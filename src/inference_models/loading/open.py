@@ -32,7 +32,7 @@ from inference_models.package.folder import incomplete_folder, read_package, rea
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, holds_no_code, is_graph, needs_consent
 from inference_models.package.graph_facts import read_graph
 from inference_models.package.onnx_file import read_onnx_file
-from inference_models.providers.local import FUSED, LocalProvider
+from inference_models.providers.local import FUSED, PACKAGE_ID, LocalProvider
 from inference_models.record import replace
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import fit_spec, hint_of_input, stated_spec
@@ -72,7 +72,8 @@ def fetch_package(
     """
     artefacts = package.package_artefacts
     if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
-        known = source.provider.folders.get(model.model_id) if isinstance(source.provider, LocalProvider) else None
+        folders = source.provider.folders if isinstance(source.provider, LocalProvider) else {}
+        known = folders.get(model.model_id) if package.package_id == PACKAGE_ID else None
         return known or read_package(artefacts)
     from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - local packages need no store
     from inference_models.cache.store import PackageStore  # noqa: PLC0415

@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from inference_models.negotiate.case import Candidate
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
+    from inference_models.package.graph_facts import GraphFacts
     from inference_models.package.inference_config import InferenceConfig, PostProcessing
     from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.tasks import Task
@@ -288,12 +289,30 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
             found="fewer",
             fix=f'pass model_package_id="{package.package_id}" if you want it',
         )
+    if graph.faults and package.operator_faults is None and not request.wanted.force:
+        _refuse_faults(candidate, graph)
     vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
     if not vouched and not request.is_pinned and holds_no_code(package.backend):  # code has its own consent
         from inference_models.loading.trial import try_first  # noqa: PLC0415 - only what nobody vouches for
 
         try_first(candidate.runtime, wanted, graph)
     return replace(wanted, graph=graph)
+
+
+def _refuse_faults(candidate: Candidate, graph: GraphFacts) -> None:
+    """Return unless the runtime gets operators wrong that the graph turned out to have when it was fetched."""
+    from inference_models.backends import probe_environment  # noqa: PLC0415 - few graphs have any
+    from inference_models.package.operator_faults import fault_of  # noqa: PLC0415
+
+    version = probe_environment().runtimes.get(candidate.runtime)
+    fault = fault_of(graph.faults, candidate.runtime, version, candidate.package.static_batch_size)
+    if fault is not None:
+        raise EnvironmentConfigurationError(
+            f"{candidate.label} would answer wrongly.",
+            needs=f"a release that computes {fault.what}",
+            found=f"{candidate.runtime.value} {version}",
+            fix="name another backend, or export the model for batches of one picture",
+        )
 
 
 def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) -> Session:

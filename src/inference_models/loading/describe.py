@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import closing, contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from inference_models import config
@@ -83,22 +84,15 @@ def describe_model(
                 _refuse_what_means_nothing(model, Source(name, provider, model_id, options), stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
-        model = _with_converted(model, name, provider)
+        made_here = known is None and os.path.isdir(config.cache_directory() / config.CONVERTED)  # noqa: PTH112 - no error
+        # Imported where something was converted only.
+        model = import_module("inference_models.loading.converted").with_converted(model, name) if made_here else model
         store = None if memory is None else memory.store
         if memory is None and name != LOCAL:
             from inference_models.cache.store import PackageStore  # noqa: PLC0415 - local models are not stored
 
             store = PackageStore()
         yield model, Source(name, provider, model_id, options, store, is_remembered=known is not None)
-
-
-def _with_converted(model: ModelMetadata, name: str, provider: Provider) -> ModelMetadata:
-    """With what was made of it here; what is remembered has that already."""
-    if isinstance(provider, RememberedProvider) or not os.path.isdir(config.cache_directory() / config.CONVERTED):  # noqa: PTH112 - no error
-        return model
-    from inference_models.loading.converted import with_converted  # noqa: PLC0415 - only where some are
-
-    return with_converted(model, name)
 
 
 def describe_options(options: LoadOptions, api_key: str | None) -> DescribeOptions:

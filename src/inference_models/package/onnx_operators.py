@@ -84,7 +84,8 @@ def examine_operators(model: Message, reader: WireReader) -> tuple[Quantization,
             few_bits = few_bits or _FEW_BITS.search(kind) is not None
             if kind in _MAY_GROW and not _is_bounded(kind, node, tensors, reader):
                 found.add(kind)
-            if kind.startswith("Reduce"):
+            several = any(len(item.get("ints", ())) > 1 for item in node.get("attribute", ()))
+            if kind.startswith("Reduce") and not several:  # nothing is known against those over several axes
                 reduced.append(node)
     faults = _faults(reduced, tensors, reader) if reduced else ()
     return Quantization.INT8 if few_bits else most_of(sizes), tuple(sorted(found)), faults
@@ -194,12 +195,7 @@ def _nodes(graph: Message, tensors: dict[str, Message]) -> Iterator[Message]:
     """The nodes of a graph and of what is inside them, as far as they were read; adds the constants on the way."""
     for node in graph.get("node", ()):
         yield node
-        for inner in _inner(node):
+        attributes = node.get("attribute", ())
+        for inner in (graph for item in attributes for kind in ("g", "graphs") for graph in item.get(kind, ())):
             tensors |= {name: tensor for tensor in inner.get("initializer", ()) for name in tensor.get("name", ())}
             yield from _nodes(inner, tensors)
-
-
-def _inner(node: Message) -> Iterator[Message]:
-    for attribute in node.get("attribute", ()):
-        yield from attribute.get("g", ())
-        yield from attribute.get("graphs", ())

@@ -16,6 +16,9 @@ from inference_models.tasks.stages import LoadedModel
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    import torch
+
+    from inference_models.arrays import ArrayKind
     from inference_models.entities import BackendType, Quantization
     from inference_models.loading.attempt import LoadSteps
     from inference_models.loading.offline import OfflineArtefactVerification, OfflineModelStatus
@@ -86,6 +89,58 @@ class AutoModel:
 
             return load_watched(address, load, environment, steps, api_key=api_key)
         return load_model(address, load, environment, steps, api_key=api_key)
+
+    @classmethod
+    def from_module(  # noqa: PLR0913 - what a package says in its files
+        cls,
+        module: torch.nn.Module,
+        architecture: str,
+        task: str | None = None,
+        *,
+        labels: Sequence[str] | str | os.PathLike[str] | None = None,
+        inference_config: Mapping[str, Any] | str | os.PathLike[str] | None = None,
+        input_size: int | tuple[int, int] | None = None,
+        device: object = None,
+        arrays: ArrayKind | None = None,
+    ) -> Any:
+        """A network in memory as a model, with the answers that an export of it would give.
+
+        The module is used as it is, where it is: neither copied, moved nor converted, and what a training changes in it
+        shows in the next call. It runs without gradients, and in evaluation mode, after which every part of it is in
+        the mode it was in. `close()` of the model lets go of it, and does nothing else to it.
+
+        Args:
+            module: Takes (B, 3, H, W) images, and answers as an export of the architecture does: tensors, or a
+                dictionary of them as Transformers and DETR give it.
+            architecture: Whose outputs they are, for example "yolov8" or "rfdetr"; `docs/models.md` lists them.
+            task: For example "object-detection"; None: that of the architecture, where it does one, else detection.
+            labels: Class names in the order of the training: a list, the path of a text file with one per line, "coco",
+                "imagenet" or "voc".
+            inference_config: Pre-processing and post-processing, as `inference_config.json` of a package states them
+                (`docs/packages.md`): a mapping, or the path of such a file. None: that of a bare file of the
+                architecture.
+            input_size: Without `inference_config`: network size in pixels, or (height, width); None: that of the family
+                where it has one.
+            device: A check: where the module has to lie, such as "cuda". None: wherever it does.
+            arrays: Kind of array predictions hold, "numpy" or "torch"; None: torch.
+
+        Raises:
+            InvalidParameterError: an argument has a value that makes no sense.
+            MissingModelInitParameterError: nobody says what the classes are called, or which task it is.
+            CorruptedModelPackageError: the module does not take, or give, what the architecture says.
+            ModelImplementationNotFoundError: no family handles the architecture, or it is made of several networks.
+            EnvironmentConfigurationError: the module lies on another device than `device`.
+        """
+        from inference_models.loading.from_module import load_module  # noqa: PLC0415 - not needed to load a package
+
+        return load_module(
+            module,
+            architecture=architecture,
+            task=task,
+            inference_config=inference_config,
+            device=parse_device(device),
+            options=LoadOptions(labels=labels, input_size=input_size, arrays=arrays),
+        )
 
     @classmethod
     def from_lock(

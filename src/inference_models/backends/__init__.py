@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _LAST = 1000
 _DRIVERS = {record.type: record.type.value.replace("-", "_") for record in DRIVEN}
 """Modules that open graphs, by the runtime they drive."""
-_SHARED = frozenset({"runtime", "runtimes", "session", "torch_session"})
+_SHARED = frozenset({"runtime", "runtimes", "session", "torch_module", "torch_session"})
 _log = logging.getLogger("inference-models")
 
 

@@ -38,18 +38,25 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "inference_models.families"
 
 ALIASES = {
+    "dab-detr": "conditional-detr",
+    "deformable-detr": "conditional-detr",
     "deimv2": "deim",
     "depth-anything": "depth-anything-v2",
     "dfine": "d-fine",
+    "lw-detr": "conditional-detr",
     "mobilenet-v2": "mobilenetv2",
+    "pp-doclayout-v2": "rt-detr",
+    "pp-doclayout-v3": "rt-detr",
+    "rf-detr": "rfdetr",
     "rt-detr-v2": "rt-detr",
     "rtdetr": "rt-detr",
     "rtdetrv2": "rt-detr",
+    "table-transformer": "detr",
     "yolo11": "yolov11",
     "yolo12": "yolov12",
     "yolov26": "yolo26",
 }
-"""Other spellings of an architecture, sorted; `_` for `-` is one more of each."""
+"""Other spellings of an architecture, and others with the same graphs, sorted; `_` for `-` is one more of each."""
 _RFDETR = re.compile(r"rfdetr-(seg-)?(nano|small|medium|base|large|x?xlarge|2xlarge|preview)")
 """Sizes of one architecture: what differs is inside the graph."""
 _BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))

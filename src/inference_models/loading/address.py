@@ -169,8 +169,10 @@ def _no_id(model: object) -> InvalidParameterError:
     )
     found, fix = what, 'pass for example "centerface", or the path of a file: "./best.onnx"'
     if hasattr(model, "state_dict") or isinstance(model, Mapping):
-        found = "a network in memory" if hasattr(model, "state_dict") else "a dict, such as the weights of a network"
+        in_memory = hasattr(model, "state_dict")
+        found = "a network in memory" if in_memory else "a dict, such as the weights of a network"
         fix = 'export it first: torch.onnx.export(network, (example,), "model.onnx"), then load "./model.onnx"'
+        fix = f'AutoModel.from_module(network, architecture="yolov8", labels=[...]); or {fix}' if in_memory else fix
     elif isinstance(model, bytes | bytearray) or hasattr(model, "SerializeToString"):
         fix = "write it to a file and load its path"
     elif isinstance(model, list | tuple):

@@ -96,7 +96,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
         from inference_models.loading.run_code import load_code  # noqa: PLC0415 - few packages have code
 
         return load_code(model, package, folder, request)
-    task, graph = _task_and_graph(model)
+    task, graph = task_and_graph(model)
     if graph.models:
         return _load_models(model, candidate, request, task, graph)
     files: Mapping[str, Path] = {}
@@ -106,7 +106,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     requests = _session_requests(folder, graph, package.backend, files, request)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
         _check_consent(requests.values(), request)
-    opened = _as_stated(model, package, folder, request.options, task, graph)
+    opened = as_stated(model, package, folder, request.options, task, graph)
     with ExitStack() as unfinished:
         sessions: dict[str, Session] = {}
         for role, wanted in requests.items():
@@ -177,7 +177,7 @@ def _resolved(
     )
 
 
-def _task_and_graph(model: ModelMetadata) -> tuple[Task, Graph]:
+def task_and_graph(model: ModelMetadata) -> tuple[Task, Graph]:
     """The task of the model, and what its family says of its graphs, in the form that this task takes."""
     graph = find_graph(model.model_architecture, model.task_type or "")
     task = find_task(model.task_type or "")
@@ -338,7 +338,7 @@ def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) ->
     )
 
 
-def _as_stated(
+def as_stated(
     model: ModelMetadata,
     package: ModelPackageMetadata,
     folder: PackageFolder,

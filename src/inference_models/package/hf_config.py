@@ -49,7 +49,14 @@ _LARGE_CONVNEXT = 384
 _DETR_LONGEST = 1333
 """Of processors of the DETR family that state a number for the shorter side alone."""
 PREPARED_TASKS = frozenset(
-    {CLASSIFICATION, MULTI_LABEL, "object-detection", "depth-estimation", "semantic-segmentation"}
+    {
+        CLASSIFICATION,
+        MULTI_LABEL,
+        "depth-estimation",
+        "instance-segmentation",
+        "object-detection",
+        "semantic-segmentation",
+    }
 )
 """Tasks whose models take images as their processor file says."""
 
@@ -67,6 +74,9 @@ class _Kind(Record, frozen=True):
     """Pictures keep their shape between a shortest and a longest edge, and sides are multiples of this (DETR)."""
     resample: int | None = None
     """None: releases of transformers disagree, so the file must say."""
+    antialias: bool = True
+    as_float: bool = False
+    """Pictures are resized to values between grey levels."""
 
 
 _DETR = _Kind(square=False, center_crop=False, multiple=1, resample=2)
@@ -83,8 +93,11 @@ _KINDS = {
     "MobileNetV1": _Kind(square=False, center_crop=True),
     "MobileNetV2": _Kind(square=False, center_crop=True),
     "MobileViT": _Kind(square=False, center_crop=True, normalize=False, bgr=True),
+    "PPDocLayoutV2": _Kind(square=True, antialias=False),
+    "PPDocLayoutV3": _Kind(square=True, antialias=False),
     "Pvt": _Kind(square=True),
     "RTDetr": replace(_DETR, normalize=False),
+    "RfDetr": replace(_DETR, antialias=False, as_float=True),
     "Segformer": _Kind(square=True, center_crop=False, resample=2),
     "Siglip": _Kind(square=True),
     "ViT": _Kind(square=True),
@@ -287,7 +300,8 @@ class _Processor(Record, frozen=True):
         filter_number = kind.resample if wire.resample is None and kind.resample else self._required("resample")
         if filter_number not in _INTERPOLATION:
             raise self._refuse(f"resample of {', '.join(map(str, _INTERPOLATION))}", str(filter_number))
-        network |= {"interpolation": _INTERPOLATION[filter_number], "antialias": True}
+        network |= {"interpolation": _INTERPOLATION[filter_number], "antialias": kind.antialias}
+        network["as_float"] = kind.as_float
         is_bgr = kind.bgr if wire.do_flip_channel_order is None else wire.do_flip_channel_order
         network["color_mode"] = "bgr" if is_bgr else "rgb"
         if wire.do_rescale is not False:

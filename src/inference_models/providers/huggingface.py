@@ -144,6 +144,7 @@ class HuggingFaceProvider(StreamingProvider):
                 model_variant=config.model_type,
                 task_type=config.task_type,
                 license=repository.license,
+                public=not repository.gated and (repository.private is False or self._open_hub().token is None),
                 source=f"{PREFIX}{repository.name} at commit {repository.commit[:12]}",
                 model_packages=packages,
                 skipped_packages=(*skipped_files(repository.files), *skipped),

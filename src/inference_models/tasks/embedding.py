@@ -5,18 +5,18 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
-from inference_models.arrays import ANY_SHAPE, as_kind, is_torch, namespace, to_torch
+from inference_models.arrays import ANY_SHAPE, is_torch, namespace, to_torch
 from inference_models.backends.session import BatchLimits
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError, ModelInputError, nearest_hint
 from inference_models.families import EmbeddingGraph
 from inference_models.tasks import Task
-from inference_models.tasks.graph_options import ImageOptions, parse_image_options
-from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
+from inference_models.tasks.graph_options import ImageOptions
+from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs, RowPerImage
 from inference_models.tasks.stages import LoadedModel, ModelLifecycle, PlainStagedModel, PreprocessedInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from inference_models.arrays import Array, TensorSpec
     from inference_models.backends.session import Session
@@ -132,7 +132,7 @@ def describe_vectors(output_type: str | None, known: Sequence[str], normalizatio
     return {"output_type": wanted, "normalization": normalization}
 
 
-class VectorOfImage(OneGraph):
+class VectorOfImage(RowPerImage):
     """A graph that makes a vector of an image."""
 
     OPTIONS = ImageOptions
@@ -142,35 +142,16 @@ class VectorOfImage(OneGraph):
         self._unit_length = family.unit_length
         check_vectors(package.session)
 
-    def pre_process(self, images: object, **kwargs: Any) -> NetworkInputs:
-        """What the graph takes for all `images` at once."""
-        self._check(kwargs)
-        return self._runner.prepare(images, parse_image_options(kwargs)).inputs
-
-    def post_process(self, model_results: list[RawOutputs], **kwargs: Any) -> Array:
-        """(n, D) float, one row per image."""
-        self._check(kwargs)
-        return self._as_asked(self._vectors(model_results))
-
     def embed_images(self, images: object, **kwargs: Any) -> Array:
-        """(n, D) float, one row per image, in the order of the images.
+        """(n, D) float, one row per image, in the order of the images; raises what `infer` raises."""
+        return self.infer(images, **kwargs)
 
-        Raises:
-            ModelInputError: an image cannot be used; the text names it.
-            InvalidParameterError: an option is unknown or has a value that makes no sense.
-            ModelRuntimeError: the runtime failed.
-        """
-        self._check(kwargs)
-        rows = self._runner.answers(images, parse_image_options(kwargs), lambda raw, _: list(self._vectors(raw)))
-        return self._as_asked(namespace(rows[0]).stack(rows))
+    def _rows(self, part: RawOutputs) -> Array:
+        return _vectors_in(part.outputs, self.output_names)
 
-    def _vectors(self, raw: list[RawOutputs]) -> Array:
-        parts = [_vectors_in(part.outputs, self.output_names) for part in raw]
-        return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
-
-    def _as_asked(self, vectors: Array) -> Array:
-        scaled = _unit_rows(vectors) if self._unit_length else vectors
-        return scaled if self._arrays is None else as_kind(scaled, self._arrays)
+    def _reader(self, options: dict[str, Any]) -> Callable[[Array], Array]:
+        self._check(options)
+        return _unit_rows if self._unit_length else lambda rows: rows
 
 
 class GraphImageEmbedder(
@@ -180,10 +161,6 @@ class GraphImageEmbedder(
 
     Every method takes the options of `ImageOptions` by name.
     """
-
-    def infer(self, images: object, **kwargs: Any) -> Array:
-        """The same as `embed_images`."""
-        return self.embed_images(images, **kwargs)
 
     def embed_images(self, images: object, output_type: str | None = None, **kwargs: Any) -> Array:
         """(n, D) float, one row per image, in the order of the images; `output_type` is `"feature_vector"`.
@@ -237,8 +214,8 @@ class GraphTextImageEmbedder(VectorOfImage, TextImageEmbeddingModel):
             InvalidParameterError: an option is unknown.
             ModelRuntimeError: the runtime failed.
         """
-        self._check(kwargs)
-        return self._as_asked(self._texts.vectors([texts] if isinstance(texts, str) else texts))
+        read = self._reader(kwargs)
+        return read(self._joined(self._texts.vectors([texts] if isinstance(texts, str) else texts)))
 
 
 class VectorOfText:
@@ -258,8 +235,8 @@ class VectorOfText:
                 found=", ".join(map(str, session.inputs)),
             )
 
-    def vectors(self, texts: Sequence[str]) -> Array:
-        """(n, D) float, one row per text."""
+    def vectors(self, texts: Sequence[str]) -> list[Array]:
+        """(n, D) float, one row per text, in parts."""
         import numpy as np  # noqa: PLC0415 - this module is imported before there is anything to compute
 
         if not isinstance(texts, list | tuple) or not texts:
@@ -273,7 +250,7 @@ class VectorOfText:
             rows = np.minimum(rows, len(texts) - 1)  # what is too many, the last one fills
             outputs = self._session.run({name: feed[rows] for name, feed in feeds.items()})
             parts.append(_vectors_in(list(outputs.values()), list(outputs))[: len(texts) - start])
-        return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
+        return parts
 
 
 def _takes_tokens(spec: TensorSpec) -> bool:

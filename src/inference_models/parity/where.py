@@ -22,7 +22,6 @@ from inference_models.loading.describe import describe_model
 from inference_models.loading.open import fetch_package, load_package
 from inference_models.loading.remember import RememberedModels
 from inference_models.negotiate.case import Candidate, candidates_of
-from inference_models.options import LoadOptions
 from inference_models.package.onnx_wire import WireReader
 from inference_models.parity.check import pick_references
 from inference_models.parity.compare import FP32
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import NumpyArray
     from inference_models.negotiate.request import PackageRequest
+    from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
     from inference_models.package.onnx_wire import Message
 

@@ -9,7 +9,7 @@ import pytest
 
 import graphs
 from inference_models import AutoModel, backends
-from inference_models.record import replace
+from inference_models.machine.environment import Environment
 from providers.hub_server import Repository, served_hub
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def test_every_form_is_shown_before_any_of_it_is_fetched(hub: HubServer) -> None
 def test_the_steps_to_each_form_are_counted_where_nothing_is_installed(
     hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bare = replace(backends.probe_environment(), runtimes={})
+    bare = Environment(system="linux x86_64", python="3.11", cpus=2, memory=8 << 30)
     monkeypatch.setattr(backends, "probe_environment", lambda **_: bare)
     report = AutoModel.explain("huggingface:acme/vit")
     assert report.would_run is None
     fixes = {step.fixes: len(step.makes_run) for step in report.steps}
     assert fixes[('pip install "onnxruntime>=1.19"',)] == 2
-    assert any("transformers" in fix for fixes_of in fixes for fix in fixes_of)
+    assert any("transformers" in fix for steps in fixes for fix in steps)
     assert all(len(step.fixes) == 1 for step in report.steps)

@@ -110,11 +110,13 @@ class Network(Record, frozen=True):
     device: str
     dtype: str
     """Number format of the weights as torch names it: `float32`, `float16`, `bfloat16`, `float64`."""
+    stated: tuple[TensorSpec, ...] = ()
+    """Its inputs, where more is known of them than the names."""
 
     def specs(self, hint: InputHint | None) -> tuple[TensorSpec, ...]:
         """Inputs as far as they are known before a run; nothing is known of those that are no images."""
         if hint is None:
-            return tuple(TensorSpec(name, ANY_SHAPE, "any") for name in self.input_names)
+            return self.stated or tuple(TensorSpec(name, ANY_SHAPE, "any") for name in self.input_names)
         dtype = "float32" if self.dtype in _FED_FLOAT32 else self.dtype
         known = hint.shape if len(self.input_names) == 1 else None
         return tuple(TensorSpec(name, known or (None, None, None, None), dtype) for name in self.input_names)

@@ -101,6 +101,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     if graph.files:
         label, optional = f"model {model.model_id!r}", graph.optional_files
         files = files_by_role(folder.files, graph.files, package.backend, label=label, optional=optional)
+        graph = graph.configure(graph, files) if graph.configure else graph
     requests = _session_requests(folder, graph, package.backend, files, request)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
         _check_consent(requests.values(), request)
@@ -108,6 +109,8 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     with ExitStack() as unfinished:
         sessions: dict[str, Session] = {}
         for role, wanted in requests.items():
+            if wanted.role is not None:
+                wanted = replace(wanted, beside=next(iter(sessions.values()), None))  # noqa: PLW2901
             sessions[role] = _open(candidate.runtime, _examined(candidate, wanted, request), request)
             unfinished.callback(sessions[role].close)
         session = next(iter(sessions.values()))
@@ -226,7 +229,10 @@ def _session_requests(
     requests: dict[str, SessionRequest] = {}
     for role in filter(lambda role: is_graph(graph.files[role]), files):
         start = further if requests else replace(images, graph=None)
-        requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
+        if kind is BackendType.HF:
+            requests[role] = replace(start, role=role)
+        else:
+            requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
     return requests
 
 

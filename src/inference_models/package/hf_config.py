@@ -23,6 +23,23 @@ CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"
 """The family of every graph whose only output is logits."""
 _OWN_CLASSIFIERS = frozenset({"resnet", "vit"})
+EMBEDDING, ACTION = "embedding", "action-recognition"
+_EMBEDDERS = {
+    "CLIPModel": "clip",
+    "DINOv3ConvNextModel": "dinov2",
+    "DINOv3ViTModel": "dinov2",
+    "Dinov2Model": "dinov2",
+    "Dinov2WithRegistersModel": "dinov2",
+    "MetaClip2Model": "clip",
+    "SiglipModel": "siglip",
+}
+"""Classes of transformers whose vectors we know, to their family."""
+_TOKENS = ("tokenizer.json", "tokenizer_config.json")
+_PARTS = {
+    "clip": (("vision_model", "text_model"), _TOKENS),
+    "siglip": (("vision_model", "text_model"), _TOKENS),
+}
+"""Of families of several graphs: what exporters call these, and the files that lie beside them and their weights."""
 _TASKS = {
     "ForDepthEstimation": "depth-estimation",
     "ForImageClassification": CLASSIFICATION,
@@ -30,6 +47,7 @@ _TASKS = {
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "semantic-segmentation",
     "ForUniversalSegmentation": "instance-segmentation",
+    "ForVideoClassification": ACTION,
     "ForZeroShotObjectDetection": "open-vocabulary-object-detection",
 }
 """End of a transformers class name to task; longer ends are other tasks."""
@@ -43,7 +61,10 @@ _TIMM_INTERPOLATION = {
     "lanczos": "lanczos",
     "nearest": "nearest",
 }
-_ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
+_ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor", "VideoProcessor")
+VIDEO_CONFIG = "video_preprocessor_config.json"
+PROCESSOR_CONFIG = "processor_config.json"
+"""Of models of images and texts since transformers 5, the image processor as one of its keys."""
 _LARGE_CONVNEXT = 384
 """From this size on ConvNeXt processors stretch instead of cropping."""
 _DETR_LONGEST = 1333
@@ -52,6 +73,8 @@ PREPARED_TASKS = frozenset(
     {
         CLASSIFICATION,
         MULTI_LABEL,
+        ACTION,
+        EMBEDDING,
         "depth-estimation",
         "instance-segmentation",
         "object-detection",
@@ -86,6 +109,7 @@ _KINDS = {
     "CLIP": _Kind(square=False, center_crop=True),
     "ConditionalDetr": _DETR,
     "ConvNext": _Kind(square=False),
+    "DINOv3ViT": _Kind(square=True, as_float=True),
     "DPT": _Kind(square=True, center_crop=False),
     "DeformableDetr": _DETR,
     "DeiT": _Kind(square=True, center_crop=True),
@@ -100,6 +124,7 @@ _KINDS = {
     "RfDetr": replace(_DETR, antialias=False, as_float=True),
     "Segformer": _Kind(square=True, center_crop=False, resample=2),
     "Siglip": _Kind(square=True),
+    "VJEPA2": _Kind(square=False, center_crop=True, resample=2),
     "ViT": _Kind(square=True),
     "Yolos": replace(_DETR, multiple=16),
 }
@@ -144,6 +169,7 @@ class _WireSides(Struct):
 
 
 class _WireProcessor(Struct):
+    video_processor_type: str | None = None
     image_processor_type: str | None = None
     feature_extractor_type: str | None = None
     do_resize: bool | None = None
@@ -186,6 +212,21 @@ class HubConfig(Record, frozen=True):
         return self.task_type in {CLASSIFICATION, MULTI_LABEL}
 
     @property
+    def must_prepare(self) -> bool:
+        """Whether nothing but the file of the processor says how images are prepared."""
+        return self.classifies or self.task_type in {EMBEDDING, ACTION}
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """What the graphs of an export are called; empty: there is one."""
+        return _PARTS.get(self.architecture, ((), ()))[0]
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """Further files of a package, those that exist."""
+        return _PARTS.get(self.architecture, ((), ()))[1]
+
+    @property
     def post_processing(self) -> dict[str, Any]:
         """What the outputs still need, of a classifier."""
         activation = "sigmoid" if self.task_type == MULTI_LABEL else "softmax"
@@ -202,6 +243,8 @@ def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
     model_type = (wire.model_type or "unknown").lower()
     task = _task(wire)
     architecture = model_type
+    if task == EMBEDDING:
+        architecture = next(_EMBEDDERS[name] for name in wire.architectures or () if name in _EMBEDDERS)
     if task in {CLASSIFICATION, MULTI_LABEL} and model_type not in _OWN_CLASSIFIERS:
         architecture = ANY_CLASSIFIER
     labels = wire.id2label or {str(index): name for index, name in enumerate(wire.label_names or ())}
@@ -222,7 +265,7 @@ def inference_config_of(config: HubConfig, text: str | None, *, where: str = PRE
     timm = wire.pretrained_cfg or (None if text else config.timm)
     if timm is not None:
         return {"network_input": _timm_input(timm, where if text else CONFIG), **config.post_processing}
-    stated = wire.image_processor_type or wire.feature_extractor_type or ""
+    stated = wire.video_processor_type or wire.image_processor_type or wire.feature_extractor_type or ""
     name = next((stated.removesuffix(end) for end in _ENDS_OF_NAMES if stated.endswith(end)), "")
     if name not in _KINDS:
         needs = f"an image processor of {', '.join(sorted(_KINDS))}"
@@ -331,6 +374,9 @@ class _Processor(Record, frozen=True):
         edges = self._edges() if kind.multiple else None
         if edges:
             return _of_each_image("shorter-edge", edges, kind.multiple or 1)
+        if self.name == "VJEPA2":  # which takes no notice of the size that its file states
+            height, width = self._crop()
+            return _cropped(int(height * 256 / 224), (height, width))
         sides = self._sides("size", square=kind.square)
         if self.name == "DPT" and isinstance(sides, tuple):
             multiple = self.wire.ensure_multiple_of
@@ -344,13 +390,17 @@ class _Processor(Record, frozen=True):
             crop = (sides, sides)
             sides = crop if sides >= _LARGE_CONVNEXT else int(sides / (self.wire.crop_pct or 0.875))
         elif kind.center_crop if self.wire.do_center_crop is None else self.wire.do_center_crop:
-            crop = self._sides("crop_size", square=True)
+            crop = self._crop()
         elif kind.center_crop is None:
             self._required("do_center_crop")
         crop = crop or sides
         if not isinstance(crop, tuple):
             raise self._refuse("one size for every image", f"shortest_edge {sides} without a centre crop")
         return _cropped(sides, crop)
+
+    def _crop(self) -> tuple[int, int]:
+        sides = self._sides("crop_size", square=True)
+        return (sides, sides) if isinstance(sides, int) else sides
 
     def _sides(self, name: str, *, square: bool) -> _Sides:
         value = self._required(name)
@@ -383,6 +433,8 @@ def _task(wire: _WireConfig) -> str | None:
     if wire.pretrained_cfg is not None and not wire.architectures:
         return CLASSIFICATION if wire.num_classes else None  # without classes it is an embedding
     for name in wire.architectures or ():
+        if name in _EMBEDDERS:
+            return EMBEDDING
         for end, task in _TASKS.items():
             if name.endswith(end):
                 several = task == CLASSIFICATION and wire.problem_type == "multi_label_classification"

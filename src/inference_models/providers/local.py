@@ -198,7 +198,7 @@ def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
 
     config = parse_hub_config(read(HF_CONFIG) or "")
     packages, skipped, reason = make_packages(
-        find_packages(files, dtypes_of(files), pickles=True),
+        find_packages(files, dtypes_of(files), config, pickles=True),
         lambda found: _snapshot_package(found, files, texts_of(found, config, read, label=f"folder '{path}'")),
     )
     if not packages:
@@ -212,7 +212,7 @@ def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
             task_type=config.task_type,
             source=f"folder {path}",
             model_packages=packages,
-            skipped_packages=(*skipped_files(files), *skipped),
+            skipped_packages=(*skipped_files(files, config), *skipped),
         )
     )
 

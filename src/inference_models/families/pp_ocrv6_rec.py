@@ -17,7 +17,9 @@ from inference_models.decoders.text_lines import Letters
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import Family, TextGraph
 from inference_models.package.characters import read_characters
+from inference_models.package.paddle_config import read_paddle_input
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
 NOTHING = 0
 """The token between characters."""
+HEIGHT, WIDEST = 48, 3200
 
 
 class CtcDecoder:
@@ -69,18 +72,28 @@ class CtcDecoder:
         ]
 
 
+def configured(graph: TextGraph, files: Mapping[str, Path]) -> TextGraph:
+    """`graph` for the colours, the height and the least width that `inference.yml` states."""
+    stated = read_paddle_input(files.get("config"))
+    height, width = stated.size or (HEIGHT, graph.least_width)
+    spec = replace(LINE, color=stated.color or LINE.color, size=(height, WIDEST))
+    return replace(graph, preprocess=spec, least_width=width)
+
+
+LINE = PreprocessSpec(
+    size=(HEIGHT, WIDEST),
+    color="bgr",
+    resize=ResizeMode.LINE,
+    scaling_factor=255,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+)
 READER = TextGraph(
     decoder=CtcDecoder,
     files={"graph": "*", "config": "inference.yml"},
     optional_files=frozenset({"config"}),
+    configure=configured,
     least_width=320,
-    preprocess=PreprocessSpec(
-        size=(48, 3200),
-        color="bgr",
-        resize=ResizeMode.LINE,
-        scaling_factor=255,
-        mean=(0.5, 0.5, 0.5),
-        std=(0.5, 0.5, 0.5),
-    ),
+    preprocess=LINE,
 )
 FAMILY = Family(architecture="pp-ocrv6-rec", tasks={"text-only-ocr": READER})

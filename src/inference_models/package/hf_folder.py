@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from math import prod
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ from inference_models.errors import (
     ModelImplementationNotFoundError,
     UntrustedFileError,
 )
+from inference_models.files.regular import open_regular
 from inference_models.package import class_names, inference_config
 from inference_models.package.formats import FORMATS, HF_CONFIG
 from inference_models.package.hf_config import (
@@ -212,16 +214,36 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "", name)[:64]
 
 
+def safetensors_header(path: Path) -> dict[str, object]:
+    """What a safetensors file says of its tensors, each there once. Names of real networks take well under 1 MB.
+
+    Raises:
+        CorruptedModelPackageError: the file cannot be read, or its header is longer than it or 8 MB, or no JSON object.
+    """
+    try:
+        with os.fdopen(open_regular(path, follow=True), "rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header = stream.read(min(size, MAX_TEXT_BYTES))
+        found = f"a header of {size} bytes" if len(header) < size else None
+    except OSError as exc:
+        found = exc.strerror or str(exc)
+    if found is not None:
+        raise CorruptedModelPackageError(
+            f"{path.name} cannot be read.",
+            needs=f"a safetensors file with a header of at most {MAX_TEXT_BYTES} bytes",
+            found=found,
+            fix="fetch the package again",
+        )
+    return parse_json_object(decode_text(header, where=path.name), where=path.name)
+
+
 def dtypes_of(files: Mapping[str, Path]) -> dict[str, int]:
     """Number of parameters per dtype in the header of `model.safetensors`; none where there is no such file."""
     path = files.get("model.safetensors")
     if path is None:
         return {}
-    with path.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        header = decode_text(stream.read(min(size, MAX_TEXT_BYTES)), where=path.name)
     counts: dict[str, int] = {}
-    for entry in parse_json_object(header, where=path.name).values():
+    for entry in safetensors_header(path).values():
         if isinstance(entry, dict) and isinstance(entry.get("dtype"), str) and isinstance(entry.get("shape"), list):
             sides = [side for side in entry["shape"] if isinstance(side, int)]
             counts[entry["dtype"]] = counts.get(entry["dtype"], 0) + prod(sides)

@@ -53,7 +53,15 @@ LAYER = "classifier_layer_weights.pth"
 POOLER = "pooler."
 """Parameters of backbones that nothing here reads, and that may be missing."""
 IMAGES = "pixel_values"
-HEADS = ("logits", "pred_boxes", "pred_masks", "class_queries_logits", "masks_queries_logits", "predicted_depth")
+HEADS = (
+    "logits",
+    "pred_boxes",
+    "pred_masks",
+    "class_queries_logits",
+    "masks_queries_logits",
+    "predicted_depth",
+    "field_of_view",
+)
 _LEFT_OUT = re.compile(r"_?attn_implementation|_?experts_implementation|use_kernels|kernel_config")
 """Keys that choose how something is computed, kernels of the Hub among them; Transformers chooses what it has."""
 _REFUSED = {"auto_map": "code of its own", "quantization_config": "quantised weights"}

@@ -97,6 +97,9 @@ class DepthGraph(Graph, frozen=True, kw_only=True):
     """Of the numbers, which are kept as they are; of relative inverse depth, larger ones are nearer."""
     resize: MapResize
     """How its authors bring the map to the size of the picture."""
+    reciprocal: bool = False
+    """Whether numbers are 1 / depth, for a picture as wide as its focal length; of another one, a second output (B,)
+    says the angle of view in degrees (Depth Pro)."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
 
 

@@ -23,6 +23,9 @@ CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"
 """The family of every graph whose only output is logits."""
 _OWN_CLASSIFIERS = frozenset({"resnet", "vit"})
+ANY_SEGMENTER = "segmenter"
+"""The family of every graph whose only output is logits of the classes of pixels."""
+_OWN_SEGMENTERS = frozenset({"segformer"})
 _TASKS = {
     "ForDepthEstimation": "depth-estimation",
     "ForImageClassification": CLASSIFICATION,
@@ -46,6 +49,8 @@ _TIMM_INTERPOLATION = {
 _ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
 _LARGE_CONVNEXT = 384
 """From this size on ConvNeXt processors stretch instead of cropping."""
+_GLPN_MULTIPLE = 32
+"""Of what its processor makes both sides multiples when its file does not say."""
 _DETR_LONGEST = 1333
 """Of processors of the DETR family that state a number for the shorter side alone."""
 PREPARED_TASKS = frozenset(
@@ -88,8 +93,10 @@ _KINDS = {
     "ConvNext": _Kind(square=False),
     "DPT": _Kind(square=True, center_crop=False),
     "DeformableDetr": _DETR,
+    "DepthPro": _Kind(square=True, antialias=False, as_float=True),
     "DeiT": _Kind(square=True, center_crop=True),
     "Detr": _DETR,
+    "GLPN": _Kind(square=True, normalize=False),
     "MobileNetV1": _Kind(square=False, center_crop=True),
     "MobileNetV2": _Kind(square=False, center_crop=True),
     "MobileViT": _Kind(square=False, center_crop=True, normalize=False, bgr=True),
@@ -102,6 +109,7 @@ _KINDS = {
     "Siglip": _Kind(square=True),
     "ViT": _Kind(square=True),
     "Yolos": replace(_DETR, multiple=16),
+    "ZoeDepth": _Kind(square=True, antialias=False, as_float=True),
 }
 
 
@@ -162,7 +170,7 @@ class _WireProcessor(Struct):
     pad_size: _WireSides | None = None
     size_divisor: int | None = None
     max_size: _Side | None = None
-    keep_aspect_ratio: bool = False
+    keep_aspect_ratio: bool | None = None
     ensure_multiple_of: Annotated[int, Meta(ge=1, le=MAX_SIDE)] = 1
     pretrained_cfg: _WireTimm | None = None
 
@@ -204,6 +212,8 @@ def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
     architecture = model_type
     if task in {CLASSIFICATION, MULTI_LABEL} and model_type not in _OWN_CLASSIFIERS:
         architecture = ANY_CLASSIFIER
+    if task == "semantic-segmentation" and model_type not in _OWN_SEGMENTERS:
+        architecture = ANY_SEGMENTER
     labels = wire.id2label or {str(index): name for index, name in enumerate(wire.label_names or ())}
     names = _class_names(labels, where)
     return HubConfig(architecture, model_type, task, names, wire.num_channels, wire.pretrained_cfg)
@@ -302,6 +312,10 @@ class _Processor(Record, frozen=True):
             raise self._refuse(f"resample of {', '.join(map(str, _INTERPOLATION))}", str(filter_number))
         network |= {"interpolation": _INTERPOLATION[filter_number], "antialias": kind.antialias}
         network["as_float"] = kind.as_float
+        if self.name == "ZoeDepth":
+            if network["interpolation"] != "linear":
+                raise self._refuse("resample 2", str(filter_number))
+            network |= {"interpolation": "corners", "margin": wire.do_pad is not False}
         is_bgr = kind.bgr if wire.do_flip_channel_order is None else wire.do_flip_channel_order
         network["color_mode"] = "bgr" if is_bgr else "rgb"
         if wire.do_rescale is not False:
@@ -314,7 +328,8 @@ class _Processor(Record, frozen=True):
         """Whether one image alone would be padded: DETR pads to the largest of a batch, DPT to a multiple."""
         if kind.multiple:
             return bool(self.wire.do_pad and self.wire.pad_size)
-        return bool(self.wire.do_pad and (self.name != "DPT" or self.wire.size_divisor))
+        inside = {"DPT": not self.wire.size_divisor, "ZoeDepth": True}
+        return bool(self.wire.do_pad and not inside.get(self.name, False))
 
     def _edges(self) -> tuple[int, int] | None:
         """The shortest and the longest edge, of a processor of the DETR family; None: it states height and width."""
@@ -331,10 +346,15 @@ class _Processor(Record, frozen=True):
         edges = self._edges() if kind.multiple else None
         if edges:
             return _of_each_image("shorter-edge", edges, kind.multiple or 1)
+        if self.name == "GLPN":
+            multiple = self.wire.size_divisor or _GLPN_MULTIPLE
+            network = _of_each_image("whole-multiples", (multiple, multiple), multiple)
+            return {name: value for name, value in network.items() if name != "training_input_size"}
         sides = self._sides("size", square=kind.square)
-        if self.name == "DPT" and isinstance(sides, tuple):
+        if self.name in {"DPT", "ZoeDepth"} and isinstance(sides, tuple):
             multiple = self.wire.ensure_multiple_of
-            if self.wire.keep_aspect_ratio:
+            keeps = self.wire.keep_aspect_ratio
+            if self.name == "ZoeDepth" if keeps is None else keeps:
                 return _of_each_image("nearer-edge", sides, multiple)
             sides = (max(1, round(sides[0] / multiple)) * multiple, max(1, round(sides[1] / multiple)) * multiple)
         crop: _Sides | None = None

@@ -23,8 +23,18 @@ import torch_graphs
 from inference_models import AutoModel
 from inference_models.backends.openvino import import_openvino
 from inference_models.errors import ModelLoadingError
+from inference_models.predictions.instances import InstanceDetections
 from providers.hub_server import Repository, served_hub
-from transformers_networks import LABELS, RESNET, VIT, depth_estimators, detectors, segmenters, semantic_segmenters
+from transformers_networks import (
+    LABELS,
+    RESNET,
+    VIT,
+    depth_estimators,
+    detectors,
+    mask_transformers,
+    segmenters,
+    semantic_segmenters,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -152,6 +162,48 @@ def test_instances_are_those_of_transformers(tmp_path: Path, name: str) -> None:
     masks = np.asarray(expected["segmentation"])[order] > 0
     both, either = (found.mask & masks).sum((1, 2)), (found.mask | masks).sum((1, 2))
     assert (both / either).min() >= 0.999
+
+
+def painted(found: InstanceDetections, segments: list[dict[str, Any]], order: NumpyArray) -> NumpyArray:
+    """(H, W): the number of its segment for each pixel, as Transformers puts masks above each other; -1: none."""
+    numbers = np.full(found.mask.shape[1:], -1)
+    for row in np.argsort(order):
+        numbers[found.mask[row]] = segments[order[row]]["id"]
+    return numbers
+
+
+@pytest.mark.parametrize("name", mask_transformers())
+def test_mask_transformers_do_three_tasks_as_transformers_does(tmp_path: Path, name: str) -> None:
+    network, processor = mask_transformers()[name]()
+    saved(tmp_path, network, processor)
+    image, picture = photograph(), Image.fromarray(photograph())
+    outputs, size = theirs(network, processor, image), {"target_sizes": [image.shape[:2]]}
+    for task in ("instance", "panoptic"):
+        find = getattr(processor, f"post_process_{task}_segmentation")
+        (everything,) = find(outputs, threshold=0.0, **size)
+        scores = np.unique([segment["score"] for segment in everything["segments_info"]])
+        threshold = float(scores[:2].mean())
+        (expected,) = find(outputs, threshold=threshold, **size)
+        segments = expected["segments_info"]
+        order = np.argsort([-segment["score"] for segment in segments], kind="stable")
+        model = AutoModel.from_pretrained(str(tmp_path), task_type=f"{task}-segmentation", arrays="numpy")
+        (found,) = model(picture, confidence=threshold, masks="dense")
+        assert len(segments) > 0, task
+        np.testing.assert_allclose(found.confidence, [segments[row]["score"] for row in order], rtol=0, atol=1e-4)
+        assert found.class_id.tolist() == [segments[row]["label_id"] for row in order]
+        numbers = np.where(
+            np.isin(expected["segmentation"], [each["id"] for each in segments]), expected["segmentation"], -1
+        )
+        assert (painted(found, segments, order) != numbers).mean() < 1e-3, task
+        rows, columns = found.mask.any(2), found.mask.any(1)
+        edges = [[across.argmax(), down.argmax()] for across, down in zip(columns, rows, strict=True)]
+        np.testing.assert_array_equal(found.xyxy[:, :2], edges)
+    (expected,) = processor.post_process_semantic_segmentation(outputs, **size)
+    model = AutoModel.from_pretrained(str(tmp_path), task_type="semantic-segmentation", arrays="numpy")
+    (regions,) = model(picture)
+    assert len(np.unique(expected)) > 1
+    if name != "eomt":  # whose own map is that of the padded picture
+        assert (regions.segmentation_map != expected.numpy()).mean() < 1e-3
 
 
 @pytest.mark.parametrize("name", semantic_segmenters())

@@ -254,6 +254,57 @@ def segmenters() -> dict[str, Maker]:
     }
 
 
+def mask_transformers() -> dict[str, Maker]:
+    swin = {"embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "window_size": 2, "image_size": 64}
+    edges = {"shortest_edge": 48, "longest_edge": 100}
+    return {
+        "mask2former": lambda: (
+            t.Mask2FormerForUniversalSegmentation(
+                t.Mask2FormerConfig(
+                    backbone_config=t.SwinConfig(**swin, **STAGES),
+                    feature_size=32,
+                    mask_feature_size=32,
+                    hidden_dim=32,
+                    encoder_feedforward_dim=16,
+                    encoder_layers=1,
+                    decoder_layers=2,
+                    num_attention_heads=2,
+                    dim_feedforward=16,
+                    num_queries=12,
+                    **NAMED,
+                )
+            ),
+            t.Mask2FormerImageProcessor(size=edges),
+        ),
+        "maskformer": lambda: (
+            t.MaskFormerForInstanceSegmentation(
+                t.MaskFormerConfig(
+                    backbone_config=t.SwinConfig(**swin, **STAGES),
+                    decoder_config=t.DetrConfig(backbone_config=resnet_backbone(), **DETR),
+                    fpn_feature_size=32,
+                    mask_feature_size=32,
+                    **NAMED,
+                )
+            ),
+            t.MaskFormerImageProcessor(size=edges, size_divisor=16),
+        ),
+        "eomt": lambda: (
+            t.EomtForUniversalSegmentation(
+                t.EomtConfig(
+                    **{name: VIT[name] for name in ("hidden_size", "num_hidden_layers", "num_attention_heads")},
+                    image_size=64,
+                    patch_size=16,
+                    num_blocks=1,
+                    num_queries=12,
+                    num_upscale_blocks=1,
+                    **NAMED,
+                )
+            ),
+            t.EomtImageProcessor(size={"shortest_edge": 64, "longest_edge": 64}, do_pad=True),
+        ),
+    }
+
+
 def semantic_segmenters() -> dict[str, Maker]:
     four = {"hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "num_attention_heads": [1, 1, 2, 2]}
     mobile = {"image_size": 64, "aspp_out_channels": 16, "output_stride": 16, "atrous_rates": [1, 2, 3], **NAMED}

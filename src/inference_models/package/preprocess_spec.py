@@ -39,6 +39,10 @@ class ResizeMode(str, Enum):
     SHORTER_EDGE = "shorter-edge"
     """Resize until the shorter side is that of the target, or the longer side that of the target, whichever comes
     first; turned pictures turn the target. The network input has the size of the resized image (DETR)."""
+    SHORTER_EDGE_PADDED = "shorter-edge-padded"
+    """The same, and what is missing of the target is filled up at the right and bottom with `pad_value` (EoMT)."""
+    SHORTER_EDGE_ROUNDED_UP = "shorter-edge-rounded-up"
+    """As `shorter-edge`, and then each side is stretched up to a multiple of what the network takes (Mask2Former)."""
     SHORTER_EDGE_AT_LEAST = "shorter-edge-at-least"
     """Enlarge where the shorter side is less than that of the target, reduce where the longer side is more than that
     of the target, and bring each side to the nearest multiple. The network input has that size (PaddleOCR)."""
@@ -65,6 +69,7 @@ SIZED_BY_IMAGE = frozenset(
         ResizeMode.NEARER_EDGE,
         ResizeMode.SHORTER_EDGE,
         ResizeMode.SHORTER_EDGE_AT_LEAST,
+        ResizeMode.SHORTER_EDGE_ROUNDED_UP,
         ResizeMode.WHOLE_MULTIPLES,
     }
 )

@@ -192,7 +192,8 @@ def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
     if spec.resize is ResizeMode.SHORTER_EDGE_CROP:
         keeps = spec.shorter_edge is not None or target[0] == target[1]
         return _cut_out(spec, _shorter_edge(spec.shorter_edge or target[0], image) if keeps else target, target)
-    return _letterboxed(spec, image, target)
+    padded = spec.resize is ResizeMode.SHORTER_EDGE_PADDED
+    return _whole(_shorter_within(image, target, 1), target, at=(0, 0)) if padded else _letterboxed(spec, image, target)
 
 
 def target_size(spec: PreprocessSpec, image: Size, *, requested: Size | None) -> Size:
@@ -332,6 +333,9 @@ def _line(image: Size, target: Size, _multiple: int) -> Size:
 _SIZES = {
     ResizeMode.STRETCH: lambda _image, target, _multiple: target,
     ResizeMode.SHORTER_EDGE: _shorter_within,
+    ResizeMode.SHORTER_EDGE_ROUNDED_UP: lambda image, target, multiple: _rounded_up(
+        _shorter_within(image, target, 1), multiple
+    ),
     ResizeMode.SHORTER_EDGE_AT_LEAST: _shorter_at_least,
     ResizeMode.LINE: _line,
     ResizeMode.NEARER_EDGE: _nearer_edge,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.arrays import namespace
 from inference_models.errors import InvalidParameterError
-from inference_models.families import InstanceGraph
+from inference_models.families import InstanceGraph, SegmentsGraph
 from inference_models.fork import Lock
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.record import replace
@@ -126,7 +126,7 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
     @property
     def supported_mask_formats(self) -> set[InstanceSegmentationMaskFormat]:
         """What `masks=` may be."""
-        return set(_FORMATS)
+        return set(FORMATS)
 
     def _count_classes(self, shapes: Shapes) -> int | None:
         shapes = [_moved(shape, (0, 3, 1, 2)) if self._is_turned(shape) else shape for shape in shapes]
@@ -134,7 +134,7 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
 
     def _limits(self, options: dict[str, Any]) -> BoxLimits:
         limits = super()._limits(options)
-        _mask_format(options)
+        mask_format(options)
         _mask_rule(options, smooth=self._family.smooth)
         return limits
 
@@ -156,7 +156,7 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
 
         rule = _mask_rule(options, smooth=self._family.smooth)
         writer = MaskWriter.of(self._decoder.maps(image.outputs, boxes), transform, self._family, rule)
-        masks, facts = writer.write(boxes.xyxy, _mask_format(options))
+        masks, facts = writer.write(boxes.xyxy, mask_format(options))
         rows = writer.rows if len(writer.rows) < len(boxes.class_id) else slice(None)
         return self._as_asked(
             InstanceDetections(
@@ -171,17 +171,22 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
         )
 
 
-_FORMATS: tuple[InstanceSegmentationMaskFormat, ...] = ("dense", "polygons", "rle")
+FORMATS: tuple[InstanceSegmentationMaskFormat, ...] = ("dense", "polygons", "rle")
 
 
-def _mask_format(options: Mapping[str, Any]) -> InstanceSegmentationMaskFormat:
+def mask_format(options: Mapping[str, Any]) -> InstanceSegmentationMaskFormat:
+    """The form of the masks that a call asks for.
+
+    Raises:
+        InvalidParameterError: there is no such form, or it asks for two.
+    """
     wanted = {options[name] for name in ("masks", "mask_format") if options.get(name) is not None} or {"rle"}
-    for name in _FORMATS:
+    for name in FORMATS:
         if wanted == {name}:
             return name
     raise InvalidParameterError(
         "masks cannot be given in this form.",
-        needs=f"masks= one of {', '.join(map(repr, _FORMATS))}",
+        needs=f"masks= one of {', '.join(map(repr, FORMATS))}",
         found=" and ".join(sorted(map(repr, wanted))),
     )
 
@@ -202,11 +207,20 @@ def _moved(shape: Sequence[int | None], axes: Sequence[int]) -> tuple[int | None
     return tuple(shape[axis] for axis in axes)
 
 
+def bind(package: OpenedPackage, graph: InstanceGraph | SegmentsGraph) -> Any:
+    """The segmenter of an opened package."""
+    if isinstance(graph, InstanceGraph):
+        return GraphSegmenter(package, graph)
+    from inference_models.tasks.graph_segments import SegmentFinder  # noqa: PLC0415 - of mask transformers alone
+
+    return SegmentFinder(package, graph)
+
+
 TASK = Task(
     name="instance-segmentation",
     model=InstanceSegmentationModel,
     predictions={InstanceDetections: "objects"},
-    graph=InstanceGraph,
-    bind=GraphSegmenter,
+    graph=InstanceGraph | SegmentsGraph,
+    bind=bind,
     post_processing="nms",
 )

@@ -288,6 +288,8 @@ class _Processor(Record, frozen=True):
 
     def _by_edges(self, kind: _Kind, edges: tuple[int, int]) -> dict[str, Any]:
         if self.name == "Eomt" and self.wire.do_pad:
+            if edges[0] != edges[1]:
+                raise self._refuse("one number for shortest_edge and longest_edge", f"{edges[0]}, {edges[1]}")
             return {"resize_mode": "shorter-edge-padded", "training_input_size": _named(edges)}
         if self.name in _ROUNDED_UP:
             return _of_each_image("shorter-edge-rounded-up", edges, self._divisor(kind))

@@ -192,8 +192,9 @@ def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
     if spec.resize is ResizeMode.SHORTER_EDGE_CROP:
         keeps = spec.shorter_edge is not None or target[0] == target[1]
         return _cut_out(spec, _shorter_edge(spec.shorter_edge or target[0], image) if keeps else target, target)
-    padded = spec.resize is ResizeMode.SHORTER_EDGE_PADDED
-    return _whole(_shorter_within(image, target, 1), target, at=(0, 0)) if padded else _letterboxed(spec, image, target)
+    if spec.resize is not ResizeMode.SHORTER_EDGE_PADDED:
+        return _letterboxed(spec, image, target)
+    return _whole(_shorter_within(image, (min(target), min(target)), 1), target, at=(0, 0))
 
 
 def target_size(spec: PreprocessSpec, image: Size, *, requested: Size | None) -> Size:

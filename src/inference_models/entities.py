@@ -345,6 +345,8 @@ class ModelMetadata(Record, frozen=True):
     description: str | None = None
     skipped_packages: tuple[SkippedPackage, ...] = ()
     """Announced packages that are left out, each with the reason."""
+    public: bool = False
+    """Whether the source shows it to everyone, with a key or without."""
 
 
 def without_signatures(model: ModelMetadata) -> ModelMetadata:

@@ -63,6 +63,7 @@ ALIASES = {
     "mobilenet-v2": "mobilenetv2",
     "rf-detr": "rfdetr",
     "table-transformer": "detr",
+    **dict.fromkeys(["dinov2-with-registers", "dinov3-convnext", "dinov3-vit"], "dinov2"),
     **dict.fromkeys(["dab-detr", "deformable-detr", "lw-detr"], "conditional-detr"),
     **dict.fromkeys(["pp-doclayout-v2", "pp-doclayout-v3", "rt-detr-v2", "rtdetr", "rtdetrv2"], "rt-detr"),
     "yolo11": "yolov11",

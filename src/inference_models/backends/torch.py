@@ -37,7 +37,7 @@ from inference_models.errors import (
     MissingDependencyError,
     ModelImplementationNotFoundError,
 )
-from inference_models.package.text_files import decode_text, parse_json_object
+from inference_models.package.hf_folder import safetensors_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,19 +179,11 @@ def _read_safetensors(path: Path) -> object:
             f"{path.name} cannot be read here.", needs="safetensors>=0.4", found="not installed", fix=fix
         ) from exc
     damaged: type[Exception] = importlib.import_module("safetensors").SafetensorError
-    _check_header(path)
+    safetensors_header(path)
     try:
         return reader.load_file(str(path))
-    except (damaged, OSError) as exc:
+    except (damaged, *_READ_ERRORS) as exc:
         raise _unreadable(path, reason_of(exc), needs="a safetensors file") from exc
-
-
-def _check_header(path: Path) -> None:
-    """Returns nothing when the entries of a safetensors file are few enough to be read at once, and each there once."""
-    with path.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        if size <= path.stat().st_size - 8:
-            parse_json_object(decode_text(stream.read(size), where=path.name), where=path.name)
 
 
 def _read_pickle(path: Path, torch: Any) -> object:

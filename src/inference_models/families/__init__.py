@@ -45,6 +45,9 @@ ALIASES = {
     "depth-anything": "depth-anything-v2",
     "eomt-dinov3": "eomt",
     "dfine": "d-fine",
+    "dinov2-with-registers": "dinov2",
+    "dinov3-convnext": "dinov2",
+    "dinov3-vit": "dinov2",
     "lw-detr": "conditional-detr",
     "mobilenet-v2": "mobilenetv2",
     "pp-doclayout-v2": "rt-detr",
@@ -220,6 +223,10 @@ class ClassificationGraph(Graph, frozen=True, kw_only=True):
     """Least score of a label; only for multi-label models."""
 
 
+class ActionGraph(Graph, frozen=True, kw_only=True):
+    """The network of a model that says which action a clip shows: frames (T, 3, h, w) to logits (1, C)."""
+
+
 class TextDecoder(Protocol):
     """The part of a text reader behind the graph that takes the images. Safe to call from many threads."""
 
@@ -247,6 +254,12 @@ class EmbeddingGraph(Graph, frozen=True, kw_only=True):
     """Makes the tokens of texts, from the other files of a package by role; None: there are no texts."""
     unit_length: bool = False
     """Whether vectors are brought to length 1, which makes products of them cosines."""
+    class_token: bool = False
+    """Whether the first token is the vector, of graphs whose only output is all of them."""
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    """What makes scores of the cosines of an image and texts: of all texts together, or of each alone."""
+    logit_scale: float | None = None
+    """What these are multiplied with before that, where no part of the package says it; None: nobody knows."""
 
 
 class Family(Record, frozen=True):

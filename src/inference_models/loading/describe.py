@@ -10,6 +10,8 @@ from inference_models.entities import BackendType
 from inference_models.errors import (
     BaseInferenceModelsError,
     DirectLocalStorageAccessError,
+    EnvironmentConfigurationError,
+    InvalidEnvVariable,
     InvalidParameterError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
@@ -63,11 +65,12 @@ def describe_model(
     with closing(provider):
         try:
             model = provider.describe(model_id, options)
-        except RetryError:
+        except (RetryError, EnvironmentConfigurationError, InvalidEnvVariable) as exc:
             known = None if memory is None else memory.recall(address, options, unreachable=True)
             if known is None:
                 raise
-            _log.warning("provider %r does not answer; %r is loaded from the cache", name, model_id)
+            why = "does not answer" if isinstance(exc, RetryError) else f"cannot be asked ({exc.summary.rstrip('.')})"
+            _log.warning("provider %r %s; %r is loaded from the cache", name, why, model_id)
             model, provider = known, RememberedProvider(known)
         except MissingModelInitParameterError:
             # A misspelt `labels=` is the likelier cause than a forgotten one.

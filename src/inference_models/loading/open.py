@@ -108,6 +108,8 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     with ExitStack() as unfinished:
         sessions: dict[str, Session] = {}
         for role, wanted in requests.items():
+            if wanted.role is not None:
+                wanted = replace(wanted, beside=next(iter(sessions.values()), None))  # noqa: PLW2901
             sessions[role] = _open(candidate.runtime, _examined(candidate, wanted, request), request)
             unfinished.callback(sessions[role].close)
         session = next(iter(sessions.values()))
@@ -226,7 +228,10 @@ def _session_requests(
     requests: dict[str, SessionRequest] = {}
     for role in filter(lambda role: is_graph(graph.files[role]), files):
         start = further if requests else replace(images, graph=None)
-        requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
+        if kind is BackendType.HF:
+            requests[role] = replace(start, role=role)
+        else:
+            requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
     return requests
 
 

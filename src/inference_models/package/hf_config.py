@@ -28,6 +28,23 @@ _OWN_SEGMENTERS = frozenset({"segformer"})
 _UNIVERSAL = ("ForUniversalSegmentation", "MaskFormerForInstanceSegmentation")
 """Ends of the names of classes whose networks do any of the tasks below."""
 UNIVERSAL_TASKS = ("instance-segmentation", "panoptic-segmentation", "semantic-segmentation")
+EMBEDDING, ACTION = "embedding", "action-recognition"
+_EMBEDDERS = {
+    "CLIPModel": "clip",
+    "DINOv3ConvNextModel": "dinov2",
+    "DINOv3ViTModel": "dinov2",
+    "Dinov2Model": "dinov2",
+    "Dinov2WithRegistersModel": "dinov2",
+    "MetaClip2Model": "clip",
+    "SiglipModel": "siglip",
+}
+"""Classes of transformers whose vectors we know, to their family."""
+_TOKENS = ("tokenizer.json", "tokenizer_config.json")
+_PARTS = {
+    "clip": (("vision_model", "text_model"), _TOKENS),
+    "siglip": (("vision_model", "text_model"), _TOKENS),
+}
+"""Of families of several graphs: what exporters call these, and the files that lie beside them and their weights."""
 _TASKS = {
     "ForDepthEstimation": "depth-estimation",
     "ForImageClassification": CLASSIFICATION,
@@ -35,13 +52,19 @@ _TASKS = {
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "semantic-segmentation",
     "ForUniversalSegmentation": "instance-segmentation",
+    "ForVideoClassification": ACTION,
     "ForZeroShotObjectDetection": "open-vocabulary-object-detection",
 }
 """End of a transformers class name to task; longer ends are other tasks."""
+VIDEO_CONFIG = "video_preprocessor_config.json"
+PROCESSOR_CONFIG = "processor_config.json"
+"""Of models of images and texts since transformers 5, the image processor as one of its keys."""
 PREPARED_TASKS = frozenset(
     {
         CLASSIFICATION,
         MULTI_LABEL,
+        ACTION,
+        EMBEDDING,
         "depth-estimation",
         "instance-segmentation",
         "object-detection",
@@ -82,6 +105,21 @@ class HubConfig(Record, frozen=True):
         return self.task_type in {CLASSIFICATION, MULTI_LABEL}
 
     @property
+    def must_prepare(self) -> bool:
+        """Whether nothing but the file of the processor says how images are prepared."""
+        return self.classifies or self.task_type in {EMBEDDING, ACTION}
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """What the graphs of an export are called; empty: there is one."""
+        return _PARTS.get(self.architecture, ((), ()))[0]
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """Further files of a package, those that exist."""
+        return _PARTS.get(self.architecture, ((), ()))[1]
+
+    @property
     def post_processing(self) -> dict[str, Any]:
         """What the outputs still need, of a classifier."""
         activation = "sigmoid" if self.task_type == MULTI_LABEL else "softmax"
@@ -106,6 +144,8 @@ def parse_hub_config(text: str, *, where: str = CONFIG, asked: str | None = None
     if universal and asked in UNIVERSAL_TASKS:
         task = asked
     architecture = model_type
+    if task == EMBEDDING:
+        architecture = next(_EMBEDDERS[name] for name in wire.architectures or () if name in _EMBEDDERS)
     if task in {CLASSIFICATION, MULTI_LABEL} and model_type not in _OWN_CLASSIFIERS:
         architecture = ANY_CLASSIFIER
     if task == "semantic-segmentation" and model_type not in _OWN_SEGMENTERS and not universal:
@@ -138,6 +178,8 @@ def _task(wire: _WireConfig) -> str | None:
     if wire.pretrained_cfg is not None and not wire.architectures:
         return CLASSIFICATION if wire.num_classes else None  # without classes it is an embedding
     for name in wire.architectures or ():
+        if name in _EMBEDDERS:
+            return EMBEDDING
         for end, task in _TASKS.items():
             if name.endswith(end):
                 several = task == CLASSIFICATION and wire.problem_type == "multi_label_classification"

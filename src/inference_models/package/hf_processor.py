@@ -25,7 +25,7 @@ _TIMM_INTERPOLATION = {
     "lanczos": "lanczos",
     "nearest": "nearest",
 }
-_ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
+_ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor", "VideoProcessor")
 _LARGE_CONVNEXT = 384
 """From this size on ConvNeXt processors stretch instead of cropping."""
 _GLPN_MULTIPLE = 32
@@ -62,6 +62,7 @@ _KINDS = {
     "CLIP": _Kind(square=False, center_crop=True),
     "ConditionalDetr": _DETR,
     "ConvNext": _Kind(square=False),
+    "DINOv3ViT": _Kind(square=True, as_float=True),
     "DPT": _Kind(square=True, center_crop=False),
     "DeformableDetr": _DETR,
     "DepthPro": _Kind(square=True, antialias=False, as_float=True),
@@ -82,6 +83,7 @@ _KINDS = {
     "RfDetr": replace(_DETR, antialias=False, as_float=True),
     "Segformer": _Kind(square=True, center_crop=False, resample=2),
     "Siglip": _Kind(square=True),
+    "VJEPA2": _Kind(square=False, center_crop=True, resample=2),
     "ViT": _Kind(square=True),
     "Yolos": replace(_DETR, multiple=16),
     "ZoeDepth": _Kind(square=True, antialias=False, as_float=True),
@@ -118,6 +120,7 @@ class _WireSides(Struct):
 class WireProcessor(Struct):
     """What the file of an image processor says; None: nothing."""
 
+    video_processor_type: str | None = None
     image_processor_type: str | None = None
     feature_extractor_type: str | None = None
     do_resize: bool | None = None
@@ -207,7 +210,7 @@ def processor_input(wire: WireProcessor, where: str) -> dict[str, Any]:
         CorruptedModelPackageError: its file leaves out what releases of transformers fill in differently.
         ModelImplementationNotFoundError: it asks for something our pre-processing does not do.
     """
-    stated = wire.image_processor_type or wire.feature_extractor_type or ""
+    stated = wire.video_processor_type or wire.image_processor_type or wire.feature_extractor_type or ""
     name = next((stated.removesuffix(end) for end in _ENDS_OF_NAMES if stated.endswith(end)), "")
     if name not in _KINDS:
         needs = f"an image processor of {', '.join(sorted(_KINDS))}"
@@ -275,6 +278,9 @@ class _Processor(Record, frozen=True):
         edges = self._edges() if kind.multiple else None
         if edges:
             return self._by_edges(kind, edges)
+        if self.name == "VJEPA2":  # which takes no notice of the size that its file states
+            height, width = self._crop()
+            return _cropped(int(height * 256 / 224), (height, width))
         sides = self._sides("size", square=kind.square)
         if isinstance(sides, tuple) and self.name in {"DPT", "ZoeDepth"}:
             multiple, keeps = self.wire.ensure_multiple_of, self.wire.keep_aspect_ratio
@@ -306,13 +312,17 @@ class _Processor(Record, frozen=True):
             crop = (sides, sides)
             sides = crop if sides >= _LARGE_CONVNEXT else int(sides / (self.wire.crop_pct or 0.875))
         elif kind.center_crop if self.wire.do_center_crop is None else self.wire.do_center_crop:
-            crop = self._sides("crop_size", square=True)
+            crop = self._crop()
         elif kind.center_crop is None:
             self._required("do_center_crop")
         crop = crop or sides
         if not isinstance(crop, tuple):
             raise self._refuse("one size for every image", f"shortest_edge {sides} without a centre crop")
         return _cropped(sides, crop)
+
+    def _crop(self) -> tuple[int, int]:
+        sides = self._sides("crop_size", square=True)
+        return (sides, sides) if isinstance(sides, int) else sides
 
     def _sides(self, name: str, *, square: bool) -> _Sides:
         value = self._required(name)

@@ -40,7 +40,7 @@ class ResizeMode(str, Enum):
     """Resize until the shorter side is that of the target, or the longer side that of the target, whichever comes
     first; turned pictures turn the target. The network input has the size of the resized image (DETR)."""
     SHORTER_EDGE_PADDED = "shorter-edge-padded"
-    """The longer side becomes the shorter one of the target, and the rest at the right and bottom `pad_value` (EoMT)."""
+    """The longer side becomes the shorter one of the target, the rest at the right and bottom `pad_value` (EoMT)."""
     SHORTER_EDGE_ROUNDED_UP = "shorter-edge-rounded-up"
     """As `shorter-edge`, and then each side is stretched up to a multiple of what the network takes (Mask2Former)."""
     SHORTER_EDGE_AT_LEAST = "shorter-edge-at-least"

@@ -192,9 +192,7 @@ def place(spec: PreprocessSpec, image: Size, *, target: Size) -> Placement:
     if spec.resize is ResizeMode.SHORTER_EDGE_CROP:
         keeps = spec.shorter_edge is not None or target[0] == target[1]
         return _cut_out(spec, _shorter_edge(spec.shorter_edge or target[0], image) if keeps else target, target)
-    if spec.resize is not ResizeMode.SHORTER_EDGE_PADDED:
-        return _letterboxed(spec, image, target)
-    return _whole(_shorter_within(image, (min(target), min(target)), 1), target, at=(0, 0))
+    return _letterboxed(spec, image, target)
 
 
 def target_size(spec: PreprocessSpec, image: Size, *, requested: Size | None) -> Size:
@@ -263,7 +261,9 @@ def _whole(resized: Size, network: Size, *, at: tuple[int, int]) -> Placement:
 
 
 def _letterboxed(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
-    """Sides are rounded as Ultralytics does, and cut off as YOLOX does, which pads at the end."""
+    """Sides are rounded as Ultralytics does, and cut off as YOLOX does, which pads at the end, as EoMT does."""
+    if spec.resize is ResizeMode.SHORTER_EDGE_PADDED:
+        return _whole(_shorter_within(image, (min(target), min(target)), 1), target, at=(0, 0))
     (height, width), (rows, columns) = image, target
     if spec.pad_at == "end":
         wide = width * rows > height * columns

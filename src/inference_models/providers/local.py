@@ -74,7 +74,7 @@ _EXPORT = (
     "export it to ONNX with the library that made it, for example yolo export model=best.pt format=onnx, or "
     'torch.onnx.export(network, (example,), "best.onnx")'
 )
-_CLASSIFIER = 'model_type="resnet" and task_type="classification" or task_type="multi-label-classification"'
+_CLASSIFIER_TASKS = ("classification", "multi-label-classification")
 _EXAMPLES = {
     "labels": 'labels="coco", a list of names or a text file',
     "model_type": 'model_type="yolov8" or another architecture',
@@ -198,7 +198,7 @@ def _described_snapshot(model_id: str, path: Path, asked: str | None) -> ModelMe
 
     config = parse_hub_config(read(HF_CONFIG) or "", asked=asked)
     packages, skipped, reason = make_packages(
-        find_packages(files, dtypes_of(files), pickles=True),
+        find_packages(files, dtypes_of(files), config, pickles=True),
         lambda found: _snapshot_package(found, files, texts_of(found, config, read, label=f"folder '{path}'")),
     )
     if not packages:
@@ -212,7 +212,7 @@ def _described_snapshot(model_id: str, path: Path, asked: str | None) -> ModelMe
             task_type=config.task_type,
             source=f"folder {path}",
             model_packages=packages,
-            skipped_packages=(*skipped_files(files), *skipped),
+            skipped_packages=(*skipped_files(files, config), *skipped),
         )
     )
 
@@ -353,16 +353,25 @@ def _completed(
         names = hints.class_names and check_class_names(hints.class_names, path.name)
     if architecture:  # whether its models need names, the family knows
         return architecture, options.task_type or hints.task_type, names
-    raise _unknown(path, hints, graph, labels=names, by_caller=options.labels is not None)
+    raise _unknown(path, hints, graph, labels=names, by_caller=options.labels is not None, stated=options.task_type)
 
 
 def _unknown(
-    path: Path, hints: GraphHints, graph: GraphFacts | None, *, labels: tuple[str, ...] | None, by_caller: bool
+    path: Path,
+    hints: GraphHints,
+    graph: GraphFacts | None,
+    *,
+    labels: tuple[str, ...] | None,
+    by_caller: bool,
+    stated: str | None,
 ) -> MissingModelInitParameterError:
-    """The error for a file of which nobody says the architecture."""
+    """The error for a file of which nobody says the architecture; `stated` is the task that the caller names."""
     shapes = [] if graph is None else [spec.shape for spec in graph.outputs]
     is_classifier = len(shapes) == 1 and len(shapes[0] or ()) == 2
-    examples = {**_EXAMPLES, "model_type": _CLASSIFIER} if is_classifier else _EXAMPLES
+    examples = dict(_EXAMPLES)
+    if is_classifier:
+        tasks = " or ".join(f'task_type="{task}"' for task in _CLASSIFIER_TASKS if stated not in _CLASSIFIER_TASKS)
+        examples["model_type"] = 'model_type="resnet"' + (tasks and f" and {tasks}")
     missing = ["model_type"] if labels else ["labels", "model_type"]
     known = "labels" if labels else "nothing in its metadata"
     if not by_caller and hints.nameless is not None:

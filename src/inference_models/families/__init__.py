@@ -93,6 +93,8 @@ class Graph(Record, frozen=True, kw_only=True):
     """Roles that a package may leave out."""
     features: frozenset[str] = frozenset()
     """What a package may state of its variant, and nobody needs to know."""
+    configure: Callable[[Any, Mapping[str, Path]], Any] | None = None
+    """From this record and the files of a package, by role, to the record for this package; None: it is this one."""
 
 
 class DepthGraph(Graph, frozen=True, kw_only=True):

@@ -101,6 +101,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     if graph.files:
         label, optional = f"model {model.model_id!r}", graph.optional_files
         files = files_by_role(folder.files, graph.files, package.backend, label=label, optional=optional)
+        graph = graph.configure(graph, files) if graph.configure else graph
     requests = _session_requests(folder, graph, package.backend, files, request)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
         _check_consent(requests.values(), request)

@@ -285,6 +285,8 @@ class ModelPackageMetadata(Record, frozen=True):
     recommended_parameters: RecommendedParameters | None = None
     cache_model_id: str | None = None
     memory_profile: MemoryProfile = field(default_factory=MemoryProfile)
+    operator_faults: tuple[str, ...] | None = None
+    """What its graph has that a release of a runtime is known to get wrong; None: nothing, or nobody has looked."""
 
     def specifies_dynamic_batch_boundaries(self) -> bool:
         """Whether the package takes any batch size within stated bounds."""

@@ -108,6 +108,10 @@ class MissingParityCertificateError(EnvironmentConfigurationError):
     """With `require_parity=True`: no certificate of this machine vouches for the package as it would be opened."""
 
 
+class ModelConversionError(BaseInferenceModelsError, RuntimeError):
+    """A model could not be written in another format, or what was written does not answer as it does."""
+
+
 class ModelRuntimeError(BaseInferenceModelsError, RuntimeError):
     """The runtime failed while it ran the graph."""
 

@@ -89,9 +89,10 @@ def open_session(request: SessionRequest) -> TorchSession:
     network = _network(_class_of(stated, transformers), stated, state, transformers, torch)
     dtype = next((tensor.dtype for tensor in network.parameters() if tensor.is_floating_point()), torch.float32)
     network = network.to(device).eval().requires_grad_(False)
-    part = find_part(network, request.role)
+    part, modules = find_part(network, request.role), [network]
     if layer is not None:
-        part = replace(part, call=_with_layer(network, _linear(layer, network, torch)))
+        linear = _linear(layer, network, torch)
+        part, modules = replace(part, call=_with_layer(network, linear)), [network, linear]
     opened = Network(
         call=part.call,
         file_name=CONFIG,
@@ -99,6 +100,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         device=device,
         dtype=str(dtype).removeprefix("torch."),
         stated=part.inputs,
+        modules=tuple(modules),
     )
     known = part.inputs[0].shape != ANY_SHAPE
     return PartSession(network, opened, torch, None if known else request.input_hint)

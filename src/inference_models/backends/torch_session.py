@@ -112,6 +112,8 @@ class Network(Record, frozen=True):
     """Number format of the weights as torch names it: `float32`, `float16`, `bfloat16`, `float64`."""
     stated: tuple[TensorSpec, ...] = ()
     """Its inputs, where more is known of them than the names."""
+    modules: tuple[Any, ...] = ()
+    """The modules that `call` uses; empty: it is one itself."""
 
     def specs(self, hint: InputHint | None) -> tuple[TensorSpec, ...]:
         """Inputs as far as they are known before a run; nothing is known of those that are no images."""
@@ -144,6 +146,12 @@ class TorchSession(BaseSession):
             elif len(hint.shape) == 4:
                 guesses = (tuple(given or side for given in hint.shape[1:]) for side in _USUAL_SIDES)
                 any(self._learn(network, guess, certain=False) for guess in guesses)
+
+    @property
+    def network(self) -> Network:
+        """What it runs, for those who write it in another format."""
+        opened: Network = self._opened
+        return opened
 
     def _run(self, opened: Network, arrays: Sequence[Array]) -> list[Array]:
         with self._torch.no_grad():

@@ -32,7 +32,7 @@ from inference_models.package.folder import incomplete_folder, read_package, rea
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, holds_no_code, is_graph, needs_consent
 from inference_models.package.graph_facts import read_graph
 from inference_models.package.onnx_file import read_onnx_file
-from inference_models.providers.local import FUSED, LocalProvider
+from inference_models.providers.local import FUSED, PACKAGE_ID, LocalProvider
 from inference_models.record import replace
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import fit_spec, hint_of_input, stated_spec
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from inference_models.negotiate.case import Candidate
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
+    from inference_models.package.graph_facts import GraphFacts
     from inference_models.package.inference_config import InferenceConfig, PostProcessing
     from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.tasks import Task
@@ -72,7 +73,8 @@ def fetch_package(
     """
     artefacts = package.package_artefacts
     if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
-        known = source.provider.folders.get(model.model_id) if isinstance(source.provider, LocalProvider) else None
+        folders = source.provider.folders if isinstance(source.provider, LocalProvider) else {}
+        known = folders.get(model.model_id) if package.package_id == PACKAGE_ID else None
         return known or read_package(artefacts)
     from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - local packages need no store
     from inference_models.cache.store import PackageStore  # noqa: PLC0415
@@ -293,12 +295,30 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
             found="fewer",
             fix=f'pass model_package_id="{package.package_id}" if you want it',
         )
+    if graph.faults and package.operator_faults is None and not request.wanted.force:
+        _refuse_faults(candidate, graph)
     vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
     if not vouched and not request.is_pinned and holds_no_code(package.backend):  # code has its own consent
         from inference_models.loading.trial import try_first  # noqa: PLC0415 - only what nobody vouches for
 
         try_first(candidate.runtime, wanted, graph)
     return replace(wanted, graph=graph)
+
+
+def _refuse_faults(candidate: Candidate, graph: GraphFacts) -> None:
+    """Return unless the runtime gets operators wrong that the graph turned out to have when it was fetched."""
+    from inference_models.backends import probe_environment  # noqa: PLC0415 - few graphs have any
+    from inference_models.package.operator_faults import fault_of  # noqa: PLC0415
+
+    version = probe_environment().runtimes.get(candidate.runtime)
+    fault = fault_of(graph.faults, candidate.runtime, version, candidate.package.static_batch_size)
+    if fault is not None:
+        raise EnvironmentConfigurationError(
+            f"{candidate.label} would answer wrongly.",
+            needs=f"a release that computes {fault.what}",
+            found=f"{candidate.runtime.value} {version}",
+            fix="name another backend, or export the model for batches of one picture",
+        )
 
 
 def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) -> Session:

@@ -101,7 +101,8 @@ class Resolutions:
                 continue
             model = self._model(key, entry)
             if model is not None:
-                return Decision(model, entry.model_package_id if decides else None)
+                decision = Decision(model, entry.model_package_id if decides else None)
+                return _with_converted(decision, question.provider, entry)
         return None
 
     def remember(self, question: Question, model: ModelMetadata, package_id: str | None) -> None:
@@ -322,13 +323,34 @@ class RememberedModels:
             PackageKey(provider, item.cache_model_id or decision.model.model_id, item.package_id) for item in packages
         ]
         pairs = zip(keys, packages, strict=True)
-        return [package for key, package in pairs if self.store.open(key, package.package_artefacts) is not None]
+        return [
+            package
+            for key, package in pairs
+            if _is_local(package) or self.store.open(key, package.package_artefacts) is not None
+        ]
+
+
+def _with_converted(decision: Decision, provider: str, entry: AutoResolutionCacheEntry) -> Decision:
+    """With what was made here of the model; a choice from before the last of that was made is none any more."""
+    if not (config.cache_directory() / config.CONVERTED).is_dir():
+        return decision
+    from inference_models.loading.converted import newest_conversion, with_converted  # noqa: PLC0415 - as it says
+
+    is_newer = newest_conversion(decision.model, provider) > entry.created_at.timestamp()
+    return Decision(with_converted(decision.model, provider), None if is_newer else decision.package_id)
+
+
+def _is_local(package: ModelPackageMetadata) -> bool:
+    return any(isinstance(item, LocalFileArtefactSpecs) for item in package.package_artefacts)
 
 
 def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolutionCacheEntry | None:
     """None for a description that could not be given back exactly, or whose files belong to the user."""
-    artefacts = [item for package in model.model_packages for item in package.package_artefacts]
-    if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
+    if any(map(_is_local, model.model_packages)):
+        from inference_models.loading.converted import is_converted  # noqa: PLC0415 - rarely there
+
+        model = replace(model, model_packages=[item for item in model.model_packages if not is_converted(item)])
+    if any(map(_is_local, model.model_packages)):
         return None
     kept = without_signatures(model)
     try:

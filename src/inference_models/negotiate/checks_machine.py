@@ -208,6 +208,18 @@ def _satisfies(requirement: str, version: Version) -> bool:
     return Requirement(requirement).specifier.contains(version, prereleases=True)
 
 
+def check_operator_faults(case: Case) -> Rejection | None:
+    """Refuses graphs with operators that the installed release of the runtime is known to compute wrongly."""
+    from inference_models.package.operator_faults import fault_of  # noqa: PLC0415 - few graphs have any
+
+    package, version = case.package, case.environment.runtimes.get(case.runtime)
+    fault = fault_of(package.operator_faults or (), case.runtime, version, package.static_batch_size)
+    if fault is None:
+        return None
+    needs, found = f"a release that computes {fault.what}", f"{case.runtime.value} {version}"
+    return case.refuse("operator_faults", needs, found, "another backend, or an export for batches of one picture")
+
+
 def check_opset(case: Case) -> Rejection | None:
     """Refuses graphs with a newer operator set than the installed ONNX Runtime opens."""
     details = case.package.onnx_package_details

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from inference_models.package.folder import PackageFolder
 
 LOCAL = "local"
+FILE_NAME = "parity_certificates.json"
+"""In a package that was converted: those of the machine it was made on. No part of what the digest is about."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -227,4 +229,5 @@ def _hash(path: Path, handle: str) -> str:
 
 
 def _digest(hashes: dict[str, str]) -> str:
+    hashes = {handle: value for handle, value in hashes.items() if handle != FILE_NAME}
     return sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()

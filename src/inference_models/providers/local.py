@@ -227,6 +227,7 @@ def _snapshot_package(found: HubPackage, files: Mapping[str, Path], texts: Mappi
         quantization=Quantization.INT8 if graph and graph.quantization is Quantization.INT8 else found.quantization,
         package_source=PackageSourceType.LOCAL_CACHE,
         trusted_source=True,
+        operator_faults=graph.faults or None if graph is not None else None,
         package_artefacts=[
             *(LocalFileArtefactSpecs(handle, place) for handle, place in places.items()),
             *(InlineFileSpecs(handle, text) for handle, text in texts.items() if handle not in places),
@@ -331,6 +332,7 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
         trusted_source=True,
         model_features=config.model_features,
         recommended_parameters=config.recommended_parameters,
+        operator_faults=graph.faults or None if graph is not None else None,
     )
     return ModelMetadata(
         model_id=model_id,

@@ -244,6 +244,11 @@ class GraphModel:
             fix="load it in each worker: AutoModel.from_pretrained(...)",
         )
 
+    @property
+    def opened(self) -> OpenedPackage:
+        """What it was made of: its graphs, and how images are prepared for them."""
+        return self._package
+
     def close(self) -> None:
         """Give the memory of the sessions back; calls are refused from now on."""
         self._package.close()

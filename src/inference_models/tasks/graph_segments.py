@@ -14,7 +14,7 @@ from inference_models.tasks.graph_objects import ObjectFinder
 from inference_models.tasks.graph_options import DetectionOptions
 from inference_models.tasks.graph_runner import NetworkInputs, RawOutputs
 from inference_models.tasks.instance_masks import write_parts
-from inference_models.tasks.instance_segmentation import FORMATS, InstanceSegmentationModel, mask_format
+from inference_models.tasks.instance_models import FORMATS, InstanceSegmentationModel, mask_format
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

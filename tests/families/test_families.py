@@ -62,6 +62,7 @@ ALIASES = {
     "eomt-dinov3": "eomt",
     "mobilenet-v2": "mobilenetv2",
     "rf-detr": "rfdetr",
+    "superglue": "lightglue",
     "table-transformer": "detr",
     **dict.fromkeys(["dinov2-with-registers", "dinov3-convnext", "dinov3-vit"], "dinov2"),
     **dict.fromkeys(["dab-detr", "deformable-detr", "lw-detr"], "conditional-detr"),

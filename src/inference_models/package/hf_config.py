@@ -28,7 +28,7 @@ _OWN_SEGMENTERS = frozenset({"segformer"})
 _UNIVERSAL = ("ForUniversalSegmentation", "MaskFormerForInstanceSegmentation")
 """Ends of the names of classes whose networks do any of the tasks below."""
 UNIVERSAL_TASKS = ("instance-segmentation", "panoptic-segmentation", "semantic-segmentation")
-EMBEDDING, ACTION = "embedding", "action-recognition"
+EMBEDDING, ACTION, MATCHING = "embedding", "action-recognition", "feature-matching"
 _EMBEDDERS = {
     "CLIPModel": "clip",
     "DINOv3ConvNextModel": "dinov2",
@@ -48,6 +48,7 @@ _PARTS = {
 _TASKS = {
     "ForDepthEstimation": "depth-estimation",
     "ForImageClassification": CLASSIFICATION,
+    "ForKeypointMatching": MATCHING,
     "ForInstanceSegmentation": "instance-segmentation",
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "semantic-segmentation",
@@ -65,6 +66,7 @@ PREPARED_TASKS = frozenset(
         MULTI_LABEL,
         ACTION,
         EMBEDDING,
+        MATCHING,
         "depth-estimation",
         "instance-segmentation",
         "object-detection",
@@ -107,7 +109,7 @@ class HubConfig(Record, frozen=True):
     @property
     def must_prepare(self) -> bool:
         """Whether nothing but the file of the processor says how images are prepared."""
-        return self.classifies or self.task_type in {EMBEDDING, ACTION}
+        return self.classifies or self.task_type in {EMBEDDING, ACTION, MATCHING}
 
     @property
     def graphs(self) -> tuple[str, ...]:

@@ -56,6 +56,7 @@ class _Kind(Record, frozen=True):
 
 
 _DETR = _Kind(square=False, center_crop=False, multiple=1, resample=2)
+_MATCHER = _Kind(square=False, normalize=False, resample=2)
 _KINDS = {
     "Beit": _Kind(square=True, center_crop=None),
     "Bit": _Kind(square=False, center_crop=True),
@@ -70,6 +71,7 @@ _KINDS = {
     "Detr": _DETR,
     "Eomt": replace(_DETR, resample=2),
     "GLPN": _Kind(square=True, normalize=False),
+    "LightGlue": _MATCHER,
     "Mask2Former": replace(_DETR, multiple=32),
     "MaskFormer": replace(_DETR, multiple=32),
     "MobileNetV1": _Kind(square=False, center_crop=True),
@@ -83,6 +85,7 @@ _KINDS = {
     "RfDetr": replace(_DETR, antialias=False, as_float=True),
     "Segformer": _Kind(square=True, center_crop=False, resample=2),
     "Siglip": _Kind(square=True),
+    "SuperGlue": _MATCHER,
     "VJEPA2": _Kind(square=False, center_crop=True, resample=2),
     "ViT": _Kind(square=True),
     "Yolos": replace(_DETR, multiple=16),
@@ -135,6 +138,7 @@ class WireProcessor(Struct):
     image_mean: Annotated[list[float], Meta(min_length=3, max_length=3)] | None = None
     image_std: Annotated[list[_AboveZero], Meta(min_length=3, max_length=3)] | None = None
     do_flip_channel_order: bool | None = None
+    do_grayscale: bool | None = None
     do_pad: bool | None = None
     pad_size: _WireSides | None = None
     size_divisor: int | None = None
@@ -230,6 +234,8 @@ class _Processor(Record, frozen=True):
         wire, kind = self.wire, _KINDS[self.name]
         if self._pads(kind):
             raise self._refuse("no do_pad", "do_pad true")
+        if kind is _MATCHER and wire.do_grayscale is False:
+            raise self._refuse("do_grayscale true", "do_grayscale false")
         if wire.do_split_image:
             raise self._refuse("no do_split_image", "do_split_image true")
         if wire.do_resize is False:

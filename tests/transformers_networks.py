@@ -347,7 +347,7 @@ def semantic_segmenters() -> dict[str, Maker]:
             t.Data2VecVisionForSemanticSegmentation(t.Data2VecVisionConfig(**beit)),
             t.BeitImageProcessor(**whole),
         ),
-        "dpt": lambda: (
+        "dpt_semantic": lambda: (
             t.DPTForSemanticSegmentation(t.DPTConfig(**DPT, **NAMED)),
             t.DPTImageProcessor(size=SQUARE),
         ),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from inference_models.arrays import as_kind, namespace
 from inference_models.decoders.classes import FUSED
 from inference_models.errors import CorruptedModelPackageError
-from inference_models.families import ClassificationGraph
+from inference_models.families import AnomalyGraph, ClassificationGraph
 from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.tasks import Task
 from inference_models.tasks.embedding import ImageEmbeddingModel, describe_vectors
@@ -130,8 +130,12 @@ class GraphClassifierWithFeatures(WithFeatures, GraphClassifier):
     """The classifier for `required_capabilities="image_embeddings"`."""
 
 
-def bind(graph: OpenedPackage, family: ClassificationGraph) -> GraphClassifier:
+def bind(graph: OpenedPackage, family: ClassificationGraph | AnomalyGraph) -> ClassificationModel:
     """The classifier of an opened package, with features where those are among the outputs."""
+    if isinstance(family, AnomalyGraph):
+        from inference_models.tasks.anomalies import GraphAnomalyDetector  # noqa: PLC0415 - of few models
+
+        return GraphAnomalyDetector(graph)
     return (GraphClassifierWithFeatures if graph.further_outputs else GraphClassifier)(graph, family)
 
 
@@ -139,7 +143,7 @@ TASK = Task(
     name="classification",
     model=ClassificationModel,
     predictions={ClassificationPrediction: "scores"},
-    graph=ClassificationGraph,
+    graph=ClassificationGraph | AnomalyGraph,
     bind=bind,
     post_processing="softmax",
 )

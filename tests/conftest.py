@@ -57,9 +57,13 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Graphs that nobody vouches for are tried, as everywhere outside of this suite."""
+def trials(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Graphs that nobody vouches for are tried, as everywhere outside of this suite; each test starts its own child."""
     monkeypatch.delenv("INFERENCE_MODELS_TRIAL_SECONDS")
+    yield
+    from inference_models.loading import trial
+
+    trial.end_waiting()
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import struct
 import sys
 import tempfile
 import zipfile
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ from inference_models.package import (
     exporter_texts,
     exporters,
     hf_config,
+    hf_folder,
     inference_config,
     key_point_names,
     manifest,
@@ -33,6 +35,7 @@ from inference_models.package import (
 )
 from inference_models.package.graph_facts import GraphFacts
 from inference_models.package.text_files import MAX_TEXT_BYTES, read_text
+from inference_models.text import MAX_VALUES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -167,6 +170,46 @@ def _tflite(size: int) -> bytes:
     return struct.pack(f"<{len(words)}I", *words)
 
 
+def _safetensors(header: Callable[[int], str], data: int = 0) -> Callable[[int], bytes]:
+    """A file of `data` bytes of numbers behind a header that fills the rest."""
+
+    def write(size: int) -> bytes:
+        text = header(size - 8 - data).encode()
+        return len(text).to_bytes(8, "little") + text + bytes(data)
+
+    return write
+
+
+def entry(shape: str, end: int = 4, start: int = 0) -> str:
+    return f'{{"dtype":"F32","shape":[{shape}],"data_offsets":[{start},{end}]}}'
+
+
+def _entries(size: int) -> str:
+    """As many tensors as a header may have."""
+    told = ",".join(f'"{n}":{entry("1", 4 * n + 4, 4 * n)}' for n in range(MAX_VALUES // 8))
+    return filled(" ", f"{{{told}", "}")(size)
+
+
+ODD_ENTRIES = {
+    "overlap": f'"a":{entry("1")},"b":{entry("1")}',
+    "a gap": f'"a":{entry("1", 8, 4)}',
+    "an end before the start": f'"a":{entry("1", 0, 4)}',
+    "an end behind the file": f'"a":{entry("100", 400)}',
+    "more sides than there are numbers": f'"a":{entry(str(1 << 62), 0)}',
+    "a side too long for any number": f'"a":{entry(f"0,{1 << 63}", 0)}',
+    "negative sides": f'"a":{entry("-1")}',
+    "the same entry": f'"a":{entry("1")},"a":{entry("1")}',
+    "the same entry in other letters": f'"a":{entry("1")},"\\u0061":{entry("1")}',
+    "half a letter": f'"\\ud800":{entry("1")}',
+}
+SAFETENSORS = {
+    **{f"header: {name}": _safetensors(make) for name, make in JSON.items()},
+    **{name: _safetensors(filled(" ", f"{{{told}", "}"), 4) for name, told in ODD_ENTRIES.items()},
+    "entries": _safetensors(_entries, MAX_VALUES // 8 * 4),
+    "more entries": _safetensors(numbered(f'"#":{entry("0", 0)},', "{", f'"":{entry("0", 0)}}}')),
+    "many sides": _safetensors(filled("1,", '{"a":{"dtype":"F32","shape":[', '1],"data_offsets":[0,4]}}'), 4),
+    "a header that claims more": lambda size: (1 << 63).to_bytes(8, "little") + bytes(size - 8),
+}
 TFLITE = {"few tensors of many sides": _tflite}
 
 
@@ -201,6 +244,19 @@ def _zipped(path: Path) -> object:
     return _graph(torchscript_file.read_graph(path).metadata)
 
 
+def _in_torch(folder: Path) -> Callable[[bytes], object]:
+    import torch
+
+    from inference_models.backends.torch import read_state
+
+    def reader(path: Path) -> object:
+        with suppress(BaseInferenceModelsError):
+            hf_folder.dtypes_of({path.name: path})
+        return read_state(path, torch)
+
+    return in_file(reader, "model.safetensors", folder)
+
+
 CLASSIFIER = '{"model_type": "vit", "architectures": ["ViTForImageClassification"], "id2label": {"0": "a"}}'
 MB = 1 << 20
 READERS: dict[
@@ -218,6 +274,7 @@ READERS: dict[
         YAML,
         exporter_texts.MAX_TEXT,
     ),
+    "model.safetensors": (_in_torch, SAFETENSORS, MAX_TEXT_BYTES),
     "model.tflite": (partial(in_file, tflite_file.read_graph, "model.tflite"), TFLITE, 2 * MB),
     "model.xml": (partial(in_file, openvino_file.read_graph, "model.xml"), XML, 4 * MB),
     "model_config.json": (partial(in_text, model_config.parse_model_config), JSON, MAX_TEXT_BYTES),

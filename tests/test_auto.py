@@ -145,6 +145,12 @@ class TestOptions:
         with pytest.raises(UnknownOptionError) as caught:
             AutoModel.from_pretrained(detector, lables=NAMES)
         assert str(caught.value) == "AutoModel.from_pretrained has no option 'lables'; nearest: 'labels'."
+        with pytest.raises(UnknownOptionError, match=r"^AutoModel.from_pretrained has no option 'zzz'\.\nhelp\("):
+            AutoModel.from_pretrained(detector, zzz=1)
+
+    def test_an_option_of_the_load_is_told_in_a_call(self, detector: Path) -> None:
+        with pytest.raises(UnknownOptionError, match=r"'device'; it belongs to the load: AutoModel.from_pretrained\("):
+            load(detector)(PHOTO, device="cpu")
 
     @pytest.mark.parametrize(
         ("name", "meant"),

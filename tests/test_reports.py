@@ -236,7 +236,7 @@ class TestParity:
             assert report.would_run is None
             assert (reason.check, reason.needs, reason.found, reason.fix) == (
                 "parity",
-                f"a parity certificate of these files in onnx {self.VERSION} on cpu",
+                f"a parity certificate of these files in ONNX Runtime {self.VERSION} on cpu",
                 "none",
                 "inference-models parity host:cats",
             )

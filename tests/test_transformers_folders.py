@@ -23,16 +23,13 @@ from inference_models import AutoModel
 from inference_models.backends.openvino import import_openvino
 from inference_models.errors import ModelLoadingError
 from providers.hub_server import Repository, served_hub
+from transformers_networks import LABELS, RESNET, VIT, detectors, map_networks, segmenters
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
     from inference_models.arrays import NumpyArray
-
-LABELS = {0: "cat", 1: "dog", 2: "fish"}
-RESNET = {"embedding_size": 8, "hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "layer_type": "basic"}
-VIT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
 
 
 def photograph(height: int = 90, width: int = 120) -> NumpyArray:
@@ -63,10 +60,6 @@ def theirs(network: Any, processor: Any, image: NumpyArray) -> Any:
     inputs = processor(images=Image.fromarray(image), return_tensors="pt")
     with torch.no_grad():
         return network(**inputs)
-
-
-def resnet_backbone() -> Any:
-    return transformers.ResNetConfig(**RESNET, out_features=["stage2", "stage3", "stage4"])
 
 
 def classifiers() -> dict[str, Callable[[], tuple[Any, Any]]]:
@@ -117,83 +110,14 @@ def test_a_classifier_of_several_labels_gives_each_a_score_of_its_own(tmp_path: 
     np.testing.assert_allclose(found.confidence, expected, rtol=0, atol=1e-4)
 
 
-def detectors() -> dict[str, Callable[[], tuple[Any, Any]]]:
-    t, labels = transformers, {"id2label": LABELS, "label2id": {name: index for index, name in LABELS.items()}}
-    detr = {"encoder_layers": 1, "decoder_layers": 2, "encoder_attention_heads": 2, "decoder_attention_heads": 2}
-    dims = {"encoder_ffn_dim": 16, "decoder_ffn_dim": 16, "d_model": 16, "num_queries": 12}
-    edges = {"shortest_edge": 64, "longest_edge": 100}
-    return {
-        "detr": lambda: (
-            t.DetrForObjectDetection(
-                t.DetrConfig(use_timm_backbone=False, backbone_config=resnet_backbone(), **detr, **dims, **labels)
-            ),
-            t.DetrImageProcessor(size=edges),
-        ),
-        "yolos": lambda: (
-            t.YolosForObjectDetection(
-                t.YolosConfig(**VIT, image_size=[64, 64], patch_size=16, num_detection_tokens=12, **labels)
-            ),
-            t.YolosImageProcessor(size=edges),
-        ),
-        "rt_detr": lambda: (
-            t.RTDetrForObjectDetection(
-                t.RTDetrConfig(
-                    backbone_config=t.RTDetrResNetConfig(**RESNET, out_features=["stage2", "stage3", "stage4"]),
-                    encoder_in_channels=[8, 8, 8],
-                    decoder_in_channels=[16, 16, 16],
-                    encoder_hidden_dim=16,
-                    encoder_ffn_dim=16,
-                    decoder_ffn_dim=16,
-                    d_model=16,
-                    num_queries=12,
-                    decoder_layers=2,
-                    encoder_attention_heads=2,
-                    decoder_attention_heads=2,
-                    **labels,
-                )
-            ),
-            t.RTDetrImageProcessor(size={"height": 64, "width": 64}),
-        ),
-        "d_fine": lambda: (
-            t.DFineForObjectDetection(
-                t.DFineConfig(
-                    backbone_config=t.HGNetV2Config(
-                        stem_channels=[3, 8, 8],
-                        stage_in_channels=[8, 8, 8, 8],
-                        stage_mid_channels=[8, 8, 8, 8],
-                        stage_out_channels=[8, 8, 8, 8],
-                        stage_num_blocks=[1, 1, 1, 1],
-                        stage_numb_of_layers=[1, 1, 1, 1],
-                        hidden_sizes=[8, 8, 8, 8],
-                        depths=[1, 1, 1, 1],
-                        embedding_size=8,
-                        out_features=["stage2", "stage3", "stage4"],
-                    ),
-                    encoder_in_channels=[8, 8, 8],
-                    decoder_in_channels=[16, 16, 16],
-                    encoder_hidden_dim=16,
-                    encoder_ffn_dim=16,
-                    decoder_ffn_dim=16,
-                    d_model=16,
-                    num_queries=12,
-                    decoder_layers=2,
-                    encoder_attention_heads=2,
-                    decoder_attention_heads=2,
-                    **labels,
-                )
-            ),
-            t.RTDetrImageProcessor(size={"height": 64, "width": 64}),
-        ),
-    }
-
-
 @pytest.mark.parametrize("name", detectors())
 def test_detectors_answer_as_transformers_does(tmp_path: Path, name: str) -> None:
     network, processor = detectors()[name]()
     saved(tmp_path, network, processor)
     image = photograph()
-    threshold = 0.1
     outputs = theirs(network, processor, image)
+    (everything,) = processor.post_process_object_detection(outputs, 0.0, target_sizes=[image.shape[:2]])
+    threshold = float(everything["scores"].sort().values[-9:-7].mean())
     (expected,) = processor.post_process_object_detection(outputs, threshold, target_sizes=[image.shape[:2]])
     model = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")
     (found,) = model(Image.fromarray(image), confidence=threshold)
@@ -206,54 +130,27 @@ def test_detectors_answer_as_transformers_does(tmp_path: Path, name: str) -> Non
     np.testing.assert_allclose(found.xyxy, corners[visible][order], rtol=0, atol=0.1)
 
 
-def depth_backbone() -> Any:
-    return transformers.Dinov2Config(
-        hidden_size=16,
-        num_attention_heads=2,
-        num_hidden_layers=4,
-        image_size=56,
-        out_indices=[1, 2, 3, 4],
-        apply_layernorm=True,
-        reshape_hidden_states=False,
-    )
-
-
-def map_networks() -> dict[str, Callable[[], tuple[Any, Any]]]:
-    t, labels = transformers, {"id2label": LABELS, "label2id": {name: index for index, name in LABELS.items()}}
-    dpt = {**VIT, "num_hidden_layers": 4, "image_size": 64, "patch_size": 16, "backbone_out_indices": [0, 1, 2, 3]}
-    neck = {"neck_hidden_sizes": [8, 8, 8, 8], "fusion_hidden_size": 8, "readout_type": "project"}
-    return {
-        "segformer": lambda: (
-            t.SegformerForSemanticSegmentation(
-                t.SegformerConfig(
-                    hidden_sizes=[8, 8, 8, 8],
-                    depths=[1, 1, 1, 1],
-                    num_attention_heads=[1, 1, 2, 2],
-                    decoder_hidden_size=16,
-                    **labels,
-                )
-            ),
-            t.SegformerImageProcessor(size={"height": 64, "width": 64}),
-        ),
-        "dpt": lambda: (
-            t.DPTForDepthEstimation(t.DPTConfig(**dpt, **neck)),
-            t.DPTImageProcessor(size={"height": 64, "width": 64}),
-        ),
-        "depth_anything": lambda: (
-            t.DepthAnythingForDepthEstimation(
-                t.DepthAnythingConfig(
-                    backbone_config=depth_backbone(),
-                    reassemble_hidden_size=16,
-                    neck_hidden_sizes=[8, 8, 8, 8],
-                    fusion_hidden_size=8,
-                    head_hidden_size=8,
-                )
-            ),
-            t.DPTImageProcessor(
-                size={"height": 56, "width": 56}, keep_aspect_ratio=True, ensure_multiple_of=14, resample=3
-            ),
-        ),
-    }
+@pytest.mark.parametrize("name", segmenters())
+def test_instances_are_those_of_transformers(tmp_path: Path, name: str) -> None:
+    network, processor = segmenters()[name]()
+    saved(tmp_path, network, processor)
+    image = photograph()
+    outputs = theirs(network, processor, image)
+    find = processor.post_process_instance_segmentation
+    (everything,) = find(outputs, 0.0, target_sizes=[image.shape[:2]])
+    threshold = float(np.sort([segment["score"] for segment in everything["segments_info"]])[-9:-7].mean())
+    (expected,) = find(outputs, threshold, target_sizes=[image.shape[:2]])
+    model = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")
+    (found,) = model(Image.fromarray(image), confidence=threshold, masks="dense")
+    found = found[found.mask.any((1, 2))]
+    segments = expected["segments_info"]
+    order = np.argsort([-segment["score"] for segment in segments], kind="stable")
+    assert len(segments) >= 5
+    np.testing.assert_allclose(found.confidence, [segments[row]["score"] for row in order], rtol=0, atol=1e-4)
+    assert found.class_id.tolist() == [segments[row]["label_id"] for row in order]
+    masks = np.asarray(expected["segmentation"])[order] > 0
+    both, either = (found.mask & masks).sum((1, 2)), (found.mask | masks).sum((1, 2))
+    assert (both / either).min() >= 0.999
 
 
 def test_semantic_segmentation_gives_the_classes_that_transformers_gives(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
+
 pytest.importorskip("torch")
 
 import torch
@@ -42,6 +44,18 @@ class Rows(nn.Module):
         return self.rows * ones.reshape(-1, *(1 for _ in self.rows.shape[1:]))
 
 
+class Constants(nn.Module):
+    """Always answers the same, whatever the input."""
+
+    def __init__(self, outputs: Sequence[np.ndarray]) -> None:
+        super().__init__()
+        self.outputs = [torch.from_numpy(output) for output in outputs]
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        ones = 1 + 0 * images.mean()
+        return tuple(output * ones for output in self.outputs)
+
+
 def convolution(seed: int = 0) -> Convolution:
     torch.manual_seed(seed)
     return Convolution().eval()
@@ -63,6 +77,11 @@ def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None
             script = torch.jit.script(module) if example is None else torch.jit.trace(module, torch.zeros(*example))
         script.save(str(path))
     return path
+
+
+def save_constants(path: Path, outputs: Sequence[np.ndarray], *, example: Sequence[int]) -> Path:
+    """An archive that takes images of the shape `example` and always answers `outputs`, which hold its batch."""
+    return save_archive(Constants(outputs).eval(), path, example=example)
 
 
 def save_graph(

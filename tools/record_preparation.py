@@ -59,6 +59,13 @@ PROCESSORS = [
     ("Yolos", {"size": {"shortest_edge": 64, "longest_edge": 100}, **IMAGENET}),
     ("RTDetr", {"size": {"height": 160, "width": 128}, "do_pad": False}),
     ("RTDetr", {**DETR, "do_normalize": True}),
+    ("RfDetr", {"size": {"height": 96, "width": 128}, "resample": 2, **IMAGENET}),
+    ("RfDetr", {**DETR, "resample": 3}),
+    (
+        "PPDocLayoutV2",
+        {"size": {"height": 100, "width": 120}, "resample": 3, "image_mean": [0] * 3, "image_std": [1] * 3},
+    ),
+    ("PPDocLayoutV3", {"size": {"height": 80, "width": 80}, "resample": 2, **IMAGENET}),
     ("Segformer", {"size": {"height": 128, "width": 96}, "do_reduce_labels": True, **IMAGENET}),
     ("DPT", {"size": {"height": 96, "width": 96}, "resample": 3, **HALF}),
     ("DPT", {"size": {"height": 100, "width": 81}, "resample": 2, "ensure_multiple_of": 32, **HALF}),
@@ -102,7 +109,8 @@ def prepared(name: str, file: dict, image: np.ndarray) -> np.ndarray:
     if name == "TimmWrapper":
         transform = create_transform(**resolve_data_config(file["pretrained_cfg"], model=None, verbose=False))
         return transform(to_pil_image(image)).numpy()
-    processor = getattr(transformers, f"{name}ImageProcessorPil")(**file)
+    kinds = (getattr(transformers, f"{name}ImageProcessor{end}", None) for end in ("Pil", ""))
+    processor = next(filter(None, kinds))(**file)  # of torchvision where there is none of Pillow
     return np.asarray(processor(image, return_tensors="np", input_data_format="channels_last")["pixel_values"][0])
 
 

@@ -26,6 +26,8 @@ DEFAULT_TRIAL_SECONDS = 7
 
 MEASUREMENTS = "measurements"
 """Folder of the cache with the measured choices; not there as long as nothing was measured."""
+CONVERTED = "converted"
+"""Folder of the cache with packages that were made here of others; not there as long as none was."""
 
 _TRUE = frozenset({"true", "1", "t", "yes", "y", "on"})
 _FALSE = frozenset({"false", "0", "f", "no", "n", "off"})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from typing import NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from inference_models.authors.download import download_files_to_directory
 from inference_models.authors.onnx_providers import get_selected_onnx_execution_providers
@@ -33,6 +34,9 @@ from inference_models.package.code import code_digest
 from inference_models.package.folder import get_model_package_contents
 from inference_models.providers import get_model_from_provider, register_model_provider
 
+if TYPE_CHECKING:
+    import os
+
 __all__ = [
     "AutoResolutionCacheEntry",
     "BackendType",
@@ -53,6 +57,7 @@ __all__ = [
     "TRTPackageDetails",
     "TorchScriptPackageDetails",
     "code_digest",
+    "convert_model",
     "download_files_to_directory",
     "get_model_from_provider",
     "get_model_package_contents",
@@ -60,6 +65,35 @@ __all__ = [
     "register_model_provider",
     "x_ray_runtime_environment",
 ]
+
+
+def convert_model(
+    model: str | os.PathLike[str],
+    to: str,
+    output: str | os.PathLike[str] | None = None,
+    quantization: str = "fp32",
+) -> Path:
+    """The folder of a package of another format, made of a model that runs in PyTorch or Transformers.
+
+    It is compared with the model on pictures before it appears; the certificates lie in it.
+
+    Args:
+        model: A model id or path.
+        to: `onnx`, `openvino` or `torchscript`.
+        output: A folder that is not there yet; None: the cache, where the model has one more package from then on.
+        quantization: `fp32`, `fp16`, or `int8` (ONNX only).
+
+    Raises:
+        InvalidParameterError: a value makes no sense, or the folder is there already.
+        MissingDependencyError: a library that writes the format is not installed.
+        ModelConversionError: nothing was written, since no exporter wrote what answers as the model does.
+    """
+    from inference_models.convert.model import ConvertOptions, convert_model, parse_format  # noqa: PLC0415 - rarely needed
+    from inference_models.negotiate.request import parse_quantizations  # noqa: PLC0415
+
+    number = next(iter(parse_quantizations([quantization]) or ()))
+    options = ConvertOptions(to=parse_format(to), quantization=number, output=None if output is None else Path(output))
+    return convert_model(model, options).folder
 
 
 class _Lazy(NamedTuple):

@@ -285,6 +285,8 @@ class ModelPackageMetadata(Record, frozen=True):
     recommended_parameters: RecommendedParameters | None = None
     cache_model_id: str | None = None
     memory_profile: MemoryProfile = field(default_factory=MemoryProfile)
+    operator_faults: tuple[str, ...] | None = None
+    """What its graph has that a release of a runtime is known to get wrong; None: nothing, or nobody has looked."""
 
     def specifies_dynamic_batch_boundaries(self) -> bool:
         """Whether the package takes any batch size within stated bounds."""
@@ -345,6 +347,8 @@ class ModelMetadata(Record, frozen=True):
     description: str | None = None
     skipped_packages: tuple[SkippedPackage, ...] = ()
     """Announced packages that are left out, each with the reason."""
+    public: bool = False
+    """Whether the source shows it to everyone, with a key or without."""
 
 
 def without_signatures(model: ModelMetadata) -> ModelMetadata:

@@ -108,6 +108,10 @@ class MissingParityCertificateError(EnvironmentConfigurationError):
     """With `require_parity=True`: no certificate of this machine vouches for the package as it would be opened."""
 
 
+class ModelConversionError(BaseInferenceModelsError, RuntimeError):
+    """A model could not be written in another format, or what was written does not answer as it does."""
+
+
 class ModelRuntimeError(BaseInferenceModelsError, RuntimeError):
     """The runtime failed while it ran the graph."""
 
@@ -312,11 +316,13 @@ def nearest_hint(name: str, known: Iterable[str], *, limit: int = 2) -> str:
 
 OTHER_NAMES = {
     "agnostic_nms": "class_agnostic_nms",
+    "arch": "model_type",
     "architecture": "model_type",
     "class_names": "labels",
     "classes": "class_filter",
     "conf": "confidence",
     "conf_thres": "confidence",
+    "execution_providers": "onnx_execution_providers",
     "family": "model_type",
     "img_size": "image_size",
     "imgsz": "image_size",
@@ -326,11 +332,39 @@ OTHER_NAMES = {
     "min_confidence": "confidence",
     "names": "labels",
     "nms_threshold": "iou_threshold",
+    "provider": "weights_provider",
+    "providers": "onnx_execution_providers",
     "score_threshold": "confidence",
     "task": "task_type",
     "threshold": "confidence",
 }
 """Name of an option in other libraries -> the option here."""
+
+_AT_THE_LOAD = frozenset({"backend", "device", "quantization", "threads"})
+_DEVICE = 'load it for a device: AutoModel.from_pretrained(..., device="cuda")'
+_OTHER_ATTRIBUTES = {
+    "boxes": "boxes are .xyxy",
+    "class_ids": "it is called .class_id",
+    "cls": "it is called .class_id",
+    "conf": "it is called .confidence",
+    "cpu": _DEVICE,
+    "cuda": _DEVICE,
+    "eval": "leave it out: models only answer",
+    "names": "they are called .class_names",
+    "plot": "model.draw(image, prediction) draws it",
+    "predict": "call the model itself: model(images)",
+    "probs": "it is called .confidence",
+    "scores": "it is called .confidence",
+    "to": _DEVICE,
+    "xywh": "boxes are .xyxy",
+}
+"""Attribute of a model or a prediction as other libraries call it -> what is there instead."""
+
+
+def missing_attribute(owner: object, name: str) -> AttributeError:
+    """What `__getattr__` of a model or a prediction raises: says what others call so where it is known."""
+    meant = f"; {_OTHER_ATTRIBUTES[name]}" if name in _OTHER_ATTRIBUTES else ""
+    return AttributeError(f"{type(owner).__name__!r} object has no attribute {name!r}{meant}", name=name, obj=owner)
 
 
 OTHER_VALUES = {
@@ -377,9 +411,11 @@ def refuse_unknown_options(given: Iterable[str], known: Iterable[str], *, where:
         if name not in allowed:
             meant = OTHER_NAMES.get(name, name)
             few = fix is None and (nearest_names(name, allowed) or len(allowed) <= _FEW)
-            hint = (
-                f"; it is called {meant!r}" if meant in allowed else f"; {nearest_hint(name, allowed)}" if few else ""
-            )
+            hint = f"; {nearest_hint(name, allowed)}" if few else ""
+            if meant in allowed:
+                hint = f"; it is called {meant!r}"
+            elif name in _AT_THE_LOAD:
+                hint = f"; it belongs to the load: AutoModel.from_pretrained(..., {name}=...)"
             error = UnknownOptionError(f"{where} has no option {name!r}{hint}.", fix=fix and fix.format(meant))
             error.option = name
             raise error

@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from typing import TYPE_CHECKING, Any, Protocol
 
-from inference_models.errors import OTHER_NAMES, InvalidParameterError, MissingDependencyError, refuse_unknown_options
+from inference_models.errors import (
+    OTHER_NAMES,
+    InvalidParameterError,
+    MissingDependencyError,
+    nearest_names,
+    refuse_unknown_options,
+)
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
@@ -229,4 +235,6 @@ def refuse_unknown_load_options(rest: Mapping[str, Any]) -> None:
     known = OPTION_NAMES | NO_EFFECT.keys() | common
     unknown = (OTHER_NAMES.get(name, name) for name in rest if name not in known)
     fix = "pass it when you call the model: model(image, {}=...)" if next(unknown, None) in OF_A_CALL else None
+    if fix is None and not any(OTHER_NAMES.get(name, name) in known or nearest_names(name, known) for name in rest):
+        fix = "help(AutoModel.from_pretrained) tells of all"
     refuse_unknown_options(rest, known, where="AutoModel.from_pretrained", fix=fix)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from cache.test_store import FILES, KEY, Source, assert_complete, no_source
 from inference_models import AutoModel
 from inference_models.cache.store import PackageKey, PackageStore
+from inference_models.cli import main
 from inference_models.doctor.cache import examine_cache
 from inference_models.errors import BaseInferenceModelsError, EnvironmentConfigurationError
 from plain_user import NOBODY, as_user, folder_for_everyone, needs_two_users
@@ -65,7 +68,7 @@ def test_what_may_not_be_read_is_named_with_its_owner_and_who_may_not(root: Path
     mode = "0600" if closed.is_file() else "0700"
     assert f"needs read permission for user {NOBODY}; found: '{closed}' belongs to user 0 and has mode {mode}" in text
     assert fix == f"as its owner: chmod -R a+rX '{closed}'"
-    assert as_user(store.unreadable) == ([] if closed.name == "weights.onnx" else [closed])
+    assert as_user(store.unreadable) == [closed]
 
 
 def test_a_load_from_a_cache_that_nobody_else_may_enter_says_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +79,21 @@ def test_a_load_from_a_cache_that_nobody_else_may_enter_says_so(root: Path, monk
     text, fix = as_user(lambda: refused(lambda: AutoModel.from_pretrained("centerface")))
     assert f"needs read permission for user {NOBODY}; found: '{root}' belongs to user 0 and has mode 0700" in text
     assert fix == f"as its owner: chmod -R a+rX '{root}'"
+
+
+def test_the_list_names_what_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = baked(root, 0o022)
+    (store.folder_of(KEY) / "weights.onnx").chmod(0o600)
+    monkeypatch.setenv("INFERENCE_HOME", str(root))
+
+    def listed() -> tuple[int, str]:
+        with redirect_stderr(StringIO()) as told, redirect_stdout(StringIO()):
+            return main(["cache", "ls"]), told.getvalue()
+
+    main(["cache", "ls"])  # what it imports is in folders of root
+    code, told = as_user(listed)
+    assert code == 1
+    assert f"needs read permission for user {NOBODY}; found: '{store.folder_of(KEY)}/weights.onnx' belongs" in told
 
 
 def test_the_doctor_names_what_may_not_be_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

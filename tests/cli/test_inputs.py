@@ -62,6 +62,7 @@ def test_where_there_are_no_images_it_is_refused(tmp_path: Path) -> None:
             f"{named}{shlex.quote(str(tmp_path / '*'))}",
         ),
         ("rtsp://camera/1", "a video", f"take pictures from it: {FRAMES}"),
+        ("0", "a camera", "take one picture in Python: frame = cv2.VideoCapture(0).read()[1]"),
         ("a b.zip", "an archive", "unpack it: unzip -d 'a b' 'a b.zip', then pass the folder a b"),
     ):  # fmt: skip
         with pytest.raises(ModelInputError) as caught:

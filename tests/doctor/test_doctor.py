@@ -43,7 +43,7 @@ SERVER = replace(
     builds={"onnxruntime": "onnxruntime 1.23.0", "torch": "torch 2.5.1+cpu"},
     execution_providers=("CPUExecutionProvider",),
 )
-OTHER_FOLDER = "export INFERENCE_HOME=<folder on a local disk>"
+OTHER_FOLDER = "export INFERENCE_HOME=/a/disk/inference-models"
 
 
 def shown(findings: Iterable[Finding]) -> list[str]:
@@ -91,13 +91,15 @@ class TestLibraries:
     def test_none(self, tmp_path: Path) -> None:
         found = installed(tmp_path)
         assert shown(examine_libraries(found))[:2] == [
-            'note: ONNX Runtime is not installed, ONNX packages cannot run -> pip install "onnxruntime>=1.19"',
+            'problem: no runtime is installed: no model can run -> pip install "onnxruntime>=1.19"',
             "ok: one OpenCV: installed outside of pip",
         ]
 
     def test_none_but_another_library_that_reads_onnx(self, tmp_path: Path) -> None:
         found, *_ = examine_libraries(installed(tmp_path, "openvino"))
         assert found.what == "ONNX Runtime is not installed, ONNX packages run with openvino"
+        found, *_ = examine_libraries(installed(tmp_path / "other", "torch"))
+        assert (found.level, found.what) == (NOTE, "ONNX Runtime is not installed, ONNX packages cannot run")
 
     def test_several(self, tmp_path: Path) -> None:
         names = "onnxruntime onnxruntime-gpu opencv-python opencv-python-headless"
@@ -258,6 +260,22 @@ class TestNeededLibraries:
 
 
 class TestCache:
+    @pytest.fixture(autouse=True)
+    def _places(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("inference_models.doctor.cache._OTHER_PLACES", ("/a/disk",))
+
+    def test_another_place_is_one_on_a_disk_of_this_machine_that_takes_files(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        places = [str(tmp_path / name) for name in ("missing", "memory", "remote", "disk")]
+        put(tmp_path, "root/proc/mounts", f"a / ext4\nb {places[1]} tmpfs\nc {places[2]} nfs4\n")
+        for place in places[1:]:
+            Path(place).mkdir()
+        monkeypatch.setenv("INFERENCE_HOME", f"{places[2]}/cache")
+        monkeypatch.setattr("inference_models.doctor.cache._OTHER_PLACES", places)
+        first, *_ = examine_cache(tmp_path / "root")
+        assert first.fix == f"export INFERENCE_HOME={tmp_path}/disk/inference-models"
+
     def mounted(self, tmp_path: Path, kind: str) -> Path:
         put(tmp_path, "root/proc/mounts", f"/dev/sda1 / ext4 rw 0 0\nserver:/x {tmp_path} {kind} rw 0 0\nbad line\n")
         return tmp_path / "root"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import pkgutil
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 import graphs
 from inference_models import families
-from inference_models.backends.onnx import open_session
-from inference_models.backends.session import SessionRequest
+from inference_models.backends import onnx
+from inference_models.backends.session import InputHint, SessionRequest
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import find_family
 from inference_models.package.key_point_names import KeyPointNames
@@ -19,6 +19,11 @@ from inference_models.package.preprocess_spec import ResizeMode
 from inference_models.record import replace
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_runner import OpenedPackage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
 
 FRAME = (64, 64)
 CELLS = 84
@@ -67,11 +72,33 @@ ROWS = [
 ]
 
 
+def open_graph(folder: Path, outputs: list[NDArray[Any]]) -> Any:
+    named = {f"y{place}": output for place, output in enumerate(outputs)}
+    path = graphs.constant_outputs(folder / "weights.onnx", size=FRAME, outputs=named)
+    return onnx.open_session(SessionRequest(directory=folder, files={path.name: path}, device="cpu"))
+
+
+def open_archive(folder: Path, outputs: list[NDArray[Any]], example: tuple[int, ...] | None = (3, *FRAME)) -> Any:
+    """Of which nothing is known but the size of its input, or not even that."""
+    pytest.importorskip("torch")
+    from inference_models.backends import torch_script
+    from torch_graphs import save_constants
+
+    path = save_constants(folder / "weights.torchscript", outputs, example=(1, 3, *FRAME))
+    hint = InputHint(shape=(None, *(example or (3, None, None))), example=example)
+    return torch_script.open_session(
+        SessionRequest(directory=folder, files={path.name: path}, device="cpu", input_hint=hint)
+    )
+
+
 @pytest.fixture(scope="module", params=OUTPUTS)
-def opened(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    outputs = {f"y{place}": np.zeros((1, *shape)) for place, shape in enumerate(OUTPUTS[request.param])}
-    path = graphs.constant_outputs(tmp_path_factory.mktemp("g") / "weights.onnx", size=FRAME, outputs=outputs)
-    session = open_session(SessionRequest(directory=path.parent, files={"weights.onnx": path}, device="cpu"))
+def outputs(request: Any) -> list[NDArray[Any]]:
+    return [np.zeros((1, *shape), np.float32) for shape in OUTPUTS[request.param]]
+
+
+@pytest.fixture(scope="module")
+def opened(outputs: list[NDArray[Any]], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    session = open_graph(tmp_path_factory.mktemp("g"), outputs)
     yield session
     session.close()
 
@@ -95,6 +122,31 @@ def test_what_loads_answers(opened: Any, name: str, task: str) -> None:
         error = None
         getattr(model, "infer", getattr(model, "embed_images", None))(np.zeros((*FRAME, 3), np.uint8))
     assert error is None or (error.needs and error.found)
+
+
+def refused_by(session: Any) -> list[tuple[str, str]]:
+    """The rows of which the outputs are not."""
+    found = []
+    for name, task in ROWS:
+        try:
+            bind(session, name, task)
+        except CorruptedModelPackageError:
+            found.append((name, task))
+    return found
+
+
+def test_an_archive_is_refused_where_the_same_graph_is(
+    opened: Any, outputs: list[NDArray[Any]], tmp_path: Path
+) -> None:
+    assert refused_by(open_archive(tmp_path, outputs)) == refused_by(opened)
+
+
+@pytest.mark.parametrize("size", ["stated", "unknown"])
+def test_what_an_archive_gives_is_known_before_its_first_picture(tmp_path: Path, size: str) -> None:
+    example = (3, *FRAME) if size == "stated" else None
+    session = open_archive(tmp_path, [np.zeros((1, 9, CELLS), np.float32)], example)
+    with pytest.raises(CorruptedModelPackageError, match="names"):
+        bind(session, "yolov8", "object-detection")
 
 
 POSES = [name for name, task in ROWS if task == "keypoint-detection"]

@@ -73,3 +73,14 @@ def test_the_answer_is_written_read_and_drawn_with_its_corners(model: Any, answe
     (x, y) = np.mean(found.bboxes_metadata[0]["polygon"][:2], axis=0)
     edge = np.s_[int(y) - 2 : int(y) + 3, int(x)]
     assert (drawn[edge] != PAGE[edge]).any()
+
+
+@pytest.mark.parametrize("mode", ["BGR", "RGB"])
+def test_colours_are_those_of_the_configuration(tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "inference.yml"
+    path.write_text(
+        f"PreProcess:\n  transform_ops:\n  - DecodeImage:\n      channel_first: false\n      img_mode: {mode}\n"
+    )
+    graph = find_graph("pp-ocrv6-det", "object-detection")
+    assert graph.configure(graph, {"config": path}).preprocess.color == mode.lower()
+    assert graph.configure(graph, {}) == graph

@@ -120,6 +120,28 @@ def test_lines_go_to_the_graph_together_filled_with_zeros_to_the_widest(tmp_path
     assert (narrow[..., 80:] == 0).all()
 
 
+@pytest.mark.parametrize("shape", ["[3, 48, 640]", "\n      - 3\n      - 48\n      - 640"])
+@pytest.mark.parametrize("mode", ["BGR", "RGB"])
+def test_colours_and_least_width_are_those_of_the_configuration(tmp_path: Path, mode: str, shape: str) -> None:
+    stated = f"img_mode: {mode}\n  - RecResizeImg:\n      image_shape: {shape}"
+    model = AutoModel.from_pretrained(tiny(tmp_path / "p", yaml=YAML.replace("img_mode: BGR", stated)))
+    blue = np.zeros((24, 40, 3), np.uint8)
+    blue[..., 0] = 255
+    (line,) = model.pre_process(blue)
+    assert line[0 if mode == "BGR" else 2].min() == 1
+    session, widths = model._runner.session, []
+    run = session.run
+    session.run = lambda feeds: widths.append(feeds["x"].shape[3]) or run(feeds)
+    assert model(blue) == [TEXT]
+    assert widths == [640]
+
+
+@pytest.mark.parametrize("stated", ["img_mode: GRAY", "img_mode: BGR\n      image_shape: [1, 48, 320]"])
+def test_a_configuration_of_grey_pictures_is_refused(tmp_path: Path, stated: str) -> None:
+    with pytest.raises(CorruptedModelPackageError, match="needs img_mode BGR or RGB"):
+        AutoModel.from_pretrained(tiny(tmp_path / "p", yaml=YAML.replace("img_mode: BGR", stated)))
+
+
 def test_characters_of_another_model_and_none_at_all_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CorruptedModelPackageError) as other:
         AutoModel.from_pretrained(tiny(tmp_path / "other", characters=9))

@@ -133,6 +133,25 @@ def test_a_network_is_fed_the_data_set_size_stretched_to_its_own(tmp_path, recor
     np.testing.assert_allclose(way.points_to_image(corners), [[0, 0], [200, 125]])
 
 
+def test_a_map_of_two_steps_lies_on_its_picture_to_the_pixel(tmp_path):
+    """Padding ends inside a cell, and inside a pixel of the network: 16 of 160 columns are 3.2 of 32 cells."""
+    coarse = np.random.default_rng(3).normal(0, 2, (8, 10, 3)).astype(np.float32)
+    logits = cv2.resize(coarse, (32, 24), interpolation=cv2.INTER_CUBIC).transpose(2, 0, 1)
+    two_steps = {"resize_mode": "letterbox", "dataset_version_resize_dimensions": {"height": 80, "width": 160}}
+    task = {"task": "semantic-segmentation", "names": ["background", *NAMES[:2]]}
+    model = AutoModel.from_pretrained(package(tmp_path / "m", {"out": logits[None]}, **two_steps, **task))
+    (found,) = model(PICTURE, confidence=0.0)
+    height, width = IMAGE
+    # Of the centre of every pixel, first its place in the frame, then its cell.
+    x = ((np.arange(width) + 0.5) * 128 / width + 16) * 32 / 160 - 0.5
+    y = (np.arange(height) + 0.5) * 24 / height - 0.5
+    places = np.meshgrid(x.astype(np.float32), y.astype(np.float32))
+    exact = np.stack([cv2.remap(plane, *places, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE) for plane in logits])
+    cropped = np.stack([cv2.resize(plane[:, 3:29], (width, height)) for plane in logits])
+    wrong, of_whole_cells = ((ids != exact.argmax(0)).mean() for ids in (found.segmentation_map, cropped.argmax(0)))
+    assert wrong < 0.01 < of_whole_cells
+
+
 @pytest.mark.parametrize("mode", ["stretch", "letterbox", "center-crop", "fit-longer-edge"])
 def test_without_a_data_set_size_every_picture_is_stretched(tmp_path, recorded, mode):
     model = AutoModel.from_pretrained(package(tmp_path / "m", recorded[0], resize_mode=mode))

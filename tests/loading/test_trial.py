@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -13,11 +14,17 @@ import numpy as np
 import pytest
 from onnx import helper as h
 
+import forked
 import hostile_graphs
 import tflite_graphs
 from inference_models import AutoModel
+from inference_models.backends.session import InputHint, SessionRequest
+from inference_models.entities import BackendType
 from inference_models.errors import CorruptedModelPackageError, NoCompatiblePackageError
+from inference_models.loading import trial
 from inference_models.machine import child
+from inference_models.package.graph_facts import GraphFacts
+from inference_models.record import replace
 from package.test_onnx_operators import weight
 
 if TYPE_CHECKING:
@@ -124,6 +131,49 @@ def test_a_file_that_passed_is_not_tried_again(tmp_path: Path, no_child: Callabl
     AutoModel.from_pretrained(path).close()
     (tmp_path / "other").mkdir()
     AutoModel.from_pretrained(shutil.copy(path, tmp_path / "other" / "best.onnx")).close()
+
+
+def test_graphs_of_one_process_are_tried_in_one_child_and_each_within_its_limits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    AutoModel.from_pretrained(computed(tmp_path / "a.onnx")).close()
+    (first,) = trial._waiting
+    AutoModel.from_pretrained(constant_sizes(tmp_path / "b.onnx")).close()
+    assert trial._waiting == [first]
+    monkeypatch.setenv("INFERENCE_MODELS_TRIAL_SECONDS", "1")
+    refused(hostile_graphs.looped(tmp_path / "c.onnx"), "(more than these seconds|no answer within)")
+    assert trial._waiting == []
+    refused(hostile_graphs.filled(tmp_path / "d.onnx"), "(no memory was left|it took .* MB)")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGALRM"), reason="a signal of POSIX")
+def test_a_child_that_ended_while_it_waited_is_replaced(tmp_path: Path) -> None:
+    AutoModel.from_pretrained(computed(tmp_path / "a.onnx")).close()
+    (first,) = trial._waiting
+    os.kill(first._process.pid, signal.SIGALRM)
+    AutoModel.from_pretrained(constant_sizes(tmp_path / "b.onnx")).close()
+    assert trial._waiting != [first]
+
+
+@forked.NEEDS_FORK
+@forked.QUIET
+def test_a_forked_process_leaves_the_child_to_the_one_it_comes_from(tmp_path: Path) -> None:
+    AutoModel.from_pretrained(computed(tmp_path / "a.onnx")).close()
+    (first,) = trial._waiting
+    assert forked.child_says(lambda: trial._waiting == [])
+    assert first.is_running
+
+
+def test_a_file_that_passed_is_tried_again_at_other_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    monkeypatch.setattr(trial, "_comes_to_its_end", lambda *request: tried.append(request) or True)
+    path = computed(tmp_path / "m.onnx")
+    request = SessionRequest(tmp_path, {"weights.onnx": path}, device="cpu", input_hint=InputHint((1, 3, 8, 8)))
+    larger = replace(request, free_input_dims={"images": (1, 3, 8000, 8000)})
+    other = replace(request, input_hint=InputHint((1, 3, 8, 8), (3, 8000, 8000)))
+    for wanted in (request, request, larger, larger, other):
+        trial.try_first(BackendType.ONNX, wanted, GraphFacts(metadata={}))
+    assert [wanted for _, wanted, _ in tried] == [request, larger, other]
 
 
 def test_a_graph_that_is_quantised_is_not_loaded_unasked(tmp_path: Path) -> None:

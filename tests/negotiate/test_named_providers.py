@@ -8,7 +8,8 @@ import pytest
 
 from inference_models.entities import BackendType
 from inference_models.negotiate.choose import negotiate
-from inference_models.negotiate.request import PackageRequest
+from inference_models.negotiate.request import PackageRequest, build_request
+from inference_models.options import LoadOptions
 from negotiate.packages import MACHINE, SERVER, model, package
 
 WITHOUT = {"runtimes": {**MACHINE.runtimes, BackendType.ONNX: None}, "execution_providers": ()}
@@ -36,6 +37,27 @@ def test_the_build_that_has_them_is_the_one_to_install(environment, name, fix):
 
 
 FIX = 'onnx_execution_providers=["CPUExecutionProvider"]'
+
+
+@pytest.mark.parametrize(
+    ("stated", "fix"),
+    [
+        ("cuda,CPU", "export ONNXRUNTIME_EXECUTION_PROVIDERS=CUDAExecutionProvider,CPUExecutionProvider"),
+        ("CPUExecutionProvidr", "export ONNXRUNTIME_EXECUTION_PROVIDERS=CPUExecutionProvider"),
+        ("warp", "unset ONNXRUNTIME_EXECUTION_PROVIDERS"),
+    ],
+)
+def test_a_wrong_name_in_the_variable_is_told_with_the_variable_that_helps(monkeypatch, stated, fix):
+    monkeypatch.setenv("ONNXRUNTIME_EXECUTION_PROVIDERS", stated)
+    refused = negotiate(model(package()), build_request(LoadOptions()), MACHINE).verdicts[0]
+    told = next(reason for reason in refused.rejections if reason.check == "execution_providers")
+    assert told.found.startswith(f"{stated.partition(',')[0]!r} in ONNXRUNTIME_EXECUTION_PROVIDERS; ")
+    assert told.fix == fix
+
+
+def test_a_short_name_stands_for_the_provider():
+    unknown = [reason for reason in reasons(MACHINE, "cpu") if reason[0] == "execution_providers"]
+    assert unknown[0][2:] == ("'cpu', which no build of it has; nearest: 'CPUExecutionProvider'", FIX)
 
 
 def test_a_name_that_no_build_has_is_told_with_the_nearest():

@@ -37,7 +37,7 @@ MODEL = "host:m"
 IMAGE = np.full((64, 64, 3), 200, np.uint8)
 ONNX_ONLY = PackageRequest(backends=(BackendType.ONNX,), quantizations=frozenset(Quantization))
 VERSION = find_backend(BackendType.ONNX).RUNTIME.installed_version()
-NEEDS = f"needs a parity certificate of these files in onnx {VERSION} on cpu"
+NEEDS = f"needs a parity certificate of these files in ONNX Runtime {VERSION} on cpu"
 FIX = f"inference-models parity {MODEL}"
 
 
@@ -139,7 +139,7 @@ def test_another_machine_needs_its_own(host: hosted.Hosted, monkeypatch: pytest.
 
 @pytest.mark.parametrize(
     ("field", "value", "found"),
-    [("runtime_version", "1.0.0", "one of onnx 1.0.0"), ("device", "cuda:0", "one of cuda:0")],
+    [("runtime_version", "1.0.0", "one of ONNX Runtime 1.0.0"), ("device", "cuda:0", "one of cuda:0")],
 )
 def test_another_version_or_device_needs_its_own(host: hosted.Hosted, field: str, value: str, found: str) -> None:
     (path,) = certify()

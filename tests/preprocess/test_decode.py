@@ -11,14 +11,16 @@ import warnings
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import skimage.data
 from PIL import Image, ImageOps, PngImagePlugin, features
 
+import large_pictures
 from inference_models.errors import ModelInputError
-from inference_models.preprocess import decode
+from inference_models.preprocess import bounds, decode
 from inference_models.preprocess.inputs import load_images
 
 PHOTO = Image.fromarray(skimage.data.astronaut()[:40, :60])
@@ -290,6 +292,19 @@ def test_more_pixels_than_a_file_of_that_size_has_are_refused_before_anything_is
         f"needs at most {limit or small + 8 * len(data)} pixels; found: {pixels}\n"
         "scale the image down, or cut it into tiles, before it is passed"
     )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limits are those of Linux")
+def test_a_picture_takes_three_times_its_file_and_its_pixels_and_256_mb_at_most() -> None:
+    command = [sys.executable, large_pictures.__file__]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=Path(__file__).parents[1])
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("kind", bounds._MOST_PIXELS)
+def test_formats_that_take_more_memory_have_fewer_pixels_whatever_the_file(kind: str) -> None:
+    image = SimpleNamespace(format=kind, mode="RGB", tile=())
+    assert bounds.pixel_limit(image, 1 << 30) == bounds._MOST_PIXELS[kind] < bounds.config.MAX_PIXELS
 
 
 def test_a_program_may_allow_fewer_pixels(monkeypatch: pytest.MonkeyPatch) -> None:

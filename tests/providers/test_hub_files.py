@@ -3,10 +3,14 @@ from __future__ import annotations
 import pytest
 
 from inference_models.entities import BackendType, Quantization
+from inference_models.package.hf_config import parse_hub_config
 from inference_models.package.hf_folder import find_packages, skipped_files
 from inference_models.package.text_files import fitted
 from inference_models.providers._hub import HubFile
 from providers.hub_server import git_id
+
+CONFIG = parse_hub_config("{}")
+CLIP = parse_hub_config('{"architectures": ["CLIPModel"], "model_type": "clip"}')
 
 
 def files(*paths):
@@ -14,7 +18,7 @@ def files(*paths):
 
 
 def recognised(*paths, dtypes=None):
-    return find_packages(files(*paths), dtypes or {})
+    return find_packages(files(*paths), dtypes or {}, CONFIG)
 
 
 def test_a_git_object_id_vouches_for_the_content():
@@ -39,15 +43,38 @@ def test_external_data_comes_beside_its_graph_and_shards_with_their_index():
         "model.fp16.safetensors",
         *shards,
     )
-    assert {package.package_id: list(package.files) for package in find_packages(paths, {})} == {
+    assert {package.package_id: list(package.files) for package in find_packages(paths, {}, CONFIG)} == {
         "onnxfp32": ["weights.onnx", "model.onnx_data", "model.onnx_data_1"],
         "onnxfp16": ["weights.onnx", "model_fp16.onnx.data"],
         "safetensors": shards,
         "safetensorsfp16": ["model.safetensors"],
     }
-    assert [(item.package_id, item.reason) for item in skipped_files(paths)] == [
+    assert [(item.package_id, item.reason) for item in skipped_files(paths, CONFIG)] == [
         ("onnx/decoder_model.onnx", "one graph of a model of several; no program here runs them")
     ]
+
+
+def test_graphs_of_images_and_of_texts_are_one_package_where_both_are_there_with_what_makes_tokens():
+    paths = files(
+        "onnx/model.onnx",
+        "onnx/vision_model.onnx",
+        "onnx/vision_model.onnx_data",
+        "onnx/text_model.onnx",
+        "onnx/vision_model_fp16.onnx",
+        "onnx/text_model_fp16.onnx",
+        "onnx/vision_model_q4.onnx",
+        "model.safetensors",
+        "tokenizer.json",
+    )
+    found = {package.package_id: package for package in find_packages(paths, {"F32": 1}, CLIP)}
+    assert {name: list(package.files) for name, package in found.items()} == {
+        "onnxfp32": ["vision_model.onnx", "text_model.onnx", "vision_model.onnx_data", "tokenizer.json"],
+        "onnxfp16": ["vision_model_fp16.onnx", "text_model_fp16.onnx", "tokenizer.json"],
+        "safetensors": ["model.safetensors", "tokenizer.json"],
+    }
+    assert found["onnxfp16"].quantization is Quantization.FP16
+    left_out = [item.package_id for item in skipped_files(paths, CLIP)]
+    assert left_out == ["onnx/model.onnx", "onnx/vision_model_q4.onnx"]
 
 
 def test_graphs_with_like_names_get_ids_of_their_own():
@@ -94,4 +121,4 @@ def test_the_number_format_of_safetensors_is_that_of_most_parameters():
 
 @pytest.mark.parametrize("path", ["pytorch_model.bin", "best.pt", "a/b.pth", "c.ckpt", "d.pkl"])
 def test_pickles_are_named_and_left_out(path):
-    assert [item.package_id for item in skipped_files(files("model.safetensors", path))] == [path]
+    assert [item.package_id for item in skipped_files(files("model.safetensors", path), CONFIG)] == [path]

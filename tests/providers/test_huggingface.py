@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from graphs import save
+from inference_models import AutoModel
 from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs, Quantization
 from inference_models.errors import (
     BaseInferenceModelsError,
@@ -146,8 +147,6 @@ def test_a_revision_is_a_tag_or_a_commit_and_another_slot_of_the_cache(provider,
 
 def test_a_classifier_of_the_hub_loads_and_predicts(hub):
     pytest.importorskip("onnxruntime")
-    from inference_models import AutoModel
-
     image = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), np.uint8)
     model = AutoModel.from_pretrained(f"huggingface:{NAME}")
     prediction = model(image, input_color_format="rgb")
@@ -312,13 +311,57 @@ def test_a_saved_token_that_cannot_be_read_is_told_where_one_is_needed(hub, prov
 )
 def test_a_cached_model_loads_whatever_variable_is_wrong(hub, monkeypatch, name, value):
     pytest.importorskip("onnxruntime")
-    from inference_models import AutoModel
-
     AutoModel.from_pretrained(f"huggingface:{NAME}").close()
     asked = len(hub.requests)
     monkeypatch.setenv(name, value)
     AutoModel.from_pretrained(f"huggingface:{NAME}").close()
     assert len(hub.requests) == asked
+
+
+@pytest.mark.parametrize("hidden", ["public", "private", "gated"])
+@pytest.mark.parametrize("token", [None, "hf_another", "hf_\u00e9", "hf_copied twice"])
+def test_a_model_cached_with_a_token_loads_whatever_token_is_set_later(hub, repository, monkeypatch, hidden, token):
+    pytest.importorskip("onnxruntime")
+    repository.private, repository.gated = hidden == "private", hidden == "gated"
+    monkeypatch.setenv("HF_TOKEN", hub.token)
+    AutoModel.from_pretrained(f"huggingface:{NAME}").close()
+    asked = len(hub.requests)
+    monkeypatch.setenv("HF_TOKEN", token) if token else monkeypatch.delenv("HF_TOKEN")
+    AutoModel.from_pretrained(f"huggingface:{NAME}").close()
+    assert len(hub.requests) == asked
+
+
+@pytest.mark.parametrize("later", [None, "hf_another", "hf_\u00e9"])
+def test_a_public_model_cached_with_a_key_that_was_passed_loads_with_any(hub, later):
+    pytest.importorskip("onnxruntime")
+    AutoModel.from_pretrained(f"huggingface:{NAME}", api_key=hub.token).close()
+    asked = len(hub.requests)
+    AutoModel.from_pretrained(f"huggingface:{NAME}", api_key=later).close()
+    assert len(hub.requests) == asked
+
+
+def test_a_private_model_cached_with_a_key_that_was_passed_is_for_that_key_while_the_hub_can_be_asked(
+    hub, repository, monkeypatch
+):
+    pytest.importorskip("onnxruntime")
+    repository.private = True
+    AutoModel.from_pretrained(f"huggingface:{NAME}", api_key=hub.token).close()
+    for key in (None, "hf_another"):
+        with pytest.raises(ModelNotFoundError):
+            AutoModel.from_pretrained(f"huggingface:{NAME}", api_key=key)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    for key in (None, "hf_another", hub.token):
+        AutoModel.from_pretrained(f"huggingface:{NAME}", api_key=key).close()
+
+
+@pytest.mark.parametrize(("name", "value"), [("SSL_CERT_FILE", "/nowhere"), ("HF_TOKEN", "hf_\u00e9")])
+def test_a_model_cached_long_ago_loads_where_a_variable_keeps_us_from_asking(hub, monkeypatch, caplog, name, value):
+    pytest.importorskip("onnxruntime")
+    AutoModel.from_pretrained(f"huggingface:{NAME}").close()
+    monkeypatch.setattr("inference_models.cache.resolution_files.time.time", lambda: 4e9)
+    monkeypatch.setenv(name, value)
+    AutoModel.from_pretrained(f"huggingface:{NAME}").close()
+    assert "provider 'huggingface' cannot be asked (the " in caplog.text
 
 
 def test_a_small_file_that_is_not_that_of_the_commit_is_refused(hub, provider):

@@ -217,6 +217,10 @@ def test_a_silent_graph_gets_advice_that_fits_its_output(provider, tmp_path, sha
     outputs = {"output0": np.zeros(shape, np.float32)}
     path = graphs.constant_outputs(tmp_path / "net.onnx", size=(32, 32), outputs=outputs)
     assert refused(MissingModelInitParameterError, path).endswith(f"and {advice}")
+    refusal = refused(MissingModelInitParameterError, path, labels=["a"], task_type="classification")
+    assert refusal.endswith(
+        advice.replace(' and task_type="classification" or task_type="multi-label-classification"', "")
+    )
 
 
 @pytest.mark.parametrize(("size", "right"), [((32, 48), True), ((48, 32), False)])

@@ -26,7 +26,7 @@ from inference_models.tasks.multi_label_classification import MultiLabelClassifi
 from inference_models.tasks.object_detection import ObjectDetectionModel
 from inference_models.tasks.open_vocabulary_object_detection import OpenVocabularyObjectDetectionModel
 from inference_models.tasks.semantic_segmentation import SemanticSegmentationModel
-from inference_models.tasks.stages import Drawable
+from inference_models.tasks.stages import Drawable, ModelLifecycle
 from inference_models.tasks.structured_ocr import StructuredOCRModel
 from inference_models.tasks.text_only_ocr import TextOnlyOCRModel
 from optional import torch
@@ -261,3 +261,19 @@ def test_every_task_says_what_its_models_are() -> None:
     without_classes = {name for name in known_tasks() if not find_task(name).has_classes}
     assert {"depth-estimation", "embedding", "structured-ocr", "text-only-ocr"} <= without_classes
     assert find_task("instance-segmentation").model is InstanceSegmentationModel
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "meant"),
+    [
+        (BOX, "boxes", "; boxes are .xyxy"),
+        (CLASSES, "probs", "; it is called .confidence"),
+        (POINTS, "shapes", ""),
+        (ModelLifecycle(), "predict", "; call the model itself: model(images)"),
+        (ModelLifecycle(), "to", '; load it for a device: AutoModel.from_pretrained(..., device="cuda")'),
+    ],
+)
+def test_what_other_libraries_call_otherwise_is_told(owner: object, name: str, meant: str) -> None:
+    with pytest.raises(AttributeError) as caught:
+        getattr(owner, name)
+    assert str(caught.value) == f"{type(owner).__name__!r} object has no attribute {name!r}{meant}"

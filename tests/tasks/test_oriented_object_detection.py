@@ -177,7 +177,7 @@ def test_parity_compares_corners_whatever_way_a_box_is_described(model: Any) -> 
 @pytest.mark.parametrize(
     ("output", "names", "said"),
     [
-        (RAW, "{0: 'ship'}", r"1 names of classes, but output 'output0' has 2"),
+        (RAW, "{0: 'ship'}", r"1 name of classes, but output 'output0' has 2"),
         (RAW[0], METADATA["names"], r"needs one output \(B, 4 \+ C \+ 1, N\); found: \(7, 4\)"),
         (RAW[:, :6], METADATA["names"], r"2 names of classes, but output 'output0' has 1"),
     ],

@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 
 from inference_models.errors import (
+    EnvironmentConfigurationError,
     ModelRetrievalError,
     RangeRequestNotSupportedError,
     RetryError,
@@ -177,7 +178,7 @@ class TestTheOneDoor:
 
     def test_certificates_that_cannot_be_read_are_named(self, client, monkeypatch, tmp_path):
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none.pem"))
-        with pytest.raises(ModelRetrievalError) as caught:
+        with pytest.raises(EnvironmentConfigurationError) as caught:
             client.get("http://127.0.0.1:9/a")
         assert str(caught.value) == (
             "the certificates that SSL_CERT_FILE names cannot be read.\n"

@@ -101,7 +101,7 @@ def test_a_server_nobody_vouches_for_is_refused_until_its_certificate_is_named(t
 @pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
 def test_certificates_that_cannot_be_read_are_named(monkeypatch, name):
     monkeypatch.setenv(name, "/nowhere")
-    with closing(HttpClient()) as client, pytest.raises(ModelRetrievalError) as caught:
+    with closing(HttpClient()) as client, pytest.raises(EnvironmentConfigurationError) as caught:
         client.get("http://127.0.0.1:9/")
     assert str(caught.value).startswith(f"the certificates that {name} names cannot be read.\n")
     assert "found: '/nowhere': " in str(caught.value)

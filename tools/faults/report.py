@@ -1,6 +1,6 @@
-"""Writes the results of a campaign into docs/reliability.md: of a full one, or with `--part` of some rows or samples.
+"""Writes the results of a full campaign into docs/reliability.md.
 
-python -m faults.report --seed N --date YYYY-MM-DD [--part TITLE] RESULTS.jsonl...
+python -m faults.report --seed N --date YYYY-MM-DD RESULTS.jsonl...
 (with `src`, `tools` and `tests` on PYTHONPATH)
 """
 
@@ -14,7 +14,6 @@ from faults.campaign import GROUPS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "reliability.md"
 START, END = "<!-- results: written by faults.report -->", "<!-- end of results -->"
-PART, END_OF_PART = "<!-- part: written by faults.report --part -->", "<!-- end of part -->"
 
 
 def results_table(results: dict[str, dict]) -> str:
@@ -33,16 +32,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--seed", required=True)
     parser.add_argument("--date", required=True)
-    parser.add_argument("--part", help="title of a run of some rows or samples, which stands beside the full one")
     parser.add_argument("results", nargs="+", type=Path)
     asked = parser.parse_args()
     lines = [line for path in asked.results for line in path.read_text("utf-8").splitlines()]
     results = {found["group"]: found for found in map(json.loads, lines)}
-    start, end = (PART, END_OF_PART) if asked.part else (START, END)
-    head, _, rest = PAGE.read_text("utf-8").partition(start)
-    title = f"{asked.part or 'Full run'} of {asked.date}, seed {asked.seed}:"
+    head, _, rest = PAGE.read_text("utf-8").partition(START)
+    title = f"Full run of {asked.date}, seed {asked.seed}:"
     PAGE.write_text(
-        f"{head}{start}\n{title}\n\n{results_table(results)}\n{end}{rest.partition(end)[2]}", encoding="utf-8"
+        f"{head}{START}\n{title}\n\n{results_table(results)}\n{END}{rest.partition(END)[2]}", encoding="utf-8"
     )
 
 

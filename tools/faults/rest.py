@@ -78,8 +78,12 @@ def f16(world: World, *, entries: tuple[str, ...] = ENTRIES) -> Iterator[tuple[s
                     harm(path, how, world)
                 source = None if online else NoSource()
                 outcome = run(lambda source=source: world.load(name, source, remember=entry == "resolution"))
-                wrong = after_damage(world, name, outcome, named=path.name if essential and not online else None)
-                if essential and online and entry == "blob":
+                denied = essential and path.exists() and not os.access(path, os.R_OK)
+                named = path.name if essential and (denied or not online) else None
+                wrong = after_damage(world, name, outcome, named=named, denied=denied)
+                if denied:
+                    path.chmod(0o600)  # what the error tells its owner; nothing is fetched beside what cannot be read
+                elif essential and online and entry == "blob":
                     sent = {item["path"].rpartition("/")[2] for item in world.server.requests()}
                     if sent != {"weights.onnx"}:
                         wrong.append(f"fetched {sent} for one damaged file")
@@ -87,10 +91,14 @@ def f16(world: World, *, entries: tuple[str, ...] = ENTRIES) -> Iterator[tuple[s
                 yield label, wrong + judge(world, name, None, before="before")
 
 
-def after_damage(world: World, name: str, outcome: object, *, named: str | None) -> list[str]:
-    """The right output; or, without a source, an error that names the file. A manifest can be rebuilt without one."""
+def after_damage(world: World, name: str, outcome: object, *, named: str | None, denied: bool = False) -> list[str]:
+    """The right output; or, without a source, an error that names the file. A manifest can be rebuilt without one.
+
+    A file that a plain user may not read is named, online too: unreadable is not absent. (Root reads it.)
+    """
     if outcome.result == world.reference[name]:
-        return [] if named is None or named == MANIFEST_NAME else ["damage was not noticed"]
+        rebuilt = named == MANIFEST_NAME and not denied
+        return [] if named is None or rebuilt else ["damage was not noticed"]
     if named is None:
         return [f"ended by {outcome.error}"]
     text = outcome.error["text"]

@@ -7,9 +7,9 @@ only where there is no safetensors file. A package may hold a backbone in a fold
 first token beside it (`vit/` and `classifier_layer_weights.pth`), whose answer is `logits`. Checked against
 transformers 5.24 and PyTorch 2.13.
 
-The network takes `pixel_values` alone; what else it accepts keeps the value that Transformers gives it. Of its answer
-only the heads are handed on, under Transformers' own names (`logits`, `pred_boxes`, `predicted_depth`, ...), in the
-order of `HEADS`.
+The network takes images alone; what else it accepts keeps the value that Transformers gives it. Of its answer only the
+heads are handed on, under Transformers' own names (`logits`, `pred_boxes`, `predicted_depth`, ...). Where a family
+names parts of the network by role, each has a session of its own, and all of them share the weights.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from inference_models.arrays import ANY_SHAPE
+from inference_models.backends.hugging_face_parts import find_part
 from inference_models.backends.runtime import import_runtime
 from inference_models.backends.runtimes import HUGGING_FACE
 from inference_models.backends.torch import COUNTERS, read_state, refuse_not_finite, refuse_other_tensors
@@ -41,10 +43,10 @@ from inference_models.package.text_files import parse_json_object, read_text
 from inference_models.record import replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from inference_models.arrays import Array
-    from inference_models.backends.session import SessionRequest
+    from inference_models.backends.session import InputHint, SessionRequest
 
 RUNTIME = HUGGING_FACE
 WEIGHTS, PICKLE = "model.safetensors", "pytorch_model.bin"
@@ -52,8 +54,6 @@ INDEX = ".index.json"
 LAYER = "classifier_layer_weights.pth"
 POOLER = "pooler."
 """Parameters of backbones that nothing here reads, and that may be missing."""
-IMAGES = "pixel_values"
-HEADS = ("logits", "pred_boxes", "pred_masks", "class_queries_logits", "masks_queries_logits", "predicted_depth")
 _LEFT_OUT = re.compile(r"_?attn_implementation|_?experts_implementation|use_kernels|kernel_config")
 """Keys that choose how something is computed, kernels of the Hub among them; Transformers chooses what it has."""
 _REFUSED = {"auto_map": "code of its own", "quantization_config": "quantised weights"}
@@ -78,6 +78,8 @@ def open_session(request: SessionRequest) -> TorchSession:
         EnvironmentConfigurationError: the device that was asked for cannot be used.
     """
     torch, transformers = import_torch(), import_runtime(RUNTIME)
+    if isinstance(request.beside, PartSession):
+        return request.beside.part(request.role)
     device = prepare_device(request, torch)
     layer = read_state(request.files[LAYER], torch) if LAYER in request.files else None
     request = request if layer is None else _backbone_of(request)
@@ -87,22 +89,50 @@ def open_session(request: SessionRequest) -> TorchSession:
     network = _network(_class_of(stated, transformers), stated, state, transformers, torch)
     dtype = next((tensor.dtype for tensor in network.parameters() if tensor.is_floating_point()), torch.float32)
     network = network.to(device).eval().requires_grad_(False)
-    linear = None if layer is None else _linear(layer, network, torch)
-
-    def heads(images: Array) -> dict[str, Array]:
-        answer = network(**{IMAGES: images}, return_dict=True)
-        if linear is not None:
-            return {"logits": linear(answer["last_hidden_state"][:, 0])}
-        return {name: answer[name] for name in HEADS if answer.get(name) is not None}
-
+    part, modules = find_part(network, request.role), [network]
+    if layer is not None:
+        linear = _linear(layer, network, torch)
+        part, modules = replace(part, call=_with_layer(network, linear)), [network, linear]
     opened = Network(
-        call=heads,
+        call=part.call,
         file_name=CONFIG,
-        input_names=(IMAGES,),
+        input_names=tuple(spec.name for spec in part.inputs),
         device=device,
         dtype=str(dtype).removeprefix("torch."),
+        stated=part.inputs,
+        modules=tuple(modules),
     )
-    return TorchSession(opened, torch, request.input_hint, runtime=RUNTIME)
+    known = part.inputs[0].shape != ANY_SHAPE
+    return PartSession(network, opened, torch, None if known else request.input_hint)
+
+
+class PartSession(TorchSession):
+    """A network, or a part of it, which can give sessions of other parts."""
+
+    def __init__(self, network: Any, opened: Network, torch: Any, hint: InputHint | None) -> None:
+        super().__init__(opened, torch, hint, runtime=RUNTIME)
+        self._network = network
+
+    def part(self, role: str | None) -> TorchSession:
+        """A session of the part of the same network that has this role."""
+        part = find_part(self._network, role)
+        names = tuple(spec.name for spec in part.inputs)
+        opened = replace(self._opened, call=part.call, input_names=names, stated=part.inputs)
+        return PartSession(self._network, opened, self._torch, None)
+
+    def close(self) -> None:
+        """Drop the network."""
+        super().close()
+        self._network = None
+
+
+def _with_layer(network: Any, linear: Any) -> Callable[[Array], dict[str, Array]]:
+    """The network with a linear layer on its first token."""
+
+    def call(images: Array) -> dict[str, Array]:
+        return {"logits": linear(network(pixel_values=images).last_hidden_state[:, 0])}
+
+    return call
 
 
 def _backbone_of(request: SessionRequest) -> SessionRequest:

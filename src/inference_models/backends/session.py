@@ -370,6 +370,10 @@ class SessionRequest(Record, frozen=True):
     """For runtimes whose files hold no shapes; the others ignore it."""
     module: ModuleBuilder | None = None
     """For packages that hold nothing but weights; None: the family has no such network."""
+    role: str | None = None
+    """Of the part of a network that is run; only for runtimes that open networks and not graphs. None: all of it."""
+    beside: Session | None = None
+    """Of another part of the same network, whose weights are shared."""
 
     def file(self, handle: str) -> Path:
         """The file of the package with that handle.

@@ -41,7 +41,7 @@ from inference_models.errors import (
 )
 from inference_models.fork import Lock
 from inference_models.package.checkpoint_file import WRAPPERS, facts_beside
-from inference_models.package.text_files import decode_text, parse_json_object
+from inference_models.package.hf_folder import safetensors_header
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -116,7 +116,7 @@ def build_module(builder: ModuleBuilder, state: Mapping[str, Array], *, path: Pa
     # On the device `meta` nothing is allocated or drawn at random: the values are replaced anyway.
     with torch.device("meta"):
         module = builder(shapes)
-    left_out = getattr(module, "left_out", frozenset())
+    left_out: frozenset[str] = getattr(module, "left_out", frozenset())
     shapes = {name: shape for name, shape in shapes.items() if name not in left_out}
     own = module.state_dict()
     parts: Mapping[str, Sequence[str]] = getattr(module, "names_in_files", None) or {name: (name,) for name in own}
@@ -209,19 +209,11 @@ def _read_safetensors(path: Path) -> object:
             f"{path.name} cannot be read here.", needs="safetensors>=0.4", found="not installed", fix=fix
         ) from exc
     damaged: type[Exception] = importlib.import_module("safetensors").SafetensorError
-    _check_header(path)
+    safetensors_header(path)
     try:
         return reader.load_file(str(path))
-    except (damaged, OSError) as exc:
+    except (damaged, *_READ_ERRORS) as exc:
         raise _unreadable(path, reason_of(exc), needs="a safetensors file") from exc
-
-
-def _check_header(path: Path) -> None:
-    """Returns nothing when the entries of a safetensors file are few enough to be read at once, and each there once."""
-    with path.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        if size <= path.stat().st_size - 8:
-            parse_json_object(decode_text(stream.read(size), where=path.name), where=path.name)
 
 
 def _read_pickle(path: Path, torch: Any) -> object:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from inference_models.backends.hugging_face import HEADS
+from inference_models.backends.hugging_face_parts import HEADS
 from inference_models.backends.torch_session import Network, TorchSession
 from inference_models.errors import EnvironmentConfigurationError, InvalidParameterError
 from inference_models.fork import Lock

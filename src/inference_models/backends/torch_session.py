@@ -9,8 +9,8 @@ keys.
 
 Neither a TorchScript archive nor a module says which shapes it gives. Where the package states the size of its input,
 one run with zeros, when the session is opened, tells; it costs about as much as the first prediction does anyway
-(a second run, four times as large, where the package leaves the size open). Where it does not, the first run tells, and
-until then `outputs` is empty.
+(a second run, four times as large, where the package leaves the size open). Where it does not, usual sizes are tried;
+of a network that takes none of them the first run tells, and until then `outputs` is empty.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ BFLOAT16 = "bfloat16"
 _FED_FLOAT32 = frozenset({BFLOAT16, "float64"})
 """Networks of these get float32: NumPy has no bfloat16, and no picture needs 64 bits."""
 _TRIED_BATCH = 2
+_USUAL_SIDES = (320, 640)
+"""Of a network whose package names no size; most that take any size take the first, and twice that."""
 _OUT_OF_MEMORY = "out of memory"
 _log = logging.getLogger("inference-models")
 
@@ -108,11 +110,15 @@ class Network(Record, frozen=True):
     device: str
     dtype: str
     """Number format of the weights as torch names it: `float32`, `float16`, `bfloat16`, `float64`."""
+    stated: tuple[TensorSpec, ...] = ()
+    """Its inputs, where more is known of them than the names."""
+    modules: tuple[Any, ...] = ()
+    """The modules that `call` uses; empty: it is one itself."""
 
     def specs(self, hint: InputHint | None) -> tuple[TensorSpec, ...]:
         """Inputs as far as they are known before a run; nothing is known of those that are no images."""
         if hint is None:
-            return tuple(TensorSpec(name, ANY_SHAPE, "any") for name in self.input_names)
+            return self.stated or tuple(TensorSpec(name, ANY_SHAPE, "any") for name in self.input_names)
         dtype = "float32" if self.dtype in _FED_FLOAT32 else self.dtype
         known = hint.shape if len(self.input_names) == 1 else None
         return tuple(TensorSpec(name, known or (None, None, None, None), dtype) for name in self.input_names)
@@ -134,8 +140,18 @@ class TorchSession(BaseSession):
         self._torch = torch
         self._device = torch.device(network.device)
         self._dtype = getattr(torch, network.dtype)
-        if hint is not None and hint.example is not None and len(self.inputs) == 1:
-            self._learn(network, hint.example)
+        if hint is not None and len(self.inputs) == 1:
+            if hint.example is not None:
+                self._learn(network, hint.example, certain=True)
+            elif len(hint.shape) == 4:
+                guesses = (tuple(given or side for given in hint.shape[1:]) for side in _USUAL_SIDES)
+                any(self._learn(network, guess, certain=False) for guess in guesses)
+
+    @property
+    def network(self) -> Network:
+        """What it runs, for those who write it in another format."""
+        opened: Network = self._opened
+        return opened
 
     def _run(self, opened: Network, arrays: Sequence[Array]) -> list[Array]:
         with self._torch.no_grad():
@@ -166,19 +182,21 @@ class TorchSession(BaseSession):
         dtype = self._dtype if tensor.is_floating_point() else tensor.dtype
         return tensor.to(self._device, dtype)
 
-    def _learn(self, network: Network, example: tuple[int, ...]) -> None:
-        """Inputs and outputs from runs with zeros.
+    def _learn(self, network: Network, example: tuple[int, ...], *, certain: bool) -> bool:
+        """Inputs and outputs from runs with zeros; whether there were any, which of a `certain` example there are.
 
         1. Two images where the batch is open; a network that cannot take two takes one at a time.
         2. Twice the size where the size is open; a network that cannot take it takes the stated size alone.
         """
         (spec,) = self.inputs
         batch, sides = spec.shape[0], spec.shape[1:]
-        answers = self._tried(network, (batch or _TRIED_BATCH, *example), required=batch is not None)
+        answers = self._tried(network, (batch or _TRIED_BATCH, *example), required=certain and batch is not None)
         follow = bool(answers) and all(answer.ndim and len(answer) == _TRIED_BATCH for answer in answers)
         if batch is None and not follow:
             batch = 1
-            answers = self._tried(network, (batch, *example), required=True)
+            answers = self._tried(network, (batch, *example), required=certain)
+        if not answers:
+            return False
         shapes = [tuple(answer.shape) for answer in answers]
         if None in sides:
             doubled = [given * 2 if side is None else given for side, given in zip(sides, example, strict=True)]
@@ -188,6 +206,7 @@ class TorchSession(BaseSession):
         self.inputs = (replace(spec, shape=(batch, *sides)),)
         stated = [(batch, *shape[1:]) if shape else () for shape in shapes]
         self.outputs = _specs([spec.name for spec in self.outputs], answers, stated)
+        return True
 
     def _tried(self, network: Network, shape: tuple[int, ...], *, required: bool) -> list[Array]:
         try:

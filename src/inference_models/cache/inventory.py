@@ -124,14 +124,15 @@ class Inventory:
         return [_verification(self.root, folder, full=full) for folder in sorted(folders)]
 
     def unreadable(self) -> list[Path]:
-        """Folders and manifests that this user may not read, so that nobody takes them for absent."""
+        """Folders and files that this user may not read, so that nobody takes them for absent."""
         for place in (self.root, self.root / "packages"):
             if is_denied(place):
                 return [place]
         models = list(_folders(self.root / "packages"))
         ways = [(folder, folder / MANIFEST_NAME) for model in models for folder in _folders(model)]
         found = (next(filter(is_denied, way), None) for way in ways)
-        return [*filter(is_denied, models), *(place for place in found if place is not None)]
+        files = (path for _, path in stored_files(self.root) if is_denied(path))
+        return [*filter(is_denied, models), *(place for place in found if place is not None), *files]
 
     def refuse_unreadable(self) -> None:
         """Raise where something in the cache cannot be read.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
@@ -25,16 +26,31 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         code = _run(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()
-        return _interrupted() if code == INTERRUPTED else code
+        if isinstance(sys.stdout, _Nowhere) and sys.stdout.written:
+            return _unwritten(OSError(errno.EBADF, "standard output is closed"))
     except KeyboardInterrupt:
-        return _interrupted()
+        code = INTERRUPTED
     except SystemExit as exc:
-        ended = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
-        return _interrupted() if ended == INTERRUPTED else ended
+        if isinstance(exc.__context__, BrokenPipeError):  # typer and rich end without a word
+            return _unwritten(exc.__context__)
+        code = exc.code if isinstance(exc.code, int) else int(exc.code is not None)
     except OSError as exc:
         if exc.filename is not None:
             raise
         return _unwritten(exc)
+    if code == INTERRUPTED:
+        sys.stderr.write("interrupted\n")
+    return code
+
+
+class _Nowhere(io.TextIOWrapper):
+    """Stands in for a closed output, so that the work is done all the same; knows whether a result was lost."""
+
+    written = False
+
+    def write(self, text: str) -> int:
+        self.written = True
+        return super().write(text)
 
 
 def _unwritten(cause: OSError) -> int:
@@ -44,11 +60,6 @@ def _unwritten(cause: OSError) -> int:
     with suppress(OSError):
         sys.stderr.write(f"error: the output cannot be written: {cause.strerror or cause}\n")
     return FAILED
-
-
-def _interrupted() -> int:
-    sys.stderr.write("interrupted\n")
-    return INTERRUPTED
 
 
 def _run(arguments: list[str]) -> int:
@@ -74,8 +85,8 @@ def _run(arguments: list[str]) -> int:
 
 def _open_streams() -> None:
     """Give the program streams that take any text."""
-    # Closed, as cron, daemons and pythonw do: what is written goes nowhere.
-    sys.stdout, sys.stderr = (stream or open(os.devnull, "w") for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
+    # Closed, as daemons and pythonw do.
+    sys.stdout, sys.stderr = (stream or _Nowhere(open(os.devnull, "wb")) for stream in (sys.stdout, sys.stderr))  # noqa: PTH123, SIM115
     for stream in (sys.stdout, sys.stderr):
         # File names and class names may hold letters that the terminal's encoding does not know.
         if isinstance(stream, io.TextIOWrapper):

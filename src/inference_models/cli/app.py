@@ -9,6 +9,7 @@ import typer
 from inference_models.cli.arguments import takes_model
 from inference_models.cli.bundle import bundle
 from inference_models.cli.cache import cache
+from inference_models.cli.convert import convert
 from inference_models.cli.describe import describe, explain, list_models
 from inference_models.cli.doctor import doctor
 from inference_models.cli.lock import lock
@@ -44,7 +45,7 @@ def _root(
     """Run `inference-models COMMAND --help` for the options of a command."""
 
 
-for command in (predict, describe, explain, tune, pull, parity, lock):
+for command in (predict, describe, explain, tune, convert, pull, parity, lock):
     app.command()(takes_model(command))
 app.command("list")(list_models)
 app.command("doctor")(doctor)

@@ -58,16 +58,7 @@ def _identity(path: Path) -> str:
 
 def _expand(text: str) -> list[Path]:
     path = Path(text)
-    if text.lower().startswith(("http://", "https://")):
-        name = text.partition("?")[0].rpartition("/")[2] or "picture.jpg"
-        return _refuse(text.partition("?")[0], "a URL", f"fetch it first: curl -L -o {name} URL, then pass {name}")
-    if path.suffix.lower() in VIDEO_SUFFIXES or _STREAM.match(text):
-        frames = "frames/%05d.jpg"
-        command = f"mkdir -p frames; ffmpeg -i {shlex.quote(text)} -r 5 {frames}, then pass the folder frames"
-        return _refuse(text, "a video", f"take pictures from it: {command}")
-    if path.suffix.lower() == ".zip":
-        command = f"unzip -d {shlex.quote(path.stem)} {shlex.quote(text)}, then pass the folder {path.stem}"
-        return _refuse(text, "an archive", f"unpack it: {command}")
+    _refuse_other_sources(text, path)
     if path.is_file():
         return [path]
     if path.is_dir():
@@ -82,6 +73,22 @@ def _expand(text: str) -> list[Path]:
     near = nearest_names(path.name, [item.name for item in folder.iterdir()] if folder.is_dir() else [], limit=1)
     fix = f"is it {folder / near[0]}?" if near else f"check the path; it was looked up in {Path.cwd()}"
     return [match for match in matches if match.is_file()] or _refuse(text, "nothing there", fix)
+
+
+def _refuse_other_sources(text: str, path: Path) -> None:
+    """Raise for a URL, a video, a camera, an archive: with the command that makes pictures of it."""
+    if text.lower().startswith(("http://", "https://")):
+        name = text.partition("?")[0].rpartition("/")[2] or "picture.jpg"
+        _refuse(text.partition("?")[0], "a URL", f"fetch it first: curl -L -o {name} URL, then pass {name}")
+    if path.suffix.lower() in VIDEO_SUFFIXES or _STREAM.match(text):
+        frames = "frames/%05d.jpg"
+        command = f"mkdir -p frames; ffmpeg -i {shlex.quote(text)} -r 5 {frames}, then pass the folder frames"
+        _refuse(text, "a video", f"take pictures from it: {command}")
+    if text.isdecimal() and not path.exists():
+        _refuse(text, "a camera", f"take one picture in Python: frame = cv2.VideoCapture({text}).read()[1]")
+    if path.suffix.lower() == ".zip":
+        command = f"unzip -d {shlex.quote(path.stem)} {shlex.quote(text)}, then pass the folder {path.stem}"
+        _refuse(text, "an archive", f"unpack it: {command}")
 
 
 def _refuse(text: str, found: str, fix: str | None = None) -> list[Path]:

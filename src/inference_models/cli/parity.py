@@ -10,7 +10,7 @@ import typer
 
 from inference_models.cli import arguments
 from inference_models.cli.arguments import ModelOptions
-from inference_models.cli.console import messages, output, tell
+from inference_models.cli.console import messages, output, say, tell
 from inference_models.cli.inputs import find_images
 from inference_models.errors import EnvironmentConfigurationError
 from inference_models.files.durable import write_output
@@ -32,6 +32,9 @@ def parity(
         str | None, typer.Option(help="Folder of images, or a pattern. Default: those that come with the library.")
     ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Images at most. Default: 200 of a folder.")] = None,
+    where: Annotated[
+        bool, typer.Option("--where", help="Instead: at which node of its ONNX graph the other runtimes part first.")
+    ] = False,
     as_json: arguments.AsJson = False,
     target: Annotated[Path | None, typer.Option("--output", help="Also write the report as JSON here.")] = None,
 ) -> None:
@@ -42,6 +45,9 @@ def parity(
     from inference_models.parity.check import ParityOptions, check_parity  # noqa: PLC0415 - not needed for --help
     from inference_models.parity.report import render  # noqa: PLC0415
 
+    if where:
+        _say_where(model, how, reference, as_json=as_json)
+        return
     options = ParityOptions(
         reference=reference,
         images=_image_set(images, count),
@@ -57,6 +63,25 @@ def parity(
     else:
         render(report, output())
     if not report.passed:
+        raise typer.Exit(1)
+
+
+def _say_where(model: str, how: ModelOptions, reference: str | None, *, as_json: bool) -> None:
+    """Exits with 1 where two part, or cannot be compared."""
+    from msgspec import to_builtins  # noqa: PLC0415 - not needed for --help
+
+    from inference_models.parity.where import find_partings  # noqa: PLC0415
+
+    found = find_partings(
+        model, request=how.request(), load=how.load_options(), reference=reference, api_key=how.api_key
+    )
+    if as_json:
+        typer.echo(json.dumps({"schema_version": 1, "partings": to_builtins(found)}, indent=2))
+    else:
+        say(f"{found[0].package}, on three pictures at once where it takes them")
+        for each in found:
+            say(each.text())
+    if any(each.node or each.failure for each in found):
         raise typer.Exit(1)
 
 

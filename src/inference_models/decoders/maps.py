@@ -128,31 +128,6 @@ def _stretched(cells: NumpyArray, length: int) -> NumpyArray:
     return axis.spread(np.ascontiguousarray(cells), slice(0, length), 0)
 
 
-def every_class(logits: NumpyArray, size: tuple[int, int], *, scores: bool) -> tuple[NumpyArray, NumpyArray]:
-    """The best of (C, h, w) for every pixel: its (height, width) int64 number, and float32 score.
-
-    The logits are resized, or scores where the graph gives these, one class at a time, so that memory does not grow
-    with the number of classes.
-    """
-    import cv2  # noqa: PLC0415
-
-    best = resize(logits[0], size, "linear")
-    number = np.zeros(best.shape, np.min_scalar_type(len(logits)))
-    for channel, cells in enumerate(logits[1:], 1):
-        values = resize(cells, size, "linear")
-        np.putmask(number, values > best, channel)
-        cv2.max(best, values, best)
-    if scores:
-        return number.astype(np.int64), best
-    total = np.zeros_like(best)
-    for cells in logits:
-        values = resize(cells, size, "linear")
-        cv2.subtract(values, best, values)
-        cv2.exp(values, values)
-        cv2.add(total, values, total)
-    return number.astype(np.int64), 1 / total
-
-
 def foreground_score(logits: NumpyArray, window: Window, *, scores: bool) -> NumpyArray:
     """(height, width) float32: how sure every pixel of a window is to be foreground, of one map."""
     values = window.resized(logits, "linear")

@@ -8,7 +8,7 @@ import sys
 import time
 from datetime import datetime, timezone
 from pathlib import Path
-from tempfile import TemporaryFile
+from tempfile import TemporaryFile, gettempdir
 from typing import TYPE_CHECKING
 
 from inference_models import config
@@ -28,34 +28,35 @@ _IN_MEMORY = ("ramfs", "tmpfs")
 _OVER_NETWORK = ("9p", "afs", "beegfs", "ceph", "cifs", "fuse.", "gluster", "gpfs", "lustre", "ncpfs", "nfs", "smb")
 """How the kinds of file systems begin."""
 _LOCAL_FUSE = ("fuse.fuse-overlayfs", "fuse.mergerfs", "fuse.ntfs-3g", "fuse.portal")
-_OTHER_FOLDER = set_variable("INFERENCE_HOME", "<folder on a local disk>")
+_OTHER_PLACES = ("~", "/var/tmp", gettempdir())  # noqa: S108 - shown, not written to
 _SYNCHRONISE = {"darwin": "sudo sntp -sS time.apple.com", "win32": "w32tm /resync"}
 
 
 def examine_cache(root: Path = ROOT) -> Iterable[Finding]:
     """Whether the cache folder can be written, keeps what it gets, and has room."""
     folder = config.cache_directory()
+    elsewhere = _elsewhere(folder, root)
     for place in Inventory(folder).unreadable():
         error = unreadable(place, folder)
-        yield Finding(BAD, f"{error.summary} needs {error.needs}; found: {error.found}", error.fix or _OTHER_FOLDER)
+        yield Finding(BAD, f"{error.summary} needs {error.needs}; found: {error.found}", error.fix or elsewhere)
     existing = next(path for path in (folder, *folder.parents) if os.path.exists(path))  # noqa: PTH110 - never raises
     if not existing.is_dir():
-        yield Finding(BAD, f"the cache {folder} cannot be used: {existing} is a file", _OTHER_FOLDER)
+        yield Finding(BAD, f"the cache {folder} cannot be used: {existing} is a file", elsewhere)
         return
     room = shutil.disk_usage(existing)
     if not os.access(existing, os.W_OK) or (room.total == 0 and not _takes_files(existing)):
         if existing == folder:
             what = f"the cache {folder} is read-only: only models that are in it load"
-            yield Finding(NOTE, what, _OTHER_FOLDER)
+            yield Finding(NOTE, what, elsewhere)
         else:
-            yield Finding(BAD, f"the cache {folder} cannot be written: {existing} takes no files", _OTHER_FOLDER)
+            yield Finding(BAD, f"the cache {folder} cannot be written: {existing} takes no files", elsewhere)
         return
     kind = file_system(existing.resolve(), root)
     if kind in _IN_MEMORY:
-        yield Finding(NOTE, f"the cache {folder} lies in memory ({kind}) and is lost at a restart", _OTHER_FOLDER)
-    elif kind.startswith(_OVER_NETWORK) and kind not in _LOCAL_FUSE:
+        yield Finding(NOTE, f"the cache {folder} lies in memory ({kind}) and is lost at a restart", elsewhere)
+    elif not _is_local(existing, root):
         what = f"the cache {folder} lies on a network file system ({kind}): every load reads over the network"
-        yield Finding(NOTE, what, _OTHER_FOLDER)
+        yield Finding(NOTE, what, elsewhere)
     if room.total == 0:
         yield Finding(GOOD, f"cache {folder}, its file system does not say how much is free")
     elif room.free < LOW_SPACE:
@@ -63,6 +64,18 @@ def examine_cache(root: Path = ROOT) -> Iterable[Finding]:
         yield Finding(BAD, what, "inference-models cache gc")
     else:
         yield Finding(GOOD, f"cache {folder}, {room.free / 1e9:.1f} GB free")
+
+
+def _elsewhere(folder: Path, root: Path) -> str:
+    """The command that moves the cache to a disk of this machine where files can be made, if there is one."""
+    places = [Path(place).expanduser() / "inference-models" for place in _OTHER_PLACES]
+    fit = (place for place in places if os.access(place.parent, os.W_OK) and _is_local(place.parent, root))
+    return set_variable("INFERENCE_HOME", str(next((place for place in fit if place != folder), places[-1])))
+
+
+def _is_local(place: Path, root: Path) -> bool:
+    kind = file_system(place.resolve(), root)
+    return kind not in _IN_MEMORY and (not kind.startswith(_OVER_NETWORK) or kind in _LOCAL_FUSE)
 
 
 def examine_clock(now: float | None = None, file: Path = Path(config.__file__)) -> Iterable[Finding]:

@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from inference_models import config
-from inference_models.backends import find_runtime, runtimes_for
+from inference_models.backends import find_runtime, known_runtimes, runtimes_for
 from inference_models.backends.runtimes import ONNX
 from inference_models.cache import resolution_files
 from inference_models.doctor.findings import BAD, GOOD, NOTE, Finding
@@ -17,7 +17,7 @@ from inference_models.entities import BackendType
 from inference_models.errors import BaseInferenceModelsError
 from inference_models.machine.hardware import ROOT
 from inference_models.machine.libraries import CUDA
-from inference_models.machine.mends import THEN, mend_of
+from inference_models.machine.mends import THEN, mend_of, set_variable, unset_variable
 from inference_models.machine.system import is_jetson, jetson_type
 from inference_models.negotiate.request import parse_device
 from inference_models.version import DISTRIBUTION, NAMESAKE
@@ -90,10 +90,10 @@ def examine_variables(providers: Sequence[str]) -> Iterable[Finding]:
             value = read()
         except BaseInferenceModelsError as exc:
             needs = f"; needs {exc.needs}; found: {exc.found}" if exc.needs else ""
-            yield Finding(BAD, f"{exc.summary.rstrip('.')}{needs}", exc.fix or f"unset {name}")
+            yield Finding(BAD, f"{exc.summary.rstrip('.')}{needs}", exc.fix or unset_variable(name))
             continue
         if name in _SWITCHES and value:
-            yield Finding(NOTE, f"{name} is on: {_SWITCHES[name]}", f"unset {name}")
+            yield Finding(NOTE, f"{name} is on: {_SWITCHES[name]}", unset_variable(name))
     wanted = config.requested_execution_providers() or ()
     absent = [name for name in wanted if name not in providers]
     if providers and absent:
@@ -101,7 +101,7 @@ def examine_variables(providers: Sequence[str]) -> Iterable[Finding]:
         names = "also names what is not here" if kept else "names nothing that is here"
         what = f"ONNXRUNTIME_EXECUTION_PROVIDERS {names}: {', '.join(absent)}"
         variable = "ONNXRUNTIME_EXECUTION_PROVIDERS"
-        yield Finding(NOTE if kept else BAD, what, f"export {variable}={kept}" if kept else f"unset {variable}")
+        yield Finding(NOTE if kept else BAD, what, set_variable(variable, kept) if kept else unset_variable(variable))
 
 
 def _onnx_runtime(distributions: Mapping[str, Distribution]) -> Finding:
@@ -112,6 +112,8 @@ def _onnx_runtime(distributions: Mapping[str, Distribution]) -> Finding:
     if found:
         # Whoever installed a special build wanted it; the plain one came along with some other package.
         return _overwriting(sorted(found), next(name for name in found if name != "onnxruntime"))
+    if not any(_is_installed(kind, distributions) for kind in known_runtimes()):
+        return Finding(BAD, "no runtime is installed: no model can run", ONNX.install)
     others = [kind.value for kind in runtimes_for(BackendType.ONNX)[1:] if _is_installed(kind, distributions)]
     instead = f"run with {' or '.join(others)}" if others else "cannot run"
     return Finding(NOTE, f"ONNX Runtime is not installed, ONNX packages {instead}", ONNX.install)

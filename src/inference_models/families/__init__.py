@@ -38,18 +38,28 @@ if TYPE_CHECKING:
 ENTRY_POINT_GROUP = "inference_models.families"
 
 ALIASES = {
+    "dab-detr": "conditional-detr",
+    "deformable-detr": "conditional-detr",
     "deimv2": "deim",
     "depth-anything": "depth-anything-v2",
     "dfine": "d-fine",
+    "dinov2-with-registers": "dinov2",
+    "dinov3-convnext": "dinov2",
+    "dinov3-vit": "dinov2",
+    "lw-detr": "conditional-detr",
     "mobilenet-v2": "mobilenetv2",
+    "pp-doclayout-v2": "rt-detr",
+    "pp-doclayout-v3": "rt-detr",
+    "rf-detr": "rfdetr",
     "rt-detr-v2": "rt-detr",
     "rtdetr": "rt-detr",
     "rtdetrv2": "rt-detr",
+    "table-transformer": "detr",
     "yolo11": "yolov11",
     "yolo12": "yolov12",
     "yolov26": "yolo26",
 }
-"""Other spellings of an architecture, sorted; `_` for `-` is one more of each."""
+"""Other spellings of an architecture, and others with the same graphs, sorted; `_` for `-` is one more of each."""
 _RFDETR = re.compile(r"rfdetr-(se[gm]-)?(nano|small|medium|base|large|x?xlarge|2xlarge|preview)")
 """Sizes of one architecture: what differs is inside the graph."""
 _BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
@@ -81,6 +91,8 @@ class Graph(Record, frozen=True, kw_only=True):
     """Roles that a package may leave out."""
     features: frozenset[str] = frozenset()
     """What a package may state of its variant, and nobody needs to know."""
+    configure: Callable[[Any, Mapping[str, Path]], Any] | None = None
+    """From this record and the files of a package, by role, to the record for this package; None: it is this one."""
 
 
 class DepthGraph(Graph, frozen=True, kw_only=True):
@@ -204,6 +216,10 @@ class AnomalyGraph(Graph, frozen=True, kw_only=True):
     class_names: tuple[str, ...] = ("normal", "anomalous")
 
 
+class ActionGraph(Graph, frozen=True, kw_only=True):
+    """The network of a model that says which action a clip shows: frames (T, 3, h, w) to logits (1, C)."""
+
+
 class TextDecoder(Protocol):
     """The part of a text reader behind the graph that takes the images. Safe to call from many threads."""
 
@@ -231,6 +247,12 @@ class EmbeddingGraph(Graph, frozen=True, kw_only=True):
     """Makes the tokens of texts, from the other files of a package by role; None: there are no texts."""
     unit_length: bool = False
     """Whether vectors are brought to length 1, which makes products of them cosines."""
+    class_token: bool = False
+    """Whether the first token is the vector, of graphs whose only output is all of them."""
+    activation: Literal["softmax", "sigmoid"] = "softmax"
+    """What makes scores of the cosines of an image and texts: of all texts together, or of each alone."""
+    logit_scale: float | None = None
+    """What these are multiplied with before that, where no part of the package says it; None: nobody knows."""
 
 
 class Family(Record, frozen=True):

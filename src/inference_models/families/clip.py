@@ -4,6 +4,7 @@ Source: openai/CLIP, project and weights MIT; also mlfoundations/open_clip. Pape
 Export: `visual.onnx`, pixels (B, 3, s, s) to (B, D), and `textual.onnx`, tokens (B, 77) to (B, D), as
 `torch.onnx.export` of `encode_image` and `encode_text`; or `vision_model.onnx` and `text_model.onnx` of transformers'
 `CLIPVisionModelWithProjection` and `CLIPTextModelWithProjection`. Vectors are not scaled.
+Scores of texts: cosines times what the package says, else 100, where all published networks of the project ended.
 Texts: the tokens of `clip.tokenize`; where the package holds a `tokenizer.json`, those of transformers.
 Input: the shorter side to that of the network by Pillow, then the middle, as `_transform` of the project.
 """
@@ -30,6 +31,7 @@ FAMILY = Family(
     tasks={
         "embedding": EmbeddingGraph(
             tokens=_tokens,
+            logit_scale=100.0,
             files={"visual": "*vis*", "textual": "*text*", **ROLES},
             optional_files=frozenset(ROLES),
             preprocess=PreprocessSpec(

@@ -1,4 +1,4 @@
-"""DETR: object detection.
+"""DETR and Table Transformer: object detection.
 
 Source: facebookresearch/detr, project and weights Apache-2.0. Paper: arXiv 2005.12872.
 Export: transformers 5.24 models: `logits` (B, Q, C + 1) before the softmax, whose last class stands for no object,

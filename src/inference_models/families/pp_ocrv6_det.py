@@ -7,9 +7,24 @@ Export: paddle2onnx, as `inference.onnx` beside `inference.yml`, or as rapidocr 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from inference_models.decoders.text_regions import TEXT_REGIONS
 from inference_models.families import DetectionGraph, Family
+from inference_models.package.paddle_config import read_paddle_input
 from inference_models.package.preprocess_spec import DynamicSize, PreprocessSpec, ResizeMode
+from inference_models.record import replace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def configured(graph: DetectionGraph, files: Mapping[str, Path]) -> DetectionGraph:
+    """`graph` for the order of colours that `inference.yml` states."""
+    color = read_paddle_input(files.get("config")).color
+    return replace(graph, preprocess=replace(graph.preprocess, color=color)) if color else graph
+
 
 FAMILY = Family(
     architecture="pp-ocrv6-det",
@@ -19,7 +34,9 @@ FAMILY = Family(
             confidence=0.6,
             max_detections=1000,
             class_names=("text",),
-            files={"graph": "*"},
+            files={"graph": "*", "config": "inference.yml"},
+            optional_files=frozenset({"config"}),
+            configure=configured,
             preprocess=PreprocessSpec(
                 size=(736, 4000),
                 color="bgr",

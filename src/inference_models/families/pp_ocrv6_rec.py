@@ -16,7 +16,9 @@ from inference_models.arrays import namespace, to_numpy
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import Family, TextGraph
 from inference_models.package.characters import read_characters
+from inference_models.package.paddle_config import read_paddle_input
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
+from inference_models.record import replace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 NOTHING = 0
 """The token between characters."""
+HEIGHT, WIDEST = 48, 3200
 
 
 class CtcDecoder:
@@ -54,6 +57,23 @@ class CtcDecoder:
         return ["".join(self._words[token] for token in row[new]) for row, new in zip(tokens, first, strict=True)]
 
 
+def configured(graph: TextGraph, files: Mapping[str, Path]) -> TextGraph:
+    """`graph` for the colours, the height and the least width that `inference.yml` states."""
+    stated = read_paddle_input(files.get("config"))
+    height, width = stated.size or (HEIGHT, graph.least_width)
+    spec = replace(LINE, color=stated.color or LINE.color, size=(height, WIDEST))
+    return replace(graph, preprocess=spec, least_width=width)
+
+
+LINE = PreprocessSpec(
+    size=(HEIGHT, WIDEST),
+    color="bgr",
+    resize=ResizeMode.LINE,
+    scaling_factor=255,
+    mean=(0.5, 0.5, 0.5),
+    std=(0.5, 0.5, 0.5),
+)
+
 FAMILY = Family(
     architecture="pp-ocrv6-rec",
     tasks={
@@ -61,15 +81,9 @@ FAMILY = Family(
             decoder=CtcDecoder,
             files={"graph": "*", "config": "inference.yml"},
             optional_files=frozenset({"config"}),
+            configure=configured,
             least_width=320,
-            preprocess=PreprocessSpec(
-                size=(48, 3200),
-                color="bgr",
-                resize=ResizeMode.LINE,
-                scaling_factor=255,
-                mean=(0.5, 0.5, 0.5),
-                std=(0.5, 0.5, 0.5),
-            ),
+            preprocess=LINE,
         )
     },
 )

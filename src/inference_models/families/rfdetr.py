@@ -2,7 +2,8 @@
 
 Source: roboflow/rf-detr, project and weights of the sizes up to large Apache-2.0. Paper: arXiv 2511.09554.
 Export: `model.export()` of rfdetr 1.11: `dets` (B, Q, 4) cx cy w h as parts of the input, `labels` (B, Q, C) logits,
-and `masks` (B, Q, h, w) logits over the whole input. The file names nothing; a class may have no name: C is one more
+and `masks` (B, Q, h, w) logits over the whole input; transformers 5.24 (`RfDetrFor*`) gives the same as `logits`,
+`pred_boxes` and `pred_masks`. The file names nothing; a class may have no name: C is one more
 than the classes, and 91 for COCO. Key points: `keypoints` (B, Q, C K, 8) for the first C columns. Semantic: packages
 of the training platform, (B, C, h, w) logits of every class or of all but `background`, each with a sigmoid of its own.
 Weights: `.pth` files of rfdetr 1.11, of every size, and packages of `weights.pth` and `model_type.json`.

@@ -1,4 +1,4 @@
-"""RT-DETR and RT-DETRv2: object detection.
+"""RT-DETR, RT-DETRv2 and PP-DocLayout v2 and v3: object detection.
 
 Source: lyuwenyu/RT-DETR, project and weights Apache-2.0. Papers: arXiv 2304.08069 and 2407.17140.
 Export: transformers 5.24 models: `logits` (B, Q, C) before the sigmoid, `pred_boxes` (B, Q, 4) cx cy w h as parts of

@@ -31,6 +31,7 @@ FAMILY = Family(
     tasks={
         "embedding": EmbeddingGraph(
             tokens=_tokens,
+            activation="sigmoid",
             files={"visual": "*vis*", "textual": "*text*", **ROLES},
             optional_files=frozenset({"tokenizer_config"}),
             preprocess=PreprocessSpec(

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import closing, contextmanager, suppress
+from importlib import import_module
 from typing import TYPE_CHECKING
 
+from inference_models import config
 from inference_models.entities import BackendType
 from inference_models.errors import (
     BaseInferenceModelsError,
     DirectLocalStorageAccessError,
+    EnvironmentConfigurationError,
+    InvalidEnvVariable,
     InvalidParameterError,
     MissingModelInitParameterError,
     ModelImplementationNotFoundError,
@@ -63,11 +68,12 @@ def describe_model(
     with closing(provider):
         try:
             model = provider.describe(model_id, options)
-        except RetryError:
+        except (RetryError, EnvironmentConfigurationError, InvalidEnvVariable) as exc:
             known = None if memory is None else memory.recall(address, options, unreachable=True)
             if known is None:
                 raise
-            _log.warning("provider %r does not answer; %r is loaded from the cache", name, model_id)
+            why = "does not answer" if isinstance(exc, RetryError) else f"cannot be asked ({exc.summary.rstrip('.')})"
+            _log.warning("provider %r %s; %r is loaded from the cache", name, why, model_id)
             model, provider = known, RememberedProvider(known)
         except MissingModelInitParameterError:
             # A misspelt `labels=` is the likelier cause than a forgotten one.
@@ -81,6 +87,9 @@ def describe_model(
                 _refuse_what_means_nothing(model, Source(name, provider, model_id, options), stated)
             if stated.model_class is not None:
                 refuse_other_task(model, stated.model_class)
+        made_here = known is None and os.path.isdir(config.cache_directory() / config.CONVERTED)  # noqa: PTH112 - no error
+        # Imported where something was converted only.
+        model = import_module("inference_models.loading.converted").with_converted(model, name) if made_here else model
         store = None if memory is None else memory.store
         if memory is None and name != LOCAL:
             from inference_models.cache.store import PackageStore  # noqa: PLC0415 - local models are not stored

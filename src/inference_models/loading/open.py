@@ -34,7 +34,7 @@ from inference_models.package.graph_facts import read_graph
 from inference_models.package.model_config import MODEL_TYPE
 from inference_models.package.onnx_file import read_onnx_file
 from inference_models.package.text_files import parse_json_object, read_text
-from inference_models.providers.local import FUSED, LocalProvider
+from inference_models.providers.local import FUSED, PACKAGE_ID, LocalProvider
 from inference_models.record import replace
 from inference_models.tasks import find_task
 from inference_models.tasks.graph_input import fit_spec, hint_of_input, stated_spec
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from inference_models.negotiate.case import Candidate
     from inference_models.options import LoadOptions
     from inference_models.package.folder import PackageFolder
+    from inference_models.package.graph_facts import GraphFacts
     from inference_models.package.inference_config import InferenceConfig, PostProcessing
     from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.tasks import Task
@@ -74,7 +75,8 @@ def fetch_package(
     """
     artefacts = package.package_artefacts
     if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
-        known = source.provider.folders.get(model.model_id) if isinstance(source.provider, LocalProvider) else None
+        folders = source.provider.folders if isinstance(source.provider, LocalProvider) else {}
+        known = folders.get(model.model_id) if package.package_id == PACKAGE_ID else None
         return known or read_package(artefacts)
     from inference_models.cache.manifest import PackageKey  # noqa: PLC0415 - local packages need no store
     from inference_models.cache.store import PackageStore  # noqa: PLC0415
@@ -103,6 +105,7 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     if graph.files:
         label, optional = f"model {model.model_id!r}", graph.optional_files
         files = files_by_role(folder.files, graph.files, package.backend, label=label, optional=optional)
+        graph = graph.configure(graph, files) if graph.configure else graph
     requests = _session_requests(folder, graph, package.backend, files, request)
     if package.backend is BackendType.TORCH_SCRIPT and needs_consent(package) and not request.is_pinned:
         _check_consent(requests.values(), request)
@@ -110,6 +113,8 @@ def load_package(model: ModelMetadata, candidate: Candidate, folder: PackageFold
     with ExitStack() as unfinished:
         sessions: dict[str, Session] = {}
         for role, wanted in requests.items():
+            if wanted.role is not None:
+                wanted = replace(wanted, beside=next(iter(sessions.values()), None))  # noqa: PLW2901
             sessions[role] = _open(candidate.runtime, _examined(candidate, wanted, request), request)
             unfinished.callback(sessions[role].close)
         session = next(iter(sessions.values()))
@@ -228,7 +233,10 @@ def _session_requests(
     requests: dict[str, SessionRequest] = {}
     for role in filter(lambda role: is_graph(graph.files[role]), files):
         start = further if requests else replace(images, graph=None)
-        requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
+        if kind is BackendType.HF:
+            requests[role] = replace(start, role=role)
+        else:
+            requests[role] = replace(start, directory=files[role].parent, files=bare_files(files[role], kind))
     return requests
 
 
@@ -298,12 +306,30 @@ def _examined(candidate: Candidate, wanted: SessionRequest, request: LoadRequest
             found="fewer",
             fix=f'pass model_package_id="{package.package_id}" if you want it',
         )
+    if graph.faults and package.operator_faults is None and not request.wanted.force:
+        _refuse_faults(candidate, graph)
     vouched = package.trusted_source and package.package_source is not PackageSourceType.LOCAL_CACHE
     if not vouched and not request.is_pinned and holds_no_code(package.backend):  # code has its own consent
         from inference_models.loading.trial import try_first  # noqa: PLC0415 - only what nobody vouches for
 
         try_first(candidate.runtime, wanted, graph)
     return replace(wanted, graph=graph)
+
+
+def _refuse_faults(candidate: Candidate, graph: GraphFacts) -> None:
+    """Return unless the runtime gets operators wrong that the graph turned out to have when it was fetched."""
+    from inference_models.backends import probe_environment  # noqa: PLC0415 - few graphs have any
+    from inference_models.package.operator_faults import fault_of  # noqa: PLC0415
+
+    version = probe_environment().runtimes.get(candidate.runtime)
+    fault = fault_of(graph.faults, candidate.runtime, version, candidate.package.static_batch_size)
+    if fault is not None:
+        raise EnvironmentConfigurationError(
+            f"{candidate.label} would answer wrongly.",
+            needs=f"a release that computes {fault.what}",
+            found=f"{candidate.runtime.value} {version}",
+            fix="name another backend, or export the model for batches of one picture",
+        )
 
 
 def _open(runtime: BackendType, wanted: SessionRequest, request: LoadRequest) -> Session:

@@ -3,6 +3,10 @@
 Two entries are kept for each load. The *description* depends on the provider, the id and the credential; the
 *choice* also on the request and on this machine, so that it is not found any more once a runtime is installed,
 updated or removed. Neither holds a key or a signed URL.
+
+Where an id means the same model to all who may see it, as on the Hub, a key decides only what may be asked. What a
+public model is, is kept for everyone; what a hidden one is, for the key that was passed, or for this environment
+whatever token it has. Once nobody can be asked, each of them holds: whoever reads the cache has the files.
 """
 
 from __future__ import annotations
@@ -14,7 +18,6 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from hashlib import sha256
 from hmac import new as keyed_digest
-from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -35,7 +38,7 @@ from inference_models.record import Record, replace
 from inference_models.text import fits_a_header, without_query
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from inference_models.providers import DescribeOptions
 
 _log = logging.getLogger("inference-models")
+_ENVIRONMENT, _ANYONE = "environment", "anyone"
+"""Who reads what a provider hides: a process that passes no key; where nobody can be asked, everyone."""
 
 
 class Question(Record, frozen=True, kw_only=True):
@@ -88,19 +93,16 @@ class Resolutions:
         if not can_be_remembered(question.provider):
             return None
         any_age = any_age or not self._files.is_writable()
-        keys = [*self._keys(question, self._files.salt())]
-        record = find_record(question.provider)
-        if record is not None and record.same_for_all and _credential(question) is not None:
-            keys += self._keys(question, None, anonymous=True)
-        for key, decides in zip(keys, cycle((True, False, False))):
-            if key is None or (decides and question.select == "measured"):
+        for key, decides in self._keys(question, alone=any_age):
+            if decides and question.select == "measured":
                 continue
             entry = self._entry(key, question)
             if entry is None or not (any_age or is_fresh(entry)):
                 continue
             model = self._model(key, entry)
             if model is not None:
-                return Decision(model, entry.model_package_id if decides else None)
+                decision = Decision(model, entry.model_package_id if decides else None)
+                return _with_converted(decision, question.provider, entry)
         return None
 
     def remember(self, question: Question, model: ModelMetadata, package_id: str | None) -> None:
@@ -109,21 +111,23 @@ class Resolutions:
         entry = _entry_of(question.provider, question.model_id, model) if remembered else None
         if entry is None:
             return
-        decision, description, _ = self._keys(question, self._files.salt(create=_credential(question) is not None))
-        if description is not None:
-            self._cache.register(description, entry)
-        if decision is not None and package_id is not None:
-            self._cache.register(decision, msgspec.structs.replace(entry, model_package_id=package_id))
+        own, shared = self._own_readers(question, create=True), _is_shared(question.provider)
+        readers = [None] if shared and model.public else [*own, _ANYONE] if shared and own else own
+        for reader in readers:
+            self._cache.register(_description_key(question, reader), entry)
+        if readers and package_id is not None:
+            chosen = msgspec.structs.replace(entry, model_package_id=package_id)
+            self._cache.register(_decision_key(question, readers[0]), chosen)
 
     def remember_choice(self, question: Question, package_id: str) -> None:
         """Answer the same question with this package from now on; where no answer is known, there is none to change."""
-        decision, description, shared = self._keys(question, self._files.salt())
-        if decision is None or not can_be_remembered(question.provider):
-            return
-        found = (self._entry(key, question) for key in (description, shared) if key is not None)
+        readers = self._readers(question) if can_be_remembered(question.provider) else []
+        keys = [_description_key(question, reader) for reader in readers]
+        found = (self._entry(key, question) for key in (*keys, _shared_key(question.provider, question.model_id)))
         entry = next((entry for entry in found if entry is not None), None)
-        if entry is not None:
-            self._cache.register(decision, msgspec.structs.replace(entry, model_package_id=package_id))
+        if readers and entry is not None:
+            chosen = msgspec.structs.replace(entry, model_package_id=package_id)
+            self._cache.register(_decision_key(question, readers[0]), chosen)
 
     def remember_for_everyone(self, provider: str, model_id: str, model: ModelMetadata) -> None:
         """Keep a description that came with the files themselves, for any credential."""
@@ -132,27 +136,29 @@ class Resolutions:
 
     def forget(self, question: Question) -> None:
         """Drop the answer and the description."""
-        for key in self._keys(question, self._files.salt()):
-            if key is not None:
-                self._cache.invalidate(key)
+        for key, _ in self._keys(question, alone=True):
+            self._cache.invalidate(key)
 
-    def _keys(
-        self, question: Question, salt: bytes | None, *, anonymous: bool = False
-    ) -> tuple[str | None, str | None, str]:
-        """Of the decision, of the description, and of the description for everyone."""
-        shared = _shared_key(question.provider, question.model_id)
-        secret = None if anonymous else _credential(question)
-        if secret is not None and salt is None:
-            return None, None, shared
-        who = None if secret is None else keyed_digest(salt or b"", secret, "sha256").hexdigest()
-        options, record = question.options, find_record(question.provider)
-        hosts = [os.environ.get(name, "") for name in (record.host_variables if record is not None else ())]
-        description = _digest([shared, who, hosts, options.architecture, options.task_type, repr(options.labels)])
-        wanted = repr(replace(question.request, backends=None, quantizations=None))
-        kinds = [_sorted_values(question.request.backends), _sorted_values(question.request.quantizations)]
-        providers = repr(question.execution_providers)
-        order = ["order"] if question.select == "order" else []
-        return _digest([description, wanted, kinds, providers, question.machine, *order]), description, shared
+    def _keys(self, question: Question, *, alone: bool) -> Iterator[tuple[str, bool]]:
+        """Where an answer may be, and whether it is a decision; `alone` asks for those to every key too."""
+        for reader in self._readers(question):
+            yield _decision_key(question, reader), True
+            yield _description_key(question, reader), False
+        yield _shared_key(question.provider, question.model_id), False
+        if alone and _is_shared(question.provider):
+            yield _description_key(question, _ANYONE), False
+
+    def _readers(self, question: Question) -> list[str | None]:
+        """For whom answers are kept that hold for a question, the nearest first; None: for everyone."""
+        return [*self._own_readers(question), *([None] if _is_shared(question.provider) else [])]
+
+    def _own_readers(self, question: Question, *, create: bool = False) -> list[str | None]:
+        """For whom the answer to a question is kept; empty: it cannot be kept."""
+        secret = _credential(question)
+        if secret is None:
+            return [_ENVIRONMENT if _is_shared(question.provider) else None]
+        salt = self._files.salt(create=create)
+        return [] if salt is None else [keyed_digest(salt, secret, "sha256").hexdigest()]
 
     def _entry(self, key: str, question: Question) -> AutoResolutionCacheEntry | None:
         found = self._cache.retrieve(key)
@@ -317,13 +323,34 @@ class RememberedModels:
             PackageKey(provider, item.cache_model_id or decision.model.model_id, item.package_id) for item in packages
         ]
         pairs = zip(keys, packages, strict=True)
-        return [package for key, package in pairs if self.store.open(key, package.package_artefacts) is not None]
+        return [
+            package
+            for key, package in pairs
+            if _is_local(package) or self.store.open(key, package.package_artefacts) is not None
+        ]
+
+
+def _with_converted(decision: Decision, provider: str, entry: AutoResolutionCacheEntry) -> Decision:
+    """With what was made here of the model; a choice from before the last of that was made is none any more."""
+    if not (config.cache_directory() / config.CONVERTED).is_dir():
+        return decision
+    from inference_models.loading.converted import newest_conversion, with_converted  # noqa: PLC0415 - as it says
+
+    is_newer = newest_conversion(decision.model, provider) > entry.created_at.timestamp()
+    return Decision(with_converted(decision.model, provider), None if is_newer else decision.package_id)
+
+
+def _is_local(package: ModelPackageMetadata) -> bool:
+    return any(isinstance(item, LocalFileArtefactSpecs) for item in package.package_artefacts)
 
 
 def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolutionCacheEntry | None:
     """None for a description that could not be given back exactly, or whose files belong to the user."""
-    artefacts = [item for package in model.model_packages for item in package.package_artefacts]
-    if any(isinstance(item, LocalFileArtefactSpecs) for item in artefacts):
+    if any(map(_is_local, model.model_packages)):
+        from inference_models.loading.converted import is_converted  # noqa: PLC0415 - rarely there
+
+        model = replace(model, model_packages=[item for item in model.model_packages if not is_converted(item)])
+    if any(map(_is_local, model.model_packages)):
         return None
     kept = without_signatures(model)
     try:
@@ -342,15 +369,35 @@ def _entry_of(provider: str, model_id: str, model: ModelMetadata) -> AutoResolut
 
 
 def _credential(question: Question) -> bytes | None:
-    """Everything secret that decides what a provider shows; None when there is nothing."""
+    """Everything secret that decides what a provider says; None when there is nothing."""
     options, record = question.options, find_record(question.provider)
-    names = record.key_variables if record is not None else ()
+    names = () if record is None or record.same_for_all else record.key_variables
     key = None if options.api_key == "local" else options.api_key
     stated = (os.environ.get(name, "").strip() for name in names)
     key = key or next((value for value in stated if value and fits_a_header(value)), None)
     if not (key or options.extra_query_params or options.extra_headers):
         return None
     return json.dumps([key, sorted(options.extra_query_params), sorted(options.extra_headers)]).encode()
+
+
+def _is_shared(provider: str) -> bool:
+    record = find_record(provider)
+    return record is not None and record.same_for_all
+
+
+def _description_key(question: Question, reader: str | None) -> str:
+    options, record = question.options, find_record(question.provider)
+    hosts = [os.environ.get(name, "") for name in (record.host_variables if record is not None else ())]
+    stated = [options.architecture, options.task_type, repr(options.labels)]
+    return _digest([_shared_key(question.provider, question.model_id), reader, hosts, *stated])
+
+
+def _decision_key(question: Question, reader: str | None) -> str:
+    wanted = repr(replace(question.request, backends=None, quantizations=None))
+    kinds = [_sorted_values(question.request.backends), _sorted_values(question.request.quantizations)]
+    providers = repr(question.execution_providers)
+    order = ["order"] if question.select == "order" else []
+    return _digest([_description_key(question, reader), wanted, kinds, providers, question.machine, *order])
 
 
 def _shared_key(provider: str, model_id: str) -> str:

@@ -2,6 +2,7 @@
 
 What a graph costs shows in a run and nowhere else: shapes that broadcast, loops, local functions and weights that are
 used again and again ask for hours or terabytes in a few bytes. The child has a limit of processor time and of memory.
+One that came to the end of its run waits some seconds for the next graph: its start is most of what a trial takes.
 A file that passes is remembered by its place and by its content, and not tried again; what merely fails there is left
 to the load, which says why. The image of the trial is blank and of the size the model works on: what a later call needs
 may still depend on its images.
@@ -9,19 +10,24 @@ may still depend on its images.
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import json
+import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from inference_models import config
 from inference_models.backends import find_backend
+from inference_models.backends.runtime import import_runtime
 from inference_models.backends.session import SessionRequest, memory_here
 from inference_models.entities import BackendType
 from inference_models.errors import BaseInferenceModelsError, CorruptedModelPackageError
 from inference_models.files.digest import file_sha256
 from inference_models.files.durable import write_hint
+from inference_models.fork import keep_for_ever
 from inference_models.package.onnx_file import OnnxFile, file_stamp
 from inference_models.record import Record
 
@@ -29,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from inference_models.arrays import TensorSpec
+    from inference_models.machine.child import Child
     from inference_models.package.graph_facts import GraphFacts
 
 BYTES_PER_SECOND = 10_000_000
@@ -37,6 +44,8 @@ MEMORY = 3 << 30
 """Bytes besides four times the files, and at most half of what there is."""
 _PATIENCE = 4
 """Times the seconds of the processor that an answer is waited for: others may want it too."""
+_IDLE_S, _LIFE_S = 5, 300
+"""Seconds that a child waits for a further graph, and that it lives at most besides one trial."""
 _IMAGE_SIDE, _SIDE = 640, 64
 """Of the open sides of images (four axes), and of other inputs, where the package names no size."""
 _NO_MEMORY = ("MemoryError", "bad_alloc", "llocat", "out of memory", "fit into the memory")
@@ -65,10 +74,10 @@ def try_first(runtime: BackendType, wanted: SessionRequest, graph: GraphFacts) -
         return
     files = sorted({*wanted.files.values(), *(graph.files[1:] if isinstance(graph, OnnxFile) else ())})
     stamps = [file_stamp(path.stat()) for path in files if path.is_file()]
-    passed = _remembered(runtime, list(map(str, files)), stamps)
+    passed = _remembered(runtime, wanted, list(map(str, files)), stamps)
     if passed.exists():
         return
-    same = _remembered(runtime, sorted(wanted.files), [file_sha256(path) for path in files if path.is_file()])
+    same = _remembered(runtime, wanted, sorted(wanted.files), [file_sha256(path) for path in files if path.is_file()])
     note = str(files[0]).encode("utf-8", "surrogateescape")
     if same.exists():
         write_hint(passed, note)
@@ -88,9 +97,10 @@ def try_first(runtime: BackendType, wanted: SessionRequest, graph: GraphFacts) -
         write_hint(passed, note)
 
 
-def _remembered(runtime: BackendType, files: list[str], facts: Sequence[object]) -> Path:
-    """Where it is written that files passed in a runtime: by their places and stamps, and by their contents."""
-    key = hashlib.sha256(json.dumps([runtime.value, files, facts]).encode()).hexdigest()
+def _remembered(runtime: BackendType, wanted: SessionRequest, files: list[str], facts: Sequence[object]) -> Path:
+    """Where it is written that files passed in a runtime at these sizes: by their places and stamps, and by content."""
+    sizes = [dict(wanted.free_input_dims), wanted.input_hint.example if wanted.input_hint else None]
+    key = hashlib.sha256(json.dumps([runtime.value, files, facts, sizes]).encode()).hexdigest()
     return config.cache_directory() / "trials" / key
 
 
@@ -119,17 +129,72 @@ def _comes_to_its_end(runtime: BackendType, wanted: SessionRequest, limits: _Lim
     if not child.can_start_children():
         raise OSError("this program cannot start one")
     patience = limits.seconds * _PATIENCE
+    it = _taken(limits.memory, patience) or child.Child(
+        "inference_models.loading.trial:open_and_run", life=patience + _LIFE_S, memory=limits.memory
+    )
     try:
-        with child.Child("inference_models.loading.trial:open_and_run", life=patience + 10, memory=limits.memory) as it:
-            message = _message(runtime, wanted, limits)
-            failed = it.ask("opened and run", message, deadline=time.monotonic() + patience)["failed"]
+        deadline = time.monotonic() + patience
+        message = _message(runtime, wanted, limits)
+        answer = it.ask("opened and run", message, deadline=deadline, meanwhile=lambda: _import(runtime))
     except child.ChildFailedError as exc:
+        it.close()
         if exc.status == child.FAILED:
             return False
+        if exc.cause.endswith("SIGALRM"):  # it had waited long enough just then
+            return _comes_to_its_end(runtime, wanted, limits)
         raise _LimitError("more than these seconds" if exc.cause.endswith("SIGXCPU") else exc.words) from exc
+    except BaseException:
+        it.close()
+        raise
+    failed = answer["failed"]
+    if failed:
+        it.close()
+    else:
+        end_waiting()
+        _waiting.append(it)
     if failed and any(word in failed for word in _NO_MEMORY):
         raise _LimitError("no memory was left")
     return not failed
+
+
+def _import(runtime: BackendType) -> None:
+    """The child imports the runtime too; this process needs it next."""
+    backend = find_backend(runtime)
+    if backend is not None:
+        with suppress(BaseInferenceModelsError):  # which the load tells of
+            import_runtime(backend.RUNTIME)
+
+
+_waiting: list[Child] = []
+"""The child that waits for a further graph, if there is one."""
+
+
+def _taken(memory: int, patience: float) -> Child | None:
+    """The child that waits, with that limit of memory; None where there is none, or it ends within these seconds."""
+    with suppress(IndexError):
+        child = _waiting.pop()
+        if child.is_running and time.monotonic() + patience < child.ends:
+            child.limit(memory)
+            return child
+        child.close()
+    return None
+
+
+def end_waiting() -> None:
+    """End the child that waits for a further graph."""
+    with suppress(IndexError):
+        _waiting.pop().close()
+
+
+def _forget_waiting() -> None:
+    """In a forked process: the child is that of the process it was forked from."""
+    while _waiting:
+        keep_for_ever(_waiting.pop())
+
+
+atexit.register(end_waiting)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_waiting)
 
 
 def _message(runtime: BackendType, wanted: SessionRequest, limits: _Limits) -> dict[str, Any]:
@@ -155,6 +220,7 @@ def open_and_run(
     """In the child: the graph is opened and run once on zeros; answers with why that failed, or None."""
     import numpy as np  # noqa: PLC0415 - in the child only
 
+    _end_idle(0)
     backend = find_backend(BackendType(runtime))
     if backend is None:
         return {"failed": "no such backend"}
@@ -166,9 +232,20 @@ def open_and_run(
             SessionRequest(Path(directory), paths, device="cpu", threads=1, free_input_dims=dims)
         )
         session.run({spec.name: np.zeros(_shape(spec, example), spec.dtype) for spec in session.inputs})
+        session.close()
     except (BaseInferenceModelsError, MemoryError, TypeError) as exc:
         return {"failed": f"{type(exc).__name__}: {exc}"}
+    _end_idle(_IDLE_S)
     return {"failed": None}
+
+
+def _end_idle(seconds: int) -> None:
+    """On POSIX: end this process after these seconds; 0: do not."""
+    import signal  # noqa: PLC0415 - in the child only
+
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(seconds)
 
 
 def _shape(spec: TensorSpec, example: Sequence[int] | None) -> list[int]:
@@ -184,8 +261,12 @@ def _limit(limits: _Limits) -> None:
         import resource  # noqa: PLC0415 - POSIX only
     except ImportError:
         return  # the deadline holds everywhere, and memory is watched from outside, where psutil is installed
-    seconds = int(time.process_time()) + 1 + limits.seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
+    import signal  # noqa: PLC0415 - as above
+
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)
     # Not addresses, of which runtimes with many threads reserve more than they use.
     used = int(Path("/proc/self/statm").read_text("ascii").split()[5]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_DATA, (used + limits.memory, used + limits.memory))
+    seconds = int(time.process_time()) + 1 + limits.seconds
+    for kind, wanted in ((resource.RLIMIT_CPU, seconds), (resource.RLIMIT_DATA, used + limits.memory)):
+        most = resource.getrlimit(kind)[1]
+        resource.setrlimit(kind, (wanted if most == resource.RLIM_INFINITY else min(wanted, most), most))

@@ -25,7 +25,7 @@ from inference_models.machine.hardware import read_text
 from inference_models.machine.libraries import DECIDING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from typing_extensions import Self
 
@@ -121,6 +121,8 @@ class Child:
         """Bytes it was seen to hold at most; None where psutil is not installed."""
         self.processor_seconds = 0.0
         """Of the processor it was seen to have used; 0 where psutil is not installed."""
+        self.ends = time.monotonic() + life
+        """`time.monotonic()` when it will have ended by itself."""
         paths = [str(Path(entry).absolute()) for entry in sys.path if entry]
         options = ["-I", "-B", "-X", "utf8", "-c", _START]
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
@@ -143,13 +145,30 @@ class Child:
         """The last lines the child wrote to standard error."""
         return tuple(self._last_lines)
 
-    def ask(self, doing: str, message: dict[str, Any], *, deadline: float) -> dict[str, Any]:
+    def limit(self, memory: int) -> None:
+        """Bytes it may hold from now on, looked at as before."""
+        self._memory, self.peak_memory = memory, None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return not self._closed and self._process.poll() is None
+
+    def ask(
+        self,
+        doing: str,
+        message: dict[str, Any],
+        *,
+        deadline: float,
+        meanwhile: Callable[[], object] | None = None,
+    ) -> dict[str, Any]:
         """The answer to `message`.
 
         Args:
             doing: What the child does meanwhile, for the report: "opened", "run".
             message: Keywords for the function.
             deadline: `time.monotonic()` after which it is ended.
+            meanwhile: What this process does before it waits.
 
         Raises:
             ChildFailedError: it crashed, raised, used too much memory, or was silent until the deadline.
@@ -159,6 +178,8 @@ class Child:
             stdin = self._stream("stdin")
             stdin.write(json.dumps(message).encode("utf-8", "surrogatepass") + b"\n")
             stdin.flush()
+        if meanwhile is not None:
+            meanwhile()
         if not self.started:
             self.started = self._next_answer(doing, asked, deadline).get("ready") is True
         answer = self._next_answer(doing, asked, deadline)

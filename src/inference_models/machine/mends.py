@@ -40,6 +40,11 @@ def set_variable(name: str, value: str, *, powershell: bool = _POWERSHELL) -> st
     return f'$env:{name} = "{value}"' if powershell else f"export {name}={value}"
 
 
+def unset_variable(name: str, *, powershell: bool = _POWERSHELL) -> str:
+    """The command that takes an environment variable away in the shell at hand."""
+    return f"Remove-Item Env:{name}" if powershell else f"unset {name}"
+
+
 def imported_from(problem: str, place: str) -> str:
     """A problem of a library whose module is hidden by another one, which lies at `place`."""
     return f"{problem} (imported from {place})"

@@ -14,7 +14,8 @@ import msgspec
 
 from inference_models import config
 from inference_models.cache.facts import Facts
-from inference_models.entities import BackendType, FileDownloadSpecs, InlineFileSpecs
+from inference_models.entities import BackendType
+from inference_models.loading.converted import package_digest
 from inference_models.machine.environment import machine_fingerprint
 from inference_models.text import without_query
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from inference_models.entities import ArtefactSpecs, ModelMetadata, ModelPackageMetadata
+    from inference_models.entities import ModelMetadata
     from inference_models.loading.address import LoadRequest
     from inference_models.loading.remember import RememberedModels
     from inference_models.negotiate.case import Candidate, Plan
@@ -143,23 +144,6 @@ def covers(looked_at: Iterable[RememberedCandidate], candidates: Iterable[Candid
 def find_plan(plans: Iterable[Plan], named: RememberedPlan) -> Plan | None:
     """The plan of that name; None when it would not be measured any more, or its files have changed."""
     return next((plan for plan in plans if name_plan(plan) == named), None)
-
-
-def package_digest(package: ModelPackageMetadata) -> str:
-    """Of the names and the announced hashes of the files of a package; of local files, of their sizes and times."""
-    return _digest(sorted(_identity(item) for item in package.package_artefacts))
-
-
-def _identity(item: ArtefactSpecs) -> list[str]:
-    if isinstance(item, FileDownloadSpecs):
-        return [item.file_handle, (item.sha256_hash or item.md5_hash or "").lower()]
-    if isinstance(item, InlineFileSpecs):
-        return [item.file_handle, sha256(item.text.encode("utf-8", "surrogatepass")).hexdigest()]
-    try:
-        status = item.path.stat()
-    except OSError:
-        return [item.file_handle, "missing"]
-    return [item.file_handle, f"{status.st_size} {status.st_mtime_ns}"]
 
 
 def _digest(facts: Any) -> str:

@@ -319,6 +319,7 @@ CHECKS: tuple[Check, ...] = (
     Check(checks_machine.check_runtime, can_force=True),
     Check(checks_machine.check_device, can_force=True),
     Check(checks_machine.check_memory, can_force=True),
+    Check(checks_machine.check_operator_faults, can_force=True, states="operator_faults"),
     Check(checks_machine.check_opset, can_force=True, states=_ONNX_DETAILS, only=_ONNX),
     Check(checks_machine.check_execution_providers, can_force=True, asks=_PROVIDERS, only=_ONNX),
     Check(checks_machine.check_incompatible_providers, can_force=True, states=_ONNX_DETAILS, only=_ONNX),

@@ -20,7 +20,7 @@ from inference_models.backends.onnx import (
 from inference_models.config import EXECUTION_PROVIDERS
 from inference_models.entities import BackendType
 from inference_models.errors import nearest_hint, nearest_names
-from inference_models.machine.mends import DOCTOR, THEN, mend_of
+from inference_models.machine.mends import DOCTOR, THEN, mend_of, set_variable, unset_variable
 
 if TYPE_CHECKING:
     from inference_models.backends.runtime import Runtime
@@ -208,6 +208,18 @@ def _satisfies(requirement: str, version: Version) -> bool:
     return Requirement(requirement).specifier.contains(version, prereleases=True)
 
 
+def check_operator_faults(case: Case) -> Rejection | None:
+    """Refuses graphs with operators that the installed release of the runtime is known to compute wrongly."""
+    from inference_models.package.operator_faults import fault_of  # noqa: PLC0415 - few graphs have any
+
+    package, version = case.package, case.environment.runtimes.get(case.runtime)
+    fault = fault_of(package.operator_faults or (), case.runtime, version, package.static_batch_size)
+    if fault is None:
+        return None
+    needs, found = f"a release that computes {fault.what}", f"{case.runtime.value} {version}"
+    return case.refuse("operator_faults", needs, found, "another backend, or an export for batches of one picture")
+
+
 def check_opset(case: Case) -> Rejection | None:
     """Refuses graphs with a newer operator set than the installed ONNX Runtime opens."""
     details = case.package.onnx_package_details
@@ -291,12 +303,22 @@ def _refuse_unknown_providers(case: Case) -> Rejection | None:
     unknown = [name for name in named if name not in {*EXECUTION_PROVIDERS, *case.environment.execution_providers}]
     if not unknown:
         return None
-    found = f"{unknown[0]!r}, which no build of it has; {nearest_hint(unknown[0], EXECUTION_PROVIDERS)}"
-    right = {name: nearest_names(name, EXECUTION_PROVIDERS, limit=1) for name in unknown}
-    change = None
-    if case.request.execution_providers is not None and all(right.values()):
-        change = {"execution_providers": tuple(right[name][0] if name in right else name for name in named)}
-    return case.refuse("execution_providers", "execution providers of ONNX Runtime", found, change=change)
+    needs, right = "execution providers of ONNX Runtime", {name: _names_like(name) for name in unknown}
+    near = right[unknown[0]]
+    hint = f"nearest: {', '.join(map(repr, near))}" if near else nearest_hint(unknown[0], EXECUTION_PROVIDERS)
+    meant = tuple(right[name][0] if name in right else name for name in named) if all(right.values()) else ()
+    if case.request.execution_providers is None:
+        variable = "ONNXRUNTIME_EXECUTION_PROVIDERS"
+        fix = set_variable(variable, ",".join(meant)) if meant else unset_variable(variable)
+        return case.refuse("execution_providers", needs, f"{unknown[0]!r} in {variable}; {hint}", fix)
+    found, change = f"{unknown[0]!r}, which no build of it has; {hint}", {"execution_providers": meant}
+    return case.refuse("execution_providers", needs, found, change=change if meant else None)
+
+
+def _names_like(name: str) -> list[str]:
+    """What `name` may stand for: `cpu` and `CUDA` are short for one, other words are near some."""
+    full = f"{name}ExecutionProvider".lower()
+    return [each for each in EXECUTION_PROVIDERS if each.lower() == full] or nearest_names(name, EXECUTION_PROVIDERS)
 
 
 def _refuse_providers(case: Case, missing: list[str]) -> Rejection | None:

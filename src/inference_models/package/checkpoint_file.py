@@ -146,7 +146,7 @@ def _unreadable(path: Path, found: str) -> CorruptedModelPackageError:
 def _walk(pickle: bytes) -> object:
     """What a pickle describes: dictionaries, lists, texts and numbers; shapes for tensors; {} for all else."""
     stack: list[Any] = []
-    memo: dict[int, Any] = {}
+    memo: dict[Any, Any] = {}
     for opcode, argument, _ in pickletools.genops(pickle):
         name = opcode.name
         if name == "STOP":

@@ -91,20 +91,26 @@ def files_by_role(
         CorruptedModelPackageError: a role has no file, or several.
         ModelImplementationNotFoundError: packages of this format hold one graph.
     """
-    if patterns and kind not in FORMATS:
+    if patterns and kind not in FORMATS and kind is not BackendType.HF:
         raise ModelImplementationNotFoundError(
             f"{label} consists of several graphs, and packages of format {kind.value!r} hold one.",
             needs=", ".join(sorted(form.value for form in FORMATS)),
             found=kind.value,
         )
-    suffix = FORMATS[kind].suffix if kind in FORMATS else ""
-    wanted = {role: pattern + suffix * is_graph(pattern) for role, pattern in patterns.items()}
+    wanted = {role: _pattern_in(kind, pattern) for role, pattern in patterns.items()}
     matching = {role: sorted(name for name in files if fnmatchcase(name.lower(), wanted[role])) for role in wanted}
     return {
         role: _only(files, role, wanted[role], found, label)
         for role, found in matching.items()
         if found or role not in optional
     }
+
+
+def _pattern_in(kind: BackendType, pattern: str) -> str:
+    """The pattern of a file; the parts of a network of Transformers are in one."""
+    if not is_graph(pattern):
+        return pattern
+    return HF_CONFIG if kind is BackendType.HF else pattern + FORMATS[kind].suffix
 
 
 def _only(files: Mapping[str, Path], role: str, pattern: str, matching: list[str], label: str) -> Path:

@@ -57,6 +57,8 @@ class GraphFacts(Record, frozen=True, kw_only=True):
     """The number format of its weights; `INT8` for any format of so few bits, whatever computes in it."""
     unbounded: tuple[str, ...] = ()
     """Operators whose work or memory no small constant of the file bounds."""
+    faults: tuple[str, ...] = ()
+    """What it has that a release of a runtime gets wrong, by the names of `operator_faults`."""
 
 
 def read_graph(kind: BackendType, path: Path) -> GraphFacts | None:

@@ -23,6 +23,23 @@ CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"
 """The family of every graph whose only output is logits."""
 _OWN_CLASSIFIERS = frozenset({"resnet", "vit"})
+EMBEDDING, ACTION = "embedding", "action-recognition"
+_EMBEDDERS = {
+    "CLIPModel": "clip",
+    "DINOv3ConvNextModel": "dinov2",
+    "DINOv3ViTModel": "dinov2",
+    "Dinov2Model": "dinov2",
+    "Dinov2WithRegistersModel": "dinov2",
+    "MetaClip2Model": "clip",
+    "SiglipModel": "siglip",
+}
+"""Classes of transformers whose vectors we know, to their family."""
+_TOKENS = ("tokenizer.json", "tokenizer_config.json")
+_PARTS = {
+    "clip": (("vision_model", "text_model"), _TOKENS),
+    "siglip": (("vision_model", "text_model"), _TOKENS),
+}
+"""Of families of several graphs: what exporters call these, and the files that lie beside them and their weights."""
 _TASKS = {
     "ForDepthEstimation": "depth-estimation",
     "ForImageClassification": CLASSIFICATION,
@@ -30,6 +47,7 @@ _TASKS = {
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "semantic-segmentation",
     "ForUniversalSegmentation": "instance-segmentation",
+    "ForVideoClassification": ACTION,
     "ForZeroShotObjectDetection": "open-vocabulary-object-detection",
 }
 """End of a transformers class name to task; longer ends are other tasks."""
@@ -43,13 +61,25 @@ _TIMM_INTERPOLATION = {
     "lanczos": "lanczos",
     "nearest": "nearest",
 }
-_ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor")
+_ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor", "VideoProcessor")
+VIDEO_CONFIG = "video_preprocessor_config.json"
+PROCESSOR_CONFIG = "processor_config.json"
+"""Of models of images and texts since transformers 5, the image processor as one of its keys."""
 _LARGE_CONVNEXT = 384
 """From this size on ConvNeXt processors stretch instead of cropping."""
 _DETR_LONGEST = 1333
 """Of processors of the DETR family that state a number for the shorter side alone."""
 PREPARED_TASKS = frozenset(
-    {CLASSIFICATION, MULTI_LABEL, "object-detection", "depth-estimation", "semantic-segmentation"}
+    {
+        CLASSIFICATION,
+        MULTI_LABEL,
+        ACTION,
+        EMBEDDING,
+        "depth-estimation",
+        "instance-segmentation",
+        "object-detection",
+        "semantic-segmentation",
+    }
 )
 """Tasks whose models take images as their processor file says."""
 
@@ -67,6 +97,9 @@ class _Kind(Record, frozen=True):
     """Pictures keep their shape between a shortest and a longest edge, and sides are multiples of this (DETR)."""
     resample: int | None = None
     """None: releases of transformers disagree, so the file must say."""
+    antialias: bool = True
+    as_float: bool = False
+    """Pictures are resized to values between grey levels."""
 
 
 _DETR = _Kind(square=False, center_crop=False, multiple=1, resample=2)
@@ -76,6 +109,7 @@ _KINDS = {
     "CLIP": _Kind(square=False, center_crop=True),
     "ConditionalDetr": _DETR,
     "ConvNext": _Kind(square=False),
+    "DINOv3ViT": _Kind(square=True, as_float=True),
     "DPT": _Kind(square=True, center_crop=False),
     "DeformableDetr": _DETR,
     "DeiT": _Kind(square=True, center_crop=True),
@@ -83,10 +117,14 @@ _KINDS = {
     "MobileNetV1": _Kind(square=False, center_crop=True),
     "MobileNetV2": _Kind(square=False, center_crop=True),
     "MobileViT": _Kind(square=False, center_crop=True, normalize=False, bgr=True),
+    "PPDocLayoutV2": _Kind(square=True, antialias=False),
+    "PPDocLayoutV3": _Kind(square=True, antialias=False),
     "Pvt": _Kind(square=True),
     "RTDetr": replace(_DETR, normalize=False),
+    "RfDetr": replace(_DETR, antialias=False, as_float=True),
     "Segformer": _Kind(square=True, center_crop=False, resample=2),
     "Siglip": _Kind(square=True),
+    "VJEPA2": _Kind(square=False, center_crop=True, resample=2),
     "ViT": _Kind(square=True),
     "Yolos": replace(_DETR, multiple=16),
 }
@@ -131,6 +169,7 @@ class _WireSides(Struct):
 
 
 class _WireProcessor(Struct):
+    video_processor_type: str | None = None
     image_processor_type: str | None = None
     feature_extractor_type: str | None = None
     do_resize: bool | None = None
@@ -173,6 +212,21 @@ class HubConfig(Record, frozen=True):
         return self.task_type in {CLASSIFICATION, MULTI_LABEL}
 
     @property
+    def must_prepare(self) -> bool:
+        """Whether nothing but the file of the processor says how images are prepared."""
+        return self.classifies or self.task_type in {EMBEDDING, ACTION}
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """What the graphs of an export are called; empty: there is one."""
+        return _PARTS.get(self.architecture, ((), ()))[0]
+
+    @property
+    def companions(self) -> tuple[str, ...]:
+        """Further files of a package, those that exist."""
+        return _PARTS.get(self.architecture, ((), ()))[1]
+
+    @property
     def post_processing(self) -> dict[str, Any]:
         """What the outputs still need, of a classifier."""
         activation = "sigmoid" if self.task_type == MULTI_LABEL else "softmax"
@@ -189,6 +243,8 @@ def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
     model_type = (wire.model_type or "unknown").lower()
     task = _task(wire)
     architecture = model_type
+    if task == EMBEDDING:
+        architecture = next(_EMBEDDERS[name] for name in wire.architectures or () if name in _EMBEDDERS)
     if task in {CLASSIFICATION, MULTI_LABEL} and model_type not in _OWN_CLASSIFIERS:
         architecture = ANY_CLASSIFIER
     labels = wire.id2label or {str(index): name for index, name in enumerate(wire.label_names or ())}
@@ -209,7 +265,7 @@ def inference_config_of(config: HubConfig, text: str | None, *, where: str = PRE
     timm = wire.pretrained_cfg or (None if text else config.timm)
     if timm is not None:
         return {"network_input": _timm_input(timm, where if text else CONFIG), **config.post_processing}
-    stated = wire.image_processor_type or wire.feature_extractor_type or ""
+    stated = wire.video_processor_type or wire.image_processor_type or wire.feature_extractor_type or ""
     name = next((stated.removesuffix(end) for end in _ENDS_OF_NAMES if stated.endswith(end)), "")
     if name not in _KINDS:
         needs = f"an image processor of {', '.join(sorted(_KINDS))}"
@@ -287,7 +343,8 @@ class _Processor(Record, frozen=True):
         filter_number = kind.resample if wire.resample is None and kind.resample else self._required("resample")
         if filter_number not in _INTERPOLATION:
             raise self._refuse(f"resample of {', '.join(map(str, _INTERPOLATION))}", str(filter_number))
-        network |= {"interpolation": _INTERPOLATION[filter_number], "antialias": True}
+        network |= {"interpolation": _INTERPOLATION[filter_number], "antialias": kind.antialias}
+        network["as_float"] = kind.as_float
         is_bgr = kind.bgr if wire.do_flip_channel_order is None else wire.do_flip_channel_order
         network["color_mode"] = "bgr" if is_bgr else "rgb"
         if wire.do_rescale is not False:
@@ -317,6 +374,9 @@ class _Processor(Record, frozen=True):
         edges = self._edges() if kind.multiple else None
         if edges:
             return _of_each_image("shorter-edge", edges, kind.multiple or 1)
+        if self.name == "VJEPA2":  # which takes no notice of the size that its file states
+            height, width = self._crop()
+            return _cropped(int(height * 256 / 224), (height, width))
         sides = self._sides("size", square=kind.square)
         if self.name == "DPT" and isinstance(sides, tuple):
             multiple = self.wire.ensure_multiple_of
@@ -330,13 +390,17 @@ class _Processor(Record, frozen=True):
             crop = (sides, sides)
             sides = crop if sides >= _LARGE_CONVNEXT else int(sides / (self.wire.crop_pct or 0.875))
         elif kind.center_crop if self.wire.do_center_crop is None else self.wire.do_center_crop:
-            crop = self._sides("crop_size", square=True)
+            crop = self._crop()
         elif kind.center_crop is None:
             self._required("do_center_crop")
         crop = crop or sides
         if not isinstance(crop, tuple):
             raise self._refuse("one size for every image", f"shortest_edge {sides} without a centre crop")
         return _cropped(sides, crop)
+
+    def _crop(self) -> tuple[int, int]:
+        sides = self._sides("crop_size", square=True)
+        return (sides, sides) if isinstance(sides, int) else sides
 
     def _sides(self, name: str, *, square: bool) -> _Sides:
         value = self._required(name)
@@ -369,6 +433,8 @@ def _task(wire: _WireConfig) -> str | None:
     if wire.pretrained_cfg is not None and not wire.architectures:
         return CLASSIFICATION if wire.num_classes else None  # without classes it is an embedding
     for name in wire.architectures or ():
+        if name in _EMBEDDERS:
+            return EMBEDDING
         for end, task in _TASKS.items():
             if name.endswith(end):
                 several = task == CLASSIFICATION and wire.problem_type == "multi_label_classification"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from math import prod
 from typing import TYPE_CHECKING
@@ -19,14 +20,21 @@ from inference_models.errors import (
     ModelImplementationNotFoundError,
     UntrustedFileError,
 )
+from inference_models.files.regular import open_regular
 from inference_models.package import class_names, inference_config
 from inference_models.package.formats import FORMATS, HF_CONFIG
-from inference_models.package.hf_config import PREPARED_TASKS, PREPROCESSOR_CONFIG, inference_config_of
+from inference_models.package.hf_config import (
+    PREPARED_TASKS,
+    PREPROCESSOR_CONFIG,
+    PROCESSOR_CONFIG,
+    VIDEO_CONFIG,
+    inference_config_of,
+)
 from inference_models.package.text_files import MAX_TEXT_BYTES, decode_text, parse_json_object
 from inference_models.record import Record, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from inference_models.entities import ModelPackageMetadata
@@ -62,23 +70,29 @@ class HubPackage(Record, frozen=True):
     """Paths by the name they get in the package folder."""
 
 
-def find_packages(paths: Collection[str], dtypes: Mapping[str, int], *, pickles: bool = False) -> list[HubPackage]:
+def find_packages(
+    paths: Collection[str], dtypes: Mapping[str, int], config: HubConfig, *, pickles: bool = False
+) -> list[HubPackage]:
     """ONNX exports and safetensors, each with the files it needs and an id that differs on every file system.
 
     Args:
         paths: of the files, with forward slashes.
         dtypes: number of parameters per safetensors dtype, as the Hub counts them.
+        config: What `config.json` says.
         pickles: Whether to take `pytorch_model.bin` where there are no safetensors.
     """
     packages: dict[str, HubPackage] = {}
-    found = [*_onnx_packages(paths), *_openvino_packages(paths), *_safetensors_packages(paths, dtypes)]
+    graphs = _sets_of_graphs(paths, config.graphs) if config.graphs else _onnx_packages(paths)
+    openvino = () if config.graphs else _openvino_packages(paths)
+    found = [*graphs, *openvino, *_safetensors_packages(paths, dtypes)]
     if pickles and PICKLE in paths and not any(package.backend is BackendType.HF for package in found):
         found.append(HubPackage("pickle", BackendType.HF, Quantization.UNKNOWN, {PICKLE: PICKLE}))
+    companions = {name: name for name in config.companions if name in paths}
     for package in found:
         name = package.package_id
         if name.lower() in packages:
             name += hashlib.sha256(next(iter(package.files.values())).encode()).hexdigest()[:8]
-        packages[name.lower()] = replace(package, package_id=name)
+        packages[name.lower()] = replace(package, package_id=name, files={**package.files, **companions})
     return list(packages.values())
 
 
@@ -96,10 +110,11 @@ def make_packages(
     return packages, skipped, first
 
 
-def skipped_files(paths: Collection[str]) -> list[SkippedPackage]:
+def skipped_files(paths: Collection[str], config: HubConfig) -> list[SkippedPackage]:
     """Weights that are left out, each with the reason."""
-    whole = _whole_graphs(paths)
-    parts = [path for path in sorted(paths) if path.endswith(".onnx") and path not in whole]
+    sets = _sets_of_graphs(paths, config.graphs)
+    used = {path for each in sets for path in each.files.values()} if config.graphs else set(_whole_graphs(paths))
+    parts = [path for path in sorted(paths) if path.endswith(".onnx") and path not in used]
     reason = "one graph of a model of several; no program here runs them"
     pickle = "a pickle, which can run code when it is opened; it is never opened"
     return [
@@ -123,18 +138,40 @@ def _onnx_packages(paths: Collection[str]) -> Iterator[HubPackage]:
     for path in _whole_graphs(paths):
         stem = path.rpartition("/")[2].removesuffix(".onnx")
         named, _, variant = stem.partition("_") if stem.startswith("model") else stem.rpartition("_")
-        # The graph itself names these files, so they keep their names beside it.
-        beside = [
-            other
-            for other in sorted(paths)
-            if other.startswith(tuple(path.removesuffix(".onnx") + mark for mark in _DATA_MARKS))
-        ]
         yield HubPackage(
             package_id="onnx" + _plain(variant or "fp32" if named == "model" else stem),
             backend=BackendType.ONNX,
             quantization=_VARIANTS.get(variant if named else "unknown", Quantization.UNKNOWN),
-            files={WEIGHTS: path, **{other.rpartition("/")[2]: other for other in beside}},
+            files={WEIGHTS: path, **_data_beside(path, paths)},
         )
+
+
+def _data_beside(path: str, paths: Collection[str]) -> dict[str, str]:
+    """The files with the data of a graph, which itself names them, so that they keep their names beside it."""
+    starts = tuple(path.removesuffix(".onnx") + mark for mark in _DATA_MARKS)
+    return {other.rpartition("/")[2]: other for other in sorted(paths) if other.startswith(starts)}
+
+
+def _sets_of_graphs(paths: Collection[str], names: Sequence[str]) -> list[HubPackage]:
+    """Exports whose graphs are called `names`, of which all must be there, with the same end and in the same folder."""
+    sets = []
+    for path in sorted(paths):
+        folder, slash, file = path.rpartition("/")
+        if folder in _ONNX_FOLDERS and file.endswith(".onnx") and names and file.startswith(names[0]):
+            end = file[len(names[0]) :]
+            graphs = [f"{folder}{slash}{name}{end}" for name in names]
+            variant = end.removesuffix(".onnx").removeprefix("_")
+            if all(graph in paths for graph in graphs):
+                sets.append(
+                    HubPackage(
+                        package_id="onnx" + _plain(variant or "fp32"),
+                        backend=BackendType.ONNX,
+                        quantization=_VARIANTS.get(variant, Quantization.UNKNOWN),
+                        files={graph.rpartition("/")[2]: graph for graph in graphs}
+                        | {name: data for graph in graphs for name, data in _data_beside(graph, paths).items()},
+                    )
+                )
+    return sets
 
 
 def _openvino_packages(paths: Collection[str]) -> Iterator[HubPackage]:
@@ -177,16 +214,33 @@ def _plain(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9]", "", name)[:64]
 
 
+def safetensors_header(path: Path) -> dict[str, object]:
+    """What a safetensors file says of its tensors, each there once. Names of real networks take well under 1 MB.
+
+    Raises:
+        CorruptedModelPackageError: the file cannot be read, or its header is longer than it or 8 MB, or no JSON object.
+    """
+    try:
+        with os.fdopen(open_regular(path, follow=True), "rb") as stream:
+            size = int.from_bytes(stream.read(8), "little")
+            header = stream.read(min(size, MAX_TEXT_BYTES))
+        found = f"a header of {size} bytes" if len(header) < size else None
+    except OSError as exc:
+        found = exc.strerror or str(exc)
+    if found is not None:
+        raise CorruptedModelPackageError(
+            f"{path.name} cannot be read.", needs="a safetensors file", found=found, fix="fetch the package again"
+        )
+    return parse_json_object(decode_text(header, where=path.name), where=path.name)
+
+
 def dtypes_of(files: Mapping[str, Path]) -> dict[str, int]:
     """Number of parameters per dtype in the header of `model.safetensors`; none where there is no such file."""
     path = files.get("model.safetensors")
     if path is None:
         return {}
-    with path.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        header = decode_text(stream.read(min(size, MAX_TEXT_BYTES)), where=path.name)
     counts: dict[str, int] = {}
-    for entry in parse_json_object(header, where=path.name).values():
+    for entry in safetensors_header(path).values():
         if isinstance(entry, dict) and isinstance(entry.get("dtype"), str) and isinstance(entry.get("shape"), list):
             sides = [side for side in entry["shape"] if isinstance(side, int)]
             counts[entry["dtype"]] = counts.get(entry["dtype"], 0) + prod(sides)
@@ -213,11 +267,20 @@ def texts_of(
         texts[class_names.FILE_NAME] = class_names.format_class_names(config.class_names)
     if package.backend is BackendType.HF:
         texts[HF_CONFIG] = read(HF_CONFIG) or ""
-    stated = read(PREPROCESSOR_CONFIG)
-    if config.classifies or (config.task_type in PREPARED_TASKS and stated is not None):
+    stated = _processor_of(read)
+    if config.must_prepare or (config.task_type in PREPARED_TASKS and stated is not None):
         if stated is None and config.timm is None:
             raise CorruptedModelPackageError(
                 f"{label} does not say how images are prepared.", needs=PREPROCESSOR_CONFIG, found="no such file"
             )
         texts[inference_config.FILE_NAME] = json.dumps(inference_config_of(config, stated), indent=2) + "\n"
     return texts
+
+
+def _processor_of(read: Callable[[str], str | None]) -> str | None:
+    """What the image processor is; None: no file says it."""
+    stated, whole = read(PREPROCESSOR_CONFIG) or read(VIDEO_CONFIG), read(PROCESSOR_CONFIG)
+    if stated is not None or whole is None:
+        return stated
+    inside = parse_json_object(whole, where=PROCESSOR_CONFIG).get("image_processor")
+    return json.dumps(inside) if isinstance(inside, dict) else None

@@ -157,6 +157,7 @@ class _NetworkInput(Struct, kw_only=True):
     normalization: tuple[list[float], list[_AboveZero]] | None = None
     interpolation: Interpolation = "linear"
     antialias: bool = False
+    as_float: bool = False
     pad_at: Literal["both", "end"] = "both"
     center_as: Literal["torchvision", "transformers"] = "torchvision"
     shorter_edge: _Side | None = None
@@ -263,6 +264,7 @@ def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
         resize=network.resize_mode,
         interpolation=network.interpolation,
         antialias=network.antialias,
+        as_float=network.as_float,
         pad_value=_pad_value(network.padding_value),
         pad_at=network.pad_at,
         center_as=network.center_as,

@@ -14,7 +14,7 @@ from inference_models.config import cache_directory
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
 from inference_models.files.names import is_portable_handle, may_lead
 from inference_models.package.graph_facts import GraphFacts
-from inference_models.package.onnx_operators import quantization_and_unbounded
+from inference_models.package.onnx_operators import examine_operators
 from inference_models.package.onnx_wire import DTYPES, WireError, WireReader, pair
 from inference_models.package.text_files import removed
 from inference_models.record import replace
@@ -137,7 +137,7 @@ def parse_onnx(data: Buffer, path: Path) -> OnnxFile:
     reader = WireReader(data)
     try:
         model = reader.message("Model", 0, len(data))
-        quantization, unbounded = quantization_and_unbounded(model, reader)
+        quantization, unbounded, faults = examine_operators(model, reader)
     except WireError as exc:
         raise no_graph(path.name, str(exc)) from exc
     # Readers merge repeated fields: what stands in a second graph is loaded as well.
@@ -165,6 +165,7 @@ def parse_onnx(data: Buffer, path: Path) -> OnnxFile:
         external=tuple(reader.external),
         quantization=quantization,
         unbounded=unbounded,
+        faults=faults,
     )
 
 

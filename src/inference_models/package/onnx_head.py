@@ -70,10 +70,15 @@ def _is_stored(name: str, makes: Mapping[str, Message], stored: Mapping[str, Mes
 def further_outputs(specs: tuple[TensorSpec, ...]) -> bytes:
     """What makes tensors inside a graph its last outputs, written behind the bytes of its file.
 
-    Readers of protobuf merge the parts of a message that stands there twice.
+    Readers of protobuf merge the parts of a message that stands there twice. A number format that is not known is left
+    out, and runtimes find it.
     """
     numbers = {name: number for number, name in DTYPES.items()}
-    values = (_field(1, spec.name.encode()) + _field(2, _field(1, bytes([8, numbers[spec.dtype]]))) for spec in specs)
+
+    def stated(dtype: str) -> bytes:
+        return _field(2, _field(1, bytes([8, numbers[dtype]]))) if dtype in numbers else b""
+
+    values = (_field(1, spec.name.encode()) + stated(spec.dtype) for spec in specs)
     return _field(7, b"".join(_field(12, value) for value in values))
 
 

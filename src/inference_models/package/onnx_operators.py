@@ -59,10 +59,11 @@ _FEW_BITS = re.compile(r"[Qq]uant|QLinear|^Q[A-Z]|NBits|Bnb4|Q4$|(MatMul|Conv)In
 """Operators of quantised graphs, those of ONNX Runtime's own domain included."""
 
 
-def quantization_and_unbounded(model: Message, reader: WireReader) -> tuple[Quantization, tuple[str, ...]]:
-    """The number format of most weights, and the operators whose work no small constant of the file bounds; sorted.
+def examine_operators(model: Message, reader: WireReader) -> tuple[Quantization, tuple[str, ...], tuple[str, ...]]:
+    """The number format of most weights, the operators whose work no small constant bounds, and what is known to lie.
 
-    The format is `INT8` where the graph computes in so few bits, or stores them so.
+    The operators, and the names of the faults of runtimes, are sorted. The format is `INT8` where the graph computes in
+    so few bits, or stores them so.
 
     Raises:
         WireError: its local functions make more than `MAX_NODES` nodes, or call themselves.
@@ -72,7 +73,7 @@ def quantization_and_unbounded(model: Message, reader: WireReader) -> tuple[Quan
     sizes = dict.fromkeys(Quantization, 0)
     for number, elements in reader.weights.items():
         sizes[_NUMBER_FORMATS.get(DTYPES.get(number, ""), Quantization.UNKNOWN)] += elements
-    few_bits, found = bool(_LITTLE & reader.weights.keys()), set()
+    few_bits, found, reduced = bool(_LITTLE & reader.weights.keys()), set(), []
     tensors: dict[str, Message] = {}
     for holder in (*model.get("graph", ()), *model.get("functions", ())):
         tensors |= {name: tensor for tensor in holder.get("initializer", ()) for name in tensor.get("name", ())}
@@ -83,7 +84,25 @@ def quantization_and_unbounded(model: Message, reader: WireReader) -> tuple[Quan
             few_bits = few_bits or _FEW_BITS.search(kind) is not None
             if kind in _MAY_GROW and not _is_bounded(kind, node, tensors, reader):
                 found.add(kind)
-    return Quantization.INT8 if few_bits else most_of(sizes), tuple(sorted(found))
+            several = any(len(item.get("ints", ())) > 1 for item in node.get("attribute", ()))
+            if kind.startswith("Reduce") and not several:  # nothing is known against those over several axes
+                reduced.append(node)
+    faults = _faults(reduced, tensors, reader) if reduced else ()
+    return Quantization.INT8 if few_bits else most_of(sizes), tuple(sorted(found)), faults
+
+
+def _faults(reduced: list[Message], tensors: Mapping[str, Message], reader: WireReader) -> tuple[str, ...]:
+    from inference_models.package.operator_faults import find_faults  # noqa: PLC0415 - few graphs reduce anything
+
+    def axes_of(node: Message) -> Sequence[float] | None:
+        for item in node.get("attribute", ()):
+            if item.get("name") == ["axes"]:
+                axes: list[float] | None = item.get("ints")
+                return axes
+        inputs = node.get("input", [])
+        return _values(inputs[1], tensors, reader) if len(inputs) > 1 else None
+
+    return find_faults(reduced, reader, axes_of, tensors)
 
 
 def _check_functions(reader: WireReader) -> None:
@@ -176,12 +195,7 @@ def _nodes(graph: Message, tensors: dict[str, Message]) -> Iterator[Message]:
     """The nodes of a graph and of what is inside them, as far as they were read; adds the constants on the way."""
     for node in graph.get("node", ()):
         yield node
-        for inner in _inner(node):
+        attributes = node.get("attribute", ())
+        for inner in (graph for item in attributes for kind in ("g", "graphs") for graph in item.get(kind, ())):
             tensors |= {name: tensor for tensor in inner.get("initializer", ()) for name in tensor.get("name", ())}
             yield from _nodes(inner, tensors)
-
-
-def _inner(node: Message) -> Iterator[Message]:
-    for attribute in node.get("attribute", ()):
-        yield from attribute.get("g", ())
-        yield from attribute.get("graphs", ())

@@ -48,6 +48,11 @@ MESSAGES: Mapping[str, Mapping[int, tuple[str, str]]] = {
         12: ("output", "Value"),
         15: ("sparse_initializer", "SparseTensor"),
     },
+    "Named": {7: ("graph", "NamedGraph")},
+    "NamedGraph": {1: ("node", "NamedNode")},
+    "NamedNode": {1: ("input", "text"), 2: ("output", "text"), 3: ("name", "text"), 4: ("op_type", "text")},
+    "Shapes": {7: ("graph", "ShapedGraph")},
+    "ShapedGraph": {11: ("input", "Value"), 13: ("value_info", "Value")},
     "Training": {1: ("initialization", "Graph"), 2: ("algorithm", "Graph")},
     "Function": {1: ("name", "text"), 7: ("node", "Node"), 11: ("attribute_proto", "Attribute")},
     "Node": {1: ("input", "text"), 2: ("output", "text"), 4: ("op_type", "text"), 5: ("attribute", "Attribute")},
@@ -83,9 +88,10 @@ MESSAGES: Mapping[str, Mapping[int, tuple[str, str]]] = {
 """As in `onnx.proto`: message -> field number -> name and type, for what is collected and for every way to a tensor."""
 _TELLING = re.compile(
     rb"location|Loop|Scan|Range|Resize|Upsample|Expand|Tile|Pad|OfShape|OneHot|Concat|EyeLike|Random|Window|Weight|Sequence"
-    rb"|[Qq]uant|QLinear|QAtt|QGemm|QOrdered|QEmbed|QMoE|NBits|Bnb4|Q4|Integer"
+    rb"|Reduce|[Qq]uant|QLinear|QAtt|QGemm|QOrdered|QEmbed|QMoE|NBits|Bnb4|Q4|Integer"
 )
-"""In the bytes of every node that says where values are, how much it allocates, or that it computes in few bits."""
+"""In the bytes of every node that says where values are, how much it allocates, that it computes in few bits, or what
+runtimes are known to get wrong."""
 _WEIGHTS = 16
 """Tensors with fewer elements are no weights but sizes, scales and the like."""
 _MAX_SIDES = 64

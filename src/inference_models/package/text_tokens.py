@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 ROLES = {"tokenizer": "tokenizer.json", "tokenizer_config": "tokenizer_config.json"}
 """Files of a package that say how its texts become tokens, as those of transformers are called."""
+_INPUTS = ["input_ids", "attention_mask"]
+"""Of networks whose tokenizer does not say it; a mask hides what fills a row up."""
+_LEFT = frozenset({"GemmaTokenizer", "GemmaTokenizerFast", "Siglip2Tokenizer"})
+"""Tokenizers of transformers that fill rows up at their start, where nothing else is stated."""
 LONGEST = 20_000
 """Characters of a text that is looked at; no context holds the tokens of more."""
 _CLIP_START, _CLIP_END = "<|startoftext|>", "<|endoftext|>"
@@ -32,12 +36,15 @@ _WIDE = re.compile("[\ufb00-\ufb06\uff01-\uffef\u3000]")
 class TextTokens:
     """Makes rows of one length of texts. Safe to call from many threads."""
 
-    def __init__(self, tokenizer: Any, *, length: int, pad: int, sees_padding: bool = False) -> None:
+    def __init__(
+        self, tokenizer: Any, *, length: int, pad: int, sees_padding: bool = False, pads_left: bool = False
+    ) -> None:
         self._tokenizer = tokenizer
         self.length = length
         """Tokens of a row, where the graph takes any number."""
         self._pad = pad
         self._sees_padding = sees_padding
+        self._pads_left = pads_left
         self.cleaned: Callable[[str], str] = str
 
     def rows(self, texts: Sequence[str], length: int) -> tuple[NumpyArray, NumpyArray]:
@@ -52,8 +59,9 @@ class TextTokens:
         mask = np.zeros_like(tokens) + self._sees_padding
         for place, text in enumerate(texts):
             row = self._of(text, f"text {place + 1} of {len(texts)}", length)
-            tokens[place, : len(row)] = row
-            mask[place, : len(row)] = 1
+            start = length - len(row) if self._pads_left else 0
+            tokens[place, start : start + len(row)] = row
+            mask[place, start : start + len(row)] = 1
         return tokens, mask
 
     def _of(self, text: object, label: str, length: int) -> list[int]:
@@ -77,7 +85,7 @@ def read_tokens(files: Mapping[str, Path], *, length: int, pad: str, sees_paddin
         files: of the package, by `ROLES`.
         length: of the context.
         pad: the token that fills rows up, where no file says it.
-        sees_padding: whether the network looks at what fills a row up.
+        sees_padding: whether the network looks at what fills a row up, where `tokenizer_config.json` is missing.
 
     Raises:
         CorruptedModelPackageError: a file is damaged, or has no such token.
@@ -98,17 +106,24 @@ def read_tokens(files: Mapping[str, Path], *, length: int, pad: str, sees_paddin
     stated = tokenizer.padding
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    token = _stated_pad(files.get("tokenizer_config")) or (stated or {}).get("pad_token") or pad
+    config = files.get("tokenizer_config")
+    about = parse_json_object(read_text(config, where=config.name), where=config.name) if config else {}
+    token = _stated_pad(about) or (stated or {}).get("pad_token") or pad
     number = tokenizer.token_to_id(token)
     if number is None:
         raise CorruptedModelPackageError(f"{path.name} does not know the token that fills rows up.", found=repr(token))
-    return TextTokens(tokenizer, length=length, pad=number, sees_padding=sees_padding)
+    inputs = about.get("model_input_names", _INPUTS)
+    return TextTokens(
+        tokenizer,
+        length=length,
+        pad=number,
+        sees_padding=isinstance(inputs, list) and "attention_mask" not in inputs if about else sees_padding,
+        pads_left=about.get("padding_side", "left" if about.get("tokenizer_class") in _LEFT else "right") == "left",
+    )
 
 
-def _stated_pad(path: Path | None) -> str | None:
-    if path is None:
-        return None
-    token = parse_json_object(read_text(path, where=path.name), where=path.name).get("pad_token")
+def _stated_pad(about: Mapping[str, Any]) -> str | None:
+    token = about.get("pad_token")
     token = token.get("content") if isinstance(token, dict) else token
     return token if isinstance(token, str) else None
 

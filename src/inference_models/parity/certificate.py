@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from inference_models.backends import known_runtimes
 from inference_models.cache.facts import Facts
 from inference_models.cache.inventory import certificates_of
 from inference_models.cache.manifest import Damage, read_manifest
 from inference_models.config import cache_directory
+from inference_models.entities import Quantization
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.files.digest import file_digest, text_sha256
 from inference_models.parity.compare import DeviationFacts, Gate
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from inference_models.package.folder import PackageFolder
 
 LOCAL = "local"
+FILE_NAME = "parity_certificates.json"
+"""In a package that was converted: those of the machine it was made on. No part of what the digest is about."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,8 +62,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """For reports, from the names that were written down: `package 7c20 (onnx fp32) in openvino`."""
-        return f"package {self.package_id} ({self.package_format} {self.quantization}) in {self.runtime}"
+        """For reports, from the names that were written down: `package 7c20 (onnx fp32) in OpenVINO`."""
+        unknown = f" {Quantization.UNKNOWN.value}"
+        kind = f"{self.package_format} {self.quantization}".removesuffix(unknown)
+        return f"package {self.package_id} ({kind}) in {runtime_name(self.runtime)}"
 
     @property
     def requested(self) -> tuple[str | None, tuple[str, ...] | None, str]:
@@ -70,6 +76,11 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     def device_kind(self) -> str:
         """`cpu`, `cuda`, ..."""
         return self.device.partition(":")[0]
+
+
+def runtime_name(value: str) -> str:
+    """What people call the runtime that is written down as `value`."""
+    return next((record.label for kind, record in known_runtimes().items() if kind.value == value), value)
 
 
 class ImageFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -218,4 +229,5 @@ def _hash(path: Path, handle: str) -> str:
 
 
 def _digest(hashes: dict[str, str]) -> str:
+    hashes = {handle: value for handle, value in hashes.items() if handle != FILE_NAME}
     return sha256(json.dumps(sorted(hashes.items())).encode()).hexdigest()

@@ -159,6 +159,8 @@ class Bench(Record, frozen=True):
     images: ImageSet
     progress: Callable[[str], None]
     store: CertificateStore = field(default_factory=CertificateStore)
+    coarse: Gate | None = None
+    """What is asked of number formats that have no gate; it judges them, and vouches for nothing."""
 
     def run(self, references: Sequence[Reference], compared: Sequence[Candidate]) -> ParityReport:
         """Everything that is compared, the reference first: the first of `references` that runs.
@@ -255,7 +257,8 @@ class Bench(Record, frozen=True):
             self._withdraw(candidate, self.load)
             return _failure(candidate, exc)
         predictions, tally = opened.answer
-        gate = gate_between(reference.package.quantization, candidate.package.quantization)
+        vouching = gate_between(reference.package.quantization, candidate.package.quantization)
+        gate = vouching or self.coarse
         deviation, raw = _deviation(answers.predictions, predictions, gate), tally.deviation()
         found = _violations(deviation, raw, gate)
         certificate = structs.replace(
@@ -263,7 +266,7 @@ class Bench(Record, frozen=True):
             deviation=deviation.facts(gate),
             gate=gate,
             violations=found,
-            passed=gate is not None and not found,
+            passed=vouching is not None and not found,
         )
         return self._kept(candidate, opened, certificate, self._notes(deviation, raw))
 

@@ -9,7 +9,7 @@ from inference_models.backends import probe_environment
 from inference_models.errors import MissingParityCertificateError
 from inference_models.loading.address import LOCAL
 from inference_models.machine.environment import machine_fingerprint
-from inference_models.parity.certificate import CertificateStore, requested_settings
+from inference_models.parity.certificate import CertificateStore, requested_settings, runtime_name
 from inference_models.record import Record
 from inference_models.text import without_query
 
@@ -99,8 +99,8 @@ class _Requirement(Record, frozen=True, kw_only=True):
         )
 
     def opened(self) -> str:
-        """`onnx 1.30.0 on cpu`."""
-        return f"{self.runtime} {self.version}".strip() + (f" on {self.device}" if self.device else "")
+        """`ONNX Runtime 1.30.0 on cpu`."""
+        return f"{runtime_name(self.runtime)} {self.version}".strip() + (f" on {self.device}" if self.device else "")
 
     def reason_against(self, certificate: Certificate) -> str | None:
         """Why a certificate does not vouch for this; None when it does."""
@@ -113,7 +113,7 @@ class _Requirement(Record, frozen=True, kw_only=True):
             asked.add(subject.execution_providers[: len(providers)])
         reasons = {
             "one of other files": subject.files != self.files,
-            f"one of {subject.runtime} {subject.runtime_version}".rstrip(): (
+            f"one of {runtime_name(subject.runtime)} {subject.runtime_version}".rstrip(): (
                 (subject.runtime, subject.runtime_version) != (self.runtime, self.version)
             ),
             f"one of {subject.device}": not same_device,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from inference_models.arrays import to_numpy, to_torch
-from inference_models.errors import InvalidParameterError
+from inference_models.errors import InvalidParameterError, missing_attribute
 from inference_models.predictions.plain import is_array, metadata_from_plain, metadata_to_plain, same_value
 
 if TYPE_CHECKING:
@@ -37,6 +37,11 @@ class Prediction(ABC):  # noqa: B024 - what kinds have in common is what each ca
     """What follows `type` and `schema_version` in its dictionary, in order."""
     ARRAYS: ClassVar[tuple[str, ...]] = ()
     """Fields whose NumPy dtypes it notes under `dtypes`."""
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name):
+            raise missing_attribute(self, name)
 
     def numpy(self) -> Self:
         """The same prediction with NumPy arrays on the host; memory is shared where that is possible."""

@@ -14,13 +14,16 @@ from inference_models.predictions.plain import pack_array, unpack_array
 from inference_models.predictions.rows import LISTED_IN_REPR
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from typing_extensions import Self
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.predictions.comparison import Comparison
     from inference_models.predictions.plain import Plain
+
+_LATER = "_later"
+"""Among the attributes of an answer, what computes its confidence, until it was asked for."""
 
 
 @dataclass(eq=False, repr=False)
@@ -42,13 +45,42 @@ class SemanticSegmentationResult(Prediction):
     segmentation_map: Array
     """(H, W) int64 class ids, on the pixels of the original image."""
     confidence: Array
-    """(H, W) float32 in 0..1."""
+    """(H, W) float32 in 0..1. Of a model with a map per class it is computed when it is asked for first."""
     image_metadata: dict[str, Any] | None = None
     """Facts about the image."""
     class_names: Sequence[str] | None = None
     """Name of class 0, 1, ...; used by `repr`, JSON and drawing."""
 
     KEYS: ClassVar[tuple[str, ...]] = ("classes", "segmentation_map", "confidence", "class_names", "image_metadata")
+
+    @classmethod
+    def with_confidence_on_demand(
+        cls, segmentation_map: Array, confidence: Callable[[], Array], class_names: Sequence[str] | None = None
+    ) -> Self:
+        """The answer whose confidence is the result of `confidence`, called when it is asked for first."""
+        made = cls(segmentation_map, None, class_names=class_names)
+        del made.confidence
+        vars(made)[_LATER] = confidence
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        later = vars(self).get(_LATER) if name == "confidence" else None
+        if later is None:
+            return object.__getattribute__(self, name)
+        self.confidence = later()
+        vars(self).pop(_LATER, None)
+        return self.confidence
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    def _convert(self, change: Callable[[Array], Array]) -> Self:
+        later = vars(self).get(_LATER)
+        if later is None:
+            return super()._convert(change)
+        made = type(self).with_confidence_on_demand(change(self.segmentation_map), lambda: change(later()))
+        made.image_metadata, made.class_names = self.image_metadata, self.class_names
+        return made
 
     def areas(self) -> list[tuple[int, int]]:
         """(class id, number of pixels) of every class that occurs, largest first."""

@@ -20,6 +20,8 @@ MAX_SLOW_PIXELS = 1 << 20
 """The same for what Pillow decodes in Python, at 2 to 6 microseconds a pixel: QOI, plain PNM, DDS."""
 _PIXELS_OF_A_SMALL_FILE = {"AVIF": 1 << 24, "JPEG2000": 1 << 23, "WEBP": 1 << 24}
 """What a file of next to no bytes may say; their decoders keep up to 17 bytes a pixel."""
+_MOST_PIXELS = {"AVIF": 1 << 25, "JPEG2000": 1 << 24, "WEBP": 25_000_000}
+"""Of files of any size: with more, 15 to 25 bytes a pixel would be more than three times the picture and 256 MB."""
 _SMALL, _SMALL_IN_FLOATS = 1 << 25, 1 << 23
 _PIXELS_PER_BYTE = 8
 """What every byte of a file allows beyond; photographs have 0.2 to 4."""
@@ -143,7 +145,7 @@ def pixel_limit(image: Any, size: int) -> int:
     if "fits_gzip" in codecs:  # unpacks everything before it looks
         return 0
     small = _SMALL_IN_FLOATS if image.mode in {"F", "I"} else _PIXELS_OF_A_SMALL_FILE.get(image.format, _SMALL)
-    limit = min(config.max_pixels(), small + _PIXELS_PER_BYTE * size)
+    limit = min(config.max_pixels(), small + _PIXELS_PER_BYTE * size, _MOST_PIXELS.get(image.format, config.MAX_PIXELS))
     return min(limit, MAX_SLOW_PIXELS) if codecs & set(Image.DECODERS) else limit
 
 

@@ -57,11 +57,17 @@ def read_image(path: str | PathLike[str], array_format: ArrayFormat, *, label: s
 def decode_image(data: bytes | bytearray | memoryview, array_format: ArrayFormat, *, label: str) -> SourceImage:
     """The picture in the bytes of an image file, as `from_pil` gives it; of several frames the first.
 
-    What is refused took at most ten seconds, and 256 MB beside three times the bytes.
+    It takes at most ten seconds, and 256 MB beside three times the bytes of the file and of its pixels, 3 for each.
 
     Raises:
         ModelInputError: the bytes are no image, cut short, damaged or too large; the text starts with `label`.
     """
+    # No name here holds the image: once it is turned, its first form is gone.
+    return from_pil(_opened(data, label), array_format, label=label)
+
+
+def _opened(data: bytes | bytearray | memoryview, label: str) -> Any:
+    """The image of Pillow in `data`, not decoded yet, of which no more is wanted than a picture may cost."""
     if memoryview(data).nbytes > MAX_FILE_BYTES:
         raise _too_large(label, f"at most {MAX_FILE_BYTES} bytes", f"{memoryview(data).nbytes} bytes")
     data = bytes(data)
@@ -93,7 +99,7 @@ def decode_image(data: bytes | bytearray | memoryview, array_format: ArrayFormat
     stream = getattr(image, "fp", None)
     if isinstance(stream, MeteredFile):
         stream.steps += _READS_PER_PIXEL * min(pixels, MAX_SLOW_PIXELS)
-    return from_pil(image, array_format, label=label)
+    return image
 
 
 def is_pil(value: object) -> bool:
@@ -115,24 +121,27 @@ def from_pil(image: Any, array_format: ArrayFormat, *, label: str) -> SourceImag
     try:
         image.load()
         image = _upright(image)
-        deep = image.mode in {"F", "I"} or image.mode.startswith("I;16")
-        pixels = np.asarray(image)[..., None] if deep else _colors(image)
+        pixels = np.asarray(image)[..., None] if image.mode == "F" else _in_parts(image, label)
     except TooMuchError as exc:
         raise _costly(label, exc) from exc
+    except ModelInputError:
+        raise
     except Exception as exc:
         raise _damaged(label, what) from exc
-    if pixels.dtype.kind in "iu" and pixels.dtype.itemsize > 1:
-        pixels = _upper_bits(pixels, label)
     return checked_source(pixels, "rgb", array_format.value_range, label)
 
 
-def _colors(image: Any) -> NumpyArray:
-    """(H, W, 3) uint8; a large image in parts, so that it is never in memory in three forms."""
-    pixels = np.empty((image.height, image.width, 3), np.uint8)
+def _in_parts(image: Any, label: str) -> NumpyArray:
+    """(H, W, 3) uint8, of deep grey (H, W, 1); in parts, so that a large image is never in memory in three forms."""
+    deep = image.mode.startswith("I")
+    pixels = np.empty((image.height, image.width, 1 if deep else 3), np.uint8)
     rows = max(1, _PART_PIXELS // image.width)
     for top in range(0, image.height, rows):
         bottom = min(top + rows, image.height)
         part = image if bottom - top == image.height else image.crop((0, top, image.width, bottom))
+        if deep:
+            pixels[top:bottom, :, 0] = _upper_bits(np.asarray(part), label)
+            continue
         # By way of RGBA, as Pillow warns when the alpha values of a palette get lost.
         part = part.convert("RGBA") if part.mode == "P" else part
         pixels[top:bottom] = np.asarray(part if part.mode == "RGB" else part.convert("RGB"))

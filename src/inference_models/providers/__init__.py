@@ -108,7 +108,7 @@ class ProviderRecord(Record, frozen=True, kw_only=True):
     key_variables: tuple[str, ...] = ()
     """Environment variables it takes a key from, the first that is set: what it shows may depend on it."""
     same_for_all: bool = False
-    """Whether what it says of a model to callers without a key holds for those with one too."""
+    """Whether an id means the same model to everyone who may see it."""
     host_variables: tuple[str, ...] = ()
     """Environment variables that decide which host is asked."""
 

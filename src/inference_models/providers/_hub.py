@@ -15,6 +15,7 @@ import msgspec
 from inference_models.config import hub_endpoint
 from inference_models.errors import (
     BaseInferenceModelsError,
+    EnvironmentConfigurationError,
     ForbiddenModelAccessError,
     InvalidParameterError,
     ModelNotFoundError,
@@ -82,6 +83,7 @@ class Repository(msgspec.Struct, frozen=True, dict=True):
     """`owner/name`."""
     sha: Any = None
     gated: bool | str | None = None
+    private: bool | None = None
     tags: list[str] | None = None
     siblings: list[HubFile] | None = None
     safetensors: _Safetensors | None = None
@@ -127,7 +129,7 @@ class Hub:
         self._client = client
         self.endpoint = hub_endpoint()
         own, self._no_token = (None, None) if api_key else _own_token()
-        self.token = _checked_token(api_key or own)
+        self.token = _checked_token(api_key, own)
         self.headers = {} if self.token is None else {"Authorization": f"Bearer {self.token}"}
 
     def file_url(self, repository: Repository, path: str) -> str:
@@ -229,11 +231,13 @@ def _own_token() -> tuple[str | None, str | None]:
         return None, f"a token in '{path}' that cannot be read: {getattr(exc, 'strerror', None) or type(exc).__name__}"
 
 
-def _checked_token(token: str | None) -> str | None:
-    """`token`, which is sent as a header. Other characters would fail there, as the fault of the server."""
+def _checked_token(stated: str | None, own: str | None) -> str | None:
+    """The token, which is sent as a header. Other characters would fail there, as the fault of the server."""
+    token = stated or own
     if token is None or fits_a_header(token):
         return token
-    raise InvalidParameterError(
+    kind = InvalidParameterError if stated else EnvironmentConfigurationError
+    raise kind(
         "the token for the Hugging Face Hub cannot be sent.",
         needs="printable ASCII characters without spaces",
         found="others (not shown: it is secret)",

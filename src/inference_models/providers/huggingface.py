@@ -133,7 +133,8 @@ class HuggingFaceProvider(StreamingProvider):
             )
         config = parse_hub_config(self._text(repository, CONFIG) or "")
         packages, skipped, reason = make_packages(
-            find_packages(repository.files, repository.dtypes), lambda found: self._package(found, config, repository)
+            find_packages(repository.files, repository.dtypes, config),
+            lambda found: self._package(found, config, repository),
         )
         if not packages:
             raise reason or _no_weights(repository)
@@ -144,9 +145,10 @@ class HuggingFaceProvider(StreamingProvider):
                 model_variant=config.model_type,
                 task_type=config.task_type,
                 license=repository.license,
+                public=not repository.gated and (repository.private is False or self._open_hub().token is None),
                 source=f"{PREFIX}{repository.name} at commit {repository.commit[:12]}",
                 model_packages=packages,
-                skipped_packages=(*skipped_files(repository.files), *skipped),
+                skipped_packages=(*skipped_files(repository.files, config), *skipped),
             )
         )
 

@@ -77,7 +77,7 @@ _EXPORT = (
     "export it to ONNX with the library that made it, for example yolo export model=best.pt format=onnx, or "
     'torch.onnx.export(network, (example,), "best.onnx")'
 )
-_CLASSIFIER = 'model_type="resnet" and task_type="classification" or task_type="multi-label-classification"'
+_CLASSIFIER_TASKS = ("classification", "multi-label-classification")
 _EXAMPLES = {
     "labels": 'labels="coco", a list of names or a text file',
     "model_type": 'model_type="yolov8" or another architecture',
@@ -197,7 +197,7 @@ def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
 
     config = parse_hub_config(read(HF_CONFIG) or "")
     packages, skipped, reason = make_packages(
-        find_packages(files, dtypes_of(files), pickles=True),
+        find_packages(files, dtypes_of(files), config, pickles=True),
         lambda found: _snapshot_package(found, files, texts_of(found, config, read, label=f"folder '{path}'")),
     )
     if not packages:
@@ -211,7 +211,7 @@ def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
             task_type=config.task_type,
             source=f"folder {path}",
             model_packages=packages,
-            skipped_packages=(*skipped_files(files), *skipped),
+            skipped_packages=(*skipped_files(files, config), *skipped),
         )
     )
 
@@ -226,6 +226,7 @@ def _snapshot_package(found: HubPackage, files: Mapping[str, Path], texts: Mappi
         quantization=Quantization.INT8 if graph and graph.quantization is Quantization.INT8 else found.quantization,
         package_source=PackageSourceType.LOCAL_CACHE,
         trusted_source=True,
+        operator_faults=graph.faults or None if graph is not None else None,
         package_artefacts=[
             *(LocalFileArtefactSpecs(handle, place) for handle, place in places.items()),
             *(InlineFileSpecs(handle, text) for handle, text in texts.items() if handle not in places),
@@ -373,6 +374,7 @@ def _described(model_id: str, folder: PackageFolder, *, source: str) -> ModelMet
         trusted_source=True,
         model_features=config.model_features,
         recommended_parameters=config.recommended_parameters,
+        operator_faults=graph.faults or None if graph is not None else None,
     )
     return ModelMetadata(
         model_id=model_id,
@@ -395,16 +397,25 @@ def _completed(
         names = hints.class_names and check_class_names(hints.class_names, path.name)
     if architecture:  # whether its models need names, the family knows
         return architecture, options.task_type or hints.task_type, names
-    raise _unknown(path, hints, graph, labels=names, by_caller=options.labels is not None)
+    raise _unknown(path, hints, graph, labels=names, by_caller=options.labels is not None, stated=options.task_type)
 
 
 def _unknown(
-    path: Path, hints: GraphHints, graph: GraphFacts | None, *, labels: tuple[str, ...] | None, by_caller: bool
+    path: Path,
+    hints: GraphHints,
+    graph: GraphFacts | None,
+    *,
+    labels: tuple[str, ...] | None,
+    by_caller: bool,
+    stated: str | None,
 ) -> MissingModelInitParameterError:
-    """The error for a file of which nobody says the architecture."""
+    """The error for a file of which nobody says the architecture; `stated` is the task that the caller names."""
     shapes = [] if graph is None else [spec.shape for spec in graph.outputs]
     is_classifier = len(shapes) == 1 and len(shapes[0] or ()) == 2
-    examples = {**_EXAMPLES, "model_type": _CLASSIFIER} if is_classifier else _EXAMPLES
+    examples = dict(_EXAMPLES)
+    if is_classifier:
+        tasks = " or ".join(f'task_type="{task}"' for task in _CLASSIFIER_TASKS if stated not in _CLASSIFIER_TASKS)
+        examples["model_type"] = 'model_type="resnet"' + (tasks and f" and {tasks}")
     missing = ["model_type"] if labels else ["labels", "model_type"]
     known = "labels" if labels else "nothing in its metadata"
     if not by_caller and hints.nameless is not None:

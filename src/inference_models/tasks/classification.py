@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic
 
-from inference_models.arrays import as_kind, namespace
+from inference_models.arrays import namespace
 from inference_models.decoders.classes import FUSED
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import AnomalyGraph, ClassificationGraph
 from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.tasks import Task
 from inference_models.tasks.embedding import ImageEmbeddingModel, describe_vectors
-from inference_models.tasks.graph_options import ImageOptions, parse_image_options
-from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
+from inference_models.tasks.graph_options import ImageOptions
+from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs, RowPerImage
 from inference_models.tasks.stages import KnowsClasses, PlainStagedModel, PreprocessedInputs, RawPrediction
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from inference_models.arrays import Array
 
 
@@ -27,7 +29,7 @@ class ClassificationModel(
     """Answers with one `ClassificationPrediction` for the whole batch."""
 
 
-class ScoredGraph(OneGraph):
+class ScoredGraph(RowPerImage):
     """A graph that gives one score per class."""
 
     def __init__(self, graph: OpenedPackage, family: ClassificationGraph) -> None:
@@ -36,22 +38,8 @@ class ScoredGraph(OneGraph):
         super().__init__(graph, lambda shapes: decoder.count_classes(shapes[: self._own]))
         self._decode = decoder.decode
 
-    def pre_process(self, images: object, **kwargs: Any) -> NetworkInputs:
-        """What the graph takes for all `images` at once."""
-        self._check(kwargs)
-        return self._runner.prepare(images, parse_image_options(kwargs)).inputs
-
-    def _scores_of_images(self, images: object, options: dict[str, Any]) -> Array:
-        self._check(options)
-        rows = self._runner.answers(images, parse_image_options(options), lambda raw, _: list(self._scores(raw)))
-        return namespace(rows[0]).stack(rows)
-
-    def _scores(self, raw: list[RawOutputs]) -> Array:
-        return self._joined([self._decode(part.outputs[: self._own]) for part in raw])
-
-    def _joined(self, parts: list[Array]) -> Array:
-        rows = parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
-        return rows if self._arrays is None else as_kind(rows, self._arrays)
+    def _rows(self, part: RawOutputs) -> Array:
+        return self._decode(part.outputs[: self._own])
 
 
 class WithFeatures(ScoredGraph, ImageEmbeddingModel[NetworkInputs]):
@@ -77,24 +65,17 @@ class WithFeatures(ScoredGraph, ImageEmbeddingModel[NetworkInputs]):
             InvalidParameterError: an option is unknown or has a value that makes no sense.
             ModelRuntimeError: the runtime failed.
         """
-        self._check(kwargs)
-        wanted = self.get_embedding_info(output_type)["output_type"]
-        rows = self._runner.answers(
-            images, parse_image_options(kwargs), lambda raw, _: list(self._vectors(raw, wanted))
-        )
-        return namespace(rows[0]).stack(rows)
+        place = self._places[self.get_embedding_info(output_type)["output_type"]]
+        return self._rows_of_images(images, kwargs, lambda part: part.outputs[place])
 
     def forward_embedding(self, pre_processed_images: NetworkInputs, output_type: str | None = None) -> Array:
         """(n, D) float, one row per image of what the network takes."""
-        wanted = self.get_embedding_info(output_type)["output_type"]
-        return self._vectors(self.forward(pre_processed_images), wanted)
+        place = self._places[self.get_embedding_info(output_type)["output_type"]]
+        return self._joined([part.outputs[place] for part in self.forward(pre_processed_images)])
 
     def get_embedding_info(self, output_type: str | None = None) -> dict[str, str]:
         """The type of the vectors, and that they are not scaled."""
         return describe_vectors(output_type, [*self._places], "none")
-
-    def _vectors(self, raw: list[RawOutputs], output_type: str) -> Array:
-        return self._joined([part.outputs[self._places[output_type]] for part in raw])
 
 
 class GraphClassifier(ScoredGraph, ClassificationModel[NetworkInputs, list[RawOutputs]]):
@@ -105,20 +86,9 @@ class GraphClassifier(ScoredGraph, ClassificationModel[NetworkInputs, list[RawOu
 
     OPTIONS = ImageOptions
 
-    def infer(self, images: object, **kwargs: Any) -> ClassificationPrediction:
-        """The best class of every image and the scores of all classes, as one object for the whole batch.
-
-        Raises:
-            ModelInputError: an image cannot be used; the text names it.
-            InvalidParameterError: an option is unknown or has a value that makes no sense.
-            ModelRuntimeError: the runtime failed.
-        """
-        return self._prediction(self._scores_of_images(images, kwargs))
-
-    def post_process(self, model_results: list[RawOutputs], **kwargs: Any) -> ClassificationPrediction:
-        """The best class of every image and the scores of all classes."""
-        self._check(kwargs)
-        return self._prediction(self._scores(model_results))
+    def _reader(self, options: dict[str, Any]) -> Callable[[Array], ClassificationPrediction]:
+        self._check(options)
+        return self._prediction
 
     def _prediction(self, scores: Array) -> ClassificationPrediction:
         xp = namespace(scores)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import DepthGraph
 from inference_models.tasks import Task
-from inference_models.tasks.graph_maps import MapReader, window_of
+from inference_models.tasks.graph_maps import MapReader, device_of_torch, window_of
 from inference_models.tasks.graph_options import ImageOptions
 from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs
 from inference_models.tasks.stages import (
@@ -70,7 +70,7 @@ class GraphDepthEstimator(MapReader, DepthEstimationModel[NetworkInputs, "list[I
 
         cells = as_float32(self._cells(image))
         depth = window_of(transform).resized(cells.reshape(cells.shape[-2:]), self._family.resize)
-        return self._on_image(depth, transform, fill=0.0, like=image.outputs[0])
+        return self._on_image(depth, transform, fill=0.0, device=device_of_torch(image.outputs[0]))
 
 
 TASK = Task(

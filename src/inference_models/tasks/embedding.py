@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from math import prod
 from typing import TYPE_CHECKING, Any, Generic, Literal
 
-from inference_models.arrays import ANY_SHAPE, as_kind, is_torch, namespace, to_torch
+from inference_models.arrays import ANY_SHAPE, is_torch, namespace, to_torch
 from inference_models.backends.session import BatchLimits
 from inference_models.config import MAX_BATCH
-from inference_models.errors import CorruptedModelPackageError, InvalidParameterError, ModelInputError, nearest_hint
+from inference_models.errors import (
+    CorruptedModelPackageError,
+    InvalidParameterError,
+    ModelImplementationNotFoundError,
+    ModelInputError,
+    nearest_hint,
+)
 from inference_models.families import EmbeddingGraph
 from inference_models.tasks import Task
-from inference_models.tasks.graph_options import ImageOptions, parse_image_options
-from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs
+from inference_models.tasks.graph_options import ImageOptions
+from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs, RowPerImage
 from inference_models.tasks.stages import LoadedModel, ModelLifecycle, PlainStagedModel, PreprocessedInputs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from inference_models.arrays import Array, TensorSpec
     from inference_models.backends.session import Session
     from inference_models.decoders.types import Outputs, Shapes
     from inference_models.package.text_tokens import TextTokens
+    from inference_models.predictions.classification import ClassificationPrediction
     from inference_models.tasks.stages import Images
 
 Kind = Literal["image", "text"]
+TEMPLATE = "This is a photo of {}."
+"""That of the pipeline of transformers for this."""
 
 
 class TextImageEmbeddingModel(LoadedModel):
@@ -37,6 +47,23 @@ class TextImageEmbeddingModel(LoadedModel):
     @abstractmethod
     def embed_text(self, texts: str | list[str], **kwargs: Any) -> Array:
         """(n, D) float, one row per text."""
+
+    def classify(
+        self, images: Images, class_names: Sequence[str], *, template: str = TEMPLATE, **kwargs: Any
+    ) -> ClassificationPrediction:
+        """Which of `class_names` each image shows; none of them has to be known before.
+
+        Args:
+            images: one image, or several.
+            class_names: at least one.
+            template: the text that is embedded for a name, which stands in the place of `{}`.
+            **kwargs: options of `embed_images`.
+
+        Raises:
+            InvalidParameterError: the template has no place for a name.
+            ModelImplementationNotFoundError: nothing says how scores are made of the vectors of this model.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how scores are made of its vectors")
 
     def compare_embeddings(self, x: Any, y: Any, x_type: Kind = "image", y_type: Kind = "text", **kwargs: Any) -> Array:
         """(nx, ny) cosine of the angle between every row of `x` and every row of `y`.
@@ -132,45 +159,26 @@ def describe_vectors(output_type: str | None, known: Sequence[str], normalizatio
     return {"output_type": wanted, "normalization": normalization}
 
 
-class VectorOfImage(OneGraph):
+class VectorOfImage(RowPerImage):
     """A graph that makes a vector of an image."""
 
     OPTIONS = ImageOptions
 
     def __init__(self, package: OpenedPackage, family: EmbeddingGraph) -> None:
         super().__init__(package, lambda _: None)
-        self._unit_length = family.unit_length
-        check_vectors(package.session)
-
-    def pre_process(self, images: object, **kwargs: Any) -> NetworkInputs:
-        """What the graph takes for all `images` at once."""
-        self._check(kwargs)
-        return self._runner.prepare(images, parse_image_options(kwargs)).inputs
-
-    def post_process(self, model_results: list[RawOutputs], **kwargs: Any) -> Array:
-        """(n, D) float, one row per image."""
-        self._check(kwargs)
-        return self._as_asked(self._vectors(model_results))
+        self._family = family
+        check_vectors(package.session, class_token=family.class_token)
 
     def embed_images(self, images: object, **kwargs: Any) -> Array:
-        """(n, D) float, one row per image, in the order of the images.
+        """(n, D) float, one row per image, in the order of the images; raises what `infer` raises."""
+        return self.infer(images, **kwargs)
 
-        Raises:
-            ModelInputError: an image cannot be used; the text names it.
-            InvalidParameterError: an option is unknown or has a value that makes no sense.
-            ModelRuntimeError: the runtime failed.
-        """
-        self._check(kwargs)
-        rows = self._runner.answers(images, parse_image_options(kwargs), lambda raw, _: list(self._vectors(raw)))
-        return self._as_asked(namespace(rows[0]).stack(rows))
+    def _rows(self, part: RawOutputs) -> Array:
+        return _vectors_in(part.outputs, self.output_names, class_token=self._family.class_token)
 
-    def _vectors(self, raw: list[RawOutputs]) -> Array:
-        parts = [_vectors_in(part.outputs, self.output_names) for part in raw]
-        return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
-
-    def _as_asked(self, vectors: Array) -> Array:
-        scaled = _unit_rows(vectors) if self._unit_length else vectors
-        return scaled if self._arrays is None else as_kind(scaled, self._arrays)
+    def _reader(self, options: dict[str, Any]) -> Callable[[Array], Array]:
+        self._check(options)
+        return _unit_rows if self._family.unit_length else lambda rows: rows
 
 
 class GraphImageEmbedder(
@@ -180,10 +188,6 @@ class GraphImageEmbedder(
 
     Every method takes the options of `ImageOptions` by name.
     """
-
-    def infer(self, images: object, **kwargs: Any) -> Array:
-        """The same as `embed_images`."""
-        return self.embed_images(images, **kwargs)
 
     def embed_images(self, images: object, output_type: str | None = None, **kwargs: Any) -> Array:
         """(n, D) float, one row per image, in the order of the images; `output_type` is `"feature_vector"`.
@@ -203,7 +207,7 @@ class GraphImageEmbedder(
 
     def get_embedding_info(self, output_type: str | None = None) -> dict[str, str]:
         """The type of the vectors, and how they are scaled: to length 1 (`l2`), or not at all (`none`)."""
-        return describe_vectors(output_type, ("feature_vector",), "l2" if self._unit_length else "none")
+        return describe_vectors(output_type, ("feature_vector",), "l2" if self._family.unit_length else "none")
 
     def compare_embeddings(self, x: object, y: object, **kwargs: Any) -> Array:
         """(nx, ny) cosine of the angle between the vectors of the images `x` and of the images `y`."""
@@ -237,8 +241,56 @@ class GraphTextImageEmbedder(VectorOfImage, TextImageEmbeddingModel):
             InvalidParameterError: an option is unknown.
             ModelRuntimeError: the runtime failed.
         """
-        self._check(kwargs)
-        return self._as_asked(self._texts.vectors([texts] if isinstance(texts, str) else texts))
+        read = self._reader(kwargs)
+        return read(self._joined(self._texts.vectors([texts] if isinstance(texts, str) else texts)[0]))
+
+    def classify(
+        self, images: Images, class_names: Sequence[str], *, template: str = TEMPLATE, **kwargs: Any
+    ) -> ClassificationPrediction:
+        """Which of `class_names` each image shows: (n, C) scores, of all names together or of each alone.
+
+        CLIP was trained to choose between texts, so its scores sum to 1; SigLIP to say whether one text fits.
+
+        Args:
+            images: one image, or several.
+            class_names: at least one.
+            template: the text that is embedded for a name, which stands in the place of `{}`.
+            **kwargs: options of `embed_images`.
+
+        Raises:
+            ModelInputError: an image or a name cannot be used.
+            InvalidParameterError: the template has no place for a name, or an option is unknown.
+            ModelImplementationNotFoundError: nothing says how scores are made of the vectors of this model.
+            ModelRuntimeError: the runtime failed.
+        """
+        from inference_models.predictions.classification import ClassificationPrediction  # noqa: PLC0415
+
+        if "{}" not in template:
+            raise InvalidParameterError("the template has no place for a name.", needs="{} in it", found=repr(template))
+        if isinstance(class_names, str):
+            class_names = [class_names]
+        texts = [template.replace("{}", name) if isinstance(name, str) else name for name in class_names]
+        vectors, scoring = self._texts.vectors(texts)
+        scores = self._scores(cosine_matrix(self.embed_images(images, **kwargs), self._joined(vectors)), scoring)
+        best = namespace(scores).argmax(scores, axis=-1)
+        found = ClassificationPrediction(best, scores, class_names=list(class_names))
+        return found if self._arrays is None else found.torch() if self._arrays == "torch" else found.numpy()
+
+    def _scores(self, cosines: Array, scoring: Mapping[str, Array]) -> Array:
+        from inference_models.decoders.candidates import sigmoid  # noqa: PLC0415 - brings NumPy, as the next
+        from inference_models.decoders.classes import softmax  # noqa: PLC0415
+
+        factor = float(scoring["logit_scale"]) if "logit_scale" in scoring else self._family.logit_scale
+        if factor is None:
+            names = [spec.name for session in self._package.sessions.values() for spec in session.outputs]
+            raise ModelImplementationNotFoundError(
+                f"{self._label} gives vectors, and nothing in its package says how scores are made of them.",
+                needs="logit_scale and logit_bias, which the weights of the network hold",
+                found=f"graphs with the outputs {', '.join(names)}",
+                fix="load the package of weights: backend='hugging-face'",
+            )
+        logits = cosines * factor + (float(scoring["logit_bias"]) if "logit_bias" in scoring else 0.0)
+        return sigmoid(logits) if self._family.activation == "sigmoid" else softmax(logits)
 
 
 class VectorOfText:
@@ -258,8 +310,8 @@ class VectorOfText:
                 found=", ".join(map(str, session.inputs)),
             )
 
-    def vectors(self, texts: Sequence[str]) -> Array:
-        """(n, D) float, one row per text."""
+    def vectors(self, texts: Sequence[str]) -> tuple[list[Array], dict[str, Array]]:
+        """(n, D) float, one row per text, in parts; and the single numbers that the graph gives besides, by name."""
         import numpy as np  # noqa: PLC0415 - this module is imported before there is anything to compute
 
         if not isinstance(texts, list | tuple) or not texts:
@@ -273,14 +325,14 @@ class VectorOfText:
             rows = np.minimum(rows, len(texts) - 1)  # what is too many, the last one fills
             outputs = self._session.run({name: feed[rows] for name, feed in feeds.items()})
             parts.append(_vectors_in(list(outputs.values()), list(outputs))[: len(texts) - start])
-        return parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
+        return parts, {name: output for name, output in outputs.items() if prod(output.shape) == 1}
 
 
 def _takes_tokens(spec: TensorSpec) -> bool:
     return len(spec.shape) == 2 and spec.dtype in {"int32", "int64"}
 
 
-def check_vectors(session: Session) -> int | None:
+def check_vectors(session: Session, *, class_token: bool = False) -> int | None:
     """The length of the vectors that a graph gives; None: the graph does not say.
 
     Raises:
@@ -289,15 +341,22 @@ def check_vectors(session: Session) -> int | None:
     if not session.outputs:
         return None
     shapes = [spec.shape for spec in session.outputs]
-    return shapes[_place(shapes, [spec.name for spec in session.outputs])][1]
+    names = [spec.name for spec in session.outputs]
+    return shapes[_place(shapes, names, class_token=class_token)][-1]
 
 
-def _vectors_in(outputs: Outputs, names: Sequence[str]) -> Array:
-    return outputs[_place([tuple(output.shape) for output in outputs], names)]
+def _vectors_in(outputs: Outputs, names: Sequence[str], *, class_token: bool = False) -> Array:
+    found = outputs[_place([tuple(output.shape) for output in outputs], names, class_token=class_token)]
+    return found[:, 0] if len(found.shape) == 3 else found
 
 
-def _place(shapes: Shapes, names: Sequence[str]) -> int:
-    """Of the output (B, D); of several, which transformers writes, the last stage: embeddings, then the pooled."""
+def _place(shapes: Shapes, names: Sequence[str], *, class_token: bool) -> int:
+    """Of the output (B, D); of several, which transformers writes, the last stage: embeddings, then the pooled.
+
+    With a class token, also of the only output where that is (B, T, D).
+    """
+    if class_token and len(shapes) == 1 and len(shapes[0]) == 3:
+        return 0
     found = [place for place, shape in enumerate(shapes) if len(shape) == 2]
     for word in ("embed", "pool", ""):
         named = [place for place in found if word in names[place].lower()]

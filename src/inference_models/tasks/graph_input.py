@@ -75,7 +75,7 @@ def fit_spec(graph: Graph, session: Session, stated: PreprocessSpec | None, hint
 
 def stated_spec(graph: Graph, config: InferenceConfig) -> PreprocessSpec:
     """What a package states of its pre-processing, as graphs of its family take it."""
-    if not graph.stretches:
+    if not graph.stretches or config.preprocess.as_float:  # which that platform does not write
         return config.preprocess
     spec = replace(config.preprocess, antialias=True)  # of whole grey levels, as its own loader
     one_step = spec.resize in {ResizeMode.STRETCH, ResizeMode.FIT_LONGER_EDGE} or config.dataset_size is None

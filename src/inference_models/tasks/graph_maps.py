@@ -28,8 +28,8 @@ class MapReader(PerImage):
         """(h, w) or (C, h, w) of one image."""
         return self._layout.select(image.outputs, image.frame)
 
-    def _on_image(self, seen: NumpyArray, transform: ImageTransform, *, fill: float, like: Array) -> Array:
-        """`seen` on the pixels of the image, with `fill` around it; on the device of `like`, or as it was asked for."""
+    def _on_image(self, seen: NumpyArray, transform: ImageTransform, *, fill: float, device: str | None) -> Array:
+        """`seen` on the pixels of the image, with `fill` around it; a tensor on `device`, or as it was asked for."""
         import numpy as np  # noqa: PLC0415
 
         if seen.shape != transform.image_size:
@@ -38,7 +38,12 @@ class MapReader(PerImage):
             seen = whole
         if self._arrays is not None:
             return as_kind(seen, self._arrays)
-        return to_torch(seen, str(like.device)) if is_torch(like) else seen
+        return seen if device is None else to_torch(seen, device)
+
+
+def device_of_torch(output: Array) -> str | None:
+    """Where a tensor is; None of NumPy arrays."""
+    return str(output.device) if is_torch(output) else None
 
 
 def window_of(transform: ImageTransform) -> Window:

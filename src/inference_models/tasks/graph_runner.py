@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, TypeAlias, TypeVar
 
 from msgspec import field
 
+from inference_models.arrays import as_kind, device_of, namespace
 from inference_models.backends.session import BatchLimits, run_in_batches, special_kind
 from inference_models.config import MAX_BATCH
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
@@ -211,8 +212,6 @@ class LineRunner(GraphRunner):
         return [found[number] for number in range(len(lines))]
 
     def _joined(self, lines: list[Array]) -> Array:
-        from inference_models.arrays import device_of, namespace  # noqa: PLC0415 - brings array-api-compat
-
         widest, like = max(self._least_width, *(line.shape[3] for line in lines)), lines[0]
         xp, shape = namespace(like), (len(lines), *like.shape[1:3], widest)
         joined = xp.zeros(shape, dtype=like.dtype, device=device_of(like))
@@ -246,6 +245,11 @@ class GraphModel:
             found="a loaded model",
             fix="load it in each worker: AutoModel.from_pretrained(...)",
         )
+
+    @property
+    def opened(self) -> OpenedPackage:
+        """What it was made of: its graphs, and how images are prepared for them."""
+        return self._package
 
     def close(self) -> None:
         """Give the memory of the sessions back; calls are refused from now on."""
@@ -334,6 +338,53 @@ class PerImage(OneGraph):
         return prediction.torch() if self._arrays == "torch" else prediction.numpy()
 
 
+class RowPerImage(OneGraph):
+    """One graph that answers with a row of numbers per image, wherever in the image it looked."""
+
+    def infer(self, images: object, **kwargs: Any) -> Any:
+        """The answer to all images, in their order.
+
+        Args:
+            images: one image or a list, as `PerImage.infer` takes them.
+            **kwargs: those of `OPTIONS`.
+
+        Raises:
+            ModelInputError: an image cannot be used; the text names it.
+            InvalidParameterError: an option is unknown or has a value that makes no sense.
+            ModelRuntimeError: the runtime failed.
+        """
+        read = self._reader(kwargs)
+        return read(self._rows_of_images(images, kwargs, self._rows))
+
+    def pre_process(self, images: object, **kwargs: Any) -> NetworkInputs:
+        """What the graph takes for all `images` at once."""
+        self._check(kwargs)
+        return self._runner.prepare(images, parse_image_options(kwargs)).inputs
+
+    def post_process(self, model_results: list[RawOutputs], **kwargs: Any) -> Any:
+        """The answer to all images."""
+        return self._reader(kwargs)(self._joined([self._rows(part) for part in model_results]))
+
+    def _rows(self, part: RawOutputs) -> Array:
+        """(B, n): one row per image."""
+        raise NotImplementedError
+
+    def _reader(self, options: dict[str, Any]) -> Callable[[Array], Any]:
+        """What makes the answer of all rows, for checked options of a call."""
+        raise NotImplementedError
+
+    def _rows_of_images(self, images: object, options: dict[str, Any], rows: Callable[[RawOutputs], Array]) -> Array:
+        self._check(options)
+        found = self._runner.answers(
+            images, parse_image_options(options), lambda raw, _: [row for part in raw for row in rows(part)]
+        )
+        return self._joined([namespace(found[0]).stack(found)])
+
+    def _joined(self, parts: list[Array]) -> Array:
+        rows = parts[0] if len(parts) == 1 else namespace(parts[0]).concat(parts)
+        return rows if self._arrays is None else as_kind(rows, self._arrays)
+
+
 def check_class_count(count: Callable[[Shapes], int | None], session: Session, class_names: Sequence[str]) -> None:
     """Raise when the graph has another number of classes than there are names.
 
@@ -347,9 +398,10 @@ def check_class_count(count: Callable[[Shapes], int | None], session: Session, c
 
 def unlike_class_count(columns: int, session: Session, class_names: Sequence[str]) -> CorruptedModelPackageError:
     """The error for a graph that has another number of classes than there are names, with both numbers."""
+    given = "is 1 name" if len(class_names) == 1 else f"are {len(class_names)} names"
     return CorruptedModelPackageError(
-        f"there are {len(class_names)} names of classes, but output {session.outputs[0].name!r} has {columns}.",
-        needs=f"{columns} names, in the order of training",
+        f"there {given} of classes, but output {session.outputs[0].name!r} has {columns}.",
+        needs="1 name" if columns == 1 else f"{columns} names, in the order of training",
         found=f"{len(class_names)}: {_shortened(class_names)}",
         fix=NAMES_FIX,
     )

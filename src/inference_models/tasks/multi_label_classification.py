@@ -14,6 +14,8 @@ from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, Ra
 from inference_models.tasks.stages import KnowsClasses, PlainStagedModel, PreprocessedInputs, RawPrediction
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from inference_models.arrays import Array
 
 
@@ -37,22 +39,10 @@ class GraphMultiLabelClassifier(ScoredGraph, MultiLabelClassificationModel[Netwo
         super().__init__(graph, family)
         self._confidence = ConfidenceRule(family.confidence, graph.class_names, graph.recommended)
 
-    def infer(self, images: object, **kwargs: Any) -> list[MultiLabelClassificationPrediction]:
-        """The labels of every image whose score reaches the threshold.
-
-        Raises:
-            ModelInputError: an image cannot be used; the text names it.
-            InvalidParameterError: an option is unknown or has a value that makes no sense.
-            ModelRuntimeError: the runtime failed.
-        """
-        threshold = self._confidence.resolve(kwargs.get("confidence"))
-        return [self._prediction(row, threshold) for row in self._scores_of_images(images, kwargs)]
-
-    def post_process(self, model_results: list[RawOutputs], **kwargs: Any) -> list[MultiLabelClassificationPrediction]:
-        """The labels of every image whose score reaches the threshold."""
-        self._check(kwargs)
-        threshold = self._confidence.resolve(kwargs.get("confidence"))
-        return [self._prediction(row, threshold) for row in self._scores(model_results)]
+    def _reader(self, options: dict[str, Any]) -> Callable[[Array], list[MultiLabelClassificationPrediction]]:
+        self._check(options)
+        threshold = self._confidence.resolve(options.get("confidence"))
+        return lambda scores: [self._prediction(row, threshold) for row in scores]
 
     def _prediction(self, scores: Array, threshold: Array) -> MultiLabelClassificationPrediction:
         xp = namespace(scores)

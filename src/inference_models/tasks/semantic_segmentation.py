@@ -9,7 +9,7 @@ from inference_models.families import SemanticGraph
 from inference_models.package.class_names import NAMES_FIX
 from inference_models.predictions.semantic_segmentation import SemanticSegmentationResult
 from inference_models.tasks import Task
-from inference_models.tasks.graph_maps import MapReader, window_of
+from inference_models.tasks.graph_maps import MapReader, device_of_torch, window_of
 from inference_models.tasks.graph_options import ConfidenceRule, SemanticOptions
 from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs, unlike_class_count
 from inference_models.tasks.stages import (
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 BACKGROUND = "background"
 NO_CLASS = -1
 """In a map, of pixels that have none, where the model knows no class `background`."""
+LARGEST_MAPS = 6
+"""Values per pixel of the picture that an answer keeps to compute its confidence of: as much as it takes itself."""
 
 
 class SemanticSegmentationModel(
@@ -66,7 +68,7 @@ class GraphSemanticSegmenter(
             self._class_ids(self._channels)
         self._scores = family.scores or graph.fused
         self._matte = family.matte
-        self._alone = family.activation == "sigmoid"
+        self._activation = None if self._scores else family.activation
         self._confidence = ConfidenceRule(family.confidence, self._names, graph.recommended)
 
     def _class_ids(self, channels: int) -> list[int]:
@@ -94,38 +96,54 @@ class GraphSemanticSegmenter(
     ) -> SemanticSegmentationResult:
         import numpy as np  # noqa: PLC0415
 
-        ids, scores = self._classes(self._cells(image), window_of(transform))
-        unsure = scores < (threshold if np.ndim(threshold) == 0 else np.asarray(threshold)[ids])
-        if unsure.any():
-            ids[unsure] = self._background
-            if not self._matte:
-                scores[unsure] = 0.0
-        like = image.outputs[0]
-        return SemanticSegmentationResult(
-            segmentation_map=self._on_image(ids, transform, fill=self._background, like=like),
-            confidence=self._on_image(scores, transform, fill=0.0, like=like),
+        cells, window = self._cells(image), window_of(transform)
+        if cells.ndim == 3 and len(cells) > 1:
+            ids, scores = self._best_of(cells, window, threshold)
+        else:
+            ids, sure = self._of_one_map(cells, window)
+            unsure = sure < (threshold if np.ndim(threshold) == 0 else np.asarray(threshold)[ids])
+            if unsure.any():
+                ids[unsure] = self._background
+                if not self._matte:
+                    sure[unsure] = 0.0
+            scores = lambda: sure  # noqa: E731 - the other branch has one that computes
+        device = device_of_torch(image.outputs[0])
+        return SemanticSegmentationResult.with_confidence_on_demand(
+            self._on_image(ids, transform, fill=self._background, device=device),
+            lambda: self._on_image(scores(), transform, fill=0.0, device=device),
             class_names=self._names,
         )
 
-    def _classes(self, cells: NumpyArray, window: Window) -> tuple[NumpyArray, NumpyArray]:
-        """(height, width) int64 class ids of a window, and float32 scores."""
+    def _best_of(
+        self, cells: NumpyArray, window: Window, threshold: float | NumpyArray
+    ) -> tuple[NumpyArray, Callable[[], NumpyArray]]:
+        """(height, width) int64 class ids of a window, and what computes their float32 scores."""
         import numpy as np  # noqa: PLC0415
 
-        from inference_models.decoders.candidates import sigmoid  # noqa: PLC0415
-        from inference_models.decoders.class_maps import class_map  # noqa: PLC0415
-        from inference_models.decoders.maps import as_float32, every_class, foreground_score  # noqa: PLC0415
+        from inference_models.decoders.class_maps import Classes, class_map, every_pixel  # noqa: PLC0415
+        from inference_models.decoders.maps import as_float32  # noqa: PLC0415
+
+        table = np.array(self._class_ids(len(cells)))
+        least = np.broadcast_to(np.asarray(threshold, np.float32), len(self._names))[table]
+        classes = Classes(ids=table, least=least, unsure=self._background, activation=self._activation)
+        # A copy, so that an answer that is kept does not keep the outputs of its whole batch.
+        seen = window.part(as_float32(cells), "linear").copy()
+        ids, scores = class_map(seen, window.size, classes)
+        if scores is None and seen.size > LARGEST_MAPS * ids.size:
+            ids, scores = every_pixel(seen, window.size, classes)
+        ready = scores
+        return ids, lambda: every_pixel(seen, window.size, classes)[1] if ready is None else ready
+
+    def _of_one_map(self, cells: NumpyArray, window: Window) -> tuple[NumpyArray, NumpyArray]:
+        """(height, width) int64 class ids of a window, and float32 scores, of ready ids or one class."""
+        import numpy as np  # noqa: PLC0415
+
+        from inference_models.decoders.maps import as_float32, foreground_score  # noqa: PLC0415
 
         if cells.ndim == 2:
             return self._ready(window.part(cells.astype(np.int64), "nearest"), window.size)
-        table = np.array(self._class_ids(len(cells)))
-        if len(cells) == 1:
-            scores = foreground_score(as_float32(cells[0]), window, scores=self._scores)
-            return np.full(scores.shape, table[0]), scores
-        seen = window.part(as_float32(cells), "linear")
-        apart = self._scores or self._alone
-        numbers, scores = every_class(seen, window.size, scores=True) if apart else class_map(seen, window.size)
-        numbers = numbers if len(table) == len(self._names) else table[numbers]
-        return numbers, scores if self._scores or not self._alone else sigmoid(scores)
+        scores = foreground_score(as_float32(cells[0]), window, scores=self._scores)
+        return np.full(scores.shape, self._class_ids(1)[0]), scores
 
     def _ready(self, ids: NumpyArray, size: tuple[int, int]) -> tuple[NumpyArray, NumpyArray]:
         """The nearest of (h, w) `ids` for (height, width) pixels, all of them sure."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeAlias, cast
 
-from inference_models.errors import AssumptionError
+from inference_models.errors import AssumptionError, missing_attribute
 from inference_models.tasks import painters
 
 if TYPE_CHECKING:
@@ -48,6 +48,9 @@ class ModelLifecycle(ABC):  # noqa: B024 - the abstract methods are those of the
             """The class of `types`, on every Python; those that are left out may be anything."""
             types = types if isinstance(types, tuple) else (types,)
             return super().__class_getitem__((*types, *[Any] * (len(cls.__parameters__) - len(types))))
+
+        def __getattr__(self, name):
+            raise missing_attribute(self, name)
 
     def close(self) -> None:  # noqa: B027 - a model that holds nothing has nothing to give back
         """Give back what the model holds (sessions, device memory). May be called more than once."""

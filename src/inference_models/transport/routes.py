@@ -18,7 +18,7 @@ from urllib.request import getproxies, getproxies_environment, proxy_bypass
 
 import httpx
 
-from inference_models.errors import EnvironmentConfigurationError, ModelRetrievalError
+from inference_models.errors import EnvironmentConfigurationError
 from inference_models.fork import Lock
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ def certificates() -> ssl.SSLContext | bool:
     Those of `SSL_CERT_FILE` and `SSL_CERT_DIR` together, else of `REQUESTS_CA_BUNDLE`, else of `CURL_CA_BUNDLE`.
 
     Raises:
-        ModelRetrievalError: a variable names what cannot be read.
+        EnvironmentConfigurationError: a variable names what cannot be read.
     """
     stated = {name: value for name in _CERTIFICATES for value in [os.environ.get(name, "").strip()] if value}
     names = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if name in stated] or list(stated)[:1]
@@ -158,7 +158,7 @@ def certificates() -> ssl.SSLContext | bool:
                 raise FileNotFoundError(2, "no such folder")
             context.load_verify_locations(None if folders else places[0], os.pathsep.join(folders) or None)
         except OSError as exc:
-            raise ModelRetrievalError(
+            raise EnvironmentConfigurationError(
                 f"the certificates that {name} names cannot be read.",
                 needs="a file or folder of certificates",
                 found=f"{stated[name]!r}: {exc.strerror or type(exc).__name__}",

@@ -290,7 +290,7 @@ class TestFilesThatAreNoWeights:
             (
                 "weights.safetensors",
                 b"\xff" * 40,
-                "a safetensors file",
+                "a safetensors file with a header of at most 8388608 bytes",
                 "a header of 18446744073709551615 bytes",
             ),
         ],

@@ -61,6 +61,7 @@ ALIASES = {
     "dfine": "d-fine",
     "mobilenet-v2": "mobilenetv2",
     "rf-detr": "rfdetr",
+    "superglue": "lightglue",
     "table-transformer": "detr",
     **dict.fromkeys(["dinov2-with-registers", "dinov3-convnext", "dinov3-vit"], "dinov2"),
     **dict.fromkeys(["dab-detr", "deformable-detr", "lw-detr"], "conditional-detr"),

@@ -36,6 +36,9 @@ def test_a_plain_file_of_the_folder_is_accepted(folder):
     (folder / "sub").mkdir()
     (folder / "sub" / "w.bin").write_bytes(bytes(16))
     check_external_data(model_with(external(location="sub/w.bin"), folder))
+    for name in ("my weights (1).bin", "données+v1.onnx.data", "重み.bin", "[a] & b=c,d'e.bin"):
+        (folder / name).write_bytes(bytes(16))
+        check_external_data(model_with(external(location=name), folder))
 
 
 def refused(tensor, folder, needs, found):
@@ -50,7 +53,10 @@ NAMES = (
 )
 
 
-@pytest.mark.parametrize("location", [*NAMES.split(), "", "data.bin\0.txt", "*/_ORT_MEM_ADDR_/*"])
+ODD_NAMES = ["", " ", "con .x/a", "a /b", "a\u202eb", "a\u00a0b", "a\tb", "données/../x", "a|b", "a\x7fb"]
+
+
+@pytest.mark.parametrize("location", [*NAMES.split(), *ODD_NAMES, "data.bin\0.txt", "*/_ORT_MEM_ADDR_/*"])
 def test_every_name_that_is_not_plain_is_refused(folder, location):
     refused(external(location=location), folder, "a plain name inside the package folder", ascii(location))
 

@@ -21,8 +21,8 @@ CLASSIFIER = parse_hub_config(json.dumps({"architectures": ["ViTForImageClassifi
 
 KNOWN_PROCESSORS = (
     "an image processor of Beit, Bit, CLIP, ConditionalDetr, ConvNext, DINOv3ViT, DPT, DeformableDetr, DeiT, Detr, "
-    "MobileNetV1, MobileNetV2, MobileViT, PPDocLayoutV2, PPDocLayoutV3, Pvt, RTDetr, RfDetr, Segformer, "
-    "Siglip, VJEPA2, ViT, Yolos"
+    "LightGlue, MobileNetV1, MobileNetV2, MobileViT, PPDocLayoutV2, PPDocLayoutV3, Pvt, RTDetr, RfDetr, Segformer, "
+    "Siglip, SuperGlue, VJEPA2, ViT, Yolos"
 )
 RECORDED = np.load(Path(__file__).parent / "recorded/preparation.npz")
 """Of `tools/record_preparation.py`, with transformers 5.24, timm 1.0.31 and Pillow 13."""

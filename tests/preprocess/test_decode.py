@@ -179,9 +179,10 @@ def test_a_path_bytes_and_a_pil_image_are_what_pillow_shows(name: str, tmp_path:
 
 
 @pytest.mark.parametrize("orientation", range(10))
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "TIFF L", "TIFF CMYK", "AVIF"])
 def test_every_orientation_is_applied_once(kind: str, orientation: int, tmp_path: Path) -> None:
-    hold_one_answer(encoded(PHOTO, kind, exif=exif(orientation)), tmp_path)
+    kind, _, mode = kind.partition(" ")
+    hold_one_answer(encoded(PHOTO.convert(mode or "RGB"), kind, exif=exif(orientation)), tmp_path)
 
 
 @pytest.mark.parametrize("order", "<>")

@@ -54,6 +54,7 @@ ALIASES = {
     "rt-detr-v2": "rt-detr",
     "rtdetr": "rt-detr",
     "rtdetrv2": "rt-detr",
+    "superglue": "lightglue",
     "table-transformer": "detr",
     "yolo11": "yolov11",
     "yolo12": "yolov12",
@@ -218,6 +219,13 @@ class AnomalyGraph(Graph, frozen=True, kw_only=True):
 
 class ActionGraph(Graph, frozen=True, kw_only=True):
     """The network of a model that says which action a clip shows: frames (T, 3, h, w) to logits (1, C)."""
+
+
+class MatchingGraph(Graph, frozen=True, kw_only=True):
+    """The network of a model that finds the same places in two pictures (2, 3, h, w)."""
+
+    confidence: float = 0.0
+    """Pairs that are not surer are left out."""
 
 
 class TextDecoder(Protocol):

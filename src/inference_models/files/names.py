@@ -30,6 +30,12 @@ def is_portable_handle(handle: str) -> bool:
     return len(handle) <= MAX_NAME and all(_is_portable_segment(segment) for segment in handle.split("/"))
 
 
+def is_plain_name(name: str) -> bool:
+    """Whether `name` is such a handle but for letters of any script, spaces inside it and marks that files may have."""
+    plain = re.sub(r'[^A-Za-z0-9._\-<>:"/\\|?*]', "x", name.replace(" ", ""))
+    return name.isprintable() and is_portable_handle(plain) and all(part == part.strip() for part in name.split("/"))
+
+
 def may_lead(folder: Path, target: Path) -> bool:
     """Whether a link in `folder` may lead to `target`: below the folder, or from a snapshot of the Hub to its files.
 

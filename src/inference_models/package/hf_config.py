@@ -23,7 +23,7 @@ CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"
 """The family of every graph whose only output is logits."""
 _OWN_CLASSIFIERS = frozenset({"resnet", "vit"})
-EMBEDDING, ACTION = "embedding", "action-recognition"
+EMBEDDING, ACTION, MATCHING = "embedding", "action-recognition", "feature-matching"
 _EMBEDDERS = {
     "CLIPModel": "clip",
     "DINOv3ConvNextModel": "dinov2",
@@ -43,6 +43,7 @@ _PARTS = {
 _TASKS = {
     "ForDepthEstimation": "depth-estimation",
     "ForImageClassification": CLASSIFICATION,
+    "ForKeypointMatching": MATCHING,
     "ForInstanceSegmentation": "instance-segmentation",
     "ForObjectDetection": "object-detection",
     "ForSemanticSegmentation": "semantic-segmentation",
@@ -75,6 +76,7 @@ PREPARED_TASKS = frozenset(
         MULTI_LABEL,
         ACTION,
         EMBEDDING,
+        MATCHING,
         "depth-estimation",
         "instance-segmentation",
         "object-detection",
@@ -103,6 +105,7 @@ class _Kind(Record, frozen=True):
 
 
 _DETR = _Kind(square=False, center_crop=False, multiple=1, resample=2)
+_MATCHER = _Kind(square=False, normalize=False, resample=2)
 _KINDS = {
     "Beit": _Kind(square=True, center_crop=None),
     "Bit": _Kind(square=False, center_crop=True),
@@ -114,6 +117,7 @@ _KINDS = {
     "DeformableDetr": _DETR,
     "DeiT": _Kind(square=True, center_crop=True),
     "Detr": _DETR,
+    "LightGlue": _MATCHER,
     "MobileNetV1": _Kind(square=False, center_crop=True),
     "MobileNetV2": _Kind(square=False, center_crop=True),
     "MobileViT": _Kind(square=False, center_crop=True, normalize=False, bgr=True),
@@ -124,6 +128,7 @@ _KINDS = {
     "RfDetr": replace(_DETR, antialias=False, as_float=True),
     "Segformer": _Kind(square=True, center_crop=False, resample=2),
     "Siglip": _Kind(square=True),
+    "SuperGlue": _MATCHER,
     "VJEPA2": _Kind(square=False, center_crop=True, resample=2),
     "ViT": _Kind(square=True),
     "Yolos": replace(_DETR, multiple=16),
@@ -184,6 +189,7 @@ class _WireProcessor(Struct):
     image_mean: Annotated[list[float], Meta(min_length=3, max_length=3)] | None = None
     image_std: Annotated[list[_AboveZero], Meta(min_length=3, max_length=3)] | None = None
     do_flip_channel_order: bool | None = None
+    do_grayscale: bool | None = None
     do_pad: bool | None = None
     pad_size: _WireSides | None = None
     size_divisor: int | None = None
@@ -214,7 +220,7 @@ class HubConfig(Record, frozen=True):
     @property
     def must_prepare(self) -> bool:
         """Whether nothing but the file of the processor says how images are prepared."""
-        return self.classifies or self.task_type in {EMBEDDING, ACTION}
+        return self.classifies or self.task_type in {EMBEDDING, ACTION, MATCHING}
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -339,6 +345,8 @@ class _Processor(Record, frozen=True):
             raise self._refuse("no do_pad", "do_pad true")
         if wire.do_resize is False:
             raise self._refuse("do_resize true", "do_resize false")
+        if kind is _MATCHER and wire.do_grayscale is False:
+            raise self._refuse("do_grayscale true", "do_grayscale false")
         network = {"dynamic_spatial_size_supported": False, "center_as": "transformers", **self._geometry(kind)}
         filter_number = kind.resample if wire.resample is None and kind.resample else self._required("resample")
         if filter_number not in _INTERPOLATION:

@@ -229,7 +229,10 @@ def safetensors_header(path: Path) -> dict[str, object]:
         found = exc.strerror or str(exc)
     if found is not None:
         raise CorruptedModelPackageError(
-            f"{path.name} cannot be read.", needs="a safetensors file", found=found, fix="fetch the package again"
+            f"{path.name} cannot be read.",
+            needs=f"a safetensors file with a header of at most {MAX_TEXT_BYTES} bytes",
+            found=found,
+            fix="fetch the package again",
         )
     return parse_json_object(decode_text(header, where=path.name), where=path.name)
 

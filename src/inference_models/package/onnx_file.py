@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NoReturn
 from inference_models.arrays import TensorSpec
 from inference_models.config import cache_directory
 from inference_models.errors import CorruptedModelPackageError, EnvironmentConfigurationError
-from inference_models.files.names import is_portable_handle, may_lead
+from inference_models.files.names import is_plain_name, may_lead
 from inference_models.package.graph_facts import GraphFacts
 from inference_models.package.onnx_operators import examine_operators
 from inference_models.package.onnx_wire import DTYPES, WireError, WireReader, pair
@@ -206,7 +206,7 @@ def check_external_data(model: OnnxFile) -> None:
 
 
 def _size_of(model: OnnxFile, tensor: ExternalTensor, location: str) -> int:
-    if not is_portable_handle(location):
+    if not is_plain_name(location):
         _refuse(model, tensor, "a plain name inside the package folder", ascii(location[:80]))
     path = model.path.parent / location
     try:

@@ -119,7 +119,7 @@ def from_pil(image: Any, array_format: ArrayFormat, *, label: str) -> SourceImag
     """
     what = f"{image.format or 'PIL'} image of {image.width} x {image.height} pixels, mode {image.mode}"
     try:
-        image.load()
+        _load(image)
         image = _upright(image)
         pixels = np.asarray(image)[..., None] if image.mode == "F" else _in_parts(image, label)
     except TooMuchError as exc:
@@ -129,6 +129,21 @@ def from_pil(image: Any, array_format: ArrayFormat, *, label: str) -> SourceImag
     except Exception as exc:
         raise _damaged(label, what) from exc
     return checked_source(pixels, "rgb", array_format.value_range, label)
+
+
+def _load(image: Any) -> None:
+    """The pixels of an image that a caller opened; of a TIFF file read, and not mapped into memory.
+
+    Pillow 13.0 maps rows as long as those of the turned picture, so that one on its side is mixed up.
+    """
+    name = getattr(image, "filename", "")
+    if image.format == "TIFF":
+        image.filename = ""
+    try:
+        image.load()
+    finally:
+        if image.format == "TIFF":
+            image.filename = name
 
 
 def _in_parts(image: Any, label: str) -> NumpyArray:

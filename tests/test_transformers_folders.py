@@ -26,7 +26,7 @@ from providers.hub_server import Repository, served_hub
 from transformers_networks import LABELS, RESNET, VIT, detectors, map_networks, segmenters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from inference_models.arrays import NumpyArray
@@ -54,6 +54,58 @@ def saved(folder: Path, network: Any, processor: Any) -> Any:
     network.save_pretrained(folder)
     processor.save_pretrained(folder)
     return network.eval()
+
+
+class Heads(torch.nn.Module):
+    """Some of the answers of a network, as its export has them."""
+
+    def __init__(self, network: torch.nn.Module, *names: str) -> None:
+        super().__init__()
+        self.network, self.names = network, names
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
+        answer = self.network(pixel_values=images)
+        # With names: of three classes and none, logits have the shape of boxes.
+        return {name: answer[name] for name in self.names} if len(self.names) > 1 else answer[self.names[0]]
+
+
+TRACED = {
+    "vit": ("vit", "classification", "logits"),
+    "detr": ("detr", "object-detection", "logits", "pred_boxes"),
+    "yolos": ("yolos", "object-detection", "logits", "pred_boxes"),
+    "rt_detr": ("rt-detr", "object-detection", "logits", "pred_boxes"),
+    "d_fine": ("d-fine", "object-detection", "logits", "pred_boxes"),
+    "segformer": ("segformer", "semantic-segmentation", "logits"),
+    "dpt": ("dpt", "depth-estimation", "predicted_depth"),
+    "depth_anything": ("depth-anything-v2", "depth-estimation", "predicted_depth"),
+}
+"""Architecture, task and heads of the networks that `torch.jit.trace` takes."""
+
+
+def traced(folder: Path, name: str, network: Any, processor: Any) -> Any:
+    """The model of a TorchScript archive of `network`, in a package that says how `processor` prepares images."""
+    architecture, task, *heads = TRACED[name]
+    pixels = processor(images=Image.fromarray(photograph()), return_tensors="pt")["pixel_values"]
+    torch_graphs.save_archive(Heads(network, *heads), folder / "weights.torchscript", example=pixels.shape)
+    prepared = torch_graphs.network_input(
+        tuple(pixels.shape[2:]),
+        antialias=True,
+        interpolation={2: "linear", 3: "cubic"}[int(processor.resample)],
+        normalization=[processor.image_mean, processor.image_std] if processor.do_normalize else None,
+    )
+    described = {"model_architecture": architecture, "task_type": task, "backend_type": "torch-script"}
+    suits = {"classification": {"post_processing": {"type": "softmax", "fused": False}}}.get(task, {})
+    torch_graphs.describe_package(
+        folder, names=list(LABELS.values()), inference={"network_input": prepared, **suits}, **described
+    )
+    return AutoModel.from_pretrained(folder, arrays="numpy", **torch_graphs.consent(folder))
+
+
+def models(folder: Path, name: str, network: Any, processor: Any) -> Iterator[Any]:
+    """What loads the saved folder, and an archive of the same network where it can be traced."""
+    yield AutoModel.from_pretrained(str(folder), arrays="numpy")
+    if name in TRACED:
+        yield traced(folder / "traced", name, network, processor)
 
 
 def theirs(network: Any, processor: Any, image: NumpyArray) -> Any:
@@ -92,12 +144,12 @@ def test_classifiers_answer_as_transformers_does(tmp_path: Path, name: str) -> N
     saved(tmp_path, network, processor)
     image = photograph()
     expected = theirs(network, processor, image).logits.softmax(-1)
-    model = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")
-    found = model(Image.fromarray(image))
-    assert model.class_names == list(LABELS.values())
-    np.testing.assert_allclose(found.confidence, expected, rtol=0, atol=1e-4)
-    swapped = model(Image.fromarray(image[:, :, ::-1]))
-    assert np.abs(swapped.confidence - found.confidence).max() > 1e-3
+    for model in models(tmp_path, name, network, processor):
+        found = model(Image.fromarray(image))
+        assert model.class_names == list(LABELS.values())
+        np.testing.assert_allclose(found.confidence, expected, rtol=0, atol=1e-4)
+        swapped = model(Image.fromarray(image[:, :, ::-1]))
+        assert np.abs(swapped.confidence - found.confidence).max() > 1e-3
 
 
 def test_a_classifier_of_several_labels_gives_each_a_score_of_its_own(tmp_path: Path) -> None:
@@ -119,15 +171,15 @@ def test_detectors_answer_as_transformers_does(tmp_path: Path, name: str) -> Non
     (everything,) = processor.post_process_object_detection(outputs, 0.0, target_sizes=[image.shape[:2]])
     threshold = float(everything["scores"].sort().values[-9:-7].mean())
     (expected,) = processor.post_process_object_detection(outputs, threshold, target_sizes=[image.shape[:2]])
-    model = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")
-    (found,) = model(Image.fromarray(image), confidence=threshold)
     corners = expected["boxes"].clamp(min=0).minimum(torch.tensor([120, 90, 120, 90])).numpy()
     visible = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
     order = np.argsort(-expected["scores"].numpy()[visible], kind="stable")
-    assert len(found) == visible.sum() > 0
-    np.testing.assert_allclose(found.confidence, expected["scores"].numpy()[visible][order], rtol=0, atol=1e-4)
-    np.testing.assert_array_equal(found.class_id, expected["labels"].numpy()[visible][order])
-    np.testing.assert_allclose(found.xyxy, corners[visible][order], rtol=0, atol=0.1)
+    for model in models(tmp_path, name, network, processor):
+        (found,) = model(Image.fromarray(image), confidence=threshold)
+        assert len(found) == visible.sum() > 0
+        np.testing.assert_allclose(found.confidence, expected["scores"].numpy()[visible][order], rtol=0, atol=1e-4)
+        np.testing.assert_array_equal(found.class_id, expected["labels"].numpy()[visible][order])
+        np.testing.assert_allclose(found.xyxy, corners[visible][order], rtol=0, atol=0.1)
 
 
 @pytest.mark.parametrize("name", segmenters())
@@ -159,9 +211,10 @@ def test_semantic_segmentation_gives_the_classes_that_transformers_gives(tmp_pat
     image = photograph()
     outputs = theirs(network, processor, image)
     (expected,) = processor.post_process_semantic_segmentation(outputs, target_sizes=[image.shape[:2]])
-    (found,) = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")(Image.fromarray(image))
     assert len(np.unique(expected)) > 1
-    assert (found.segmentation_map != expected.numpy()).mean() < 1e-3
+    for model in models(tmp_path, "segformer", network, processor):
+        (found,) = model(Image.fromarray(image))
+        assert (found.segmentation_map != expected.numpy()).mean() < 1e-3
 
 
 @pytest.mark.parametrize("name", ["dpt", "depth_anything"])
@@ -171,27 +224,17 @@ def test_depth_is_that_of_transformers(tmp_path: Path, name: str) -> None:
     image = photograph()
     outputs = theirs(network, processor, image)
     (expected,) = processor.post_process_depth_estimation(outputs, target_sizes=[image.shape[:2]])
-    (found,) = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")(Image.fromarray(image))
     depth = expected["predicted_depth"].numpy()
-    np.testing.assert_allclose(found, depth, rtol=0, atol=1e-4 * np.abs(depth).max())
-
-
-class Logits(torch.nn.Module):
-    """The one answer of a classifier, as exporters write it."""
-
-    def __init__(self, network: torch.nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.network(pixel_values=images).logits
+    for model in models(tmp_path, name, network, processor):
+        (found,) = model(Image.fromarray(image))
+        np.testing.assert_allclose(found, depth, rtol=0, atol=1e-4 * np.abs(depth).max())
 
 
 def test_exports_beside_the_weights_are_further_packages_of_the_model(tmp_path: Path) -> None:
     network, processor = classifiers()["vit"]()
     saved(tmp_path, network, processor)
     (tmp_path / "onnx").mkdir()
-    torch_graphs.save_onnx(Logits(network), tmp_path / "onnx" / "model.onnx", (32, 32))
+    torch_graphs.save_onnx(Heads(network, "logits"), tmp_path / "onnx" / "model.onnx", (32, 32))
     openvino = import_openvino()
     converted = openvino.Core().read_model(str(tmp_path / "onnx" / "model.onnx"))
     openvino.save_model(converted, str(tmp_path / "openvino" / "openvino_model.xml"), compress_to_fp16=False)

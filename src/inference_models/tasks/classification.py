@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic
 
-from inference_models.arrays import namespace
+from inference_models.arrays import is_torch, namespace, to_numpy
 from inference_models.decoders.classes import FUSED
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import AnomalyGraph, ClassificationGraph
 from inference_models.predictions.classification import ClassificationPrediction
 from inference_models.tasks import Task
 from inference_models.tasks.embedding import ImageEmbeddingModel, describe_vectors
-from inference_models.tasks.graph_options import ImageOptions
-from inference_models.tasks.graph_runner import NetworkInputs, OpenedPackage, RawOutputs, RowPerImage
+from inference_models.tasks.graph_options import (
+    AnomalyOptions,
+    ConfidenceRule,
+    ImageOptions,
+    parse_image_options,
+    parse_switch,
+)
+from inference_models.tasks.graph_runner import NetworkInputs, OneGraph, OpenedPackage, RawOutputs, RowPerImage
 from inference_models.tasks.stages import KnowsClasses, PlainStagedModel, PreprocessedInputs, RawPrediction
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import ModuleBuilder, Session
     from inference_models.decoders.gaze import GazeLayout
     from inference_models.decoders.maps import MapResize
+    from inference_models.decoders.segments import QueryMaps
     from inference_models.decoders.types import (
         BoxDecoder,
         ClassDecoder,
@@ -42,6 +43,7 @@ ALIASES = {
     "deformable-detr": "conditional-detr",
     "deimv2": "deim",
     "depth-anything": "depth-anything-v2",
+    "eomt-dinov3": "eomt",
     "dfine": "d-fine",
     "dinov2-with-registers": "dinov2",
     "dinov3-convnext": "dinov2",
@@ -103,6 +105,9 @@ class DepthGraph(Graph, frozen=True, kw_only=True):
     """Of the numbers, which are kept as they are; of relative inverse depth, larger ones are nearer."""
     resize: MapResize
     """How its authors bring the map to the size of the picture."""
+    reciprocal: bool = False
+    """Whether numbers are 1 / depth, for a picture as wide as its focal length; of another one, a second output (B,)
+    says the angle of view in degrees (Depth Pro)."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
 
 
@@ -121,6 +126,8 @@ class SemanticGraph(Graph, frozen=True, kw_only=True):
     """What makes scores of logits: of all classes of a pixel together, or of each alone."""
     scores: bool = False
     """Whether the activation is in the graph."""
+    queries: QueryMaps | None = None
+    """How scores are made of the queries of a mask transformer; None: the graph gives maps."""
     matte: bool = False
     """Whether the score of the one class says how much of a pixel it is: kept where the pixel counts as background."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
@@ -168,6 +175,14 @@ class InstanceGraph(DetectionGraph, frozen=True, kw_only=True):
     """Whether the mask of an object ends at its box."""
     with_pixels: bool = True
     """Whether the project leaves out objects whose mask has no pixel."""
+
+
+class SegmentsGraph(ObjectGraph, frozen=True, kw_only=True):
+    """The model graph of a mask transformer, for instances or for segments of all pixels."""
+
+    queries: QueryMaps
+    panoptic: bool = False
+    """Whether its answers share all pixels out."""
 
 
 class KeyPointGraph(ObjectGraph, frozen=True, kw_only=True):

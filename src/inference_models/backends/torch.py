@@ -33,6 +33,7 @@ from inference_models.backends.torch_session import (
     import_torch,
     prepare_device,
     reason_of,
+    with_features,
 )
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -103,6 +104,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         device=device,
         dtype=str(dtype).removeprefix("torch."),
     )
+    network = with_features(network, torch) if request.further_outputs else network
     return TorchSession(network, torch, request.input_hint)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from inference_models.decoders.gaze import GazeLayout
     from inference_models.decoders.maps import MapResize
     from inference_models.decoders.segments import QueryMaps
+    from inference_models.decoders.text_lines import Letters
     from inference_models.decoders.types import (
         BoxDecoder,
         ClassDecoder,
@@ -261,6 +262,30 @@ class TextGraph(Graph, frozen=True, kw_only=True):
     least_width: int | None = None
     """The graph takes lines of one height and any width: several at once, with zeros at the right of all but the
     widest, and to this width. None: pictures of one size."""
+
+
+class LineDecoder(TextDecoder, Protocol):
+    """A text decoder that knows where in a line each letter is."""
+
+    def letters(self, outputs: Sequence[Array]) -> list[Letters]:
+        """Of each line, from what the graph gave, as parts of the width it was given."""
+
+
+class PageGraph(Graph, frozen=True, kw_only=True):
+    """The graphs of a program that finds the lines of a page, turns them upright and reads them.
+
+    `files` has the roles `detection`, `recognition`, `orientation`, which may be absent, and `config`, with the
+    characters.
+    """
+
+    detector: DetectionGraph
+    """Of regions, with corners."""
+    reader: TextGraph
+    """Its decoder is a `LineDecoder`, and it takes lines of any width."""
+    confidence: float
+    """Least mean score of the letters of a line."""
+    orientation: PreprocessSpec
+    """Of lines, for the graph whose second score says that one stands on its head."""
 
 
 class EmbeddingGraph(Graph, frozen=True, kw_only=True):

@@ -58,5 +58,5 @@ def test_any_size_of_it_is_built_from_shapes(size: int) -> None:
 def test_other_weights_are_refused(missing: str) -> None:
     shapes = small()
     del shapes[missing]
-    with pytest.raises(CorruptedModelPackageError, match="needs _conv_stem.weight"):
+    with pytest.raises(CorruptedModelPackageError, match=r"needs _conv_stem\.weight"):
         build(shapes)

@@ -1,7 +1,7 @@
 """CLIP and SigLIP: tiny random networks against what open_clip 3.3 and transformers 5.24 answer with them.
 
-`tools/record_embeddings.py` made the fixtures. 1e-4 of vectors of length about 1 to 4; 1e-2 where Pillow is older than the 13.0
-of the fixtures, whose bicubic resize of a tall picture differs in a few grey levels.
+`tools/record_embeddings.py` made the fixtures. 1e-4 of vectors of length about 1 to 4; 1e-2 where Pillow is older
+than the 13.0 of the fixtures: its bicubic resize of a tall picture differs in a few grey levels.
 """
 
 from __future__ import annotations

@@ -71,10 +71,15 @@ def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None
     """`module` as a TorchScript archive: traced on zeros of the shape `example`, scripted without one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        # PyTorch 2.13 marks torch.jit as deprecated.
-        warnings.simplefilter("ignore", DeprecationWarning)
+        # PyTorch 2.13 marks torch.jit as deprecated; tracing reads every attribute, also what Transformers deprecates.
+        for kind in (DeprecationWarning, FutureWarning, torch.jit.TracerWarning):
+            warnings.simplefilter("ignore", kind)
         with torch.inference_mode(False), torch.no_grad():
-            script = torch.jit.script(module) if example is None else torch.jit.trace(module, torch.zeros(*example))
+            script = (
+                torch.jit.script(module)
+                if example is None
+                else torch.jit.trace(module, torch.zeros(*example), strict=False)
+            )
         script.save(str(path))
     return path
 

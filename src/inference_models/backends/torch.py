@@ -31,6 +31,7 @@ from inference_models.backends.torch_session import (
     import_torch,
     prepare_device,
     reason_of,
+    with_features,
 )
 from inference_models.errors import (
     CorruptedModelPackageError,
@@ -99,6 +100,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         device=device,
         dtype=str(dtype).removeprefix("torch."),
     )
+    network = with_features(network, torch) if request.further_outputs else network
     return TorchSession(network, torch, request.input_hint)
 
 

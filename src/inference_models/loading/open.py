@@ -6,6 +6,7 @@ import logging
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
+from inference_models.arrays import TensorSpec
 from inference_models.backends import find_backend
 from inference_models.backends.session import SessionRequest
 from inference_models.entities import (
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from inference_models.arrays import TensorSpec
     from inference_models.backends.session import Session
     from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
@@ -220,7 +220,7 @@ def _session_requests(
             stated.forward_pass.static_batch_size if stated else None,
         ),
         module=module_builder(graph) if graph.module else None,
-        further_outputs=_of_the_head(folder) if request.wanted.required_capabilities else (),
+        further_outputs=_of_the_head(folder, kind) if request.wanted.required_capabilities else (),
     )
     if not files:
         missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []
@@ -238,8 +238,10 @@ def _session_requests(
     return requests
 
 
-def _of_the_head(folder: PackageFolder) -> tuple[TensorSpec, ...]:
+def _of_the_head(folder: PackageFolder, kind: BackendType) -> tuple[TensorSpec, ...]:
     """The features of a classifier, and its logits where those are no output."""
+    if kind is not BackendType.ONNX:
+        return (TensorSpec("features", (None, None), "float32"),)  # of modules, whose output are logits
     from inference_models.package.onnx_head import read_head  # noqa: PLC0415 - few loads ask for features
 
     path = folder.files[FORMATS[BackendType.ONNX].weights[0]]

@@ -147,6 +147,7 @@ class _NetworkInput(Struct, kw_only=True):
     interpolation: Interpolation = "linear"
     antialias: bool = False
     as_float: bool = False
+    margin: bool = False
     pad_at: Literal["both", "end"] = "both"
     center_as: Literal["torchvision", "transformers"] = "torchvision"
     shorter_edge: _Side | None = None
@@ -205,7 +206,7 @@ def _contradictions(network: _NetworkInput, steps: _ImageSteps) -> Iterator[tupl
     if mode and mode.type == "pad-to-be-divisible" and mode.value is None:
         yield "network_input.dynamic_spatial_size_mode.value", "a number of pixels to pad to", None
     any_size = network.dynamic_spatial_size_supported and mode is not None and mode.type == "any-size"
-    if network.training_input_size is None and not any_size:
+    if network.training_input_size is None and not any_size and network.resize_mode is not ResizeMode.WHOLE_MULTIPLES:
         needs = "a height and width, unless dynamic_spatial_size_mode is any-size"
         yield "network_input.training_input_size", needs, None
     if network.interpolation == "hamming" and not network.antialias:
@@ -227,6 +228,7 @@ def _preprocess(network: _NetworkInput, steps: _ImageSteps) -> PreprocessSpec:
         interpolation=network.interpolation,
         antialias=network.antialias,
         as_float=network.as_float,
+        margin=network.margin,
         pad_value=_pad_value(network.padding_value),
         pad_at=network.pad_at,
         center_as=network.center_as,

@@ -100,7 +100,7 @@ class LocalProvider:
         path = _existing(model_id.removeprefix(PREFIX)).absolute()
         kind = None if path.is_dir() else _FORMATS.get(path.suffix.lower())
         if path.is_dir() and is_snapshot(path):
-            return _described_snapshot(model_id, path)
+            return _described_snapshot(model_id, path, options.task_type)
         if path.is_dir():
             folder = _read_folder(path)
         elif kind is not None:
@@ -180,7 +180,7 @@ def is_snapshot(path: Path) -> bool:
     return (path / HF_CONFIG).is_file() and not (path / model_config.FILE_NAME).exists()
 
 
-def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
+def _described_snapshot(model_id: str, path: Path, asked: str | None) -> ModelMetadata:
     """A folder of Transformers: its weights, and each export beside them, as packages of one model."""
     from inference_models.package.hf_config import parse_hub_config  # noqa: PLC0415 - for these folders alone
     from inference_models.package.hf_folder import (  # noqa: PLC0415
@@ -196,7 +196,7 @@ def _described_snapshot(model_id: str, path: Path) -> ModelMetadata:
     def read(name: str) -> str | None:
         return read_text(files[name], where=name) if name in files else None
 
-    config = parse_hub_config(read(HF_CONFIG) or "")
+    config = parse_hub_config(read(HF_CONFIG) or "", asked=asked)
     packages, skipped, reason = make_packages(
         find_packages(files, dtypes_of(files), config, pickles=True),
         lambda found: _snapshot_package(found, files, texts_of(found, config, read, label=f"folder '{path}'")),

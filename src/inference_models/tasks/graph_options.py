@@ -53,6 +53,13 @@ class KeyPointOptions(DetectionOptions, total=False):
     """Points that are less sure than this count as not found; None: the family's."""
 
 
+class ReadingOptions(ImageOptions, total=False):
+    """Options of a call that reads a page."""
+
+    confidence: Confidence | None
+    """Least score of the text of a line, in [0, 1]; "default" or None: the family's."""
+
+
 class CropPointOptions(TypedDict, total=False):
     """Options of a call that looks for the key points of objects that were found before."""
 

@@ -209,6 +209,12 @@ class LineRunner(GraphRunner):
             found.update(zip(numbers, answer.images(), strict=True))
         return [found[number] for number in range(len(lines))]
 
+    def run_together(self, crops: Sequence[SourceImage]) -> tuple[RawOutputs, list[int]]:
+        """Raw outputs of `LINES` pictures of lines at most, and the width of each in the network input."""
+        lines = [batch[row : row + 1] for batch in self._preprocess(crops).batches for row in range(batch.shape[0])]
+        (answer,) = super().run(self._joined(lines))
+        return answer, [int(line.shape[3]) for line in lines]
+
     def _joined(self, lines: list[Array]) -> Array:
         widest, like = max(self._least_width, *(line.shape[3] for line in lines)), lines[0]
         xp, shape = namespace(like), (len(lines), *like.shape[1:3], widest)

@@ -129,7 +129,8 @@ def _comes_to_its_end(runtime: BackendType, wanted: SessionRequest, limits: _Lim
     if not child.can_start_children():
         raise OSError("this program cannot start one")
     patience = limits.seconds * _PATIENCE
-    it = _taken(limits.memory, patience) or child.Child(
+    waited = _taken(limits.memory, patience)
+    it = waited or child.Child(
         "inference_models.loading.trial:open_and_run", life=patience + _LIFE_S, memory=limits.memory
     )
     try:
@@ -140,9 +141,10 @@ def _comes_to_its_end(runtime: BackendType, wanted: SessionRequest, limits: _Lim
         it.close()
         if exc.status == child.FAILED:
             return False
-        if exc.cause.endswith("SIGALRM"):  # it had waited long enough just then
+        is_slow = exc.cause.endswith("SIGXCPU")
+        if waited and exc.status == child.CRASHED and not is_slow:  # it had waited too long, or its thread ended
             return _comes_to_its_end(runtime, wanted, limits)
-        raise _LimitError("more than these seconds" if exc.cause.endswith("SIGXCPU") else exc.words) from exc
+        raise _LimitError("more than these seconds" if is_slow else exc.words) from exc
     except BaseException:
         it.close()
         raise

@@ -154,7 +154,7 @@ def test_a_child_that_ended_while_it_waited_is_replaced(
     first._process.kill()
     first._process.wait()
     if not seen:  # it ends just when it is asked, as it does with the thread that started it
-        monkeypatch.setattr(child.Child, "is_running", True)
+        monkeypatch.setattr(child.Child, "goes_on", lambda *_: True)
     AutoModel.from_pretrained(constant_sizes(tmp_path / "b.onnx")).close()
     (second,) = trial._waiting
     assert second is not first
@@ -166,7 +166,7 @@ def test_a_forked_process_leaves_the_child_to_the_one_it_comes_from(tmp_path: Pa
     AutoModel.from_pretrained(computed(tmp_path / "a.onnx")).close()
     (first,) = trial._waiting
     assert forked.child_says(lambda: trial._waiting == [])
-    assert first.is_running
+    assert first.goes_on(1, 1 << 30)
 
 
 def test_a_file_that_passed_is_tried_again_at_other_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import filelock  # noqa: F401 - takes its locks from fcntl here, and from msvcrt there
 import pytest
 
 _open = io.open

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         MultiLabelClassificationPrediction,
     )
     from inference_models.predictions.detections import Detections
+    from inference_models.predictions.feature_matches import FeatureMatches
     from inference_models.predictions.gaze import GazeDetection
     from inference_models.predictions.instances import InstanceDetections
     from inference_models.predictions.key_points import KeyPoints
@@ -58,8 +59,9 @@ if TYPE_CHECKING:
     from inference_models.tasks.classification import ClassificationModel
     from inference_models.tasks.depth_estimation import DepthEstimationModel
     from inference_models.tasks.embedding import ImageEmbeddingModel, TextImageEmbeddingModel
+    from inference_models.tasks.feature_matching import FeatureMatchingModel
     from inference_models.tasks.gaze_detection import GazeDetectionModel
-    from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
+    from inference_models.tasks.instance_models import InstanceSegmentationModel
     from inference_models.tasks.key_point_models import KeyPointsDetectionModel
     from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
     from inference_models.tasks.object_detection import ObjectDetectionModel
@@ -86,12 +88,14 @@ _MODULES = {
     "DependencyModelParameters": "inference_models.loading.dependencies",
     "DepthEstimationModel": "inference_models.tasks.depth_estimation",
     "Detections": "inference_models.predictions.detections",
+    "FeatureMatches": "inference_models.predictions.feature_matches",
+    "FeatureMatchingModel": "inference_models.tasks.feature_matching",
     "GazeDetection": "inference_models.predictions.gaze",
     "GazeDetectionModel": "inference_models.tasks.gaze_detection",
     "ImageEmbeddingModel": "inference_models.tasks.embedding",
     "InstanceDetections": "inference_models.predictions.instances",
     "InstanceSegmentationMaskFormat": "inference_models.entities",
-    "InstanceSegmentationModel": "inference_models.tasks.instance_segmentation",
+    "InstanceSegmentationModel": "inference_models.tasks.instance_models",
     "InstancesRLEMasks": "inference_models.predictions.masks",
     "KeyPoints": "inference_models.predictions.key_points",
     "KeyPointsDetectionModel": "inference_models.tasks.key_point_models",
@@ -135,6 +139,8 @@ __all__ = [
     "DependencyModelParameters",
     "DepthEstimationModel",
     "Detections",
+    "FeatureMatches",
+    "FeatureMatchingModel",
     "GazeDetection",
     "GazeDetectionModel",
     "ImageEmbeddingModel",

@@ -315,7 +315,7 @@ def test_what_failed_is_not_vouched_for_by_being_the_default_reference_either(
     assert (verdict_of(row), row.passed, row.file) == ("reference", False, None)
     (note,) = row.notes
     assert note == (
-        "no certificate is written for it: one says that it failed against package b2 (onnx fp32) in onnx; "
+        "no certificate is written for it: one says that it failed against package b2 (onnx fp32) in ONNX Runtime; "
         f"compare it with a package that you trust (--reference), or remove {file}"
     )
     assert file.read_bytes() == failed

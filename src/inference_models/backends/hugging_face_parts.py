@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array
 
+_MATCHERS = frozenset({"lightglue", "superglue"})
 HEADS = (
     "logits",
     "pred_boxes",
@@ -23,6 +24,8 @@ HEADS = (
     "class_queries_logits",
     "masks_queries_logits",
     "predicted_depth",
+    "field_of_view",
+    "heatmaps",
     "pooler_output",
 )
 """Of the answer of a whole network, those that are handed on, in their order."""
@@ -44,6 +47,8 @@ def find_part(network: Any, role: str | None) -> Part:
 
 def _whole(network: Any) -> Part:
     """Frames of a video are one clip, of the length that the network was trained with."""
+    if network.config.model_type in _MATCHERS:
+        return _matcher(network)
     name = network.main_input_name
     is_clip = name == "pixel_values_videos"
 
@@ -55,6 +60,19 @@ def _whole(network: Any) -> Part:
         return Part((_images(name),), call)
     side = network.config.crop_size
     return Part((TensorSpec(name, (network.config.frames_per_clip, 3, side, side), "float32"),), call)
+
+
+def _matcher(network: Any) -> Part:
+    """Two pictures, which their processor makes grey as NTSC does, those that are grey already left as they are."""
+
+    def call(images: Array) -> dict[str, Array]:
+        red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
+        colored = ((red != green) | (green != blue)).flatten(1).any(1)[:, None, None, None]
+        grey = (red * 0.2989 + green * 0.5870 + blue * 0.1140).where(colored, red)
+        answer = network(pixel_values=grey.expand(-1, 3, -1, -1)[None], return_dict=True)
+        return {name: answer[name] for name in ("keypoints", "matches", "matching_scores", "mask")}
+
+    return Part((TensorSpec("pixel_values", (2, 3, None, None), "float32"),), call)
 
 
 def _visual(network: Any) -> Part:

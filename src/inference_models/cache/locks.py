@@ -87,8 +87,10 @@ def hold_shared(path: Path) -> int | None:
 def held_alone(path: Path) -> Iterator[bool]:
     """False in the block when somebody else holds the file shared; True where there are no locks."""
     try:
+        import fcntl  # noqa: F401, PLC0415 - not on Windows, where what this opened could not be moved in the block
+
         descriptor = open_regular(path, quietly=True)
-    except OSError:
+    except (ImportError, OSError):
         yield True
         return
     try:

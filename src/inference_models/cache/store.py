@@ -219,6 +219,11 @@ class PackageStore(Inventory):
                 raise unreadable(folder / item.handle, self.root)
         return damage
 
+    def remove(self, key: PackageKey) -> bool:
+        """As for any inventory; what this object itself keeps open stands in no way."""
+        self._let_go(self.folder_of(key))
+        return super().remove(key)
+
     def _hold(self, folder: Path) -> None:
         """Keep `gc` of other processes away from a package. A file that is open is not removed on Windows either."""
         descriptor = hold_shared(folder / MANIFEST_NAME)
@@ -234,6 +239,7 @@ class PackageStore(Inventory):
     def _put_aside(self, key: PackageKey, damage: Sequence[Damage]) -> list[Damage]:
         """Move damaged files to the quarantine; returns what was wrong with a package that had been complete."""
         folder = self.folder_of(key)
+        self._let_go(folder)  # Windows moves nothing that is open
         moved = []
         for item in damage:
             place = _place(folder, item)

@@ -2,7 +2,8 @@
 
 Source: facebookresearch/vjepa2, project MIT; huggingface/transformers (`VJEPA2ForVideoClassification`), whose weights
 of Something-Something v2 and Diving-48 are MIT too. Paper: arXiv 2506.09985.
-Network: the frames of one clip (T, 3, h, w), as many as it was trained with, to logits (1, C).
+Export: none; the network of transformers takes the frames of one clip (T, 3, h, w), as many as it was trained with,
+and gives logits (1, C).
 Input: that of `VJEPA2VideoProcessor`, each frame like a picture.
 """
 

@@ -16,6 +16,7 @@ from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.masks import InstancesRLEMasks
 from inference_models.record import Record
 from inference_models.tasks.embedding import TextImageEmbeddingModel
+from inference_models.tasks.feature_matching import FeatureMatchingModel
 from inference_models.tasks.graph_runner import OneGraph
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.stages import StagedModel
@@ -108,7 +109,12 @@ def ask(model: Any, image: Image) -> Answer:
 
 
 def call_of(model: Any) -> Any:
-    """What answers to images: the model itself, or of one that is not called, since it takes texts too, its method."""
+    """What answers to images: the model itself, or of one that is not called, since it takes texts too, its method.
+
+    A model that takes two is asked for an image and the same one upside down.
+    """
+    if isinstance(model, FeatureMatchingModel):
+        return lambda image, **options: model.match(image, image[::-1], **options)
     return model if callable(model) else model.embed_images
 
 

@@ -54,14 +54,14 @@ def _logarithms(maps: NumpyArray) -> NumpyArray:
     weights = np.exp(-0.5 * np.square(np.arange(-_RADIUS, _RADIUS + 1) / _SIGMA))
     weights /= weights.sum()
     smooth = [cv2.sepFilter2D(plane, -1, weights, weights, borderType=cv2.BORDER_REFLECT) for plane in maps]
-    return np.log(np.clip(np.stack(smooth), _LEAST, _MOST))
+    return np.asarray(np.log(np.clip(np.stack(smooth), _LEAST, _MOST)))
 
 
 def _steps(flat: NumpyArray, index: NumpyArray, row: int) -> NumpyArray:
     """(n, 2) x y from the top of each parabola to the cell `index` of padded maps with `row` cells in a row."""
 
     def at(step: int) -> NumpyArray:
-        return flat[(index + step) % len(flat)]
+        return np.asarray(flat[(index + step) % len(flat)])
 
     middle, right, left, below, above = at(0), at(1), at(-1), at(row), at(-row)
     slope = np.stack([right - left, below - above], -1) / 2
@@ -69,4 +69,4 @@ def _steps(flat: NumpyArray, index: NumpyArray, row: int) -> NumpyArray:
     both = (at(row + 1) - right - below + middle + middle - left - above + at(-row - 1)) / 2
     curve = np.stack([np.stack([across, both], -1), np.stack([both, down], -1)], -2)
     inverse = np.linalg.inv(curve + np.finfo(np.float32).eps * np.eye(2))
-    return np.einsum("imn,in->im", inverse, slope)
+    return np.asarray(np.einsum("imn,in->im", inverse, slope))

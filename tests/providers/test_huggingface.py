@@ -234,6 +234,20 @@ def test_external_data_is_fetched_whatever_its_name(provider, repository, graph,
         assert f"{graph_path} of 'acme/tiny-vit' has values in a file that is not there" in str(skipped)
 
 
+def test_external_data_whose_name_the_cache_does_not_keep_is_named_with_a_way_out(
+    provider, repository, graph, tmp_path
+):
+    onnx = pytest.importorskip("onnx")
+    onnx.save(
+        onnx.load_from_string(graph), tmp_path / "m", save_as_external_data=True, location="my data", size_threshold=0
+    )
+    repository.files |= {"onnx/model.onnx": (tmp_path / "m").read_bytes(), "onnx/my data": b"any"}
+    assert (
+        "onnx/model.onnx of 'acme/tiny-vit' has values in a file whose name the cache does not keep. needs relative "
+        "names of letters, digits, '.', '_' and '-', with forward slashes; found: 'my data'"
+    ) in str(provider.describe(NAME).skipped_packages).replace("\\n", " ").replace("\\'", "'")
+
+
 def test_a_classifier_without_preparation_is_named(provider, repository):
     del repository.files["preprocessor_config.json"], repository.files["model.safetensors"]
     assert refused(provider, CorruptedModelPackageError) == (

@@ -21,7 +21,7 @@ _RESERVED_STEMS = frozenset(
     {"con", "prn", "aux", "nul"} | {f"com{digit}" for digit in range(10)} | {f"lpt{digit}" for digit in range(10)}
 )
 """Names Windows keeps for devices, with any extension."""
-_HANDLE_RULE = "relative names of letters, digits, '.', '_' and '-', with forward slashes"
+HANDLE_RULE = "relative names of letters, digits, '.', '_' and '-', with forward slashes"
 MANIFEST_NAME = ".manifest.json"
 
 
@@ -62,7 +62,7 @@ def check_handles(handles: Iterable[str]) -> None:
     for handle in handles:
         if not is_portable_handle(handle) or handle.partition("/")[0].lower() == MANIFEST_NAME:
             raise CorruptedModelPackageError(
-                "the package lists a file name that is not safe.", needs=_HANDLE_RULE, found=ascii(handle)
+                "the package lists a file name that is not safe.", needs=HANDLE_RULE, found=ascii(handle)
             )
         folded = handle.lower()
         if folded in seen:

@@ -28,7 +28,7 @@ from inference_models.errors import (
     UnauthorizedModelAccessError,
     UntrustedFileError,
 )
-from inference_models.files.names import check_model_id, is_portable_handle
+from inference_models.files.names import HANDLE_RULE, check_model_id, is_portable_handle
 from inference_models.package.hf_config import CONFIG, parse_hub_config
 from inference_models.package.hf_folder import HubPackage, find_packages, make_packages, skipped_files, texts_of
 from inference_models.package.onnx_file import parse_onnx
@@ -178,7 +178,15 @@ class HuggingFaceProvider(StreamingProvider):
         if not any(path.startswith(folder) and not _NO_DATA.search(path) for path in repository.files):
             return {}
         stated = parse_onnx(self._small_file(repository, graph), Path(WEIGHTS)).locations
-        missing = [name for name in stated if not is_portable_handle(name) or folder + name not in repository.files]
+        odd = [name for name in stated if folder + name in repository.files and not is_portable_handle(name)]
+        if odd:
+            raise CorruptedModelPackageError(
+                f"{graph.path} of '{repository.name}' has values in a file whose name the cache does not keep.",
+                needs=HANDLE_RULE,
+                found=ascii(odd[0]),
+                fix=f"hf download {repository.name} --local-dir model, and load the graph from that folder",
+            )
+        missing = [name for name in stated if folder + name not in repository.files]
         if missing:
             raise CorruptedModelPackageError(
                 f"{graph.path} of '{repository.name}' has values in a file that is not there.",

@@ -23,7 +23,7 @@ CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"
 """The family of every graph whose only output is logits."""
 _OWN_CLASSIFIERS = frozenset({"resnet", "vit"})
-EMBEDDING, ACTION, MATCHING = "embedding", "action-recognition", "feature-matching"
+ACTION, EMBEDDING, MATCHING, TEXT = "action-recognition", "embedding", "feature-matching", "text-only-ocr"
 _EMBEDDERS = {
     "CLIPModel": "clip",
     "DINOv3ConvNextModel": "dinov2",
@@ -38,6 +38,7 @@ _TOKENS = ("tokenizer.json", "tokenizer_config.json")
 _PARTS = {
     "clip": (("vision_model", "text_model"), _TOKENS),
     "siglip": (("vision_model", "text_model"), _TOKENS),
+    "tr-ocr": (("encoder_model", "decoder_model"), ("tokenizer.json", "vocab.json")),
 }
 """Of families of several graphs: what exporters call these, and the files that lie beside them and their weights."""
 _TASKS = {
@@ -77,6 +78,7 @@ PREPARED_TASKS = frozenset(
         ACTION,
         EMBEDDING,
         MATCHING,
+        TEXT,
         "depth-estimation",
         "instance-segmentation",
         "object-detection",
@@ -153,8 +155,13 @@ class _WireTimm(Struct):
     std: tuple[_AboveZero, _AboveZero, _AboveZero] = (0.229, 0.224, 0.225)
 
 
+class _WireDecoder(Struct):
+    model_type: str | None = None
+
+
 class _WireConfig(Struct):
     architectures: list[str] | None = None
+    decoder: _WireDecoder | None = None
     model_type: str | None = None
     id2label: dict[str, str] | None = None
     problem_type: str | None = None
@@ -220,7 +227,7 @@ class HubConfig(Record, frozen=True):
     @property
     def must_prepare(self) -> bool:
         """Whether nothing but the file of the processor says how images are prepared."""
-        return self.classifies or self.task_type in {EMBEDDING, ACTION, MATCHING}
+        return self.classifies or self.task_type in {ACTION, EMBEDDING, MATCHING, TEXT}
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -249,6 +256,8 @@ def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
     model_type = (wire.model_type or "unknown").lower()
     task = _task(wire)
     architecture = model_type
+    if task == TEXT:
+        architecture = "tr-ocr"
     if task == EMBEDDING:
         architecture = next(_EMBEDDERS[name] for name in wire.architectures or () if name in _EMBEDDERS)
     if task in {CLASSIFICATION, MULTI_LABEL} and model_type not in _OWN_CLASSIFIERS:
@@ -443,6 +452,8 @@ def _task(wire: _WireConfig) -> str | None:
     for name in wire.architectures or ():
         if name in _EMBEDDERS:
             return EMBEDDING
+        if name == "VisionEncoderDecoderModel" and wire.decoder is not None and wire.decoder.model_type == "trocr":
+            return TEXT
         for end, task in _TASKS.items():
             if name.endswith(end):
                 several = task == CLASSIFICATION and wire.problem_type == "multi_label_classification"

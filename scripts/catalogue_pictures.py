@@ -37,6 +37,7 @@ SHOWN = {
     "mediapipe-hand-full": "hand",
     "mobilenet-v2-imagenet": "coffee",
     "picodet-layout-cdla": "page",
+    "pp-ocrv6": "lines",
     "pp-ocrv6-det-tiny": "lines",
     "pp-ocrv6-rec-small": "line",
     "pplcnet-page-orientation": "turned page",
@@ -105,7 +106,8 @@ def draw(model_id: str) -> Path:
             below = written([(20, 8, 26, f"read: {answer[0]}")], (pixels.shape[1], 52))
             drawn = np.concatenate([pixels, np.full((2, pixels.shape[1], 3), 160, np.uint8), below])
         else:
-            drawn = model.annotate(pixels, answer[0][0] if isinstance(answer, tuple) else answer)
+            text_first = isinstance(answer, tuple) and isinstance(answer[0][0], str)
+            drawn = model.annotate(pixels, answer[0][0] if isinstance(answer, tuple) and not text_first else answer)
     factor = min(1.0, WIDEST / max(drawn.shape[:2]))
     size = (round(drawn.shape[1] * factor), round(drawn.shape[0] * factor))
     target = FOLDER / f"{model_id}.jpg"

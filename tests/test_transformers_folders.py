@@ -6,6 +6,8 @@ Networks are tiny and random, made by transformers 5.24 with torch 2.13; weights
 
 from __future__ import annotations
 
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,14 +24,33 @@ import torch_graphs
 from inference_models import AutoModel
 from inference_models.backends.openvino import import_openvino
 from inference_models.errors import ModelLoadingError
+from inference_models.predictions.instances import InstanceDetections
 from providers.hub_server import Repository, served_hub
-from transformers_networks import LABELS, RESNET, VIT, detectors, map_networks, segmenters
+from transformers_networks import (
+    LABELS,
+    RESNET,
+    VIT,
+    depth_estimators,
+    detectors,
+    mask_transformers,
+    segmenters,
+    semantic_segmenters,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from inference_models.arrays import NumpyArray
+
+
+SURE = re.compile(r"class_predictor|queries_embedder")
+"""Of mask transformers: larger weights, so that queries differ and are sure of their classes."""
+
+
+@pytest.fixture(autouse=True)
+def the_same_networks_every_time() -> None:
+    torch.manual_seed(0)
 
 
 def photograph(height: int = 90, width: int = 120) -> NumpyArray:
@@ -43,9 +64,9 @@ def saved(folder: Path, network: Any, processor: Any) -> Any:
     """`network` with weights drawn anew, and `processor`, in `folder`."""
     torch.manual_seed(0)
     with torch.no_grad():
-        for parameter in network.parameters():
+        for name, parameter in network.named_parameters():
             if parameter.ndim > 1:
-                parameter.normal_(std=0.3)
+                parameter.normal_(std=1.0 if SURE.search(name) else 0.3)
         for module in network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.momentum = None
@@ -54,6 +75,58 @@ def saved(folder: Path, network: Any, processor: Any) -> Any:
     network.save_pretrained(folder)
     processor.save_pretrained(folder)
     return network.eval()
+
+
+class Heads(torch.nn.Module):
+    """Some of the answers of a network, as its export has them."""
+
+    def __init__(self, network: torch.nn.Module, *names: str) -> None:
+        super().__init__()
+        self.network, self.names = network, names
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor | dict[str, torch.Tensor]:
+        answer = self.network(pixel_values=images)
+        # With names: of three classes and none, logits have the shape of boxes.
+        return {name: answer[name] for name in self.names} if len(self.names) > 1 else answer[self.names[0]]
+
+
+TRACED = {
+    "vit": ("vit", "classification", "logits"),
+    "detr": ("detr", "object-detection", "logits", "pred_boxes"),
+    "yolos": ("yolos", "object-detection", "logits", "pred_boxes"),
+    "rt_detr": ("rt-detr", "object-detection", "logits", "pred_boxes"),
+    "d_fine": ("d-fine", "object-detection", "logits", "pred_boxes"),
+    "segformer": ("segformer", "semantic-segmentation", "logits"),
+    "dpt": ("dpt", "depth-estimation", "predicted_depth"),
+    "depth_anything": ("depth-anything-v2", "depth-estimation", "predicted_depth"),
+}
+"""Architecture, task and heads of the networks that `torch.jit.trace` takes."""
+
+
+def traced(folder: Path, name: str, network: Any, processor: Any) -> Any:
+    """The model of a TorchScript archive of `network`, in a package that says how `processor` prepares images."""
+    architecture, task, *heads = TRACED[name]
+    pixels = processor(images=Image.fromarray(photograph()), return_tensors="pt")["pixel_values"]
+    torch_graphs.save_archive(Heads(network, *heads), folder / "weights.torchscript", example=pixels.shape)
+    prepared = torch_graphs.network_input(
+        tuple(pixels.shape[2:]),
+        antialias=True,
+        interpolation={2: "linear", 3: "cubic"}[int(processor.resample)],
+        normalization=[processor.image_mean, processor.image_std] if processor.do_normalize else None,
+    )
+    described = {"model_architecture": architecture, "task_type": task, "backend_type": "torch-script"}
+    suits = {"classification": {"post_processing": {"type": "softmax", "fused": False}}}.get(task, {})
+    torch_graphs.describe_package(
+        folder, names=list(LABELS.values()), inference={"network_input": prepared, **suits}, **described
+    )
+    return AutoModel.from_pretrained(folder, arrays="numpy", **torch_graphs.consent(folder))
+
+
+def models(folder: Path, name: str, network: Any, processor: Any) -> Iterator[Any]:
+    """What loads the saved folder, and an archive of the same network where it can be traced."""
+    yield AutoModel.from_pretrained(str(folder), arrays="numpy")
+    if name in TRACED:
+        yield traced(folder / "traced", name, network, processor)
 
 
 def theirs(network: Any, processor: Any, image: NumpyArray) -> Any:
@@ -92,12 +165,12 @@ def test_classifiers_answer_as_transformers_does(tmp_path: Path, name: str) -> N
     saved(tmp_path, network, processor)
     image = photograph()
     expected = theirs(network, processor, image).logits.softmax(-1)
-    model = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")
-    found = model(Image.fromarray(image))
-    assert model.class_names == list(LABELS.values())
-    np.testing.assert_allclose(found.confidence, expected, rtol=0, atol=1e-4)
-    swapped = model(Image.fromarray(image[:, :, ::-1]))
-    assert np.abs(swapped.confidence - found.confidence).max() > 1e-3
+    for model in models(tmp_path, name, network, processor):
+        found = model(Image.fromarray(image))
+        assert model.class_names == list(LABELS.values())
+        np.testing.assert_allclose(found.confidence, expected, rtol=0, atol=1e-4)
+        swapped = model(Image.fromarray(image[:, :, ::-1]))
+        assert np.abs(swapped.confidence - found.confidence).max() > 1e-3
 
 
 def test_a_classifier_of_several_labels_gives_each_a_score_of_its_own(tmp_path: Path) -> None:
@@ -110,6 +183,20 @@ def test_a_classifier_of_several_labels_gives_each_a_score_of_its_own(tmp_path: 
     np.testing.assert_allclose(found.confidence, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["vit", "resnet"])
+def test_features_of_classifiers_are_what_goes_into_their_last_layer(tmp_path: Path, name: str) -> None:
+    network, processor = classifiers()[name]()
+    saved(tmp_path, network, processor)
+    image = photograph()
+    expected = theirs(network, processor, image).logits
+    options = {"required_capabilities": ["image_embeddings"], "backend": "hugging-face"}
+    model = AutoModel.from_pretrained(str(tmp_path), **options)
+    features = model.embed_images(Image.fromarray(image))
+    layer = [part for part in network.modules() if isinstance(part, torch.nn.Linear)][-1]
+    np.testing.assert_allclose(layer(features).detach(), expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(model.embed_images(Image.fromarray(image), "logits"), expected, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", detectors())
 def test_detectors_answer_as_transformers_does(tmp_path: Path, name: str) -> None:
     network, processor = detectors()[name]()
@@ -119,15 +206,15 @@ def test_detectors_answer_as_transformers_does(tmp_path: Path, name: str) -> Non
     (everything,) = processor.post_process_object_detection(outputs, 0.0, target_sizes=[image.shape[:2]])
     threshold = float(everything["scores"].sort().values[-9:-7].mean())
     (expected,) = processor.post_process_object_detection(outputs, threshold, target_sizes=[image.shape[:2]])
-    model = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")
-    (found,) = model(Image.fromarray(image), confidence=threshold)
     corners = expected["boxes"].clamp(min=0).minimum(torch.tensor([120, 90, 120, 90])).numpy()
     visible = (corners[:, 2] > corners[:, 0]) & (corners[:, 3] > corners[:, 1])
     order = np.argsort(-expected["scores"].numpy()[visible], kind="stable")
-    assert len(found) == visible.sum() > 0
-    np.testing.assert_allclose(found.confidence, expected["scores"].numpy()[visible][order], rtol=0, atol=1e-4)
-    np.testing.assert_array_equal(found.class_id, expected["labels"].numpy()[visible][order])
-    np.testing.assert_allclose(found.xyxy, corners[visible][order], rtol=0, atol=0.1)
+    for model in models(tmp_path, name, network, processor):
+        (found,) = model(Image.fromarray(image), confidence=threshold)
+        assert len(found) == visible.sum() > 0
+        np.testing.assert_allclose(found.confidence, expected["scores"].numpy()[visible][order], rtol=0, atol=1e-4)
+        np.testing.assert_array_equal(found.class_id, expected["labels"].numpy()[visible][order])
+        np.testing.assert_allclose(found.xyxy, corners[visible][order], rtol=0, atol=0.1)
 
 
 @pytest.mark.parametrize("name", segmenters())
@@ -153,45 +240,91 @@ def test_instances_are_those_of_transformers(tmp_path: Path, name: str) -> None:
     assert (both / either).min() >= 0.999
 
 
-def test_semantic_segmentation_gives_the_classes_that_transformers_gives(tmp_path: Path) -> None:
-    network, processor = map_networks()["segformer"]()
+def painted(found: InstanceDetections, segments: list[dict[str, Any]], order: NumpyArray) -> NumpyArray:
+    """(H, W): the number of its segment for each pixel, as Transformers puts masks above each other; -1: none."""
+    numbers = np.full(found.mask.shape[1:], -1)
+    for row in np.argsort(order):
+        numbers[found.mask[row]] = segments[order[row]]["id"]
+    return numbers
+
+
+@pytest.mark.parametrize("name", mask_transformers())
+def test_mask_transformers_do_three_tasks_as_transformers_does(tmp_path: Path, name: str) -> None:
+    network, processor = mask_transformers()[name]()
+    saved(tmp_path, network, processor)
+    image, picture = photograph(), Image.fromarray(photograph())
+    outputs, size = theirs(network, processor, image), {"target_sizes": [image.shape[:2]]}
+    for task in ("instance", "panoptic"):
+        find = getattr(processor, f"post_process_{task}_segmentation")
+        shares = outputs.class_queries_logits.softmax(-1)[0]
+        sure = shares.max(-1).values[shares.argmax(-1) < len(LABELS)].sort().values.numpy()
+        threshold = float(sure[-3:-1].mean()) if task == "panoptic" else 0.2
+        (expected,) = find(outputs, threshold=threshold, **size)
+        segments = expected["segments_info"]
+        order = np.argsort([-segment["score"] for segment in segments], kind="stable")
+        model = AutoModel.from_pretrained(str(tmp_path), task_type=f"{task}-segmentation", arrays="numpy")
+        (found,) = model(picture, confidence=threshold, masks="dense")
+        assert len(segments) > 0, task
+        np.testing.assert_allclose(found.confidence, [segments[row]["score"] for row in order], rtol=0, atol=1e-4)
+        assert found.class_id.tolist() == [segments[row]["label_id"] for row in order]
+        numbers = np.where(
+            np.isin(expected["segmentation"], [each["id"] for each in segments]), expected["segmentation"], -1
+        )
+        assert (painted(found, segments, order) != numbers).mean() < 1e-3, task
+        rows, columns = found.mask.any(2), found.mask.any(1)
+        edges = [[across.argmax(), down.argmax()] for across, down in zip(columns, rows, strict=True)]
+        np.testing.assert_array_equal(found.xyxy[:, :2], edges)
+    find = processor.post_process_semantic_segmentation
+    (expected,) = find(outputs, return_segmentation_scores=True, **size)
+    model = AutoModel.from_pretrained(str(tmp_path), task_type="semantic-segmentation", arrays="numpy")
+    (regions,) = model(picture)
+    if name != "eomt":  # whose own map is that of the padded picture
+        assert (regions.segmentation_map != expected.segmentation.numpy()).mean() < 1e-3
+        scores = expected.segmentation_scores.max(0).values
+        np.testing.assert_allclose(regions.confidence, scores, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", semantic_segmenters())
+def test_semantic_segmentation_gives_the_classes_that_transformers_gives(tmp_path: Path, name: str) -> None:
+    network, processor = semantic_segmenters()[name]()
     saved(tmp_path, network, processor)
     image = photograph()
     outputs = theirs(network, processor, image)
-    (expected,) = processor.post_process_semantic_segmentation(outputs, target_sizes=[image.shape[:2]])
-    (found,) = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")(Image.fromarray(image))
-    assert len(np.unique(expected)) > 1
-    assert (found.segmentation_map != expected.numpy()).mean() < 1e-3
+    for model in models(tmp_path, name, network, processor):
+        (found,) = model(Image.fromarray(image))
+        _, (way,) = model.pre_process(Image.fromarray(image))
+        rows, columns = way.seen(1)[1], way.seen(0)[1]  # of a centre crop, which Transformers stretches to the picture
+        size = (rows.stop - rows.start, columns.stop - columns.start)
+        (expected,) = processor.post_process_semantic_segmentation(outputs, target_sizes=[size])
+        assert len(np.unique(expected)) > 1
+        assert (found.segmentation_map[rows, columns] != expected.numpy()).mean() < 1e-3
 
 
-@pytest.mark.parametrize("name", ["dpt", "depth_anything"])
+@pytest.mark.parametrize("name", depth_estimators())
 def test_depth_is_that_of_transformers(tmp_path: Path, name: str) -> None:
-    network, processor = map_networks()[name]()
+    network, processor = depth_estimators()[name]()
     saved(tmp_path, network, processor)
     image = photograph()
     outputs = theirs(network, processor, image)
-    (expected,) = processor.post_process_depth_estimation(outputs, target_sizes=[image.shape[:2]])
-    (found,) = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")(Image.fromarray(image))
-    depth = expected["predicted_depth"].numpy()
-    np.testing.assert_allclose(found, depth, rtol=0, atol=1e-4 * np.abs(depth).max())
-
-
-class Logits(torch.nn.Module):
-    """The one answer of a classifier, as exporters write it."""
-
-    def __init__(self, network: torch.nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.network(pixel_values=images).logits
+    if name == "zoedepth":  # its own post-processing calls torchvision's resize
+        margins = [math.floor(3 * math.sqrt(side / 2)) for side in image.shape[:2]]
+        sizes = [side + 2 * margin for side, margin in zip(image.shape, margins, strict=False)]
+        whole = torch.nn.functional.interpolate(outputs.predicted_depth[None], sizes, mode="bicubic")[0, 0]
+        depth = whole[margins[0] : -margins[0], margins[1] : -margins[1]].numpy()
+    else:
+        (expected,) = processor.post_process_depth_estimation(outputs, target_sizes=[image.shape[:2]])
+        depth = expected["predicted_depth"].numpy()
+    assert np.ptp(depth) > 1e-2 * np.abs(depth).max()
+    for model in models(tmp_path, name, network, processor):
+        (found,) = model(Image.fromarray(image))
+        np.testing.assert_allclose(found, depth, rtol=0, atol=1e-4 * np.abs(depth).max())
 
 
 def test_exports_beside_the_weights_are_further_packages_of_the_model(tmp_path: Path) -> None:
     network, processor = classifiers()["vit"]()
     saved(tmp_path, network, processor)
     (tmp_path / "onnx").mkdir()
-    torch_graphs.save_onnx(Logits(network), tmp_path / "onnx" / "model.onnx", (32, 32))
+    torch_graphs.save_onnx(Heads(network, "logits"), tmp_path / "onnx" / "model.onnx", (32, 32))
     openvino = import_openvino()
     converted = openvino.Core().read_model(str(tmp_path / "onnx" / "model.onnx"))
     openvino.save_model(converted, str(tmp_path / "openvino" / "openvino_model.xml"), compress_to_fp16=False)

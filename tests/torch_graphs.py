@@ -61,9 +61,9 @@ def convolution(seed: int = 0) -> Convolution:
     return Convolution().eval()
 
 
-def build_convolution(shapes: Mapping[str, tuple[int, ...]]) -> Convolution:
+def build_convolution(shapes: Mapping[str, tuple[int, ...]], stated: Mapping[str, Any]) -> Convolution:
     """A builder as families name them."""
-    del shapes
+    del shapes, stated
     return Convolution()
 
 
@@ -71,10 +71,15 @@ def save_archive(module: nn.Module, path: Path, *, example: Sequence[int] | None
     """`module` as a TorchScript archive: traced on zeros of the shape `example`, scripted without one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
-        # PyTorch 2.13 marks torch.jit as deprecated.
-        warnings.simplefilter("ignore", DeprecationWarning)
+        # PyTorch 2.13 marks torch.jit as deprecated; tracing reads every attribute, also what Transformers deprecates.
+        for kind in (DeprecationWarning, FutureWarning, torch.jit.TracerWarning):
+            warnings.simplefilter("ignore", kind)
         with torch.inference_mode(False), torch.no_grad():
-            script = torch.jit.script(module) if example is None else torch.jit.trace(module, torch.zeros(*example))
+            script = (
+                torch.jit.script(module)
+                if example is None
+                else torch.jit.trace(module, torch.zeros(*example), strict=False)
+            )
         script.save(str(path))
     return path
 

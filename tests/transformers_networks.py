@@ -50,6 +50,17 @@ LIGHT = {
     "d_model": 16,
     **NAMED,
 }
+STAGES = {"out_features": ["stage1", "stage2", "stage3", "stage4"]}
+DPT = {
+    **VIT,
+    "num_hidden_layers": 4,
+    "image_size": 64,
+    "patch_size": 16,
+    "backbone_out_indices": [0, 1, 2, 3],
+    "neck_hidden_sizes": [8, 8, 8, 8],
+    "fusion_hidden_size": 8,
+    "readout_type": "project",
+}
 EDGES = {"shortest_edge": 64, "longest_edge": 100}
 SQUARE = {"height": 64, "width": 64}
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -78,17 +89,24 @@ ORDER = {"class_thresholds": [0.5] * 3, "class_order": [0, 1, 2], "reading_order
 class Tensors:
     """`RfDetrImageProcessor` and others of transformers 5.24 that resize tensors without smoothing."""
 
-    def __init__(self, kind: str, mode: str, mean: list[float], std: list[float]) -> None:
+    def __init__(self, kind: str, mode: str, mean: list[float], std: list[float], side: int = 64) -> None:
         numbers = {"bilinear": 2, "bicubic": 3}
-        self.file = {"image_processor_type": f"{kind}ImageProcessor", "size": SQUARE, "resample": numbers[mode]}
-        self.file |= {"do_resize": True, "do_normalize": True, "image_mean": mean, "image_std": std}
+        self.file = {"image_processor_type": f"{kind}ImageProcessor", "resample": numbers[mode]}
+        self.size = (side, side)
+        self.file |= {
+            "size": {"height": side, "width": side},
+            "do_resize": True,
+            "do_normalize": True,
+            "image_mean": mean,
+            "image_std": std,
+        }
         self.mode = mode
 
     def __call__(self, images: Any, return_tensors: str) -> dict[str, torch.Tensor]:
         del return_tensors
         batch = [np.asarray(image) for image in (images if isinstance(images, list) else [images])]
         pixels = torch.from_numpy(np.stack(batch)).permute(0, 3, 1, 2).float()
-        pixels = torch.nn.functional.interpolate(pixels, (64, 64), mode=self.mode, align_corners=False)
+        pixels = torch.nn.functional.interpolate(pixels, self.size, mode=self.mode, align_corners=False)
         if self.mode == "bicubic":  # whole grey levels, as PP-DocLayout, which resizes before it scales
             pixels = pixels.round().clamp(0, 255)
         mean, std = (torch.tensor(self.file[name])[:, None, None] for name in ("image_mean", "image_std"))
@@ -106,6 +124,13 @@ class Tensors:
         x, y, w, h = (boxes[queries] * torch.tensor([width, height, width, height])).unbind(-1)
         corners = torch.stack([x - w / 2, y - h / 2, x + w / 2, y + h / 2], -1)
         return [{"scores": scores[kept], "labels": labels[kept], "boxes": corners[kept]}]
+
+    def post_process_depth_estimation(self, outputs: Any, target_sizes: Any) -> Any:
+        """Metres, of Depth Pro."""
+        angle = outputs.field_of_view.deg2rad()[:, None, None]
+        inverse = (outputs.predicted_depth * 2 * torch.tan(angle / 2))[None]
+        inverse = torch.nn.functional.interpolate(inverse, target_sizes[0], mode="bilinear")[0, 0]
+        return [{"predicted_depth": 1 / inverse.clamp(1e-4, 1e4)}]
 
     def post_process_instance_segmentation(self, outputs: Any, threshold: float, target_sizes: Any) -> Any:
         """A mask for each of those, where it has a pixel, resized as logits."""
@@ -229,38 +254,118 @@ def segmenters() -> dict[str, Maker]:
     }
 
 
-def depth_backbone() -> Any:
-    return t.Dinov2Config(
-        hidden_size=16,
-        num_attention_heads=2,
-        num_hidden_layers=4,
-        image_size=56,
-        out_indices=[1, 2, 3, 4],
-        apply_layernorm=True,
-        reshape_hidden_states=False,
-    )
-
-
-def map_networks() -> dict[str, Maker]:
-    dpt = {**VIT, "num_hidden_layers": 4, "image_size": 64, "patch_size": 16, "backbone_out_indices": [0, 1, 2, 3]}
-    neck = {"neck_hidden_sizes": [8, 8, 8, 8], "fusion_hidden_size": 8, "readout_type": "project"}
+def mask_transformers() -> dict[str, Maker]:
+    swin = {"embed_dim": 8, "depths": [1, 1, 1, 1], "num_heads": [1, 1, 2, 2], "window_size": 2, "image_size": 64}
+    edges = {"shortest_edge": 48, "longest_edge": 100}
     return {
-        "segformer": lambda: (
-            t.SegformerForSemanticSegmentation(
-                t.SegformerConfig(
-                    hidden_sizes=[8, 8, 8, 8],
-                    depths=[1, 1, 1, 1],
-                    num_attention_heads=[1, 1, 2, 2],
-                    decoder_hidden_size=16,
+        "mask2former": lambda: (
+            t.Mask2FormerForUniversalSegmentation(
+                t.Mask2FormerConfig(
+                    backbone_config=t.SwinConfig(**swin, **STAGES),
+                    feature_size=32,
+                    mask_feature_size=32,
+                    hidden_dim=32,
+                    encoder_feedforward_dim=16,
+                    encoder_layers=1,
+                    decoder_layers=2,
+                    num_attention_heads=2,
+                    dim_feedforward=16,
+                    num_queries=12,
                     **NAMED,
                 )
             ),
-            t.SegformerImageProcessor(size={"height": 64, "width": 64}),
+            t.Mask2FormerImageProcessor(size=edges),
         ),
-        "dpt": lambda: (
-            t.DPTForDepthEstimation(t.DPTConfig(**dpt, **neck)),
-            t.DPTImageProcessor(size={"height": 64, "width": 64}),
+        "maskformer": lambda: (
+            t.MaskFormerForInstanceSegmentation(
+                t.MaskFormerConfig(
+                    backbone_config=t.SwinConfig(**swin, **STAGES),
+                    decoder_config=t.DetrConfig(backbone_config=resnet_backbone(), **DETR),
+                    fpn_feature_size=32,
+                    mask_feature_size=32,
+                    **NAMED,
+                )
+            ),
+            t.MaskFormerImageProcessor(size=edges, size_divisor=16),
         ),
+        "eomt": lambda: (
+            t.EomtForUniversalSegmentation(
+                t.EomtConfig(
+                    **{name: VIT[name] for name in ("hidden_size", "num_hidden_layers", "num_attention_heads")},
+                    image_size=64,
+                    patch_size=16,
+                    num_blocks=1,
+                    num_queries=12,
+                    num_upscale_blocks=1,
+                    **NAMED,
+                )
+            ),
+            t.EomtImageProcessor(size={"shortest_edge": 64, "longest_edge": 64}, do_pad=True),
+        ),
+    }
+
+
+def semantic_segmenters() -> dict[str, Maker]:
+    four = {"hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "num_attention_heads": [1, 1, 2, 2]}
+    mobile = {"image_size": 64, "aspp_out_channels": 16, "output_stride": 16, "atrous_rates": [1, 2, 3], **NAMED}
+    beit = {**VIT, "num_hidden_layers": 4, "image_size": 64, "patch_size": 16, "pool_scales": [1, 2]}
+    beit |= {"use_relative_position_bias": True, "auxiliary_channels": 8, "out_indices": [1, 2, 3, 4], **NAMED}
+    convnext = t.ConvNextConfig(**{name: four[name] for name in ("hidden_sizes", "depths")}, **STAGES)
+    whole = {"size": SQUARE, "do_center_crop": False}
+    return {
+        "segformer": lambda: (
+            t.SegformerForSemanticSegmentation(t.SegformerConfig(**four, decoder_hidden_size=16, **NAMED)),
+            t.SegformerImageProcessor(size=SQUARE),
+        ),
+        "upernet": lambda: (
+            t.UperNetForSemanticSegmentation(
+                t.UperNetConfig(
+                    backbone_config=convnext, hidden_size=16, auxiliary_in_channels=8, auxiliary_channels=8, **NAMED
+                )
+            ),
+            t.SegformerImageProcessor(size=SQUARE),
+        ),
+        "mobilevit": lambda: (
+            t.MobileViTForSemanticSegmentation(
+                t.MobileViTConfig(hidden_sizes=[16] * 3, neck_hidden_sizes=[8] * 7, **mobile)
+            ),
+            t.MobileViTImageProcessor(**whole),
+        ),
+        "mobilevitv2": lambda: (
+            t.MobileViTV2ForSemanticSegmentation(
+                t.MobileViTV2Config(
+                    n_attn_blocks=[1, 1, 1], base_attn_unit_dims=[16] * 3, width_multiplier=0.25, **mobile
+                )
+            ),
+            t.MobileViTImageProcessor(size={"shortest_edge": 72}, crop_size=SQUARE),
+        ),
+        "beit": lambda: (
+            t.BeitForSemanticSegmentation(t.BeitConfig(**beit)),
+            t.BeitImageProcessor(**whole),
+        ),
+        "data2vec": lambda: (
+            t.Data2VecVisionForSemanticSegmentation(t.Data2VecVisionConfig(**beit)),
+            t.BeitImageProcessor(**whole),
+        ),
+        "dpt_semantic": lambda: (
+            t.DPTForSemanticSegmentation(t.DPTConfig(**DPT, **NAMED)),
+            t.DPTImageProcessor(size=SQUARE),
+        ),
+    }
+
+
+def depth_estimators() -> dict[str, Maker]:
+    bins = {"n_bins": 8, "min_depth": 0.001, "max_depth": 10.0, "name": "nyu"}
+    zoe = t.BeitConfig(
+        **{**VIT, "num_hidden_layers": 4},
+        image_size=64,
+        patch_size=16,
+        use_relative_position_bias=True,
+        out_features=["stage1", "stage2", "stage3", "stage4"],
+        reshape_hidden_states=False,
+    )
+    return {
+        "dpt": lambda: (t.DPTForDepthEstimation(t.DPTConfig(**DPT)), t.DPTImageProcessor(size=SQUARE)),
         "depth_anything": lambda: (
             t.DepthAnythingForDepthEstimation(
                 t.DepthAnythingConfig(
@@ -275,4 +380,59 @@ def map_networks() -> dict[str, Maker]:
                 size={"height": 56, "width": 56}, keep_aspect_ratio=True, ensure_multiple_of=14, resample=3
             ),
         ),
+        "glpn": lambda: (
+            t.GLPNForDepthEstimation(
+                t.GLPNConfig(
+                    hidden_sizes=[8] * 4, depths=[1] * 4, num_attention_heads=[1, 1, 2, 2], decoder_hidden_size=8
+                )
+            ),
+            t.GLPNImageProcessor(),
+        ),
+        "zoedepth": lambda: (
+            t.ZoeDepthForDepthEstimation(
+                t.ZoeDepthConfig(
+                    backbone_config=zoe,
+                    neck_hidden_sizes=[8] * 4,
+                    fusion_hidden_size=8,
+                    bottleneck_features=8,
+                    num_relative_features=8,
+                    num_attractors=[4, 2, 2, 1],
+                    bin_embedding_dim=8,
+                    bin_configurations=[bins],
+                )
+            ),
+            t.ZoeDepthImageProcessor(size=SQUARE, ensure_multiple_of=32),
+        ),
+        "depth_pro": depth_pro,
     }
+
+
+def depth_pro() -> tuple[Any, Any]:
+    parts = ("patch_model_config", "image_model_config", "fov_model_config")
+    config = t.DepthProConfig(
+        fusion_hidden_size=8,
+        patch_size=64,
+        intermediate_hook_ids=[1, 0],
+        intermediate_feature_dims=[8, 8],
+        scaled_images_feature_dims=[8, 8, 8],
+        merge_padding_value=1,
+        use_fov_model=True,
+        **{name: t.Dinov2Config(**VIT, image_size=64, patch_size=16) for name in parts},
+    )
+    network = t.DepthProForDepthEstimation(config)
+    with torch.no_grad():  # values and angles as they may be
+        network.head.layers[4].bias.fill_(50)
+        network.fov_model.head.layers[-1].bias.fill_(60)
+    return network, Tensors("DepthPro", "bilinear", [0.5] * 3, [0.5] * 3, side=256)
+
+
+def depth_backbone() -> Any:
+    return t.Dinov2Config(
+        hidden_size=16,
+        num_attention_heads=2,
+        num_hidden_layers=4,
+        image_size=56,
+        out_indices=[1, 2, 3, 4],
+        apply_layernorm=True,
+        reshape_hidden_states=False,
+    )

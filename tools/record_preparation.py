@@ -59,6 +59,21 @@ PROCESSORS = [
     ("Yolos", {"size": {"shortest_edge": 64, "longest_edge": 100}, **IMAGENET}),
     ("RTDetr", {"size": {"height": 160, "width": 128}, "do_pad": False}),
     ("RTDetr", {**DETR, "do_normalize": True}),
+    ("DepthPro", {"size": {"height": 96, "width": 96}, "resample": 2, **HALF}),
+    ("GLPN", {"resample": 2, "size_divisor": 32}),
+    ("GLPN", {"resample": 3, "do_normalize": True, "size_divisor": 16, **IMAGENET}),
+    ("ZoeDepth", {"size": {"height": 96, "width": 128}, "resample": 2, "ensure_multiple_of": 32, **HALF}),
+    (
+        "ZoeDepth",
+        {
+            "size": {"height": 97, "width": 128},
+            "resample": 2,
+            "do_pad": False,
+            "keep_aspect_ratio": False,
+            "ensure_multiple_of": 4,
+            **IMAGENET,
+        },
+    ),
     ("RfDetr", {"size": {"height": 96, "width": 128}, "resample": 2, **IMAGENET}),
     ("RfDetr", {**DETR, "resample": 3}),
     (

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from inference_models.tasks.embedding import ImageEmbeddingModel, TextImageEmbeddingModel
     from inference_models.tasks.feature_matching import FeatureMatchingModel
     from inference_models.tasks.gaze_detection import GazeDetectionModel
-    from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
+    from inference_models.tasks.instance_models import InstanceSegmentationModel
     from inference_models.tasks.key_point_models import KeyPointsDetectionModel
     from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
     from inference_models.tasks.object_detection import ObjectDetectionModel
@@ -95,7 +95,7 @@ _MODULES = {
     "ImageEmbeddingModel": "inference_models.tasks.embedding",
     "InstanceDetections": "inference_models.predictions.instances",
     "InstanceSegmentationMaskFormat": "inference_models.entities",
-    "InstanceSegmentationModel": "inference_models.tasks.instance_segmentation",
+    "InstanceSegmentationModel": "inference_models.tasks.instance_models",
     "InstancesRLEMasks": "inference_models.predictions.masks",
     "KeyPoints": "inference_models.predictions.key_points",
     "KeyPointsDetectionModel": "inference_models.tasks.key_point_models",

@@ -20,12 +20,15 @@ import torch
 from PIL import Image
 
 import test_transformers_folders as networks
-from inference_models import AutoModel
+from inference_models import AutoModel, cli
 from inference_models.convert import model as convert
 from inference_models.convert.model import ConvertOptions, convert_model
 from inference_models.developer_tools import convert_model as public_convert
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import InvalidParameterError, ModelConversionError, ModelLoadingError
+from inference_models.measure.tune import TuneOptions, tune_model
+from inference_models.negotiate.request import PackageRequest
+from inference_models.options import LoadOptions
 from inference_models.parity.compare import compare_predictions, predictions_in
 from inference_models.parity.images import ImageSet, probe_images
 from providers.hub_server import Repository, served_hub
@@ -158,3 +161,31 @@ def test_impossible_wishes_are_refused_before_anything_is_loaded(tmp_path: Path)
 def test_a_model_without_a_network_in_pytorch_is_refused() -> None:
     with pytest.raises((ModelConversionError, ModelLoadingError), match=r"has no package that can be converted"):
         public_convert("centerface", "onnx")
+
+
+def test_the_command_says_what_was_written_and_what_comes_next(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = network(tmp_path / "vit", "vit")
+    command = ["convert", source, "--to", "onnx", "--exporter", "legacy", "--output", str(tmp_path / "made")]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(2):
+        Image.fromarray(networks.photograph(40 + number, 60)).save(photos / f"{number}.png")
+    assert cli.main([*command, "--images", str(photos)]) == 0
+    said = capsys.readouterr().out
+    assert "onnx fp32" in said
+    assert "takes batches of any size" in said
+    assert "onnx: passed: 2 of 2 images classified alike" in said
+    assert f"next: inference-models predict {tmp_path / 'made'} IMAGE" in said
+    assert cli.main(command) == 1
+    assert "is there already" in capsys.readouterr().err
+
+
+def test_tune_knows_a_converted_package(tmp_path: Path) -> None:
+    source = network(tmp_path / "vit", "vit")
+    made = convert_model(source, ConvertOptions(**QUICK))
+    wanted, options = PackageRequest(device="cpu"), LoadOptions(select="measured")
+    report = tune_model(source, wanted, options, api_key=None, how=TuneOptions(budget=5))
+    assert made.package_id in json.dumps(report.to_dict())
+    assert AutoModel.from_pretrained(source, device="cpu", select="measured").resolved_model.selected_by == "measured"

@@ -59,6 +59,7 @@ ALIASES = {
     "deimv2": "deim",
     "depth-anything": "depth-anything-v2",
     "dfine": "d-fine",
+    "eomt-dinov3": "eomt",
     "mobilenet-v2": "mobilenetv2",
     "rf-detr": "rfdetr",
     "superglue": "lightglue",

@@ -20,9 +20,9 @@ DETECTOR = parse_hub_config(json.dumps({"architectures": ["DetrForObjectDetectio
 CLASSIFIER = parse_hub_config(json.dumps({"architectures": ["ViTForImageClassification"], "model_type": "vit"}))
 
 KNOWN_PROCESSORS = (
-    "an image processor of Beit, Bit, CLIP, ConditionalDetr, ConvNext, DINOv3ViT, DPT, DeformableDetr, DeiT, Detr, "
-    "LightGlue, MobileNetV1, MobileNetV2, MobileViT, PPDocLayoutV2, PPDocLayoutV3, Pvt, RTDetr, RfDetr, Segformer, "
-    "Siglip, SuperGlue, VJEPA2, ViT, Yolos"
+    "an image processor of Beit, Bit, CLIP, ConditionalDetr, ConvNext, DINOv3ViT, DPT, DeformableDetr, DeiT, DepthPro, "
+    "Detr, Eomt, GLPN, LightGlue, Mask2Former, MaskFormer, MobileNetV1, MobileNetV2, MobileViT, OneFormer, "
+    "PPDocLayoutV2, PPDocLayoutV3, Pvt, RTDetr, RfDetr, Segformer, Siglip, SuperGlue, VJEPA2, ViT, Yolos, ZoeDepth"
 )
 RECORDED = np.load(Path(__file__).parent / "recorded/preparation.npz")
 """Of `tools/record_preparation.py`, with transformers 5.24, timm 1.0.31 and Pillow 13."""
@@ -47,7 +47,7 @@ def prepared(name: str, file: dict, image: np.ndarray) -> np.ndarray:
 def levels_of(file: dict, processor: str) -> float:
     """How much a network input changes with one grey level, at most."""
     scale = 1 if file.get("do_rescale") is False else file.get("rescale_factor", 1 / 255)
-    normalizes = file.get("do_normalize", processor not in {"MobileViT", "RTDetr"})
+    normalizes = file.get("do_normalize", processor not in {"GLPN", "MobileViT", "RTDetr"})
     return scale / min(file.get("image_std", [0.224])) if normalizes else scale
 
 

@@ -20,7 +20,7 @@ from inference_models.tasks import find_task, known_tasks
 from inference_models.tasks.action_recognition import ActionRecognitionModel, VideoSampling
 from inference_models.tasks.classification import ClassificationModel
 from inference_models.tasks.depth_estimation import DepthEstimationModel
-from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
+from inference_models.tasks.instance_models import InstanceSegmentationModel
 from inference_models.tasks.key_point_models import KeyPointsDetectionModel
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.object_detection import ObjectDetectionModel

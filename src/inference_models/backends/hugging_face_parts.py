@@ -24,6 +24,8 @@ HEADS = (
     "class_queries_logits",
     "masks_queries_logits",
     "predicted_depth",
+    "field_of_view",
+    "heatmaps",
     "pooler_output",
 )
 """Of the answer of a whole network, those that are handed on, in their order."""

@@ -78,7 +78,10 @@ def predict(
                     typer.echo(json_text({"image": str(path), "error": error_facts(exc)}))
                 failed += 1
                 continue
-            _show(path, first_prediction(answer), pixels.shape[:2] if as_json else None, top)
+            if as_json:
+                typer.echo(json_text({"image": str(path), **_facts(answer, pixels.shape[:2], top)}))
+            else:
+                _show(path, first_prediction(answer))
             if path in targets:
                 _save(loaded, pixels, answer, targets[path])
     if failed:
@@ -121,15 +124,22 @@ def _pixels(path: Path) -> NumpyArray:
     return np.ascontiguousarray(source.pixels if source.color == "bgr" else source.pixels[..., ::-1])
 
 
-def _show(path: Path, prediction: Prediction | str, size: tuple[int, ...] | None, top: int) -> None:
-    """As a line of JSON where the `size` (height, width) of the image is given."""
+def _facts(answer: Any, size: tuple[int, ...], top: int) -> dict[str, object]:
+    """What a line of JSON says of an image of (height, width): of a page that was read, its text and its lines."""
     from inference_models.predictions.container import Prediction  # noqa: PLC0415 - brings NumPy
 
-    if size is not None:
-        # The code of a package may answer with anything.
-        found = prediction.to_line(top=top) if isinstance(prediction, Prediction) else _plain(prediction)
-        typer.echo(json_text({"image": str(path), "width": size[1], "height": size[0], "prediction": found}))
-    elif not isinstance(prediction, Prediction):
+    prediction, text = first_prediction(answer), {}
+    if isinstance(answer, tuple) and isinstance(prediction, str):
+        prediction, text = first_prediction(answer[1]), {"text": prediction}
+    # The code of a package may answer with anything.
+    found = prediction.to_line(top=top) if isinstance(prediction, Prediction) else _plain(prediction)
+    return {"width": size[1], "height": size[0], **text, "prediction": found}
+
+
+def _show(path: Path, prediction: Prediction | str) -> None:
+    from inference_models.predictions.container import Prediction  # noqa: PLC0415 - brings NumPy
+
+    if not isinstance(prediction, Prediction):
         say(f"{path}: {_plain(prediction)}" if hasattr(prediction, "ndim") else f"{path}: {prediction}")
     else:
         print_prediction(output(), str(path), prediction)

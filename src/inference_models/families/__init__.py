@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from inference_models.backends.session import ModuleBuilder, Session
     from inference_models.decoders.gaze import GazeLayout
     from inference_models.decoders.maps import MapResize
+    from inference_models.decoders.segments import QueryMaps
+    from inference_models.decoders.text_lines import Letters
     from inference_models.decoders.types import (
         BoxDecoder,
         ClassDecoder,
@@ -42,6 +44,7 @@ ALIASES = {
     "deformable-detr": "conditional-detr",
     "deimv2": "deim",
     "depth-anything": "depth-anything-v2",
+    "eomt-dinov3": "eomt",
     "dfine": "d-fine",
     "dinov2-with-registers": "dinov2",
     "dinov3-convnext": "dinov2",
@@ -61,7 +64,7 @@ ALIASES = {
     "yolov26": "yolo26",
 }
 """Other spellings of an architecture, and others with the same graphs, sorted; `_` for `-` is one more of each."""
-_RFDETR = re.compile(r"rfdetr-(seg-)?(nano|small|medium|base|large|x?xlarge|2xlarge|preview)")
+_RFDETR = re.compile(r"rfdetr-(se[gm]-)?(nano|small|medium|base|large|x?xlarge|2xlarge|preview)")
 """Sizes of one architecture: what differs is inside the graph."""
 _BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
 
@@ -103,6 +106,9 @@ class DepthGraph(Graph, frozen=True, kw_only=True):
     """Of the numbers, which are kept as they are; of relative inverse depth, larger ones are nearer."""
     resize: MapResize
     """How its authors bring the map to the size of the picture."""
+    reciprocal: bool = False
+    """Whether numbers are 1 / depth, for a picture as wide as its focal length; of another one, a second output (B,)
+    says the angle of view in degrees (Depth Pro)."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
 
 
@@ -121,6 +127,8 @@ class SemanticGraph(Graph, frozen=True, kw_only=True):
     """What makes scores of logits: of all classes of a pixel together, or of each alone."""
     scores: bool = False
     """Whether the activation is in the graph."""
+    queries: QueryMaps | None = None
+    """How scores are made of the queries of a mask transformer; None: the graph gives maps."""
     matte: bool = False
     """Whether the score of the one class says how much of a pixel it is: kept where the pixel counts as background."""
     instead_of_fit_longer_edge: ResizeMode = ResizeMode.LETTERBOX
@@ -170,6 +178,14 @@ class InstanceGraph(DetectionGraph, frozen=True, kw_only=True):
     """Whether the project leaves out objects whose mask has no pixel."""
 
 
+class SegmentsGraph(ObjectGraph, frozen=True, kw_only=True):
+    """The model graph of a mask transformer, for instances or for segments of all pixels."""
+
+    queries: QueryMaps
+    panoptic: bool = False
+    """Whether its answers share all pixels out."""
+
+
 class KeyPointGraph(ObjectGraph, frozen=True, kw_only=True):
     """The model graph of a key-point detector."""
 
@@ -211,6 +227,12 @@ class ClassificationGraph(Graph, frozen=True, kw_only=True):
     """Least score of a label; only for multi-label models."""
 
 
+class AnomalyGraph(Graph, frozen=True, kw_only=True):
+    """The model graph of a detector of anomalies: scores (B,), and maps of them (B, H, W) over the input."""
+
+    class_names: tuple[str, ...] = ("normal", "anomalous")
+
+
 class ActionGraph(Graph, frozen=True, kw_only=True):
     """The network of a model that says which action a clip shows: frames (T, 3, h, w) to logits (1, C)."""
 
@@ -240,6 +262,30 @@ class TextGraph(Graph, frozen=True, kw_only=True):
     least_width: int | None = None
     """The graph takes lines of one height and any width: several at once, with zeros at the right of all but the
     widest, and to this width. None: pictures of one size."""
+
+
+class LineDecoder(TextDecoder, Protocol):
+    """A text decoder that knows where in a line each letter is."""
+
+    def letters(self, outputs: Sequence[Array]) -> list[Letters]:
+        """Of each line, from what the graph gave, as parts of the width it was given."""
+
+
+class PageGraph(Graph, frozen=True, kw_only=True):
+    """The graphs of a program that finds the lines of a page, turns them upright and reads them.
+
+    `files` has the roles `detection`, `recognition`, `orientation`, which may be absent, and `config`, with the
+    characters.
+    """
+
+    detector: DetectionGraph
+    """Of regions, with corners."""
+    reader: TextGraph
+    """Its decoder is a `LineDecoder`, and it takes lines of any width."""
+    confidence: float
+    """Least mean score of the letters of a line."""
+    orientation: PreprocessSpec
+    """Of lines, for the graph whose second score says that one stands on its head."""
 
 
 class EmbeddingGraph(Graph, frozen=True, kw_only=True):
@@ -310,14 +356,17 @@ def find_graph(architecture: str, task: str) -> Graph:
     return family.tasks[task]
 
 
-def module_builder(graph: Graph) -> ModuleBuilder | None:
-    """What builds the PyTorch module of `graph`, imported when it is called and not before; None: there is none."""
+def module_builder(graph: Graph, package: Mapping[str, Any] | None = None) -> ModuleBuilder | None:
+    """What builds the PyTorch module of `graph`, imported when it is called and not before; None: there is none.
+
+    What the package says of the network wins over what is written beside its weights.
+    """
     if graph.module is None:
         return None
     where, _, function = graph.module.partition(":")
 
-    def build(shapes: Mapping[str, tuple[int, ...]]) -> Any:
-        return getattr(importlib.import_module(where), function)(shapes)
+    def build(shapes: Mapping[str, tuple[int, ...]], stated: Mapping[str, Any] | None = None) -> Any:
+        return getattr(importlib.import_module(where), function)(shapes, {**(stated or {}), **(package or {})})
 
     return build
 

@@ -26,26 +26,22 @@ def configured(graph: DetectionGraph, files: Mapping[str, Path]) -> DetectionGra
     return replace(graph, preprocess=replace(graph.preprocess, color=color)) if color else graph
 
 
-FAMILY = Family(
-    architecture="pp-ocrv6-det",
-    tasks={
-        "object-detection": DetectionGraph(
-            decoder=TEXT_REGIONS,
-            confidence=0.6,
-            max_detections=1000,
-            class_names=("text",),
-            files={"graph": "*", "config": "inference.yml"},
-            optional_files=frozenset({"config"}),
-            configure=configured,
-            preprocess=PreprocessSpec(
-                size=(736, 4000),
-                color="bgr",
-                resize=ResizeMode.SHORTER_EDGE_AT_LEAST,
-                scaling_factor=255,
-                mean=(0.485, 0.456, 0.406),
-                std=(0.229, 0.224, 0.225),
-                dynamic=DynamicSize(multiple=32),
-            ),
-        )
-    },
+DETECTOR = DetectionGraph(
+    decoder=TEXT_REGIONS,
+    confidence=0.6,
+    max_detections=1000,
+    class_names=("text",),
+    files={"graph": "*", "config": "inference.yml"},
+    optional_files=frozenset({"config"}),
+    configure=configured,
+    preprocess=PreprocessSpec(
+        size=(736, 4000),
+        color="bgr",
+        resize=ResizeMode.SHORTER_EDGE_AT_LEAST,
+        scaling_factor=255,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+        dynamic=DynamicSize(multiple=32),
+    ),
 )
+FAMILY = Family(architecture="pp-ocrv6-det", tasks={"object-detection": DETECTOR})

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference_models.arrays import namespace, to_numpy
+from inference_models.decoders.text_lines import Letters
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import Family, TextGraph
 from inference_models.package.characters import read_characters
@@ -56,6 +57,20 @@ class CtcDecoder:
         first = np.diff(tokens, axis=1, prepend=NOTHING - 1) != 0
         return ["".join(self._words[token] for token in row[new]) for row, new in zip(tokens, first, strict=True)]
 
+    def letters(self, outputs: Sequence[Array]) -> list[Letters]:
+        """Of each line; the score of a letter is that of its first column."""
+        tokens = self.tokens(outputs)
+        scores = np.take_along_axis(to_numpy(outputs[0]), tokens[..., None], axis=2)[..., 0].astype(np.float32)
+        written = (np.diff(tokens, axis=1, prepend=NOTHING - 1) != 0) & (tokens != NOTHING)
+        return [
+            Letters(
+                "".join(self._words[token] for token in row[new]),
+                sure[new],
+                (np.flatnonzero(new) + np.float32(0.5)) / np.float32(len(row)),
+            )
+            for row, sure, new in zip(tokens, scores, written, strict=True)
+        ]
+
 
 def configured(graph: TextGraph, files: Mapping[str, Path]) -> TextGraph:
     """`graph` for the colours, the height and the least width that `inference.yml` states."""
@@ -73,17 +88,12 @@ LINE = PreprocessSpec(
     mean=(0.5, 0.5, 0.5),
     std=(0.5, 0.5, 0.5),
 )
-
-FAMILY = Family(
-    architecture="pp-ocrv6-rec",
-    tasks={
-        "text-only-ocr": TextGraph(
-            decoder=CtcDecoder,
-            files={"graph": "*", "config": "inference.yml"},
-            optional_files=frozenset({"config"}),
-            configure=configured,
-            least_width=320,
-            preprocess=LINE,
-        )
-    },
+READER = TextGraph(
+    decoder=CtcDecoder,
+    files={"graph": "*", "config": "inference.yml"},
+    optional_files=frozenset({"config"}),
+    configure=configured,
+    least_width=320,
+    preprocess=LINE,
 )
+FAMILY = Family(architecture="pp-ocrv6-rec", tasks={"text-only-ocr": READER})

@@ -1,21 +1,20 @@
 """Reads `config.json` and `preprocessor_config.json` of the Hugging Face Hub into the terms of our packages.
 
-Image processors read as in transformers 5.24 (those of Pillow), `pretrained_cfg` as in timm 1.0. What they do beyond
-our pre-processing is refused, never approximated.
+What these say of the preparation of images is read by `hf_processor`.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from msgspec import Meta, Struct
+from msgspec import Struct
 
-from inference_models.errors import CorruptedModelPackageError, ModelImplementationNotFoundError
+from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.class_names import check_class_names
 from inference_models.package.formats import HF_CONFIG
-from inference_models.package.preprocess_spec import MAX_SIDE
+from inference_models.package.hf_processor import WireTimm, impossible, parse_processor, processor_input, timm_input
 from inference_models.package.text_files import convert, parse_json_object
-from inference_models.record import Record, replace
+from inference_models.record import Record
 
 CONFIG = HF_CONFIG
 PREPROCESSOR_CONFIG = "preprocessor_config.json"
@@ -23,7 +22,17 @@ CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"
 """The family of every graph whose only output is logits."""
 _OWN_CLASSIFIERS = frozenset({"resnet", "vit"})
+<<<<<<< HEAD
 ACTION, EMBEDDING, MATCHING, TEXT = "action-recognition", "embedding", "feature-matching", "text-only-ocr"
+=======
+ANY_SEGMENTER = "segmenter"
+"""The family of every graph whose only output is logits of the classes of pixels."""
+_OWN_SEGMENTERS = frozenset({"segformer"})
+_UNIVERSAL = ("ForUniversalSegmentation", "MaskFormerForInstanceSegmentation")
+"""Ends of the names of classes whose networks do any of the tasks below."""
+UNIVERSAL_TASKS = ("instance-segmentation", "panoptic-segmentation", "semantic-segmentation")
+EMBEDDING, ACTION, MATCHING = "embedding", "action-recognition", "feature-matching"
+>>>>>>> main
 _EMBEDDERS = {
     "CLIPModel": "clip",
     "DINOv3ConvNextModel": "dinov2",
@@ -53,24 +62,9 @@ _TASKS = {
     "ForZeroShotObjectDetection": "open-vocabulary-object-detection",
 }
 """End of a transformers class name to task; longer ends are other tasks."""
-_INTERPOLATION = {0: "nearest", 1: "lanczos", 2: "linear", 3: "cubic", 4: "area", 5: "hamming"}
-"""Pillow's numbers of its filters to ours."""
-_TIMM_INTERPOLATION = {
-    "bicubic": "cubic",
-    "bilinear": "linear",
-    "box": "area",
-    "hamming": "hamming",
-    "lanczos": "lanczos",
-    "nearest": "nearest",
-}
-_ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor", "VideoProcessor")
 VIDEO_CONFIG = "video_preprocessor_config.json"
 PROCESSOR_CONFIG = "processor_config.json"
 """Of models of images and texts since transformers 5, the image processor as one of its keys."""
-_LARGE_CONVNEXT = 384
-"""From this size on ConvNeXt processors stretch instead of cropping."""
-_DETR_LONGEST = 1333
-"""Of processors of the DETR family that state a number for the shorter side alone."""
 PREPARED_TASKS = frozenset(
     {
         CLASSIFICATION,
@@ -82,12 +76,14 @@ PREPARED_TASKS = frozenset(
         "depth-estimation",
         "instance-segmentation",
         "object-detection",
+        "panoptic-segmentation",
         "semantic-segmentation",
     }
 )
 """Tasks whose models take images as their processor file says."""
 
 
+<<<<<<< HEAD
 class _Kind(Record, frozen=True):
     """What one image processor class does when its file does not say."""
 
@@ -159,6 +155,8 @@ class _WireDecoder(Struct):
     model_type: str | None = None
 
 
+=======
+>>>>>>> main
 class _WireConfig(Struct):
     architectures: list[str] | None = None
     decoder: _WireDecoder | None = None
@@ -166,44 +164,9 @@ class _WireConfig(Struct):
     id2label: dict[str, str] | None = None
     problem_type: str | None = None
     num_channels: int = 3
-    pretrained_cfg: _WireTimm | None = None
+    pretrained_cfg: WireTimm | None = None
     num_classes: int = 0
     label_names: list[str] | None = None
-
-
-class _WireSides(Struct):
-    height: _Side | None = None
-    width: _Side | None = None
-    shortest_edge: _Side | None = None
-    longest_edge: _Side | None = None
-    max_height: _Side | None = None
-    max_width: _Side | None = None
-
-
-class _WireProcessor(Struct):
-    video_processor_type: str | None = None
-    image_processor_type: str | None = None
-    feature_extractor_type: str | None = None
-    do_resize: bool | None = None
-    size: _Side | _WireSides | None = None
-    resample: int | None = None
-    do_center_crop: bool | None = None
-    crop_size: _Side | _WireSides | None = None
-    crop_pct: Annotated[float, Meta(gt=0, le=1)] | None = None
-    do_rescale: bool | None = None
-    rescale_factor: _AboveZero = 1 / 255
-    do_normalize: bool | None = None
-    image_mean: Annotated[list[float], Meta(min_length=3, max_length=3)] | None = None
-    image_std: Annotated[list[_AboveZero], Meta(min_length=3, max_length=3)] | None = None
-    do_flip_channel_order: bool | None = None
-    do_grayscale: bool | None = None
-    do_pad: bool | None = None
-    pad_size: _WireSides | None = None
-    size_divisor: int | None = None
-    max_size: _Side | None = None
-    keep_aspect_ratio: bool = False
-    ensure_multiple_of: Annotated[int, Meta(ge=1, le=MAX_SIDE)] = 1
-    pretrained_cfg: _WireTimm | None = None
 
 
 class HubConfig(Record, frozen=True):
@@ -216,7 +179,7 @@ class HubConfig(Record, frozen=True):
     """None: a class of transformers that is no task of ours."""
     class_names: tuple[str, ...] | None
     channels: int
-    timm: _WireTimm | None = None
+    timm: WireTimm | None = None
     """How timm prepares images, which needs no other file."""
 
     @property
@@ -246,8 +209,13 @@ class HubConfig(Record, frozen=True):
         return {"post_processing": {"type": activation, "fused": False}} if self.classifies else {}
 
 
-def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
+def parse_hub_config(text: str, *, where: str = CONFIG, asked: str | None = None) -> HubConfig:
     """What the `config.json` in `text` says.
+
+    Args:
+        text: Of the file.
+        where: Its name, for errors.
+        asked: The task that the caller wants of a network that can do several.
 
     Raises:
         CorruptedModelPackageError: it is none, or its class names cannot be used.
@@ -255,6 +223,9 @@ def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
     wire = convert(_WireConfig, parse_json_object(text, where=where), where=where)
     model_type = (wire.model_type or "unknown").lower()
     task = _task(wire)
+    universal = any(name.endswith(_UNIVERSAL) for name in wire.architectures or ())
+    if universal and asked in UNIVERSAL_TASKS:
+        task = asked
     architecture = model_type
     if task == TEXT:
         architecture = "tr-ocr"
@@ -262,6 +233,8 @@ def parse_hub_config(text: str, *, where: str = CONFIG) -> HubConfig:
         architecture = next(_EMBEDDERS[name] for name in wire.architectures or () if name in _EMBEDDERS)
     if task in {CLASSIFICATION, MULTI_LABEL} and model_type not in _OWN_CLASSIFIERS:
         architecture = ANY_CLASSIFIER
+    if task == "semantic-segmentation" and model_type not in _OWN_SEGMENTERS and not universal:
+        architecture = ANY_SEGMENTER
     labels = wire.id2label or {str(index): name for index, name in enumerate(wire.label_names or ())}
     names = _class_names(labels, where)
     return HubConfig(architecture, model_type, task, names, wire.num_channels, wire.pretrained_cfg)
@@ -276,174 +249,14 @@ def inference_config_of(config: HubConfig, text: str | None, *, where: str = PRE
         CorruptedModelPackageError: it is none, or leaves out what releases of transformers fill in differently.
         ModelImplementationNotFoundError: it asks for something our pre-processing does not do.
     """
-    wire = convert(_WireProcessor, parse_json_object(text or "{}", where=where), where=where)
+    wire = parse_processor(text, where)
     timm = wire.pretrained_cfg or (None if text else config.timm)
     if timm is not None:
-        return {"network_input": _timm_input(timm, where if text else CONFIG), **config.post_processing}
-    stated = wire.video_processor_type or wire.image_processor_type or wire.feature_extractor_type or ""
-    name = next((stated.removesuffix(end) for end in _ENDS_OF_NAMES if stated.endswith(end)), "")
-    if name not in _KINDS:
-        needs = f"an image processor of {', '.join(sorted(_KINDS))}"
-        raise _impossible(where, needs, ascii(stated) if stated else "none")
+        return {"network_input": timm_input(timm, where if text else CONFIG), **config.post_processing}
+    network = processor_input(wire, where)
     if config.channels != 3:
-        raise _impossible(CONFIG, "num_channels 3", str(config.channels))
-    network = {**_Processor(wire, name, where).network_input(), "input_channels": 3}
+        raise impossible(CONFIG, "num_channels 3", str(config.channels))
     return {"network_input": network, **config.post_processing}
-
-
-def _timm_input(wire: _WireTimm, where: str) -> dict[str, Any]:
-    """What `timm.data.create_transform` does for evaluation, in our words."""
-    mode, sides = wire.crop_mode or "center", wire.input_size[1:]
-    if mode not in {"border", "center", "squash"} or wire.interpolation not in _TIMM_INTERPOLATION:
-        needs = f"crop_mode border, center or squash, interpolation {', '.join(_TIMM_INTERPOLATION)}"
-        raise _impossible(where, needs, f"{mode!a}, {wire.interpolation!a}")
-    height, width = (int(side / (wire.crop_pct or 0.875)) for side in sides)
-    geometry = _cropped(height if mode == "center" and height == width else (height, width), sides)
-    if mode == "border":
-        fill = [min(max(round(255 * mean), 0), 255) for mean in wire.mean]
-        geometry |= {"resize_mode": "fit-crop", "resized": _named((height, width)), "padding_value": fill}
-    elif mode == "center" and height != width:
-        geometry |= {"resize_mode": "cover-crop", "resized": _named((height, width))}
-    return {
-        **geometry,
-        "interpolation": _TIMM_INTERPOLATION[wire.interpolation],
-        "antialias": True,
-        "dynamic_spatial_size_supported": False,
-        "color_mode": "rgb",
-        "scaling_factor": 255,
-        "normalization": [list(wire.mean), list(wire.std)],
-        "input_channels": 3,
-    }
-
-
-def _cropped(sides: _Sides, crop: tuple[int, int]) -> dict[str, Any]:
-    """A resize to `sides`, of which the middle `crop` is cut out."""
-    size = {"training_input_size": _named(crop)}
-    if isinstance(sides, int):
-        return {"resize_mode": "shorter-edge-crop", "shorter_edge": sides, **size}
-    if sides == crop:
-        return {"resize_mode": "stretch", **size}
-    return {"resize_mode": "stretch-crop", "resized": _named(sides), **size}
-
-
-def _of_each_image(mode: str, sides: tuple[int, int], multiple: int) -> dict[str, Any]:
-    """A resize after which every image has a size of its own, in multiples of `multiple`."""
-    return {
-        "resize_mode": mode,
-        "training_input_size": _named(sides),
-        "dynamic_spatial_size_supported": True,
-        "dynamic_spatial_size_mode": {"type": "pad-to-be-divisible", "value": multiple},
-    }
-
-
-def _named(sides: tuple[int, int]) -> dict[str, int]:
-    return dict(zip(("height", "width"), sides, strict=True))
-
-
-class _Processor(Record, frozen=True):
-    """An image processor of one class as its file sets it up."""
-
-    wire: _WireProcessor
-    name: str
-    where: str
-
-    def network_input(self) -> dict[str, Any]:
-        """How it prepares images, in our words."""
-        wire, kind = self.wire, _KINDS[self.name]
-        if self._pads(kind):
-            raise self._refuse("no do_pad", "do_pad true")
-        if wire.do_resize is False:
-            raise self._refuse("do_resize true", "do_resize false")
-        if kind is _MATCHER and wire.do_grayscale is False:
-            raise self._refuse("do_grayscale true", "do_grayscale false")
-        network = {"dynamic_spatial_size_supported": False, "center_as": "transformers", **self._geometry(kind)}
-        filter_number = kind.resample if wire.resample is None and kind.resample else self._required("resample")
-        if filter_number not in _INTERPOLATION:
-            raise self._refuse(f"resample of {', '.join(map(str, _INTERPOLATION))}", str(filter_number))
-        network |= {"interpolation": _INTERPOLATION[filter_number], "antialias": kind.antialias}
-        network["as_float"] = kind.as_float
-        is_bgr = kind.bgr if wire.do_flip_channel_order is None else wire.do_flip_channel_order
-        network["color_mode"] = "bgr" if is_bgr else "rgb"
-        if wire.do_rescale is not False:
-            network["scaling_factor"] = round(1 / wire.rescale_factor, 9)
-        if kind.normalize if wire.do_normalize is None else wire.do_normalize:
-            network["normalization"] = [self._required("image_mean"), self._required("image_std")]
-        return network
-
-    def _pads(self, kind: _Kind) -> bool:
-        """Whether one image alone would be padded: DETR pads to the largest of a batch, DPT to a multiple."""
-        if kind.multiple:
-            return bool(self.wire.do_pad and self.wire.pad_size)
-        return bool(self.wire.do_pad and (self.name != "DPT" or self.wire.size_divisor))
-
-    def _edges(self) -> tuple[int, int] | None:
-        """The shortest and the longest edge, of a processor of the DETR family; None: it states height and width."""
-        size = self._required("size")
-        if isinstance(size, int):
-            return size, self.wire.max_size or _DETR_LONGEST
-        if size.shortest_edge and size.longest_edge:
-            return size.shortest_edge, size.longest_edge
-        if size.height and size.width:
-            return None
-        raise self._no_size("height and width, or shortest_edge and longest_edge, in size", size)
-
-    def _geometry(self, kind: _Kind) -> dict[str, Any]:
-        edges = self._edges() if kind.multiple else None
-        if edges:
-            return _of_each_image("shorter-edge", edges, kind.multiple or 1)
-        if self.name == "VJEPA2":  # which takes no notice of the size that its file states
-            height, width = self._crop()
-            return _cropped(int(height * 256 / 224), (height, width))
-        sides = self._sides("size", square=kind.square)
-        if self.name == "DPT" and isinstance(sides, tuple):
-            multiple = self.wire.ensure_multiple_of
-            if self.wire.keep_aspect_ratio:
-                return _of_each_image("nearer-edge", sides, multiple)
-            sides = (max(1, round(sides[0] / multiple)) * multiple, max(1, round(sides[1] / multiple)) * multiple)
-        crop: _Sides | None = None
-        if self.name == "ConvNext":
-            if isinstance(sides, tuple):
-                raise self._refuse("size.shortest_edge", f"size {_by(sides)}")
-            crop = (sides, sides)
-            sides = crop if sides >= _LARGE_CONVNEXT else int(sides / (self.wire.crop_pct or 0.875))
-        elif kind.center_crop if self.wire.do_center_crop is None else self.wire.do_center_crop:
-            crop = self._crop()
-        elif kind.center_crop is None:
-            self._required("do_center_crop")
-        crop = crop or sides
-        if not isinstance(crop, tuple):
-            raise self._refuse("one size for every image", f"shortest_edge {sides} without a centre crop")
-        return _cropped(sides, crop)
-
-    def _crop(self) -> tuple[int, int]:
-        sides = self._sides("crop_size", square=True)
-        return (sides, sides) if isinstance(sides, int) else sides
-
-    def _sides(self, name: str, *, square: bool) -> _Sides:
-        value = self._required(name)
-        if isinstance(value, int):
-            return (value, value) if square else value
-        if value.height and value.width:
-            return value.height, value.width
-        if value.shortest_edge and not value.longest_edge and name == "size":
-            return int(value.shortest_edge)
-        raise self._no_size(f"height and width, or shortest_edge, in {name}", value)
-
-    def _no_size(self, needs: str, value: _WireSides) -> ModelImplementationNotFoundError:
-        stated = ", ".join(sorted(side for side in value.__struct_fields__ if getattr(value, side))) or "nothing"
-        return self._refuse(needs, stated)
-
-    def _required(self, name: str) -> Any:
-        """The value of key `name`, which must be present: releases of transformers have different defaults."""
-        value = getattr(self.wire, name)
-        if value is None:
-            raise CorruptedModelPackageError(
-                f"{self.where} does not say how images are prepared.", needs=f"the key {name}", found="no such key"
-            )
-        return value
-
-    def _refuse(self, needs: str, found: str) -> ModelImplementationNotFoundError:
-        return _impossible(self.where, needs, found)
 
 
 def _task(wire: _WireConfig) -> str | None:
@@ -472,16 +285,3 @@ def _class_names(labels: dict[str, str] | None, where: str) -> tuple[str, ...] |
         )
     names = [labels[str(index)] for index in range(len(labels))]
     return check_class_names(names, f"{where}: id2label")
-
-
-def _by(size: _Sides) -> str:
-    return str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
-
-
-def _impossible(where: str, needs: str, found: str) -> ModelImplementationNotFoundError:
-    return ModelImplementationNotFoundError(
-        f"{where} asks for pre-processing that this library does not do.",
-        needs=needs,
-        found=found,
-        fix="write a package folder with an inference_config.json of your own, and load that",
-    )

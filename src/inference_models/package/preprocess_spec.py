@@ -16,8 +16,9 @@ MAX_SIDE = 32_768
 """Pixels of one side of a network input; more is a mistake."""
 MAX_PIXELS = 1 << 26
 """Pixels of a network input; more would take gigabytes per image."""
-Interpolation = Literal["nearest", "linear", "cubic", "area", "lanczos", "hamming"]
-"""`hamming` only smooths, so that it needs `antialias`."""
+Interpolation = Literal["nearest", "linear", "cubic", "area", "lanczos", "hamming", "corners"]
+"""`hamming` only smooths, so that it needs `antialias`; `corners` is linear with the centres of the corner pixels on
+each other, and does not smooth."""
 
 
 class ResizeMode(str, Enum):
@@ -38,9 +39,15 @@ class ResizeMode(str, Enum):
     SHORTER_EDGE = "shorter-edge"
     """Resize until the shorter side is that of the target, or the longer side that of the target, whichever comes
     first; turned pictures turn the target. The network input has the size of the resized image (DETR)."""
+    SHORTER_EDGE_PADDED = "shorter-edge-padded"
+    """The longer side becomes the shorter one of the target, the rest at the right and bottom `pad_value` (EoMT)."""
+    SHORTER_EDGE_ROUNDED_UP = "shorter-edge-rounded-up"
+    """As `shorter-edge`, and then each side is stretched up to a multiple of what the network takes (Mask2Former)."""
     SHORTER_EDGE_AT_LEAST = "shorter-edge-at-least"
     """Enlarge where the shorter side is less than that of the target, reduce where the longer side is more than that
     of the target, and bring each side to the nearest multiple. The network input has that size (PaddleOCR)."""
+    WHOLE_MULTIPLES = "whole-multiples"
+    """Both sides down to a multiple of what the network takes; the network input has that size (GLPN)."""
     LINE = "line"
     """Height of the target; width in proportion, rounded up, at most that of the target. The network input has the
     size of the resized image (readers of text)."""
@@ -57,7 +64,15 @@ class ResizeMode(str, Enum):
 
 WITH_RESIZED = frozenset({ResizeMode.COVER_CROP, ResizeMode.FIT_CROP, ResizeMode.STRETCH_CROP})
 """Those that have a size of their own, `resized`."""
-SIZED_BY_IMAGE = frozenset({ResizeMode.NEARER_EDGE, ResizeMode.SHORTER_EDGE, ResizeMode.SHORTER_EDGE_AT_LEAST})
+SIZED_BY_IMAGE = frozenset(
+    {
+        ResizeMode.NEARER_EDGE,
+        ResizeMode.SHORTER_EDGE,
+        ResizeMode.SHORTER_EDGE_AT_LEAST,
+        ResizeMode.SHORTER_EDGE_ROUNDED_UP,
+        ResizeMode.WHOLE_MULTIPLES,
+    }
+)
 """Modes that graphs of one size cannot take: they stretch."""
 
 
@@ -117,6 +132,8 @@ class PreprocessSpec(Record, frozen=True, kw_only=True):
     mean: tuple[float, ...] | None = None
     """Subtracted after scaling, in network channel order."""
     std: tuple[float, ...] | None = None
+    margin: bool = False
+    """Whether pictures get a mirrored margin of 3 sqrt(side / 2) pixels first, which is cut off again (ZoeDepth)."""
     static_crop: StaticCrop | None = None
     grayscale: bool = False
     contrast: Contrast | None = None

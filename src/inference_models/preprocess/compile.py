@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from inference_models.decoders.maps import resize
 from inference_models.entities import PreProcessingOverrides
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.package.preprocess_spec import ResizeMode
@@ -109,6 +110,8 @@ class Preprocessor:
     def _fill(self, image: SourceImage, plan: Plan, overrides: PreProcessingOverrides, *, out: NumpyArray) -> None:
         left, top, right, bottom = plan.window or (None,) * 4
         pixels = image.pixels[top:bottom, left:right]
+        if self._spec.margin:
+            pixels = _with_margin(pixels, plan.transform)
         if self._spec.channels == 1 or (self._spec.grayscale and not overrides.disable_grayscale):
             pixels = _to_grayscale(pixels, image.color)
         if self._spec.contrast is not None and not overrides.disable_contrast_enhancement:
@@ -169,6 +172,11 @@ class Preprocessor:
         if self._spec.antialias and self._spec.frame is None:
             target[:] = _smoothed(pixels, (target.shape[0], target.shape[1]), self._spec.interpolation)
             return
+        if self._spec.interpolation == "corners":
+            size = (target.shape[0], target.shape[1])
+            for channel in range(3):
+                target[..., channel] = resize(pixels[..., channel].astype(np.float32), size, "corners")
+            return
         flag = getattr(cv2, _INTERPOLATIONS[self._spec.interpolation][0])
         cv2.resize(pixels, (target.shape[1], target.shape[0]), target, interpolation=flag)
 
@@ -181,8 +189,9 @@ _INTERPOLATIONS = {
     "area": ("INTER_AREA", "BOX"),
     "lanczos": ("INTER_LANCZOS4", "LANCZOS"),
     "hamming": ("", "HAMMING"),
+    "corners": ("", ""),
 }
-"""Names of OpenCV and of Pillow; all of them map pixel centres, so the transform holds for each."""
+"""Names of OpenCV and of Pillow; all but `corners` map pixel centres, as the transform has it."""
 
 
 def compile_spec(spec: PreprocessSpec, *, dtype: str = "float32") -> Preprocessor:
@@ -218,6 +227,15 @@ def _smoothed(pixels: NumpyArray, size: Size, interpolation: str) -> NumpyArray:
         return np.asarray(Image.fromarray(pixels).resize(size[::-1], kernel))
     planes = [np.ascontiguousarray(pixels[..., channel]) for channel in range(3)]
     return np.stack([np.asarray(Image.fromarray(plane).resize(size[::-1], kernel)) for plane in planes], axis=-1)
+
+
+def _with_margin(pixels: NumpyArray, transform: ImageTransform) -> NumpyArray:
+    """`pixels` with the mirrored margin that `transform` counts in."""
+    import cv2  # noqa: PLC0415
+
+    height, width = transform.crop_size or transform.image_size
+    down, across = (height - pixels.shape[0]) // 2, (width - pixels.shape[1]) // 2
+    return np.asarray(cv2.copyMakeBorder(pixels, down, down, across, across, cv2.BORDER_REFLECT_101))
 
 
 def _to_grayscale(pixels: NumpyArray, color: ColorFormat) -> NumpyArray:

@@ -18,6 +18,8 @@ _LEAST_SIDE = 1.0
 """Pixels of a window: a box without an area still has a place."""
 _ROOM = 2
 """Pixels around a window that a resize may look at."""
+LONGEST_SIDE = 16_000
+"""Pixels; OpenCV cannot warp what is twice as long."""
 
 
 class Window(Record, frozen=True):
@@ -86,3 +88,37 @@ def cut(pixels: NumpyArray, window: Window, stated: TopDown, size: Size) -> Nump
 def _inside(start: float, length: float, side: int, spare: int) -> tuple[int, int]:
     first, last = math.floor(start) - spare, math.ceil(start + length) + spare
     return min(max(first, 0), side), min(max(last, 0), side)
+
+
+def straighten(pixels: NumpyArray, corners: NumpyArray) -> NumpyArray:
+    """(h, w, 3) the part of `pixels` (H, W, 3) between four corners, as it looks from straight ahead.
+
+    Args:
+        pixels: The image.
+        corners: (4, 2) x y, clockwise from what becomes the upper left one; what lies outside repeats the edge.
+    """
+    import cv2  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    limit = np.array(pixels.shape[1::-1])
+    left, top = np.clip(np.floor(corners.min(axis=0)).astype(int) - _ROOM, 0, limit - 1).tolist()
+    right, bottom = np.clip(np.ceil(corners.max(axis=0)).astype(int) + _ROOM, 1, limit).tolist()
+    part, corners = pixels[top:bottom, left:right], corners - [left, top]
+    if max(part.shape) > LONGEST_SIDE:
+        less = LONGEST_SIDE / max(part.shape)
+        part = cv2.resize(part, None, fx=less, fy=less, interpolation=cv2.INTER_AREA)
+        corners = corners * less
+    width, height = (max(1, round(side)) for side in sides_of(corners))
+    target = np.array([[0, 0], [width, 0], [width, height], [0, height]], np.float32)
+    way = cv2.getPerspectiveTransform(corners.astype(np.float32), target)
+    return np.asarray(
+        cv2.warpPerspective(part, way, (width, height), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    )
+
+
+def sides_of(corners: NumpyArray) -> tuple[float, float]:
+    """The width and the height of a region with four corners, of opposite sides the longer one."""
+    import numpy as np  # noqa: PLC0415
+
+    top, right, bottom, left = np.linalg.norm(corners - np.roll(corners, -1, axis=0), axis=1).tolist()
+    return max(top, bottom), max(left, right)

@@ -39,9 +39,9 @@ class ImageTransform(Record, frozen=True):
     shift: tuple[float, float]
     """(x, y) network pixels added after scaling: padding when positive, cropping when negative."""
     crop_offset: tuple[int, int] = (0, 0)
-    """(x, y) image pixels that the static crop cut off at the left and top."""
+    """(x, y) image pixels that the static crop cut off at the left and top; negative: of a margin that was added."""
     crop_size: Size | None = None
-    """(height, width) after the static crop; None when there was none."""
+    """(height, width) after the static crop and with the margin; None when there was neither."""
 
     def points_to_network(self, xy: NumpyArray) -> NumpyArray:
         """`xy` (..., 2) in image pixels, as (..., 2) float64 in network pixels."""
@@ -151,6 +151,9 @@ def plan_image(spec: PreprocessSpec, size: Size, *, requested: Size | None = Non
     """
     window = crop_window(spec.static_crop, size) if crops and spec.static_crop is not None else None
     left, top, right, bottom = window or (0, 0, size[1], size[0])
+    if spec.margin:
+        beside, above = (math.isqrt(9 * side // 2) for side in (right - left, bottom - top))
+        left, top, right, bottom = left - beside, top - above, right + beside, bottom + above
     cropped = (bottom - top, right - left)
     target = target_size(spec, cropped, requested=requested)
     placement = place(spec, cropped, target=spec.frame or target)
@@ -162,7 +165,7 @@ def plan_image(spec: PreprocessSpec, size: Size, *, requested: Size | None = Non
         scale=(placement.resized[1] / cropped[1] * across, placement.resized[0] / cropped[0] * down),
         shift=((placement.at[1] - placement.window[1]) * across, (placement.at[0] - placement.window[0]) * down),
         crop_offset=(left, top),
-        crop_size=None if window is None else cropped,
+        crop_size=cropped if window or spec.margin else None,
     )
     return Plan(window, placement, transform)
 
@@ -258,7 +261,9 @@ def _whole(resized: Size, network: Size, *, at: tuple[int, int]) -> Placement:
 
 
 def _letterboxed(spec: PreprocessSpec, image: Size, target: Size) -> Placement:
-    """Sides are rounded as Ultralytics does, and cut off as YOLOX does, which pads at the end."""
+    """Sides are rounded as Ultralytics does, and cut off as YOLOX does, which pads at the end, as EoMT does."""
+    if spec.resize is ResizeMode.SHORTER_EDGE_PADDED:
+        return _whole(_shorter_within(image, (min(target), min(target)), 1), target, at=(0, 0))
     (height, width), (rows, columns) = image, target
     if spec.pad_at == "end":
         wide = width * rows > height * columns
@@ -316,6 +321,11 @@ def _shorter_at_least(image: Size, target: Size, multiple: int) -> Size:
     return height, width
 
 
+def _whole_multiples(image: Size, _target: Size, multiple: int) -> Size:
+    height, width = (max(multiple, side - side % multiple) for side in image)
+    return height, width
+
+
 def _line(image: Size, target: Size, _multiple: int) -> Size:
     height, widest = target
     return height, min(math.ceil(height * (image[1] / image[0])), widest)
@@ -324,9 +334,13 @@ def _line(image: Size, target: Size, _multiple: int) -> Size:
 _SIZES = {
     ResizeMode.STRETCH: lambda _image, target, _multiple: target,
     ResizeMode.SHORTER_EDGE: _shorter_within,
+    ResizeMode.SHORTER_EDGE_ROUNDED_UP: lambda image, target, multiple: _rounded_up(
+        _shorter_within(image, target, 1), multiple
+    ),
     ResizeMode.SHORTER_EDGE_AT_LEAST: _shorter_at_least,
     ResizeMode.LINE: _line,
     ResizeMode.NEARER_EDGE: _nearer_edge,
+    ResizeMode.WHOLE_MULTIPLES: _whole_multiples,
 }
 """Size of the resized image, which is that of the network input, for its own, the target and what sides divide by."""
 

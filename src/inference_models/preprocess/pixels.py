@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -40,6 +40,11 @@ class SourceImage(Record, frozen=True, eq=False):
     def size(self) -> tuple[int, int]:
         """(height, width) in pixels."""
         return self.pixels.shape[0], self.pixels.shape[1]
+
+    def arguments(self) -> dict[str, Any]:
+        """The image as another model takes it, by the names of its arguments."""
+        of_floats = {"input_range": "0-255"} if self.pixels.dtype.kind == "f" else {}
+        return {"images": [self.pixels], "input_color_format": self.color, **of_floats}
 
 
 class ArrayFormat(Record, frozen=True):

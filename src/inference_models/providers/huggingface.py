@@ -102,7 +102,7 @@ class HuggingFaceProvider(StreamingProvider):
         repository = self._open_hub(options.api_key).repository(name, revision)
         if repository.gated:
             self._gated.add(repository.name)
-        return self._described(model_id, repository)
+        return self._described(model_id, repository, options.task_type)
 
     def open(self, file: FileDownloadSpecs, *, start: int = 0, stop: int | None = None) -> FileStream:
         """The bytes of a file, from the Hub or from where it sends us; the token goes to the Hub only."""
@@ -122,7 +122,7 @@ class HuggingFaceProvider(StreamingProvider):
             self._hub = Hub(self._client, api_key)
         return self._hub
 
-    def _described(self, model_id: str, repository: Repository) -> ModelMetadata:
+    def _described(self, model_id: str, repository: Repository, asked: str | None) -> ModelMetadata:
         if CONFIG not in repository.files:
             self._check_access(repository)
             raise ModelRetrievalError(
@@ -131,7 +131,7 @@ class HuggingFaceProvider(StreamingProvider):
                 found=_listed(repository.files),
                 fix="download its weights, and load the file with labels= and model_type=",
             )
-        config = parse_hub_config(self._text(repository, CONFIG) or "")
+        config = parse_hub_config(self._text(repository, CONFIG) or "", asked=asked)
         packages, skipped, reason = make_packages(
             find_packages(repository.files, repository.dtypes, config),
             lambda found: self._package(found, config, repository),

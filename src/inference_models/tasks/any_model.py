@@ -10,7 +10,7 @@ from inference_models.tasks.depth_estimation import DepthEstimationModel
 from inference_models.tasks.embedding import ImageEmbeddingModel, TextImageEmbeddingModel
 from inference_models.tasks.feature_matching import FeatureMatchingModel
 from inference_models.tasks.gaze_detection import GazeDetectionModel
-from inference_models.tasks.instance_segmentation import InstanceSegmentationModel
+from inference_models.tasks.instance_models import InstanceSegmentationModel
 from inference_models.tasks.key_point_models import KeyPointsDetectionModel
 from inference_models.tasks.multi_label_classification import MultiLabelClassificationModel
 from inference_models.tasks.object_detection import ObjectDetectionModel

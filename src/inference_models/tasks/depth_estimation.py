@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, Generic
 
 from inference_models.errors import CorruptedModelPackageError
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 
     from inference_models.arrays import Array
     from inference_models.preprocess.geometry import ImageTransform
+
+
+_RECIPROCALS = (1e-4, 1e4)
+"""Between these Depth Pro keeps 1 / depth."""
 
 
 class DepthEstimationModel(
@@ -69,7 +74,11 @@ class GraphDepthEstimator(MapReader, DepthEstimationModel[NetworkInputs, "list[I
         from inference_models.decoders.maps import as_float32  # noqa: PLC0415
 
         cells = as_float32(self._cells(image))
+        if self._family.reciprocal and len(image.outputs) > 1:
+            cells = cells * (2 * math.tan(math.radians(float(image.outputs[1].reshape(-1)[0])) / 2))
         depth = window_of(transform).resized(cells.reshape(cells.shape[-2:]), self._family.resize)
+        if self._family.reciprocal:
+            depth = 1 / depth.clip(*_RECIPROCALS)
         return self._on_image(depth, transform, fill=0.0, device=device_of_torch(image.outputs[0]))
 
 

@@ -33,8 +33,13 @@ class MapReader(PerImage):
         import numpy as np  # noqa: PLC0415
 
         if seen.shape != transform.image_size:
+            shown = (transform.seen(1)[1], transform.seen(0)[1])
+            inside = tuple(
+                slice(max(0, -part.start), side - part.start)
+                for part, side in zip(shown, transform.image_size, strict=True)
+            )
             whole = np.full(transform.image_size, fill, seen.dtype)
-            whole[transform.seen(1)[1], transform.seen(0)[1]] = seen
+            whole[tuple(slice(max(0, part.start), part.stop) for part in shown)] = seen[inside]
             seen = whole
         if self._arrays is not None:
             return as_kind(seen, self._arrays)

@@ -53,6 +53,13 @@ class KeyPointOptions(DetectionOptions, total=False):
     """Points that are less sure than this count as not found; None: the family's."""
 
 
+class ReadingOptions(ImageOptions, total=False):
+    """Options of a call that reads a page."""
+
+    confidence: Confidence | None
+    """Least score of the text of a line, in [0, 1]; "default" or None: the family's."""
+
+
 class CropPointOptions(TypedDict, total=False):
     """Options of a call that looks for the key points of objects that were found before."""
 
@@ -83,6 +90,15 @@ class MultiLabelOptions(ImageOptions, total=False):
     """Options of a multi-label classification call."""
 
     confidence: Confidence | None
+
+
+class AnomalyOptions(ImageOptions, total=False):
+    """Options of a call that looks for anomalies."""
+
+    confidence: Confidence | None
+    """Least score in [0, 1] of an anomaly; "best" or None: recommended with the model, else 0.5, which is "default"."""
+    include_anomaly_map: bool
+    """Whether `images_metadata` holds the map of each image."""
 
 
 class ImageRequest(Record, frozen=True):

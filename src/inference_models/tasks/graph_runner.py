@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import Session
     from inference_models.decoders.types import Frame, Outputs, Shapes
     from inference_models.entities import RecommendedParameters
-    from inference_models.package.inference_config import TopDown
+    from inference_models.package.inference_config import Calibration, TopDown
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.predictions.container import Prediction
@@ -72,6 +72,8 @@ class OpenedPackage(Record, frozen=True, kw_only=True):
     """Whether the graph already does what the decoder would: suppression, or the activation."""
     top_down: TopDown | None = None
     """How crops are cut; only for heads that look at crops."""
+    calibration: Calibration | None = None
+    """What scores mean; only of detectors of anomalies."""
     models: Mapping[str, Any] = field(default_factory=dict)
     """What it is made of, instead of graphs, by name."""
     normalized_boxes: bool = False
@@ -208,6 +210,12 @@ class LineRunner(GraphRunner):
             (answer,) = super().run(self._joined([lines[number] for number in numbers]))
             found.update(zip(numbers, answer.images(), strict=True))
         return [found[number] for number in range(len(lines))]
+
+    def run_together(self, crops: Sequence[SourceImage]) -> tuple[RawOutputs, list[int]]:
+        """Raw outputs of `LINES` pictures of lines at most, and the width of each in the network input."""
+        lines = [batch[row : row + 1] for batch in self._preprocess(crops).batches for row in range(batch.shape[0])]
+        (answer,) = super().run(self._joined(lines))
+        return answer, [int(line.shape[3]) for line in lines]
 
     def _joined(self, lines: list[Array]) -> Array:
         widest, like = max(self._least_width, *(line.shape[3] for line in lines)), lines[0]

@@ -13,7 +13,7 @@ from inference_models.predictions.masks import InstancesRLEMasks
 from inference_models.record import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from inference_models.arrays import Array, NumpyArray
     from inference_models.decoders.masks import MaskMaps, MaskPart
@@ -44,25 +44,8 @@ class MaskWriter(Record, frozen=True):
 
     def write(self, xyxy: Array, form: InstanceSegmentationMaskFormat) -> tuple[Any, list[dict[str, Any]] | None]:
         """The masks, and what is said of each object besides; `xyxy` are (n, 4) boxes in pixels of the image."""
-        if form == "dense":
-            return self._dense(xyxy), None
-        outlines: list[dict[str, Any]] | None = None if form == "rle" else []
-
-        def columns() -> Iterator[tuple[NumpyArray, tuple[int, int]]]:
-            for part in self._parts(xyxy):
-                if outlines is not None:
-                    outlines.append({"polygons": _outlines(part)})
-                yield part.pixels.T, (part.top, part.left)
-
-        return InstancesRLEMasks.from_parts(columns(), self.image_size), outlines
-
-    def _dense(self, xyxy: Array) -> Array:
-        masks = np.zeros((self.maps.count, *self.image_size), np.bool_)
-        for mask, part in zip(masks, self._parts(xyxy), strict=False):
-            height, width = part.pixels.shape
-            mask[part.top : part.top + height, part.left : part.left + width] = part.pixels
-        masks = masks[: len(self.rows)]
-        return to_torch(masks, str(xyxy.device)) if is_torch(xyxy) else masks
+        masks, facts = write_parts(self._parts(xyxy), form, self.image_size, most=self.maps.count)
+        return to_torch(masks, str(xyxy.device)) if form == "dense" and is_torch(xyxy) else masks, facts
 
     def _parts(self, xyxy: Array) -> Iterator[MaskPart]:
         boxes = to_numpy(xyxy)
@@ -71,6 +54,27 @@ class MaskWriter(Record, frozen=True):
             if not self.family.with_pixels or part.pixels.any():
                 self.rows.append(row)
                 yield part
+
+
+def write_parts(
+    parts: Iterable[MaskPart], form: InstanceSegmentationMaskFormat, image_size: tuple[int, int], *, most: int
+) -> tuple[Any, list[dict[str, Any]] | None]:
+    """The masks of at most `most` parts of an image, and what is said of each besides."""
+    if form == "dense":
+        masks, count = np.zeros((most, *image_size), np.bool_), 0
+        for count, part in enumerate(parts, 1):
+            height, width = part.pixels.shape
+            masks[count - 1, part.top : part.top + height, part.left : part.left + width] = part.pixels
+        return masks[:count], None
+    outlines: list[dict[str, Any]] | None = None if form == "rle" else []
+
+    def columns() -> Iterator[tuple[NumpyArray, tuple[int, int]]]:
+        for part in parts:
+            if outlines is not None:
+                outlines.append({"polygons": _outlines(part)})
+            yield part.pixels.T, (part.top, part.left)
+
+    return InstancesRLEMasks.from_parts(columns(), image_size), outlines
 
 
 def _outlines(part: MaskPart) -> list[NumpyArray]:

@@ -1,98 +1,29 @@
-"""Base class of models that find objects and the pixels that belong to them."""
+"""Instance segmentation: objects and the pixels that belong to them."""
 
 from __future__ import annotations
 
 import math
-from abc import abstractmethod
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Generic
+from typing import TYPE_CHECKING, Any
 
 from inference_models.arrays import namespace
 from inference_models.errors import InvalidParameterError
-from inference_models.families import InstanceGraph
-from inference_models.fork import Lock
+from inference_models.families import InstanceGraph, SegmentsGraph
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.record import replace
 from inference_models.tasks import Task
 from inference_models.tasks.graph_objects import BoxFinder
 from inference_models.tasks.graph_options import DetectionOptions, parse_share, parse_switch
 from inference_models.tasks.graph_runner import NetworkInputs, RawOutputs
-from inference_models.tasks.stages import (
-    Answer,
-    KnowsClasses,
-    PreprocessedInputs,
-    PreprocessingMetadata,
-    RawPrediction,
-    StagedModel,
-)
+from inference_models.tasks.instance_models import FORMATS, InstanceSegmentationModel, mask_format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from inference_models.decoders.types import Boxes, BoxLimits, InstanceDecoder, Outputs, Shapes
     from inference_models.entities import InstanceSegmentationMaskFormat
     from inference_models.preprocess.geometry import ImageTransform
     from inference_models.tasks.graph_runner import OpenedPackage
-    from inference_models.tasks.stages import Images
-
-
-class PredictionFuture(Generic[Answer]):
-    """An answer whose last step runs when `result` is first called. Safe to use from several threads.
-
-    This one is for networks that ran before it was made; a model that leaves work on the device returns a subclass.
-    """
-
-    def __init__(self, finish: Callable[[], Answer]) -> None:
-        self._finish = finish
-        self._answers: list[Answer] = []
-        self._lock = Lock()
-
-    def submit_gpu_work(self) -> None:
-        """Hand the work to the device if that has not happened yet. Here it has."""
-
-    def done(self) -> bool:
-        """Whether `result` need not wait for the device. Here it never does."""
-        return True
-
-    def result(self) -> Answer:
-        """The answer; computed once, and an error of the last step is raised by every call."""
-        with self._lock:
-            if not self._answers:
-                self._answers.append(self._finish())
-            return self._answers[0]
-
-
-class InstanceSegmentationModel(
-    KnowsClasses,
-    StagedModel[PreprocessedInputs, PreprocessingMetadata, RawPrediction, list[InstanceDetections]],
-    Generic[PreprocessedInputs, PreprocessingMetadata, RawPrediction],
-):
-    """Answers with one `InstanceDetections` per image, in the order of the images."""
-
-    supports_stream_pipeline: bool = False
-    """Whether the stages of consecutive calls may overlap on the device."""
-
-    @property
-    @abstractmethod
-    def supported_mask_formats(self) -> set[InstanceSegmentationMaskFormat]:
-        """What `mask_format=` may be: `"dense"`, `"rle"`, or both."""
-
-    @property
-    def max_batch_size(self) -> int | None:
-        """Images that one pass of the network takes at most; None: no limit is known."""
-        return None
-
-    def infer_async(self, images: Images, **kwargs: Any) -> PredictionFuture[list[InstanceDetections]]:
-        """A promise of the answer of `infer`: the network is started now, post-processing runs in `.result()`."""
-        inputs, metadata = self.pre_process(images, **kwargs)
-        return self.forward_async(inputs, metadata, **kwargs)
-
-    def forward_async(
-        self, pre_processed_images: PreprocessedInputs, pre_processing_meta: PreprocessingMetadata, **kwargs: Any
-    ) -> PredictionFuture[list[InstanceDetections]]:
-        """A promise of the predictions for what `pre_process` gave; here the network has run when this returns."""
-        results = self.forward(pre_processed_images, **kwargs)
-        return PredictionFuture(lambda: self.post_process(results, pre_processing_meta, **kwargs))
 
 
 class InstanceOptions(DetectionOptions, total=False):
@@ -126,7 +57,7 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
     @property
     def supported_mask_formats(self) -> set[InstanceSegmentationMaskFormat]:
         """What `masks=` may be."""
-        return set(_FORMATS)
+        return set(FORMATS)
 
     def _count_classes(self, shapes: Shapes) -> int | None:
         shapes = [_moved(shape, (0, 3, 1, 2)) if self._is_turned(shape) else shape for shape in shapes]
@@ -134,7 +65,7 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
 
     def _limits(self, options: dict[str, Any]) -> BoxLimits:
         limits = super()._limits(options)
-        _mask_format(options)
+        mask_format(options)
         _mask_rule(options, smooth=self._family.smooth)
         return limits
 
@@ -156,7 +87,7 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
 
         rule = _mask_rule(options, smooth=self._family.smooth)
         writer = MaskWriter.of(self._decoder.maps(image.outputs, boxes), transform, self._family, rule)
-        masks, facts = writer.write(boxes.xyxy, _mask_format(options))
+        masks, facts = writer.write(boxes.xyxy, mask_format(options))
         rows = writer.rows if len(writer.rows) < len(boxes.class_id) else slice(None)
         return self._as_asked(
             InstanceDetections(
@@ -169,21 +100,6 @@ class GraphSegmenter(BoxFinder, InstanceSegmentationModel[NetworkInputs, "list[I
                 class_names=self._names,
             )
         )
-
-
-_FORMATS: tuple[InstanceSegmentationMaskFormat, ...] = ("dense", "polygons", "rle")
-
-
-def _mask_format(options: Mapping[str, Any]) -> InstanceSegmentationMaskFormat:
-    wanted = {options[name] for name in ("masks", "mask_format") if options.get(name) is not None} or {"rle"}
-    for name in _FORMATS:
-        if wanted == {name}:
-            return name
-    raise InvalidParameterError(
-        "masks cannot be given in this form.",
-        needs=f"masks= one of {', '.join(map(repr, _FORMATS))}",
-        found=" and ".join(sorted(map(repr, wanted))),
-    )
 
 
 def _mask_rule(options: Mapping[str, Any], *, smooth: bool) -> tuple[bool, float]:
@@ -202,11 +118,20 @@ def _moved(shape: Sequence[int | None], axes: Sequence[int]) -> tuple[int | None
     return tuple(shape[axis] for axis in axes)
 
 
+def bind(package: OpenedPackage, graph: InstanceGraph | SegmentsGraph) -> Any:
+    """The segmenter of an opened package."""
+    if isinstance(graph, InstanceGraph):
+        return GraphSegmenter(package, graph)
+    from inference_models.tasks.graph_segments import SegmentFinder  # noqa: PLC0415 - of mask transformers alone
+
+    return SegmentFinder(package, graph)
+
+
 TASK = Task(
     name="instance-segmentation",
     model=InstanceSegmentationModel,
     predictions={InstanceDetections: "objects"},
-    graph=InstanceGraph,
-    bind=GraphSegmenter,
+    graph=InstanceGraph | SegmentsGraph,
+    bind=bind,
     post_processing="nms",
 )

@@ -59,7 +59,8 @@ class GraphSemanticSegmenter(
     def __init__(self, graph: OpenedPackage, family: SemanticGraph) -> None:
         from inference_models.decoders.maps import MapLayout  # noqa: PLC0415 - brings NumPy
 
-        super().__init__(graph, MapLayout("class ids (B, h, w), or one map per class (B, C, h, w)"))
+        layout = family.queries or MapLayout("class ids (B, h, w), or one map per class (B, C, h, w)")
+        super().__init__(graph, layout)
         if self._channels == 1 and len(self._names) == 1:
             self._names = (BACKGROUND, *self._names)
         lowered = [name.lower() for name in self._names]

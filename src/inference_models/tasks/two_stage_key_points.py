@@ -106,9 +106,7 @@ class TwoStageKeyPointDetector(KeyPointsDetectionModel[Pictures, list[tuple[int,
         for_head = {name: given.pop(name) for name in _OF_THE_HEAD if name in given}
         points, found = [], []
         for picture in pre_processed_images:
-            image: dict[str, Any] = {"images": [picture.pixels], "input_color_format": picture.color}
-            if picture.pixels.dtype.kind == "f":
-                image["input_range"] = "0-255"
+            image = picture.arguments()
             (objects,) = self._detector.infer(**image, **given)
             seen = self._points(objects, image, for_head)
             points.append(seen)

@@ -22,17 +22,13 @@ CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
 ANY_CLASSIFIER = "classifier"
 """The family of every graph whose only output is logits."""
 _OWN_CLASSIFIERS = frozenset({"resnet", "vit"})
-<<<<<<< HEAD
-ACTION, EMBEDDING, MATCHING, TEXT = "action-recognition", "embedding", "feature-matching", "text-only-ocr"
-=======
 ANY_SEGMENTER = "segmenter"
 """The family of every graph whose only output is logits of the classes of pixels."""
 _OWN_SEGMENTERS = frozenset({"segformer"})
 _UNIVERSAL = ("ForUniversalSegmentation", "MaskFormerForInstanceSegmentation")
 """Ends of the names of classes whose networks do any of the tasks below."""
 UNIVERSAL_TASKS = ("instance-segmentation", "panoptic-segmentation", "semantic-segmentation")
-EMBEDDING, ACTION, MATCHING = "embedding", "action-recognition", "feature-matching"
->>>>>>> main
+ACTION, EMBEDDING, MATCHING, TEXT = "action-recognition", "embedding", "feature-matching", "text-only-ocr"
 _EMBEDDERS = {
     "CLIPModel": "clip",
     "DINOv3ConvNextModel": "dinov2",
@@ -83,83 +79,9 @@ PREPARED_TASKS = frozenset(
 """Tasks whose models take images as their processor file says."""
 
 
-<<<<<<< HEAD
-class _Kind(Record, frozen=True):
-    """What one image processor class does when its file does not say."""
-
-    square: bool
-    """A single number for the size is both sides, else the shorter one."""
-    center_crop: bool | None = False
-    """None: releases of transformers disagree, so the file must say."""
-    normalize: bool = True
-    bgr: bool = False
-    multiple: int | None = None
-    """Pictures keep their shape between a shortest and a longest edge, and sides are multiples of this (DETR)."""
-    resample: int | None = None
-    """None: releases of transformers disagree, so the file must say."""
-    antialias: bool = True
-    as_float: bool = False
-    """Pictures are resized to values between grey levels."""
-
-
-_DETR = _Kind(square=False, center_crop=False, multiple=1, resample=2)
-_MATCHER = _Kind(square=False, normalize=False, resample=2)
-_KINDS = {
-    "Beit": _Kind(square=True, center_crop=None),
-    "Bit": _Kind(square=False, center_crop=True),
-    "CLIP": _Kind(square=False, center_crop=True),
-    "ConditionalDetr": _DETR,
-    "ConvNext": _Kind(square=False),
-    "DINOv3ViT": _Kind(square=True, as_float=True),
-    "DPT": _Kind(square=True, center_crop=False),
-    "DeformableDetr": _DETR,
-    "DeiT": _Kind(square=True, center_crop=True),
-    "Detr": _DETR,
-    "LightGlue": _MATCHER,
-    "MobileNetV1": _Kind(square=False, center_crop=True),
-    "MobileNetV2": _Kind(square=False, center_crop=True),
-    "MobileViT": _Kind(square=False, center_crop=True, normalize=False, bgr=True),
-    "PPDocLayoutV2": _Kind(square=True, antialias=False),
-    "PPDocLayoutV3": _Kind(square=True, antialias=False),
-    "Pvt": _Kind(square=True),
-    "RTDetr": replace(_DETR, normalize=False),
-    "RfDetr": replace(_DETR, antialias=False, as_float=True),
-    "Segformer": _Kind(square=True, center_crop=False, resample=2),
-    "Siglip": _Kind(square=True),
-    "SuperGlue": _MATCHER,
-    "VJEPA2": _Kind(square=False, center_crop=True, resample=2),
-    "ViT": _Kind(square=True),
-    "Yolos": replace(_DETR, multiple=16),
-}
-
-
-_Side = Annotated[int, Meta(ge=1, le=MAX_SIDE)]
-_AboveZero = Annotated[float, Meta(gt=0)]
-_ThreeNumbers = tuple[float, float, float]
-_Sides = int | tuple[int, int]
-"""The length of the shorter side, or (height, width)."""
-
-
-class _WireTimm(Struct):
-    """The fields of `pretrained_cfg` with the defaults of `timm.data.resolve_data_config`."""
-
-    input_size: tuple[Literal[1, 3], _Side, _Side] = (3, 224, 224)
-    interpolation: str = "bicubic"
-    crop_pct: Annotated[float, Meta(gt=0, le=1)] | None = None
-    crop_mode: str | None = None
-    mean: _ThreeNumbers = (0.485, 0.456, 0.406)
-    std: tuple[_AboveZero, _AboveZero, _AboveZero] = (0.229, 0.224, 0.225)
-
-
-class _WireDecoder(Struct):
-    model_type: str | None = None
-
-
-=======
->>>>>>> main
 class _WireConfig(Struct):
     architectures: list[str] | None = None
-    decoder: _WireDecoder | None = None
+    decoder: Any = None
     model_type: str | None = None
     id2label: dict[str, str] | None = None
     problem_type: str | None = None
@@ -265,7 +187,8 @@ def _task(wire: _WireConfig) -> str | None:
     for name in wire.architectures or ():
         if name in _EMBEDDERS:
             return EMBEDDING
-        if name == "VisionEncoderDecoderModel" and wire.decoder is not None and wire.decoder.model_type == "trocr":
+        decoder = wire.decoder.get("model_type") if isinstance(wire.decoder, dict) else None
+        if name == "VisionEncoderDecoderModel" and decoder == "trocr":
             return TEXT
         for end, task in _TASKS.items():
             if name.endswith(end):

@@ -21,7 +21,8 @@ from PIL import Image
 
 from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError
-from test_transformers_folders import VIT, map_networks, photograph, saved, theirs
+from test_transformers_folders import photograph, saved, theirs
+from transformers_networks import VIT, depth_estimators
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ def described(folder: Path, architecture: str, task: str) -> None:
 
 
 def test_a_package_of_depth_anything_answers_as_its_folder_does(tmp_path: Path) -> None:
-    network, processor = map_networks()["depth_anything"]()
+    network, processor = depth_estimators()["depth_anything"]()
     saved(tmp_path, network, processor)
     image = photograph()
     outputs = theirs(network, processor, image)

@@ -34,6 +34,7 @@ SHOWN = {
     "blazepose-full": "person",
     "centerface": "astronaut",
     "centerface-landmarks": "astronaut",
+    "efficientnet-lite0-imagenet": "coffee",
     "mediapipe-hand-full": "hand",
     "mobilenet-v2-imagenet": "coffee",
     "picodet-layout-cdla": "page",

@@ -13,6 +13,7 @@ import pytest
 import graphs
 from inference_models import AutoModel, ClassificationModel, Detections, LoadOptions, ObjectDetectionModel
 from inference_models.errors import (
+    BaseInferenceModelsError,
     CorruptedModelPackageError,
     DirectLocalStorageAccessError,
     InvalidParameterError,
@@ -543,6 +544,22 @@ class TestThreads:
 
         with ThreadPoolExecutor(16) as pool:
             assert all(pool.map(check, list(images) * 20))
+
+
+SECRET = "3c4f0a9d7e"
+IN_ADDRESSES = ("project/3?api_key={}", "o/n?x=1&access_token={}", "./a?api_key={}", "m?my.secret={}")
+IN_URLS = ("s3://b/k?sig={}", "hf://o/n?token={}", "https://u:{}@h.example/m.onnx", "https://{}@h.example/a/m.onnx")
+
+
+@pytest.mark.parametrize("address", [*IN_ADDRESSES, *IN_URLS])
+@pytest.mark.parametrize("options", [{}, {"weights_provider": "roboflow"}], ids=["alone", "roboflow"])
+def test_an_error_does_not_tell_the_secrets_of_an_address(
+    address: str, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(BaseInferenceModelsError) as caught:
+        AutoModel.from_pretrained(address.format(SECRET), **options)
+    assert SECRET not in f"{caught.value} {caught.value!r} {caught.value.args}"
 
 
 class TestNames:

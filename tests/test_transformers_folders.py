@@ -183,6 +183,20 @@ def test_a_classifier_of_several_labels_gives_each_a_score_of_its_own(tmp_path: 
     np.testing.assert_allclose(found.confidence, expected, rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", ["vit", "resnet"])
+def test_features_of_classifiers_are_what_goes_into_their_last_layer(tmp_path: Path, name: str) -> None:
+    network, processor = classifiers()[name]()
+    saved(tmp_path, network, processor)
+    image = photograph()
+    expected = theirs(network, processor, image).logits
+    options = {"required_capabilities": ["image_embeddings"], "backend": "hugging-face"}
+    model = AutoModel.from_pretrained(str(tmp_path), **options)
+    features = model.embed_images(Image.fromarray(image))
+    layer = [part for part in network.modules() if isinstance(part, torch.nn.Linear)][-1]
+    np.testing.assert_allclose(layer(features).detach(), expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(model.embed_images(Image.fromarray(image), "logits"), expected, rtol=0, atol=1e-4)
+
+
 @pytest.mark.parametrize("name", detectors())
 def test_detectors_answer_as_transformers_does(tmp_path: Path, name: str) -> None:
     network, processor = detectors()[name]()

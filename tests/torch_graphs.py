@@ -61,9 +61,9 @@ def convolution(seed: int = 0) -> Convolution:
     return Convolution().eval()
 
 
-def build_convolution(shapes: Mapping[str, tuple[int, ...]]) -> Convolution:
+def build_convolution(shapes: Mapping[str, tuple[int, ...]], stated: Mapping[str, Any]) -> Convolution:
     """A builder as families name them."""
-    del shapes
+    del shapes, stated
     return Convolution()
 
 

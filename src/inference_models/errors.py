@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from inference_models.record import Record
+from inference_models.text import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,12 +44,12 @@ class BaseInferenceModelsError(Exception):
         found: str | None = None,
         fix: str | None = None,
     ) -> None:
-        self._message = message
+        self._message = without_secrets(message) if isinstance(message, str) else message
         self.help_url = help_url
-        self.needs = needs
-        self.found = found
-        self.fix = fix
-        super().__init__(message)
+        self.needs, self.found, self.fix = (
+            without_secrets(text) if isinstance(text, str) else text for text in (needs, found, fix)
+        )
+        super().__init__(self._message)
 
     @property
     def summary(self) -> str:

@@ -23,6 +23,8 @@ _LONG = 4
 _URL = r"(?i)\bhttps?://[^\s\"'<>\\]+"
 _ENCODED_URL = r"(?i)https?(?:%(?:25)*3A|:)(?:%(?:25)*2F){2}[^\s\"'<>\\]*"
 _QUERY = r"\?[^\s\"'<>\\?=]*=[^\s\"'<>\\]*"
+_VALUE_TO_HIDE = r"(?i)([?&][\w.-]{0,40}(?:key|token|secret|sig|signature|password|credential)=)[^\s&\"'<>\\]+"
+_USER_OF_URL = r"(\b\w{2,}:/{1,2})[^\s/@\"'<>]{1,200}@"  # one slash is left where it was taken for a path
 _MAX_PATH = 200
 _SHOWN_PARAMETERS = frozenset({"modelid", "includecoremlpackages"})
 """Query parameters that are shown in error texts: the caller chose them, and they are no secrets."""
@@ -190,6 +192,13 @@ def shown_url(url: str) -> str:
     path = parts.path if len(parts.path) <= _MAX_PATH else parts.path[:_MAX_PATH] + "..."
     text = f"{parts.scheme}://{host}{port}{path}" + ("?..." if parts.query else "")
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def without_secrets(text: str) -> str:
+    """`text` as a person wrote it, but for the keys and passwords in addresses, whatever kind of address it is."""
+    if "?" not in text and "@" not in text:
+        return text
+    return re.sub(_USER_OF_URL, rf"\1{HIDDEN}@", re.sub(_VALUE_TO_HIDE, rf"\1{HIDDEN}", text))
 
 
 def scrub(text: str, secrets: Iterable[str] = (), *, urls: Iterable[str] = ()) -> str:

@@ -239,7 +239,8 @@ class TestOnnxFiles:
         record = case.backend.RUNTIME
         assert first == f"weights.onnx: {record.label} {record.installed_version()} cannot open the graph."
         assert second.startswith("needs a graph this runtime supports; found: ")
-        assert shown in second
+        # Where it is no text, ONNX Runtime up to 1.23 gives the kind of its error alone.
+        assert shown in second or (not operator.isascii() and second.endswith(("Fail", "RuntimeError")))
         assert last == f'export or fetch the file again, or update the runtime: pip install -U "{record.requires}"'
 
 

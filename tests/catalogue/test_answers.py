@@ -60,8 +60,9 @@ def test_an_astronaut_has_a_face_with_five_points(load):
     assert right_mouth[0] < left_mouth[0]
 
 
-def test_a_cat_is_a_cat_and_coffee_is_coffee(load):
-    found = load("mobilenet-v2-imagenet", "torch")([blue_first(data.chelsea()), blue_first(data.coffee())])
+@pytest.mark.parametrize("model_id", ["efficientnet-lite0-imagenet", "mobilenet-v2-imagenet"])
+def test_a_cat_is_a_cat_and_coffee_is_coffee(load, model_id):
+    found = load(model_id, "torch")([blue_first(data.chelsea()), blue_first(data.coffee())])
     assert [found.class_names[int(place)] for place in found.class_id] == ["Egyptian cat", "espresso"]
 
 

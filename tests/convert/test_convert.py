@@ -32,6 +32,7 @@ from inference_models.options import LoadOptions
 from inference_models.parity.compare import compare_predictions, predictions_in
 from inference_models.parity.images import ImageSet, probe_images
 from providers.hub_server import Repository, served_hub
+from transformers_networks import depth_estimators, detectors, semantic_segmenters
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ QUICK = {"images": FEW, "exporters": ("legacy",)}
 
 
 def network(folder: Path, name: str) -> str:
-    every = {**networks.classifiers(), **networks.detectors(), **networks.map_networks()}
+    every = networks.classifiers() | detectors() | semantic_segmenters() | depth_estimators()
     networks.saved(folder, *every[name]())
     return str(folder)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 
 import graphs
 from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError
 from map_graphs import BACKENDS, FRAME, bare, upsampled
+from optional import torch
 
 LOGITS = np.random.default_rng(3).normal(0, 3, (1, 1, *FRAME)).astype(np.float32)
 SIZE = (120, 200)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import graphs
-from inference_models import families
+from inference_models import ActionRecognitionModel, families
 from inference_models.backends import onnx
 from inference_models.backends.session import InputHint, SessionRequest
 from inference_models.errors import CorruptedModelPackageError
@@ -120,7 +120,8 @@ def test_what_loads_answers(opened: Any, name: str, task: str) -> None:
         error: CorruptedModelPackageError | None = refused
     else:
         error = None
-        getattr(model, "infer", getattr(model, "embed_images", None))(np.zeros((*FRAME, 3), np.uint8))
+        given = np.zeros((2, *FRAME, 3) if isinstance(model, ActionRecognitionModel) else (*FRAME, 3), np.uint8)
+        getattr(model, "infer", getattr(model, "embed_images", None))(given)
     assert error is None or (error.needs and error.found)
 
 

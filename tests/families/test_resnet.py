@@ -72,6 +72,20 @@ def test_a_package_of_weights_answers(tmp_path: Path, task: str) -> None:
     assert model.class_names == NAMES
 
 
+@pytest.mark.parametrize("task", ["classification", "multi-label-classification"])
+def test_features_are_what_goes_into_the_last_layer(tmp_path: Path, task: str) -> None:
+    folder = package(tmp_path, RECORDED["basic"]["shapes"], task)
+    options = {"arrays": "numpy", "backend": "torch"}
+    model = AutoModel.from_pretrained(str(folder), required_capabilities=["image_embeddings"], **options)
+    pictures = [*np.random.default_rng(0).integers(0, 256, (3, 80, 70, 3), np.uint8)]
+    features, logits = model.embed_images(pictures), model.embed_images(pictures, "logits")
+    shapes = RECORDED["basic"]["shapes"]
+    weight, bias = (drawn(f"fc.{name}", shapes[f"fc.{name}"]) for name in ("weight", "bias"))
+    np.testing.assert_allclose(logits, features @ weight.T + bias, rtol=1e-4, atol=1e-4)
+    assert model.embedding_info == {"output_type": "feature_vector", "normalization": "none"}
+    assert model(pictures) == AutoModel.from_pretrained(str(folder), **options)(pictures)
+
+
 def test_weights_of_another_stem_are_refused_by_name(tmp_path: Path) -> None:
     shapes = {name.replace("conv1.weight", "conv1.0.weight", 1): s for name, s in RECORDED["basic"]["shapes"].items()}
     with pytest.raises(CorruptedModelPackageError) as caught:

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import supervision
 
 import graphs
 from inference_models import AutoModel
 from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.predictions.instances import InstanceDetections
 from inference_models.predictions.masks import InstancesRLEMasks
+from optional import supervision
 from torch_graphs import network_input
 
 RECORDED = Path(__file__).parent.parent / "decoders" / "recorded"

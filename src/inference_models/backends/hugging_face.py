@@ -30,6 +30,7 @@ from inference_models.backends.torch_session import (
     import_torch,
     prepare_device,
     reason_of,
+    with_features,
 )
 from inference_models.errors import (
     BaseInferenceModelsError,
@@ -102,6 +103,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         stated=part.inputs,
         modules=tuple(modules),
     )
+    opened = with_features(opened, torch) if request.further_outputs else opened
     known = part.inputs[0].shape != ANY_SHAPE
     return PartSession(network, opened, torch, None if known else request.input_hint)
 

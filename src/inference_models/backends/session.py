@@ -339,8 +339,10 @@ class InputHint(Record, frozen=True):
     """The axes after the batch in a run that is certain to fit; None: the package names no size."""
 
 
-ModuleBuilder = Callable[[Mapping[str, tuple[int, ...]]], Any]
-"""From the shapes of a package's weights, by name, to the `torch.nn.Module` that takes them."""
+ModuleBuilder = Callable[..., Any]
+"""From the shapes of a package's weights, by name, and `stated`, what the training wrote beside them, to the
+`torch.nn.Module` that takes them. Where that calls them otherwise, its `names_in_files` says how; `left_out` are names
+that it has no use for."""
 
 
 class SessionRequest(Record, frozen=True):

@@ -14,6 +14,7 @@ the network has: floating point of 16, 32 or 64 bits where it computes in floati
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import inspect
 import pickle
@@ -21,6 +22,7 @@ import re
 import struct
 import warnings
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from inference_models.backends.runtimes import PYTORCH
@@ -31,12 +33,15 @@ from inference_models.backends.torch_session import (
     import_torch,
     prepare_device,
     reason_of,
+    with_features,
 )
 from inference_models.errors import (
     CorruptedModelPackageError,
     MissingDependencyError,
     ModelImplementationNotFoundError,
 )
+from inference_models.fork import Lock
+from inference_models.package.checkpoint_file import WRAPPERS, facts_beside
 from inference_models.package.hf_folder import safetensors_header
 
 if TYPE_CHECKING:
@@ -50,8 +55,6 @@ RUNTIME = PYTORCH
 SAFE = ("weights.safetensors", "model.safetensors")
 PICKLED = ("weights.pth", "weights.pt")
 PROGRAM = "weights.pt2"
-WRAPPERS = ("state_dict", "model", "model_state_dict")
-"""Names under which training scripts put the weights beside other things."""
 COUNTERS = ".num_batches_tracked"
 """Of batch normalisation, for training only; old files lack them."""
 _FLOATING = ("float32", "float16", "bfloat16", "float64")
@@ -62,6 +65,8 @@ _PICKLE = b"\x80"
 """First byte of what torch.save wrote before PyTorch 1.6."""
 _REFUSED = r"GLOBAL ([\w.]+)"
 _NOT_READ = r"WeightsUnpickler error: (.+)"
+_loading = Lock()
+"""While one reads, `argparse.Namespace`, which trainings save and which runs nothing, is allowed in the process."""
 _READ_ERRORS = (AssertionError, AttributeError, EOFError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 """What the reader of tensors raises for damaged files."""
 
@@ -87,8 +92,8 @@ def open_session(request: SessionRequest) -> TorchSession:
             fix="export the model to ONNX or TorchScript, and load that",
         )
     device = prepare_device(request, torch)
-    state = read_state(path, torch)
-    module = build_module(request.module, state, path=path, torch=torch)
+    state, facts = read_weights(path, torch)
+    module = build_module(partial(request.module, stated=facts), state, path=path, torch=torch)
     dtype = next((tensor.dtype for tensor in module.parameters() if tensor.is_floating_point()), torch.float32)
     if dtype not in {torch.float32, torch.float16, torch.bfloat16}:
         module, dtype = module.float(), torch.float32
@@ -99,6 +104,7 @@ def open_session(request: SessionRequest) -> TorchSession:
         device=device,
         dtype=str(dtype).removeprefix("torch."),
     )
+    network = with_features(network, torch) if request.further_outputs else network
     return TorchSession(network, torch, request.input_hint)
 
 
@@ -112,16 +118,26 @@ def build_module(builder: ModuleBuilder, state: Mapping[str, Array], *, path: Pa
     # On the device `meta` nothing is allocated or drawn at random: the values are replaced anyway.
     with torch.device("meta"):
         module = builder(shapes)
+    left_out: frozenset[str] = getattr(module, "left_out", frozenset())
+    shapes = {name: shape for name, shape in shapes.items() if name not in left_out}
     own = module.state_dict()
-    wanted = {name: tuple(tensor.shape) for name, tensor in own.items()}
+    parts: Mapping[str, Sequence[str]] = getattr(module, "names_in_files", None) or {name: (name,) for name in own}
+    wanted = {name: _joined([tuple(own[part].shape) for part in names]) for name, names in parts.items()}
     state = {**state, **{name: torch.zeros((), dtype=torch.int64) for name in _absent_counters(wanted, shapes)}}
     _refuse_other_tensors(wanted, shapes, path)
-    _refuse_other_numbers(own, state, path)
-    if any(name not in wanted for name, _ in module.named_buffers()):
+    _refuse_other_numbers({name: own[names[0]] for name, names in parts.items()}, state, path)
+    if any(name not in own for name, _ in module.named_buffers()):
         module = builder(shapes)  # it computes some of its tensors itself, which it cannot do on that device
-    module.load_state_dict(state, strict=True, assign=True)
+    pieces = {name: state[name].chunk(len(parts[name])) if len(parts[name]) > 1 else (state[name],) for name in parts}
+    own = {part: piece for name, names in parts.items() for part, piece in zip(names, pieces[name], strict=True)}
+    module.load_state_dict(own, strict=True, assign=True)
     refuse_not_finite(module, path.name)
     return module.eval().requires_grad_(False)
+
+
+def _joined(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape of tensors, one below the other."""
+    return shapes[0] if len(shapes) == 1 else (sum(shape[0] for shape in shapes), *shapes[0][1:])
 
 
 def _weights_file(request: SessionRequest) -> Path:
@@ -144,7 +160,12 @@ def _weights_file(request: SessionRequest) -> Path:
 
 
 def read_state(path: Path, torch: Any) -> dict[str, Array]:
-    """The tensors of a file by name, plain ones, in memory of their own.
+    """The tensors of a file, as `read_weights` reads them."""
+    return read_weights(path, torch)[0]
+
+
+def read_weights(path: Path, torch: Any) -> tuple[dict[str, Array], dict[str, Any]]:
+    """The tensors of a file by name, plain ones, in memory of their own; and what a training wrote beside them.
 
     Raises:
         CorruptedModelPackageError: it is damaged, or holds more than tensors.
@@ -153,21 +174,32 @@ def read_state(path: Path, torch: Any) -> dict[str, Array]:
     import zipfile  # noqa: PLC0415 - of such files only
 
     state = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path, torch)
+    facts = facts_beside(state)
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
+    state = _in_one(state) if isinstance(state, dict) else state
     if isinstance(state, dict) and state and all(torch.is_tensor(tensor) for tensor in state.values()):
         _refuse_special_tensors(state, path)
         if path.suffix != ".safetensors" and zipfile.is_zipfile(path):
             _refuse_claims(state, path)
         # The file is mapped into memory so far: whoever writes over it would change, or end, a model that runs.
-        return {str(name): tensor.clone() for name, tensor in state.items()}
+        return {str(name): tensor.clone() for name, tensor in state.items()}, facts
     raise CorruptedModelPackageError(
         f"{path.name} holds something other than weights.",
         needs="tensors by name, as model.state_dict() gives them",
         found=_described(state),
         fix="torch.save(model.state_dict(), 'weights.pth')",
     )
+
+
+def _in_one(state: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Tensors by name, those of a part of the network below its name."""
+    flat: dict[Any, Any] = {}
+    for name, value in state.items():
+        is_part = isinstance(value, dict) and value and all(isinstance(key, str) for key in value)
+        flat |= {f"{name}.{key}": tensor for key, tensor in value.items()} if is_part else {name: value}
+    return flat
 
 
 def _read_safetensors(path: Path) -> object:
@@ -192,7 +224,7 @@ def _read_pickle(path: Path, torch: Any) -> object:
     if start != _ZIP and not start.startswith(_PICKLE):
         raise _unreadable(path, "an empty file" if not start else "a file of another kind")
     try:
-        with warnings.catch_warnings():
+        with _loading, warnings.catch_warnings(), torch.serialization.safe_globals([argparse.Namespace]):
             warnings.simplefilter("ignore", UserWarning)
             # Files of before PyTorch 1.6 are no zip files and cannot be mapped into memory.
             return torch.load(str(path), map_location="cpu", weights_only=True, mmap=start == _ZIP)

@@ -62,6 +62,7 @@ def _load(path: Path, device: str, torch: Any) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)  # PyTorch 2.15: of archives as such
             module = torch.jit.load(str(path), map_location=device).eval()
     except (RuntimeError, ValueError) as exc:
         if "torchvision::" in str(exc) and sys.modules.get("torchvision") is None:

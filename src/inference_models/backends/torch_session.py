@@ -16,6 +16,7 @@ of a network that takes none of them the first run tells, and until then `output
 from __future__ import annotations
 
 import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import Version
@@ -27,6 +28,7 @@ from inference_models.backends.session import BaseSession, dtype_name, use_cpu_i
 from inference_models.errors import (
     CorruptedModelPackageError,
     EnvironmentConfigurationError,
+    ModelImplementationNotFoundError,
     ModelRuntimeError,
 )
 from inference_models.fork import was_used_before_fork
@@ -122,6 +124,39 @@ class Network(Record, frozen=True):
         dtype = "float32" if self.dtype in _FED_FLOAT32 else self.dtype
         known = hint.shape if len(self.input_names) == 1 else None
         return tuple(TensorSpec(name, known or (None, None, None, None), dtype) for name in self.input_names)
+
+
+def with_features(network: Network, torch: Any) -> Network:
+    """`network` with what its last linear layer takes as a second output; the first are what that layer gives.
+
+    Raises:
+        ModelImplementationNotFoundError: it has no such layer, or, when it is run, its answer is not that of the layer.
+    """
+    modules = network.modules or (network.call,)
+    layers = [part for module in modules for part in module.modules() if isinstance(part, torch.nn.Linear)]
+    if not layers:
+        raise _no_features(network, "no linear layer")
+    of_this_thread = threading.local()
+    layers[-1].register_forward_hook(lambda _, taken, given: vars(of_this_thread).update(seen=(*taken, given)))
+
+    def call(*tensors: Array) -> dict[str, Array]:
+        answer = network.call(*tensors)
+        logits = answer["logits"] if isinstance(answer, dict) else answer
+        features, given = vars(of_this_thread).pop("seen", (None, None))
+        if given is not logits:
+            raise _no_features(network, "a further step after it")
+        return {"logits": logits, "features": features}
+
+    return replace(network, call=call, modules=modules)
+
+
+def _no_features(network: Network, found: str) -> ModelImplementationNotFoundError:
+    return ModelImplementationNotFoundError(
+        f"{network.file_name} gives no image embeddings, which are what goes into a last linear layer.",
+        needs="a linear layer that gives the logits",
+        found=found,
+        fix="leave required_capabilities out",
+    )
 
 
 class TorchSession(BaseSession):

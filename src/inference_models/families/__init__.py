@@ -64,7 +64,7 @@ ALIASES = {
     "yolov26": "yolo26",
 }
 """Other spellings of an architecture, and others with the same graphs, sorted; `_` for `-` is one more of each."""
-_RFDETR = re.compile(r"rfdetr-(seg-)?(nano|small|medium|base|large|x?xlarge|2xlarge|preview)")
+_RFDETR = re.compile(r"rfdetr-(se[gm]-)?(nano|small|medium|base|large|x?xlarge|2xlarge|preview)")
 """Sizes of one architecture: what differs is inside the graph."""
 _BUILT_IN = frozenset(info.name.replace("_", "-") for info in pkgutil.iter_modules(__path__))
 
@@ -227,6 +227,12 @@ class ClassificationGraph(Graph, frozen=True, kw_only=True):
     """Least score of a label; only for multi-label models."""
 
 
+class AnomalyGraph(Graph, frozen=True, kw_only=True):
+    """The model graph of a detector of anomalies: scores (B,), and maps of them (B, H, W) over the input."""
+
+    class_names: tuple[str, ...] = ("normal", "anomalous")
+
+
 class ActionGraph(Graph, frozen=True, kw_only=True):
     """The network of a model that says which action a clip shows: frames (T, 3, h, w) to logits (1, C)."""
 
@@ -350,14 +356,17 @@ def find_graph(architecture: str, task: str) -> Graph:
     return family.tasks[task]
 
 
-def module_builder(graph: Graph) -> ModuleBuilder | None:
-    """What builds the PyTorch module of `graph`, imported when it is called and not before; None: there is none."""
+def module_builder(graph: Graph, package: Mapping[str, Any] | None = None) -> ModuleBuilder | None:
+    """What builds the PyTorch module of `graph`, imported when it is called and not before; None: there is none.
+
+    What the package says of the network wins over what is written beside its weights.
+    """
     if graph.module is None:
         return None
     where, _, function = graph.module.partition(":")
 
-    def build(shapes: Mapping[str, tuple[int, ...]]) -> Any:
-        return getattr(importlib.import_module(where), function)(shapes)
+    def build(shapes: Mapping[str, tuple[int, ...]], stated: Mapping[str, Any] | None = None) -> Any:
+        return getattr(importlib.import_module(where), function)(shapes, {**(stated or {}), **(package or {})})
 
     return build
 

@@ -6,6 +6,7 @@ and `masks` (B, Q, h, w) logits over the whole input; transformers 5.24 (`RfDetr
 `pred_boxes` and `pred_masks`. The file names nothing; a class may have no name: C is one more
 than the classes, and 91 for COCO. Key points: `keypoints` (B, Q, C K, 8) for the first C columns. Semantic: packages
 of the training platform, (B, C, h, w) logits of every class or of all but `background`, each with a sigmoid of its own.
+Weights: `.pth` files of rfdetr 1.11, of every size, and packages of `weights.pth` and `model_type.json`.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ _INPUT: dict[str, Any] = {
     "instead_of_fit_longer_edge": ResizeMode.STRETCH,
     "stretches": True,
     "features": VARIANT,
+    "module": "inference_models.networks.rfdetr:build",
 }
 _RECIPE: dict[str, Any] = {**_INPUT, "extra_columns": True}
 
@@ -41,7 +43,11 @@ FAMILY = Family(
             decoder=queries.QUERIES_WITH_MASKS, in_boxes=False, with_pixels=False, **_RECIPE
         ),
         "keypoint-detection": KeyPointGraph(
-            decoder=QUERY_POINTS, key_points=COCO_PERSON, key_points_threshold=0.3, clamp=True, **_RECIPE
+            decoder=QUERY_POINTS,
+            key_points=COCO_PERSON,
+            key_points_threshold=0.3,
+            clamp=True,
+            **{**_RECIPE, "module": None},
         ),
         "object-detection": DetectionGraph(decoder=queries.QUERIES, **_RECIPE),
         "semantic-segmentation": SemanticGraph(confidence=0.4, activation="sigmoid", **_INPUT),

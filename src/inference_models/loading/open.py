@@ -6,6 +6,7 @@ import logging
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, cast
 
+from inference_models.arrays import TensorSpec
 from inference_models.backends import find_backend
 from inference_models.backends.session import SessionRequest
 from inference_models.entities import (
@@ -31,7 +32,9 @@ from inference_models.package.class_names import read_labels
 from inference_models.package.folder import incomplete_folder, read_package, read_package_folder
 from inference_models.package.formats import FORMATS, bare_files, files_by_role, holds_no_code, is_graph, needs_consent
 from inference_models.package.graph_facts import read_graph
+from inference_models.package.model_config import MODEL_TYPE
 from inference_models.package.onnx_file import read_onnx_file
+from inference_models.package.text_files import parse_json_object, read_text
 from inference_models.providers.local import FUSED, PACKAGE_ID, LocalProvider
 from inference_models.record import replace
 from inference_models.tasks import find_task
@@ -43,7 +46,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from inference_models.arrays import TensorSpec
     from inference_models.backends.session import Session
     from inference_models.cache.store import PackageStore
     from inference_models.entities import ModelMetadata, ModelPackageMetadata
@@ -219,8 +221,8 @@ def _session_requests(
             folder.hints,
             stated.forward_pass.static_batch_size if stated else None,
         ),
-        module=module_builder(graph) if graph.module else None,
-        further_outputs=_of_the_head(folder) if request.wanted.required_capabilities else (),
+        module=module_builder(graph, _of_the_network(folder)) if graph.module else None,
+        further_outputs=_of_the_head(folder, kind) if request.wanted.required_capabilities else (),
     )
     if not files:
         missing = [handle for handle in FORMATS[kind].weights if handle not in folder.files] if kind in FORMATS else []
@@ -238,8 +240,19 @@ def _session_requests(
     return requests
 
 
-def _of_the_head(folder: PackageFolder) -> tuple[TensorSpec, ...]:
+def _of_the_network(folder: PackageFolder) -> dict[str, Any]:
+    """What a package says of its network: `model_initialization`, and the size of RF-DETR by its name."""
+    text = folder.texts.get(MODEL_TYPE)
+    if text is None and MODEL_TYPE in folder.files:
+        text = read_text(folder.files[MODEL_TYPE], where=MODEL_TYPE)
+    size = {} if text is None else parse_json_object(text, where=MODEL_TYPE)
+    return {**((folder.inference and folder.inference.model_initialization) or {}), **size}
+
+
+def _of_the_head(folder: PackageFolder, kind: BackendType) -> tuple[TensorSpec, ...]:
     """The features of a classifier, and its logits where those are no output."""
+    if kind is not BackendType.ONNX:
+        return (TensorSpec("features", (None, None), "float32"),)  # of modules, whose output are logits
     from inference_models.package.onnx_head import read_head  # noqa: PLC0415 - few loads ask for features
 
     path = folder.files[FORMATS[BackendType.ONNX].weights[0]]
@@ -367,6 +380,7 @@ def as_stated(
         removed_class_names=config.removed_class_names if config else (),
         key_points=folder.key_points,
         top_down=config.top_down if config else None,
+        calibration=config.calibration if config else None,
         fused=fused,
         normalized_boxes=normalized,
         max_dynamic_batch=config.forward_pass.max_dynamic_batch_size if config else None,

@@ -28,6 +28,7 @@ from inference_models.errors import BaseInferenceModelsError, CorruptedModelPack
 from inference_models.files.digest import file_sha256
 from inference_models.files.durable import write_hint
 from inference_models.fork import keep_for_ever
+from inference_models.machine.verdicts import ensure_importable
 from inference_models.package.onnx_file import OnnxFile, file_stamp
 from inference_models.record import Record
 
@@ -129,28 +130,41 @@ def _comes_to_its_end(runtime: BackendType, wanted: SessionRequest, limits: _Lim
     if not child.can_start_children():
         raise OSError("this program cannot start one")
     patience = limits.seconds * _PATIENCE
-    it = _taken(limits.memory, patience) or child.Child(
+    waited = None
+    with suppress(IndexError):
+        waited = _waiting.pop()
+    if waited and not waited.goes_on(patience, limits.memory):
+        waited.close()
+        waited = None
+    it = waited or child.Child(
         "inference_models.loading.trial:open_and_run", life=patience + _LIFE_S, memory=limits.memory
     )
     try:
         deadline = time.monotonic() + patience
-        message = _message(runtime, wanted, limits)
+        message = {
+            "runtime": runtime.value,
+            "directory": str(wanted.directory),
+            "files": {handle: str(path) for handle, path in wanted.files.items()},
+            "free": {name: list(shape) for name, shape in wanted.free_input_dims.items()},
+            "example": wanted.input_hint.example if wanted.input_hint else None,
+            "limits": [limits.seconds, limits.memory],
+        }
         answer = it.ask("opened and run", message, deadline=deadline, meanwhile=lambda: _import(runtime))
     except child.ChildFailedError as exc:
         it.close()
         if exc.status == child.FAILED:
             return False
-        if exc.cause.endswith("SIGALRM"):  # it had waited long enough just then
+        is_slow = exc.cause.endswith("SIGXCPU")
+        if waited and exc.status == child.CRASHED and not is_slow:  # it had waited too long, or its thread ended
             return _comes_to_its_end(runtime, wanted, limits)
-        raise _LimitError("more than these seconds" if exc.cause.endswith("SIGXCPU") else exc.words) from exc
+        raise _LimitError("more than these seconds" if is_slow else exc.words) from exc
     except BaseException:
         it.close()
         raise
     failed = answer["failed"]
-    if failed:
+    if failed or _waiting:
         it.close()
     else:
-        end_waiting()
         _waiting.append(it)
     if failed and any(word in failed for word in _NO_MEMORY):
         raise _LimitError("no memory was left")
@@ -162,22 +176,13 @@ def _import(runtime: BackendType) -> None:
     backend = find_backend(runtime)
     if backend is not None:
         with suppress(BaseInferenceModelsError):  # which the load tells of
+            for library in backend.RUNTIME.libraries:
+                ensure_importable(library)
             import_runtime(backend.RUNTIME)
 
 
 _waiting: list[Child] = []
 """The child that waits for a further graph, if there is one."""
-
-
-def _taken(memory: int, patience: float) -> Child | None:
-    """The child that waits, with that limit of memory; None where there is none, or it ends within these seconds."""
-    with suppress(IndexError):
-        child = _waiting.pop()
-        if child.is_running and time.monotonic() + patience < child.ends:
-            child.limit(memory)
-            return child
-        child.close()
-    return None
 
 
 def end_waiting() -> None:
@@ -195,18 +200,6 @@ def _forget_waiting() -> None:
 atexit.register(end_waiting)
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_forget_waiting)
-
-
-def _message(runtime: BackendType, wanted: SessionRequest, limits: _Limits) -> dict[str, Any]:
-    hint = wanted.input_hint
-    return {
-        "runtime": runtime.value,
-        "directory": str(wanted.directory),
-        "files": {handle: str(path) for handle, path in wanted.files.items()},
-        "free": {name: list(shape) for name, shape in wanted.free_input_dims.items()},
-        "example": hint.example if hint else None,
-        "limits": [limits.seconds, limits.memory],
-    }
 
 
 def open_and_run(

@@ -121,8 +121,7 @@ class Child:
         """Bytes it was seen to hold at most; None where psutil is not installed."""
         self.processor_seconds = 0.0
         """Of the processor it was seen to have used; 0 where psutil is not installed."""
-        self.ends = time.monotonic() + life
-        """`time.monotonic()` when it will have ended by itself."""
+        self._ends = time.monotonic() + life
         paths = [str(Path(entry).absolute()) for entry in sys.path if entry]
         options = ["-I", "-B", "-X", "utf8", "-c", _START]
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module, no shell
@@ -145,14 +144,10 @@ class Child:
         """The last lines the child wrote to standard error."""
         return tuple(self._last_lines)
 
-    def limit(self, memory: int) -> None:
-        """Bytes it may hold from now on, looked at as before."""
+    def goes_on(self, seconds: float, memory: int) -> bool:
+        """Whether it runs, and will for so long; it may hold these bytes from now on, looked at as before."""
         self._memory, self.peak_memory = memory, None
-
-    @property
-    def is_running(self) -> bool:
-        """Whether it has not ended."""
-        return not self._closed and self._process.poll() is None
+        return not self._closed and self._process.poll() is None and time.monotonic() + seconds < self._ends
 
     def ask(
         self,

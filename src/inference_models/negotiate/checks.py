@@ -109,7 +109,8 @@ def check_capabilities(case: Case) -> Rejection | None:
 
 def _gives_image_embeddings(case: Case) -> bool:
     graph = _graph(case.model.model_architecture, case.model.task_type or "")
-    return isinstance(graph, ClassificationGraph) and case.package.backend is BackendType.ONNX
+    known = case.package.backend in {BackendType.ONNX, BackendType.TORCH, BackendType.HF}
+    return isinstance(graph, ClassificationGraph) and known
 
 
 def check_trust(case: Case) -> Rejection | None:

@@ -23,7 +23,7 @@ DROPOUT = 0.2
 CLASSIFIER = "classifier.1.weight"
 
 
-def build(shapes: Mapping[str, tuple[int, ...]]) -> MobileNetV2:
+def build(shapes: Mapping[str, tuple[int, ...]], stated: Mapping[str, object] | None = None) -> MobileNetV2:  # noqa: ARG001
     """The network of width 1.0 for as many classes as weights of these `shapes` tell apart, not trained.
 
     Raises:
@@ -42,9 +42,9 @@ def build(shapes: Mapping[str, tuple[int, ...]]) -> MobileNetV2:
 class MobileNetV2(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
     """Images (B, 3, H, W) to logits (B, classes)."""
 
-    def __init__(self, classes: int) -> None:
+    def __init__(self, classes: int, colours: int = 3) -> None:
         super().__init__()
-        blocks: list[nn.Module] = [_convolution(3, STEM_CHANNELS, kernel=3, stride=2)]
+        blocks: list[nn.Module] = [_convolution(colours, STEM_CHANNELS, kernel=3, stride=2)]
         channels = STEM_CHANNELS
         for expansion, width, repetitions, stride in STAGES:
             for position in range(repetitions):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from inference_models.errors import CorruptedModelPackageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     Shapes = Mapping[str, tuple[int, ...]]
 
@@ -24,7 +24,7 @@ STEM, CLASSIFIER = "conv1.weight", "fc.weight"
 STAGES = ("layer1", "layer2", "layer3", "layer4")
 
 
-def build(shapes: Shapes) -> ResNet:
+def build(shapes: Shapes, stated: Mapping[str, object] | None = None) -> ResNet:  # noqa: ARG001 - its weights say all
     """The network that weights of these `shapes` belong to, not trained.
 
     Raises:
@@ -41,8 +41,8 @@ def build(shapes: Shapes) -> ResNet:
     return ResNet(shapes)
 
 
-class ResNet(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
-    """Images (B, 3, H, W) to logits (B, classes)."""
+class Encoder(nn.Module):  # type: ignore[misc]  # torch is not followed by the type checker
+    """Images (B, 3, H, W) to the maps of each stage, the first of H / 4 and W / 4, each of half the one before."""
 
     def __init__(self, shapes: Shapes) -> None:
         super().__init__()
@@ -53,13 +53,25 @@ class ResNet(nn.Module):  # type: ignore[misc]  # torch is not followed by the t
             names = takewhile(lambda name: f"{name}.conv1.weight" in shapes, (f"{stage}.{i}" for i in count()))
             strides = {f"{stage}.0": 1 if stage == STAGES[0] else 2}
             self.add_module(stage, nn.Sequential(*(Block(shapes, name, strides.get(name, 1)) for name in names)))
+
+    def stages(self, images: Tensor) -> Iterator[Tensor]:
+        """The maps of each, one after the other."""
+        maps = nn.functional.max_pool2d(self.bn1(self.conv1(images)).relu(), 3, 2, 1)
+        for stage in STAGES:
+            maps = getattr(self, stage)(maps)
+            yield maps
+
+
+class ResNet(Encoder):
+    """Images (B, 3, H, W) to logits (B, classes)."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        super().__init__(shapes)
         self.fc = nn.Linear(*reversed(shapes[CLASSIFIER]))
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, classes) logits."""
-        maps = nn.functional.max_pool2d(self.bn1(self.conv1(images)).relu(), 3, 2, 1)
-        for stage in STAGES:
-            maps = getattr(self, stage)(maps)
+        *_, maps = self.stages(images)
         return self.fc(maps.mean((2, 3)))
 
 

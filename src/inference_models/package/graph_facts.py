@@ -32,6 +32,8 @@ class InputHints(Record, frozen=True):
     input_size: Size | None = None
     """(height, width) it was exported for."""
     stride: int | None = None
+    only: bool = False
+    """Whether it is opened for that size, or the usual one of its family, and no other."""
 
 
 def parse_hints(text: str) -> InputHints:

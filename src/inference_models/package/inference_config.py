@@ -35,6 +35,8 @@ _Grays = Annotated[list[_Grey], Meta(min_length=3, max_length=3)]
 _Percent = Annotated[int, Meta(ge=0, le=100)]
 _Share = Annotated[float, Meta(ge=0, le=1)]
 _AboveZero = Annotated[float, Meta(gt=0)]
+_STRETCHED = "rgb-stretch-bilinear-imagenet-v1"
+_ANOMALY_NAMES = ["normal", "anomalous"]
 
 
 class ForwardPass(Record, frozen=True):
@@ -84,6 +86,13 @@ class TopDown(Record, frozen=True):
     keypoint_classes: list[KeyPointSlots]
 
 
+class Calibration(Record, frozen=True):
+    """What scores of anomalies mean: sigmoid((score - threshold) / scale) is how sure it is that there is one."""
+
+    threshold: float
+    scale: _AboveZero
+
+
 class InferenceConfig(Record, frozen=True, kw_only=True):
     """Everything `inference_config.json` says."""
 
@@ -100,6 +109,8 @@ class InferenceConfig(Record, frozen=True, kw_only=True):
     """(height, width) the data set was resized to before training; a few families resize in two steps."""
     top_down: TopDown | None = None
     """Only of heads that look at crops."""
+    calibration: Calibration | None = None
+    """Only of detectors of anomalies."""
 
 
 class _Size(Struct):
@@ -171,13 +182,26 @@ class _Config(Struct):
     top_down: TopDown | None = None
 
 
+class _Anomalies(Struct):
+    """What the platform writes for detectors of anomalies, which is no `_Config`."""
+
+    schema_version: Literal[1, 2]
+    config: dict[str, Any]
+    calibration: Calibration
+    class_names: list[str]
+    preprocessing: Any
+
+
 def parse_inference_config(text: str, *, where: str = FILE_NAME) -> InferenceConfig:
     """The configuration in `text`. Unknown keys are ignored.
 
     Raises:
         CorruptedModelPackageError: names the file, the path of the wrong value, and what belongs there.
     """
-    stated = convert(_Config, parse_json_object(text, where=where), where=where)
+    read = parse_json_object(text, where=where)
+    if "calibration" in read and "network_input" not in read:
+        return _of_anomalies(convert(_Anomalies, read, where=where), where)
+    stated = convert(_Config, read, where=where)
     network, steps = stated.network_input, stated.image_pre_processing or _ImageSteps()
     for path, needs, found in _contradictions(network, steps):
         raise wrong_value(where, path, needs, found)
@@ -191,6 +215,20 @@ def parse_inference_config(text: str, *, where: str = FILE_NAME) -> InferenceCon
         dataset_size=_size(network.dataset_version_resize_dimensions),
         top_down=stated.top_down,
     )
+
+
+def _of_anomalies(stated: _Anomalies, where: str) -> InferenceConfig:
+    side = stated.config.get("image_size")
+    if not isinstance(side, int) or not 32 <= side <= 1024:
+        raise wrong_value(where, "config.image_size", "32 to 1024 pixels", side)
+    if stated.preprocessing != _STRETCHED:
+        raise wrong_value(where, "preprocessing", f"{_STRETCHED!r}: no detour over JPEG", stated.preprocessing)
+    if stated.class_names != _ANOMALY_NAMES:
+        raise wrong_value(where, "class_names", " and ".join(_ANOMALY_NAMES), stated.class_names)
+    spec = PreprocessSpec(
+        size=(side, side), antialias=True, scaling_factor=255, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+    )
+    return InferenceConfig(preprocess=spec, model_initialization=stated.config, calibration=stated.calibration)
 
 
 def _contradictions(network: _NetworkInput, steps: _ImageSteps) -> Iterator[tuple[str, str, object]]:

@@ -11,6 +11,8 @@ from inference_models.errors import CorruptedModelPackageError
 from inference_models.package.text_files import convert, parse_json_object
 
 FILE_NAME = "model_config.json"
+MODEL_TYPE = "model_type.json"
+"""Of packages that hold weights alone: which size of the architecture they are of."""
 
 
 class ModelConfig(Struct, frozen=True, kw_only=True):

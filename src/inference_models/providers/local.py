@@ -20,6 +20,7 @@ from inference_models.entities import (
     Quantization,
 )
 from inference_models.errors import (
+    CorruptedModelPackageError,
     InvalidParameterError,
     MissingModelInitParameterError,
     ModelNotFoundError,
@@ -27,13 +28,14 @@ from inference_models.errors import (
     nearest_names,
 )
 from inference_models.package import class_names, graph_facts, inference_config, key_point_names, model_config
+from inference_models.package.checkpoint_file import SUFFIXES, read_checkpoint, read_hints
 from inference_models.package.class_names import check_class_names, format_class_names, read_labels
 from inference_models.package.exporters import GraphHints, read_exporter
 from inference_models.package.folder import PackageFolder, incomplete_folder, list_package_files, read_package_folder
 from inference_models.package.formats import FORMATS, HF_CONFIG, bare_files
 from inference_models.package.graph_facts import InputHints, read_graph
 from inference_models.package.key_point_names import format_key_point_names
-from inference_models.package.model_config import ModelConfig
+from inference_models.package.model_config import MODEL_TYPE, ModelConfig
 from inference_models.package.onnx_file import OnnxFile
 from inference_models.package.text_files import read_text
 from inference_models.providers import NO_OPTIONS, DescribeOptions, ProviderRecord, with_model_config
@@ -68,6 +70,7 @@ _CONTROL = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\ud800-\\udfff]")
 _FORMATS = {form.suffix: kind for kind, form in sorted(FORMATS.items(), key=lambda item: item[1].suffix)}
 """Suffix of a bare file to what it is."""
 _CHECKPOINTS = frozenset({".ckpt", ".pt", ".pth", ".bin"})
+_WEIGHTS = "weights.pth"
 _ARCHIVES = frozenset({".gz", ".tar", ".tgz", ".zip"})
 _PICTURES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".mp4", ".png", ".tif", ".tiff", ".webp"})
 _EXPORT = (
@@ -105,14 +108,10 @@ class LocalProvider:
             folder = _read_folder(path)
         elif kind is not None:
             folder = _read_bare_file(path, kind, options)
+        elif path.suffix.lower() in SUFFIXES:
+            kind, folder = BackendType.TORCH, _read_bare_weights(path, options)
         else:
-            suffixes = list(_FORMATS)
-            raise InvalidParameterError(
-                f"'{path}' cannot be loaded.",
-                needs=f"a folder with model_config.json, or a file {', '.join(suffixes[:-1])} or {suffixes[-1]}",
-                found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
-                fix=_what_helps(path),
-            )
+            raise _not_loaded(path)
         self.folders[model_id] = folder
         return _described(model_id, folder, source=f"{'file' if kind else 'folder'} {path}")
 
@@ -246,7 +245,20 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
     architecture, task, names = _completed(path, hints, options, folder.graph)
     if options.input_size is not None:
         _refuse_other_size(options.input_size, folder.graph)
-    about_input = InputHints(options.input_size or hints.input_size, hints.stride)
+    return _of_bare_file(replace(folder, class_names=names), kind, (architecture, task), hints, options, {})
+
+
+def _of_bare_file(
+    folder: PackageFolder,
+    kind: BackendType,
+    model: tuple[str, str | None],
+    hints: GraphHints,
+    options: DescribeOptions,
+    texts: Mapping[str, str],
+) -> PackageFolder:
+    """`folder` with what is known of the architecture and task of its one file, as a package would say it."""
+    (architecture, task), names = model, folder.class_names
+    about_input = InputHints(options.input_size or hints.input_size, hints.stride, only=kind is BackendType.TORCH)
     stated = {"model_architecture": architecture, "task_type": task, "backend_type": kind.value}
     config = {name: value for name, value in stated.items() if value is not None}
     named = {} if names is None else {class_names.FILE_NAME: format_class_names(names)}
@@ -261,13 +273,43 @@ def _read_bare_file(path: Path, kind: BackendType, options: DescribeOptions) -> 
             backend_type=kind,
             model_features={FUSED: True} if hints.fused else None,
         ),
-        class_names=names,
         texts={
+            **texts,
             **points,
             **named,
             model_config.FILE_NAME: json.dumps(config, indent=2) + "\n",
             graph_facts.HINTS: msgspec.json.encode(about_input).decode(),
         },
+    )
+
+
+def _read_bare_weights(path: Path, options: DescribeOptions) -> PackageFolder:
+    """A file of weights whose network the caller names, or its tensors do.
+
+    Raises:
+        InvalidParameterError: neither does.
+    """
+    try:
+        hints = read_hints(read_checkpoint(path))
+    except CorruptedModelPackageError:
+        if options.architecture is None:
+            raise _not_loaded(path) from None
+        hints = GraphHints()  # PyTorch says better what is wrong with it
+    if options.architecture is None and hints.architecture is None:
+        raise _not_loaded(path)
+    architecture, task, names = _completed(path, hints, options, None)
+    size = {} if options.architecture is None else {MODEL_TYPE: json.dumps({"model_type": architecture})}
+    folder = PackageFolder(path.parent, {_WEIGHTS: path}, ModelConfig(), inference=None, class_names=names)
+    return _of_bare_file(folder, BackendType.TORCH, (architecture, task), hints, options, size)
+
+
+def _not_loaded(path: Path) -> InvalidParameterError:
+    suffixes = list(_FORMATS)
+    return InvalidParameterError(
+        f"'{path}' cannot be loaded.",
+        needs=f"a folder with model_config.json, or a file {', '.join(suffixes[:-1])} or {suffixes[-1]}",
+        found=f"a {path.suffix} file" if path.suffix else "a file without a suffix",
+        fix=_what_helps(path),
     )
 
 

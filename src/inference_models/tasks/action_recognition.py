@@ -12,7 +12,7 @@ from inference_models.families import ActionGraph
 from inference_models.record import Record
 from inference_models.tasks import Task
 from inference_models.tasks.graph_options import ImageOptions, parse_image_options
-from inference_models.tasks.graph_runner import GraphModel, unlike_class_count
+from inference_models.tasks.graph_runner import GraphModel, check_class_count, unlike_class_count
 from inference_models.tasks.stages import LoadedModel
 
 if TYPE_CHECKING:
@@ -129,7 +129,10 @@ class ActionOfClip(GraphModel, ActionRecognitionModel):
     supports_confidence = True
 
     def __init__(self, package: OpenedPackage, family: ActionGraph) -> None:
+        from inference_models.decoders.classes import SOFTMAX  # noqa: PLC0415 - brings NumPy
+
         del family
+        check_class_count(SOFTMAX.count_classes, package.session, package.class_names)
         super().__init__(package)
         self._names = package.class_names
         self._session = package.session

@@ -44,7 +44,7 @@ def hint_of_input(
     if size is None:
         return InputHint((static_batch, *((channels, None, None) if planar else (None, None, channels))))
     sides = (channels, *size) if planar else (*size, channels)
-    if stated is not None and stated.dynamic is None:
+    if hints.only if stated is None else stated.dynamic is None:
         return InputHint((static_batch, *sides), sides)
     return InputHint((static_batch, *((channels, None, None) if planar else (None, None, channels))), sides)
 

@@ -92,6 +92,15 @@ class MultiLabelOptions(ImageOptions, total=False):
     confidence: Confidence | None
 
 
+class AnomalyOptions(ImageOptions, total=False):
+    """Options of a call that looks for anomalies."""
+
+    confidence: Confidence | None
+    """Least score in [0, 1] of an anomaly; "best" or None: recommended with the model, else 0.5, which is "default"."""
+    include_anomaly_map: bool
+    """Whether `images_metadata` holds the map of each image."""
+
+
 class ImageRequest(Record, frozen=True):
     """Checked `ImageOptions`."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from inference_models.backends.session import Session
     from inference_models.decoders.types import Frame, Outputs, Shapes
     from inference_models.entities import RecommendedParameters
-    from inference_models.package.inference_config import TopDown
+    from inference_models.package.inference_config import Calibration, TopDown
     from inference_models.package.key_point_names import KeyPointNames
     from inference_models.package.preprocess_spec import PreprocessSpec
     from inference_models.predictions.container import Prediction
@@ -72,6 +72,8 @@ class OpenedPackage(Record, frozen=True, kw_only=True):
     """Whether the graph already does what the decoder would: suppression, or the activation."""
     top_down: TopDown | None = None
     """How crops are cut; only for heads that look at crops."""
+    calibration: Calibration | None = None
+    """What scores mean; only of detectors of anomalies."""
     models: Mapping[str, Any] = field(default_factory=dict)
     """What it is made of, instead of graphs, by name."""
     normalized_boxes: bool = False

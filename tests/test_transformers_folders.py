@@ -33,6 +33,7 @@ from transformers_networks import (
     depth_estimators,
     detectors,
     mask_transformers,
+    pose_estimators,
     segmenters,
     semantic_segmenters,
 )
@@ -282,6 +283,34 @@ def test_mask_transformers_do_three_tasks_as_transformers_does(tmp_path: Path, n
         assert (regions.segmentation_map != expected.segmentation.numpy()).mean() < 1e-3
         scores = expected.segmentation_scores.max(0).values
         np.testing.assert_allclose(regions.confidence, scores, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", pose_estimators())
+def test_key_points_in_given_boxes_are_those_of_transformers(tmp_path: Path, name: str) -> None:
+    network, processor = pose_estimators()[name]()
+    image, boxes = photograph(), [[10.0, 5.0, 60.0, 80.0], [40.0, 20.0, 70.0, 30.0]]  # x y and sides
+    with torch.no_grad():
+        for parameter in network.parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(std=0.3)
+    network.eval().save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    inputs = processor(Image.fromarray(image), boxes=[boxes], return_tensors="pt")
+    further = {"dataset_index": torch.tensor([0, 0])} if name == "vitpose_plus" else {}
+    with torch.no_grad():
+        outputs = network(**inputs, **further)
+    (expected,) = processor.post_process_pose_estimation(outputs, boxes=[boxes])
+    model = AutoModel.from_pretrained(str(tmp_path), arrays="numpy")
+    corners = [[x, y, x + width, y + height] for x, y, width, height in boxes]
+    ((points,), (found,)) = model(Image.fromarray(image), boxes=[corners], key_points_threshold=0.0)
+    assert model.key_points_classes == [[f"point {number}" for number in range(5)]]
+    np.testing.assert_allclose(found.xyxy, corners)
+    scores = np.stack([each["scores"] for each in expected])
+    sure = scores > 1e-3
+    assert sure.sum() > 3
+    np.testing.assert_allclose(points.confidence[sure], scores[sure], rtol=1e-4, atol=1e-4)
+    places = np.stack([each["keypoints"] for each in expected])
+    np.testing.assert_allclose(points.xy[sure], places[sure], rtol=0, atol=0.1)
 
 
 @pytest.mark.parametrize("name", semantic_segmenters())

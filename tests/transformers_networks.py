@@ -305,6 +305,21 @@ def mask_transformers() -> dict[str, Maker]:
     }
 
 
+def pose_estimators() -> dict[str, Maker]:
+    points = {number: f"point {number}" for number in range(5)}
+    names = {"id2label": points, "label2id": {name: number for number, name in points.items()}}
+
+    def make(experts: int) -> tuple[Any, Any]:
+        sizes = {name: VIT[name] for name in ("hidden_size", "num_hidden_layers", "num_attention_heads")}
+        backbone = t.VitPoseBackboneConfig(
+            **sizes, image_size=[64, 48], patch_size=[16, 16], num_experts=experts, part_features=4, out_indices=[2]
+        )
+        config = t.VitPoseConfig(backbone_config=backbone, use_simple_decoder=experts == 1, **names)
+        return t.VitPoseForPoseEstimation(config), t.VitPoseImageProcessor(size={"height": 64, "width": 48})
+
+    return {"vitpose": lambda: make(1), "vitpose_plus": lambda: make(2)}
+
+
 def semantic_segmenters() -> dict[str, Maker]:
     four = {"hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1], "num_attention_heads": [1, 1, 2, 2]}
     mobile = {"image_size": 64, "aspp_out_channels": 16, "output_stride": 16, "atrous_rates": [1, 2, 3], **NAMED}

@@ -22,7 +22,8 @@ CLASSIFIER = parse_hub_config(json.dumps({"architectures": ["ViTForImageClassifi
 KNOWN_PROCESSORS = (
     "an image processor of Beit, Bit, CLIP, ConditionalDetr, ConvNext, DINOv3ViT, DPT, DeformableDetr, DeiT, DepthPro, "
     "Detr, Eomt, GLPN, LightGlue, Mask2Former, MaskFormer, MobileNetV1, MobileNetV2, MobileViT, OneFormer, "
-    "PPDocLayoutV2, PPDocLayoutV3, Pvt, RTDetr, RfDetr, Segformer, Siglip, SuperGlue, VJEPA2, ViT, Yolos, ZoeDepth"
+    "PPDocLayoutV2, PPDocLayoutV3, Pvt, RTDetr, RfDetr, Segformer, Siglip, SuperGlue, VJEPA2, ViT, VitPose, "
+    "Yolos, ZoeDepth"
 )
 RECORDED = np.load(Path(__file__).parent / "recorded/preparation.npz")
 """Of `tools/record_preparation.py`, with transformers 5.24, timm 1.0.31 and Pillow 13."""

@@ -26,6 +26,7 @@ HEADS = (
     "predicted_depth",
     "field_of_view",
     "heatmaps",
+    "heatmaps",
     "pooler_output",
 )
 """Of the answer of a whole network, those that are handed on, in their order."""
@@ -46,14 +47,19 @@ def find_part(network: Any, role: str | None) -> Part:
 
 
 def _whole(network: Any) -> Part:
-    """Frames of a video are one clip, of the length that the network was trained with."""
+    """Frames of a video are one clip, of the length that the network was trained with.
+
+    Of several experts for data sets (ViTPose++) the first one answers, that of COCO.
+    """
     if network.config.model_type in _MATCHERS:
         return _matcher(network)
     name = network.main_input_name
     is_clip = name == "pixel_values_videos"
+    experts = getattr(getattr(network.config, "backbone_config", None), "num_experts", 1)
 
     def call(images: Array) -> dict[str, Array]:
-        answer = network(**{name: images[None] if is_clip else images}, return_dict=True)
+        further = {} if experts < 2 else {"dataset_index": images.new_zeros(len(images)).long()}
+        answer = network(**{name: images[None] if is_clip else images}, **further, return_dict=True)
         return {head: answer[head] for head in HEADS if answer.get(head) is not None}
 
     if not is_clip:

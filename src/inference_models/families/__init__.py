@@ -210,6 +210,8 @@ class CropPointGraph(Graph, frozen=True, kw_only=True):
 
     key_points_threshold: float
     """Points that are less sure than this count as not found."""
+    heatmaps: bool = False
+    """Whether it takes crops alone, and gives `heatmaps` (B, K, h, w) of the points of the one class."""
 
 
 class TwoStageGraph(Graph, frozen=True, kw_only=True):

@@ -19,6 +19,9 @@ from inference_models.record import Record
 CONFIG = HF_CONFIG
 PREPROCESSOR_CONFIG = "preprocessor_config.json"
 CLASSIFICATION, MULTI_LABEL = "classification", "multi-label-classification"
+KEY_POINTS = "keypoint-detection"
+_PERSON = "person"
+"""What networks for poses find the points of, which their configuration does not say."""
 ANY_CLASSIFIER = "classifier"
 """The family of every graph whose only output is logits."""
 _OWN_CLASSIFIERS = frozenset({"resnet", "vit"})
@@ -51,6 +54,7 @@ _TASKS = {
     "ForKeypointMatching": MATCHING,
     "ForInstanceSegmentation": "instance-segmentation",
     "ForObjectDetection": "object-detection",
+    "ForPoseEstimation": KEY_POINTS,
     "ForSemanticSegmentation": "semantic-segmentation",
     "ForUniversalSegmentation": "instance-segmentation",
     "ForVideoClassification": ACTION,
@@ -67,6 +71,7 @@ PREPARED_TASKS = frozenset(
         ACTION,
         EMBEDDING,
         MATCHING,
+        KEY_POINTS,
         "depth-estimation",
         "instance-segmentation",
         "object-detection",
@@ -98,6 +103,8 @@ class HubConfig(Record, frozen=True):
     """None: a class of transformers that is no task of ours."""
     class_names: tuple[str, ...] | None
     channels: int
+    key_points: tuple[str, ...] = ()
+    """Names of the points of the one class; empty: it has none."""
     timm: WireTimm | None = None
     """How timm prepares images, which needs no other file."""
 
@@ -154,7 +161,9 @@ def parse_hub_config(text: str, *, where: str = CONFIG, asked: str | None = None
         architecture = ANY_SEGMENTER
     labels = wire.id2label or {str(index): name for index, name in enumerate(wire.label_names or ())}
     names = _class_names(labels, where)
-    return HubConfig(architecture, model_type, task, names, wire.num_channels, wire.pretrained_cfg)
+    points = (names or ()) if task == KEY_POINTS else ()
+    names = (_PERSON,) if points else names
+    return HubConfig(architecture, model_type, task, names, wire.num_channels, points, wire.pretrained_cfg)
 
 
 def inference_config_of(config: HubConfig, text: str | None, *, where: str = PREPROCESSOR_CONFIG) -> dict[str, Any]:
@@ -173,7 +182,14 @@ def inference_config_of(config: HubConfig, text: str | None, *, where: str = PRE
     network = processor_input(wire, where)
     if config.channels != 3:
         raise impossible(CONFIG, "num_channels 3", str(config.channels))
-    return {"network_input": network, **config.post_processing}
+    crops = {"top_down": _crops(len(config.key_points))} if config.key_points else {}
+    return {"network_input": network, **config.post_processing, **crops}
+
+
+def _crops(points: int) -> dict[str, Any]:
+    """How `VitPoseImageProcessor` cuts out persons: a quarter more than the box, between the centres of pixels."""
+    slots = {"name": _PERSON, "offset": 0, "count": points}
+    return {"context_padding": 1.25, "preserve_aspect": True, "udp": True, "exact": True, "keypoint_classes": [slots]}
 
 
 def _task(wire: _WireConfig) -> str | None:

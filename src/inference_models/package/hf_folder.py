@@ -21,7 +21,7 @@ from inference_models.errors import (
     UntrustedFileError,
 )
 from inference_models.files.regular import open_regular
-from inference_models.package import class_names, inference_config
+from inference_models.package import class_names, inference_config, key_point_names
 from inference_models.package.formats import FORMATS, HF_CONFIG
 from inference_models.package.hf_config import (
     PREPARED_TASKS,
@@ -30,6 +30,7 @@ from inference_models.package.hf_config import (
     VIDEO_CONFIG,
     inference_config_of,
 )
+from inference_models.package.key_point_names import COCO_PERSON, KeyPointNames
 from inference_models.package.text_files import MAX_TEXT_BYTES, decode_text, parse_json_object
 from inference_models.record import Record, replace
 
@@ -268,6 +269,10 @@ def texts_of(
     texts = {}
     if config.class_names is not None:
         texts[class_names.FILE_NAME] = class_names.format_class_names(config.class_names)
+    if config.key_points:
+        lines = COCO_PERSON.skeletons[0] if len(config.key_points) == len(COCO_PERSON.classes[0]) else ()
+        names = KeyPointNames.of_one(config.key_points, lines)
+        texts[key_point_names.FILE_NAME] = key_point_names.format_key_point_names(names)
     if package.backend is BackendType.HF:
         texts[HF_CONFIG] = read(HF_CONFIG) or ""
     stated = _processor_of(read)

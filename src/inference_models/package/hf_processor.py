@@ -28,6 +28,8 @@ _TIMM_INTERPOLATION = {
 _ENDS_OF_NAMES = ("ImageProcessorFast", "ImageProcessorPil", "ImageProcessor", "FeatureExtractor", "VideoProcessor")
 _LARGE_CONVNEXT = 384
 """From this size on ConvNeXt processors stretch instead of cropping."""
+_PERSONS = 200
+"""Of sizes of persons, which nothing but this value leaves as they are."""
 _GLPN_MULTIPLE = 32
 """Of what its processor makes both sides multiples when its file does not say."""
 _DETR_LONGEST = 1333
@@ -88,6 +90,7 @@ _KINDS = {
     "SuperGlue": _MATCHER,
     "VJEPA2": _Kind(square=False, center_crop=True, resample=2),
     "ViT": _Kind(square=True),
+    "VitPose": _Kind(square=False, resample=2, antialias=False, as_float=True),
     "Yolos": replace(_DETR, multiple=16),
     "ZoeDepth": _Kind(square=True, antialias=False, as_float=True),
 }
@@ -143,6 +146,8 @@ class WireProcessor(Struct):
     pad_size: _WireSides | None = None
     size_divisor: int | None = None
     do_split_image: bool | None = None
+    do_affine_transform: bool | None = None
+    normalize_factor: float = 200
     max_size: _Side | None = None
     keep_aspect_ratio: bool | None = None
     ensure_multiple_of: Annotated[int, Meta(ge=1, le=MAX_SIDE)] = 1
@@ -232,14 +237,20 @@ class _Processor(Record, frozen=True):
     def network_input(self) -> dict[str, Any]:
         """How it prepares images, in our words."""
         wire, kind = self.wire, _KINDS[self.name]
-        if self._pads(kind):
-            raise self._refuse("no do_pad", "do_pad true")
-        if kind is _MATCHER and wire.do_grayscale is False:
-            raise self._refuse("do_grayscale true", "do_grayscale false")
-        if wire.do_split_image:
-            raise self._refuse("no do_split_image", "do_split_image true")
-        if wire.do_resize is False:
-            raise self._refuse("do_resize true", "do_resize false")
+        for refused, needs, found in (
+            (self._pads(kind), "no do_pad", "do_pad true"),
+            (kind is _MATCHER and wire.do_grayscale is False, "do_grayscale true", "do_grayscale false"),
+            (wire.do_split_image, "no do_split_image", "do_split_image true"),
+            (wire.do_affine_transform is False, "do_affine_transform true", "do_affine_transform false"),
+            (
+                wire.normalize_factor != _PERSONS,
+                f"normalize_factor {_PERSONS}",
+                f"{wire.normalize_factor:g}",
+            ),
+            (wire.do_resize is False, "do_resize true", "do_resize false"),
+        ):
+            if refused:
+                raise self._refuse(needs, found)
         network = {"dynamic_spatial_size_supported": False, "center_as": "transformers", **self._geometry(kind)}
         filter_number = kind.resample if wire.resample is None and kind.resample else self._required("resample")
         if filter_number not in _INTERPOLATION:

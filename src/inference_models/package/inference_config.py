@@ -84,6 +84,8 @@ class TopDown(Record, frozen=True):
     udp: bool
     """Whether the window reaches from the centre of the first pixel of the crop to that of the last."""
     keypoint_classes: list[KeyPointSlots]
+    exact: bool = False
+    """Whether values are those between the pixels, none of which lie outside; else OpenCV's, in steps of 1/32 pixel."""
 
 
 class Calibration(Record, frozen=True):

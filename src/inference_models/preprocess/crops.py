@@ -70,6 +70,8 @@ def cut(pixels: NumpyArray, window: Window, stated: TopDown, size: Size) -> Nump
     import cv2  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
+    if stated.exact:
+        return _sampled(pixels, window, size)
     spare = _ROOM if stated.preserve_aspect else 0
     left, right = _inside(window.left, window.width, pixels.shape[1], spare)
     top, bottom = _inside(window.top, window.height, pixels.shape[0], spare)
@@ -83,6 +85,22 @@ def cut(pixels: NumpyArray, window: Window, stated: TopDown, size: Size) -> Nump
     )
     way = np.array([[across, 0, (left - window.left) * across], [0, down, (top - window.top) * down]])
     return np.asarray(cv2.warpAffine(part, way, size[::-1], flags=cv2.INTER_LINEAR))
+
+
+def _sampled(pixels: NumpyArray, window: Window, size: Size) -> NumpyArray:
+    """As `scipy.ndimage.affine_transform` of order 1 makes it, whose outer pixels lie on the edges of the window."""
+    import numpy as np  # noqa: PLC0415
+
+    made = pixels.astype(np.float64)
+    for axis, (start, length) in enumerate(((window.top, window.height), (window.left, window.width))):
+        places = start + np.arange(size[axis]) * (length / max(size[axis] - 1, 1))
+        last = made.shape[axis] - 1
+        low = np.clip(np.floor(places), 0, max(last - 1, 0)).astype(np.int64)
+        weights = np.stack([1 - (places - low), places - low]) * ((places >= 0) & (places <= last))
+        shape = [-1 if number == axis else 1 for number in range(3)]
+        below, above = made.take(low, axis), made.take(np.minimum(low + 1, last), axis)
+        made = below * weights[0].reshape(shape) + above * weights[1].reshape(shape)
+    return made.astype(pixels.dtype) if pixels.dtype.kind == "f" else np.floor(made + 0.5).astype(pixels.dtype)
 
 
 def _inside(start: float, length: float, side: int, spare: int) -> tuple[int, int]:

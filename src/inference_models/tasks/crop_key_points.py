@@ -76,7 +76,9 @@ class CropKeyPointDetector(GraphModel, KeyPointsDetectionModel[CropInputs, Crops
         plain = replace(spec, resize=ResizeMode.STRETCH, static_crop=None, contrast=None, grayscale=False, frame=None)
         super().__init__(replace(package, preprocess=plain))
         self._offsets = _offsets(stated, package.class_names, names.classes)
-        _check_outputs(package, max(map(sum, zip(self._offsets, map(len, names.classes), strict=True)), default=0))
+        slots = max(map(sum, zip(self._offsets, map(len, names.classes), strict=True)), default=0)
+        _check_outputs(package, {"heatmaps": (None, None)} if family.heatmaps else OUTPUTS, slots)
+        self._heatmaps = family.heatmaps
         self._stated, self._size, self._points = stated, spec.size or (1, 1), names
         self._names, self._threshold = package.class_names, family.key_points_threshold
 
@@ -132,7 +134,13 @@ class CropKeyPointDetector(GraphModel, KeyPointsDetectionModel[CropInputs, Crops
         """
         self._check(kwargs)
         pixels, parts = pre_processed_images
-        return self._runner.run_crops(pixels, parts, MOST_CROPS) if len(pixels) else self._nothing()
+        if not len(pixels):
+            return self._nothing()
+        if not self._heatmaps:
+            return self._runner.run_crops(pixels, MOST_CROPS, parts)
+        from inference_models.decoders.heatmap_points import points_of_heatmaps  # noqa: PLC0415 - brings NumPy
+
+        return points_of_heatmaps(self._runner.run_crops(pixels, MOST_CROPS)["heatmaps"])
 
     def post_process(
         self, model_results: dict[str, Array], pre_processing_meta: CropsOfImages, **kwargs: Any
@@ -226,16 +234,16 @@ def _offsets(stated: TopDown, class_names: Sequence[str], points: Sequence[Seque
     return offsets
 
 
-def _check_outputs(package: OpenedPackage, slots: int) -> None:
+def _check_outputs(package: OpenedPackage, outputs: Mapping[str, tuple[int | None, ...]], slots: int) -> None:
     found = {spec.name: spec.shape for spec in package.session.outputs}
     fits = all(
         name in found and (not found[name] or (len(found[name]) == 2 + len(more) and found[name][1] in {None, slots}))
-        for name, more in OUTPUTS.items()
+        for name, more in outputs.items()
     )
     if not fits:
         raise CorruptedModelPackageError(
             f"{package.label}: the outputs of the graph are not those of its architecture and its classes.",
-            needs=", ".join(f"{name!r} {('B', slots, *more)}" for name, more in OUTPUTS.items()),
+            needs=", ".join(f"{name!r} {('B', slots, *more)}" for name, more in outputs.items()),
             found=", ".join(f"{name!r} {shape}" for name, shape in found.items()),
             fix="take graph and configuration from one model",
         )

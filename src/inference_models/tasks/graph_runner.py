@@ -169,10 +169,10 @@ class GraphRunner:
         """(B, C, h, w) of pictures that have the network size already."""
         return self._preprocess(crops).batches[0]
 
-    def run_crops(self, pixels: Array, parts: Array, most: int) -> dict[str, Array]:
-        """Outputs by name, of a graph that takes something else of each picture besides its pixels."""
+    def run_crops(self, pixels: Array, most: int, *parts: Array) -> dict[str, Array]:
+        """Outputs by name, of a graph that takes what is in `parts` of each picture besides its pixels."""
         limits = self._limits if self._limits.largest else replace(self._limits, largest=most)
-        outputs = run_in_batches(self.session, pixels, limits, parts)
+        outputs = run_in_batches(self.session, pixels, limits, *parts)
         return {spec.name: output for spec, output in zip(self.session.outputs, outputs, strict=True)}
 
     def _listed(self, images: object, request: ImageRequest) -> ImageList:

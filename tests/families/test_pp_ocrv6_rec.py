@@ -149,6 +149,9 @@ def test_characters_of_another_model_and_none_at_all_are_refused(tmp_path: Path)
         "the characters are not those of output 'y'.\n"
         "needs (batch, columns, 8): nothing, 6 characters, the space; found: (None, 12, 11)"
     )
+    of_a_graph_that_says_no_shape = np.zeros((1, 12, 11), np.float32)
+    with pytest.raises(CorruptedModelPackageError, match=r"needs \(batch, columns, 8\).*found: \(1, 12, 11\)"):
+        AutoModel.from_pretrained(tiny(tmp_path / "right"))._decoder.tokens([of_a_graph_that_says_no_shape])
     for number, yaml in enumerate((None, "PostProcess:\n  name: CTCLabelDecode\n")):
         with pytest.raises(CorruptedModelPackageError, match="does not say which characters it reads"):
             AutoModel.from_pretrained(tiny(tmp_path / f"none{number}", yaml=yaml))

@@ -39,17 +39,27 @@ class CtcDecoder:
     def __init__(self, sessions: Mapping[str, Session], files: Mapping[str, Path]) -> None:
         self._words = ["", *read_characters(files["graph"], files.get("config")), " "]
         output = sessions["graph"].outputs[0]
-        if output.shape and (len(output.shape) != 3 or output.shape[2] not in {None, len(self._words)}):
+        self._name = output.name
+        if output.shape:
+            self._check(output.shape)
+
+    def _check(self, shape: Sequence[int | None]) -> None:
+        if len(shape) != 3 or shape[2] not in {None, len(self._words)}:
             raise CorruptedModelPackageError(
-                f"the characters are not those of output {output.name!r}.",
+                f"the characters are not those of output {self._name!r}.",
                 needs=f"(batch, columns, {len(self._words)}): nothing, {len(self._words) - 2} characters, the space",
-                found=str(output.shape),
+                found=str(tuple(shape)),
                 fix="take graph and characters from one model",
             )
 
     def tokens(self, outputs: Sequence[Array]) -> NumpyArray:
-        """(B, T) int64."""
+        """(B, T) int64.
+
+        Raises:
+            CorruptedModelPackageError: a graph that did not say its shape before has another number of characters.
+        """
         scores = outputs[0]
+        self._check(scores.shape)
         return np.asarray(to_numpy(namespace(scores).argmax(scores, axis=-1)), np.int64)
 
     def texts(self, tokens: NumpyArray) -> list[str]:

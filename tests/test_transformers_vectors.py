@@ -29,7 +29,8 @@ from inference_models.errors import (
     ModelInputError,
 )
 from providers.hub_server import Repository, served_hub
-from test_transformers_folders import VIT, photograph
+from test_transformers_folders import photograph
+from transformers_networks import VIT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

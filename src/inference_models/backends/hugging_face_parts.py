@@ -108,7 +108,10 @@ def _encoder(network: Any) -> Part:
 
 
 def _decoder(network: Any) -> Part:
+    changed = getattr(network, "enc_to_dec_proj", None)  # where the widths of both differ
+
     def call(tokens: Array, hidden: Array) -> dict[str, Array]:
+        hidden = hidden if changed is None else changed(hidden)
         answer = network.decoder(input_ids=tokens, encoder_hidden_states=hidden, use_cache=False)
         return {"logits": answer.logits}
 

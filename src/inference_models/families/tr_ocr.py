@@ -3,8 +3,8 @@
 Source: microsoft/unilm, project and weights MIT. Paper: arXiv 2109.10282.
 Export: `optimum-cli export onnx --model microsoft/trocr-base-printed --task image-to-text`: the encoder takes
 `pixel_values` (B, 3, 384, 384) and gives `last_hidden_state`; the decoder without a cache takes `input_ids` (B, L) and
-`encoder_hidden_states` and gives logits (B, L, V). `vocab.json` is that of the tokenizer. The decoder was checked
-against the greedy search of transformers.
+`encoder_hidden_states` and gives logits (B, L, V). `vocab.json` or `tokenizer.json` is that of the tokenizer. The
+decoder was checked against the greedy search of transformers; `VisionEncoderDecoderModel` of it is a package too.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from inference_models.arrays import device_of, namespace, to_numpy
+from inference_models.errors import CorruptedModelPackageError
 from inference_models.families import Family, TextGraph
 from inference_models.package.preprocess_spec import PreprocessSpec, ResizeMode
-from inference_models.package.text_tokens import byte_letters
+from inference_models.package.text_tokens import byte_letters, read_tokenizer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 END = 2
 """The token a text begins and ends with."""
 SPECIAL = frozenset({"<s>", "<pad>", "</s>", "<unk>", "<mask>"})
+TOKENIZER = {"tokenizer": "tokenizer.json"}
 LONGEST = 64
 """Tokens of a text at most; a printed line has about 20."""
 
@@ -38,8 +40,8 @@ class GreedyDecoder:
 
     def __init__(self, sessions: Mapping[str, Session], files: Mapping[str, Path]) -> None:
         self._decoder = sessions["decoder"]
-        vocabulary: dict[str, int] = json.loads(files["vocab"].read_text("utf-8"))
-        self._words = {number: _bytes_of(word) for word, number in vocabulary.items() if word not in SPECIAL}
+        self._tokenizer = read_tokenizer(files["tokenizer"]) if "tokenizer" in files else None
+        self._words = {} if self._tokenizer else _read_words(files)
 
     def tokens(self, outputs: Sequence[Array]) -> NumpyArray:
         """(B, L) int64; a text that ended is followed by further end tokens.
@@ -62,9 +64,22 @@ class GreedyDecoder:
 
     def texts(self, tokens: NumpyArray) -> list[str]:
         """The text of each row, up to its end."""
+        if self._tokenizer is not None:
+            return [str(self._tokenizer.decode(row)) for row in tokens.tolist()]
         return [
             b"".join(self._words.get(token, b"") for token in row).decode("utf-8", "replace") for row in tokens.tolist()
         ]
+
+
+def _read_words(files: Mapping[str, Path]) -> dict[int, bytes]:
+    if "vocab" not in files:
+        raise CorruptedModelPackageError(
+            "the package does not say which texts its tokens are.",
+            needs="tokenizer.json or vocab.json",
+            found="neither",
+        )
+    vocabulary: dict[str, int] = json.loads(files["vocab"].read_text("utf-8"))
+    return {number: _bytes_of(word) for word, number in vocabulary.items() if word not in SPECIAL}
 
 
 def _bytes_of(word: str) -> bytes:
@@ -79,7 +94,8 @@ FAMILY = Family(
     tasks={
         "text-only-ocr": TextGraph(
             decoder=GreedyDecoder,
-            files={"encoder": "*encoder*", "decoder": "*decoder*", "vocab": "vocab.json"},
+            files={"encoder": "*encoder*", "decoder": "*decoder*", "vocab": "vocab.json", **TOKENIZER},
+            optional_files=frozenset({"vocab", *TOKENIZER}),
             preprocess=PreprocessSpec(
                 size=(384, 384),
                 resize=ResizeMode.STRETCH,

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import field
 
-from inference_models.entities import InlineFileSpecs, LocalFileArtefactSpecs
+from inference_models.entities import BackendType, InlineFileSpecs, LocalFileArtefactSpecs
 from inference_models.errors import CorruptedModelPackageError
 from inference_models.files.names import may_lead
 from inference_models.package import class_names, graph_facts, inference_config, key_point_names, model_config
-from inference_models.package.formats import FORMATS
+from inference_models.package.formats import FORMATS, HF_CONFIG
 from inference_models.package.graph_facts import InputHints
 from inference_models.package.text_files import read_text, removed
 from inference_models.record import Record
@@ -145,14 +145,19 @@ def _read(directory: Path, files: Mapping[str, Path], texts: Mapping[str, str]) 
             found=_listed(files),
             fix=_what_helps(directory, files),
         )
+    stated = model_config.parse_model_config(model)
     inference = text_of(inference_config.FILE_NAME)
+    if inference is None and stated.backend_type is BackendType.HF and HF_CONFIG in files:
+        from inference_models.package.hf_folder import preparation_of  # noqa: PLC0415 - for these packages alone
+
+        inference = preparation_of(text_of)
     names = text_of(class_names.FILE_NAME)
     points = text_of(key_point_names.FILE_NAME)
     hints = text_of(graph_facts.HINTS)
     return PackageFolder(
         directory=directory,
         files=files,
-        model=model_config.parse_model_config(model),
+        model=stated,
         inference=None if inference is None else inference_config.parse_inference_config(inference),
         class_names=None if names is None else class_names.parse_class_names(names),
         key_points=None if points is None else key_point_names.parse_key_point_names(points),

@@ -31,7 +31,7 @@ _OWN_SEGMENTERS = frozenset({"segformer"})
 _UNIVERSAL = ("ForUniversalSegmentation", "MaskFormerForInstanceSegmentation")
 """Ends of the names of classes whose networks do any of the tasks below."""
 UNIVERSAL_TASKS = ("instance-segmentation", "panoptic-segmentation", "semantic-segmentation")
-EMBEDDING, ACTION, MATCHING = "embedding", "action-recognition", "feature-matching"
+ACTION, EMBEDDING, MATCHING, TEXT = "action-recognition", "embedding", "feature-matching", "text-only-ocr"
 _EMBEDDERS = {
     "CLIPModel": "clip",
     "DINOv3ConvNextModel": "dinov2",
@@ -46,6 +46,7 @@ _TOKENS = ("tokenizer.json", "tokenizer_config.json")
 _PARTS = {
     "clip": (("vision_model", "text_model"), _TOKENS),
     "siglip": (("vision_model", "text_model"), _TOKENS),
+    "tr-ocr": (("encoder_model", "decoder_model"), ("tokenizer.json", "vocab.json")),
 }
 """Of families of several graphs: what exporters call these, and the files that lie beside them and their weights."""
 _TASKS = {
@@ -71,6 +72,7 @@ PREPARED_TASKS = frozenset(
         ACTION,
         EMBEDDING,
         MATCHING,
+        TEXT,
         KEY_POINTS,
         "depth-estimation",
         "instance-segmentation",
@@ -84,6 +86,7 @@ PREPARED_TASKS = frozenset(
 
 class _WireConfig(Struct):
     architectures: list[str] | None = None
+    decoder: Any = None
     model_type: str | None = None
     id2label: dict[str, str] | None = None
     problem_type: str | None = None
@@ -116,7 +119,7 @@ class HubConfig(Record, frozen=True):
     @property
     def must_prepare(self) -> bool:
         """Whether nothing but the file of the processor says how images are prepared."""
-        return self.classifies or self.task_type in {EMBEDDING, ACTION, MATCHING}
+        return self.classifies or self.task_type in {ACTION, EMBEDDING, MATCHING, TEXT}
 
     @property
     def graphs(self) -> tuple[str, ...]:
@@ -153,6 +156,8 @@ def parse_hub_config(text: str, *, where: str = CONFIG, asked: str | None = None
     if universal and asked in UNIVERSAL_TASKS:
         task = asked
     architecture = model_type
+    if task == TEXT:
+        architecture = "tr-ocr"
     if task == EMBEDDING:
         architecture = next(_EMBEDDERS[name] for name in wire.architectures or () if name in _EMBEDDERS)
     if task in {CLASSIFICATION, MULTI_LABEL} and model_type not in _OWN_CLASSIFIERS:
@@ -198,6 +203,9 @@ def _task(wire: _WireConfig) -> str | None:
     for name in wire.architectures or ():
         if name in _EMBEDDERS:
             return EMBEDDING
+        decoder = wire.decoder.get("model_type") if isinstance(wire.decoder, dict) else None
+        if name == "VisionEncoderDecoderModel" and decoder == "trocr":
+            return TEXT
         for end, task in _TASKS.items():
             if name.endswith(end):
                 several = task == CLASSIFICATION and wire.problem_type == "multi_label_classification"

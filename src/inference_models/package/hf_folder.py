@@ -29,6 +29,7 @@ from inference_models.package.hf_config import (
     PROCESSOR_CONFIG,
     VIDEO_CONFIG,
     inference_config_of,
+    parse_hub_config,
 )
 from inference_models.package.key_point_names import COCO_PERSON, KeyPointNames
 from inference_models.package.text_files import MAX_TEXT_BYTES, decode_text, parse_json_object
@@ -283,6 +284,19 @@ def texts_of(
             )
         texts[inference_config.FILE_NAME] = json.dumps(inference_config_of(config, stated), indent=2) + "\n"
     return texts
+
+
+def preparation_of(read: Callable[[str], str | None]) -> str | None:
+    """The `inference_config.json` of a package of ours that Transformers wrote; None: its family says it.
+
+    Raises:
+        CorruptedModelPackageError: a file is none of Transformers.
+        ModelImplementationNotFoundError: images are prepared as our pre-processing does not do it.
+    """
+    config, stated = parse_hub_config(read(HF_CONFIG) or ""), _processor_of(read)
+    if config.task_type not in PREPARED_TASKS or stated is None:
+        return None
+    return json.dumps(inference_config_of(config, stated))
 
 
 def _processor_of(read: Callable[[str], str | None]) -> str | None:

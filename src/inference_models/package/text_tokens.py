@@ -92,17 +92,7 @@ def read_tokens(files: Mapping[str, Path], *, length: int, pad: str, sees_paddin
         MissingDependencyError: the library is not installed.
     """
     path = files["tokenizer"]
-    text = read_text(path, where=path.name)
-    try:
-        tokenizer = _import_tokenizers().Tokenizer.from_str(text)
-    except MissingDependencyError:
-        raise
-    except Exception as exc:  # the library raises nothing more exact
-        raise CorruptedModelPackageError(
-            f"{path.name} is not the description of a tokenizer.",
-            needs="what the tokenizers library saves",
-            found=str(exc)[:200],
-        ) from exc
+    tokenizer = read_tokenizer(path)
     stated = tokenizer.padding
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -120,6 +110,26 @@ def read_tokens(files: Mapping[str, Path], *, length: int, pad: str, sees_paddin
         sees_padding=isinstance(inputs, list) and "attention_mask" not in inputs if about else sees_padding,
         pads_left=about.get("padding_side", "left" if about.get("tokenizer_class") in _LEFT else "right") == "left",
     )
+
+
+def read_tokenizer(path: Path) -> Any:
+    """The `tokenizers.Tokenizer` that a file describes.
+
+    Raises:
+        CorruptedModelPackageError: it describes none.
+        MissingDependencyError: the library is not installed.
+    """
+    text = read_text(path, where=path.name)
+    try:
+        return _import_tokenizers().Tokenizer.from_str(text)
+    except MissingDependencyError:
+        raise
+    except Exception as exc:  # the library raises nothing more exact
+        raise CorruptedModelPackageError(
+            f"{path.name} is not the description of a tokenizer.",
+            needs="what the tokenizers library saves",
+            found=str(exc)[:200],
+        ) from exc
 
 
 def _stated_pad(about: Mapping[str, Any]) -> str | None:

@@ -110,6 +110,22 @@ def save_graph(
         )
 
 
+def save_heads(module: nn.Module, path: Path, pixels: Tensor, heads: Sequence[str]) -> None:
+    """`module` as an ONNX graph of one size and batch, whose outputs are called `heads`."""
+    pytest.importorskip("onnx")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            (pixels,),
+            str(path),
+            input_names=["pixel_values"],
+            output_names=[*heads],
+            opset_version=17,
+            dynamo=False,
+        )
+
+
 def save_onnx(module: nn.Module, path: Path, size: tuple[int, int]) -> None:
     """`module`, which makes logits of images, as an ONNX graph of any batch."""
     batch = {0: "batch"}

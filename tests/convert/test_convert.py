@@ -1,4 +1,4 @@
-"""Packages made of networks of Transformers answer as these do, and one that does not is not written.
+"""Packages made of networks of Transformers answer as these do, and one that does not is not written (converting.md).
 
 Networks are tiny and random, made by transformers 5.24; the exporters are those of torch 2.13, read by onnxruntime 1.32
 and openvino 2026.4.

@@ -273,8 +273,8 @@ def test_a_gaze_is_an_arrow_from_the_middle_of_the_face(yaw: float, pitch: float
             {"xyxy": []},
             (
                 "a dict cannot be drawn.\n"
-                "needs ClassificationPrediction, Detections, GazeDetection, InstanceDetections, KeyPoints, "
-                "MultiLabelClassificationPrediction, OrientedDetections, SemanticSegmentationResult; found: dict"
+                "needs ClassificationPrediction, Detections, FeatureMatches, GazeDetection, InstanceDetections, "
+                "KeyPoints, MultiLabelClassificationPrediction, OrientedDetections, SemanticSegmentationResult; found: dict"
             ),
         ),
         (

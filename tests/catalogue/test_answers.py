@@ -60,10 +60,12 @@ def test_an_astronaut_has_a_face_with_five_points(load):
     assert right_mouth[0] < left_mouth[0]
 
 
-@pytest.mark.parametrize("model_id", ["efficientnet-lite0-imagenet", "mobilenet-v2-imagenet"])
-def test_a_cat_is_a_cat_and_coffee_is_coffee(load, model_id):
+@pytest.mark.parametrize(
+    ("model_id", "cat"), [("efficientnet-lite0-imagenet", "tiger cat"), ("mobilenet-v2-imagenet", "Egyptian cat")]
+)
+def test_a_cat_is_a_cat_and_coffee_is_coffee(load, model_id, cat):
     found = load(model_id, "torch")([blue_first(data.chelsea()), blue_first(data.coffee())])
-    assert [found.class_names[int(place)] for place in found.class_id] == ["Egyptian cat", "espresso"]
+    assert [found.class_names[int(place)] for place in found.class_id] == [cat, "espresso"]
 
 
 def test_lines_of_a_page_are_found_and_read_word_for_word(load):

@@ -173,4 +173,6 @@ def test_a_refusal_says_what_is_needed_what_there_is_and_what_helps(refusal, cas
 
 
 def test_every_check_refuses_something_above() -> None:
-    assert [check.name for check in CHECKS] == list(dict.fromkeys(line.partition(":")[0] for line in REFUSALS))
+    # Faults of operators are read from a graph that is there: test_operator_faults.
+    checks = [check.name for check in CHECKS if check.name != "operator_faults"]
+    assert checks == list(dict.fromkeys(line.partition(":")[0] for line in REFUSALS))

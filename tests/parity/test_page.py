@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[2] / "docs" / "parity.md").read_text(encoding="ut
 
 
 def block(language: str) -> str:
-    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
+    found, *_ = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, flags=re.MULTILINE | re.DOTALL)
     return found
 
 

@@ -91,13 +91,13 @@ parity of 'm' on 16 probe images (9b0562d77ce9)
 this machine  linux x86_64, python 3.11
 reference     package a1 (onnx fp32) in onnx, cpu: the first fp32 package on ONNX Runtime, on the CPU
 
-package a1 (onnx fp32) in onnx      reference
-package a1 (onnx fp32) in openvino  passed: 9 of 9 objects matched, boxes within 0.00058 px, scores within 4.5e-07, outputs within 2.1e-06
-package b2 (onnx fp32) in onnx      passed: outputs within 2.1e-06
-                                    note: no object above 0.3 on the probe images: only raw outputs were compared
-package c3 (onnx fp32) in onnx      failed: 1 of 9 objects have no partner (allowed: none); boxes differ by up to 12.00 px (allowed: 0.5)
-package d4 (onnx int8) in onnx      no gate for int8: 8 of 9 objects matched, boxes within 0 px, scores within 0
-e5 trt fp16                         not compared: no driver (needs a driver; found: none)
+package a1 (onnx fp32) in ONNX Runtime  reference
+package a1 (onnx fp32) in OpenVINO      passed: 9 of 9 objects matched, boxes within 0.00058 px, scores within 4.5e-07, outputs within 2.1e-06
+package b2 (onnx fp32) in ONNX Runtime  passed: outputs within 2.1e-06
+                                        note: no object above 0.3 on the probe images: only raw outputs were compared
+package c3 (onnx fp32) in ONNX Runtime  failed: 1 of 9 objects have no partner (allowed: none); boxes differ by up to 12.00 px (allowed: 0.5)
+package d4 (onnx int8) in ONNX Runtime  no gate for int8: 8 of 9 objects matched, boxes within 0 px, scores within 0
+e5 trt fp16                             not compared: no driver (needs a driver; found: none)
 """  # noqa: E501 - as it is printed
 
 

@@ -130,7 +130,7 @@ def test_maps_come_as_the_kind_of_array_that_was_asked_for(tmp_path):
     ("shape", "names", "text"),
     [
         ((1, 6, 16, 24), NAMES, "needs 6 names.*found: 4"),
-        ((1, 1, 16, 24), ["cat", "dog"], "needs 1 names.*found: 2"),
+        ((1, 1, 16, 24), ["cat", "dog"], "needs 1 name; found: 2"),
         ((1, 4), NAMES, r"needs class ids .*; found: \(None, 4\)"),
         ((1, 4, 16, 16), NAMES, "needs .*64x96 .*; found: 16x16"),
     ],

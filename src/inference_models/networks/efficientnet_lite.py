@@ -26,7 +26,7 @@ EPSILON = 1e-3
 """Of the normalisation, as TensorFlow trained it."""
 
 
-def build(shapes: Shapes) -> EfficientNetLite:
+def build(shapes: Shapes, stated: Mapping[str, object] | None = None) -> EfficientNetLite:  # noqa: ARG001
     """The network of weights of these `shapes`, not trained.
 
     Raises:

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from inference_models.arrays import device_of, namespace
-from inference_models.errors import InvalidParameterError
+from inference_models.errors import CorruptedModelPackageError, InvalidParameterError
 from inference_models.families import MatchingGraph
 from inference_models.predictions.feature_matches import FeatureMatches
 from inference_models.tasks import Task
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from inference_models.arrays import Array
     from inference_models.drawing.style import Picture
     from inference_models.tasks.graph_runner import OpenedPackage
+
+OUTPUTS = ("keypoints", "matches", "matching_scores", "mask")
 
 
 class FeatureMatchingModel(LoadedModel, Drawable):
@@ -54,6 +56,11 @@ class PairMatcher(GraphModel, FeatureMatchingModel):
 
     def __init__(self, package: OpenedPackage, family: MatchingGraph) -> None:
         super().__init__(package)
+        given = [spec.name for spec in package.session.outputs]
+        if given and not set(OUTPUTS) <= set(given):
+            raise CorruptedModelPackageError(
+                f"{self._label} does not match points.", needs=f"outputs {', '.join(OUTPUTS)}", found=", ".join(given)
+            )
         self._default, self._arrays = family.confidence, package.arrays
 
     def match(self, image: object, other: object, *, confidence: float | None = None, **kwargs: Any) -> FeatureMatches:

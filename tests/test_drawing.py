@@ -274,7 +274,8 @@ def test_a_gaze_is_an_arrow_from_the_middle_of_the_face(yaw: float, pitch: float
             (
                 "a dict cannot be drawn.\n"
                 "needs ClassificationPrediction, Detections, FeatureMatches, GazeDetection, InstanceDetections, "
-                "KeyPoints, MultiLabelClassificationPrediction, OrientedDetections, SemanticSegmentationResult; found: dict"
+                "KeyPoints, MultiLabelClassificationPrediction, OrientedDetections, SemanticSegmentationResult; "
+                "found: dict"
             ),
         ),
         (

@@ -88,7 +88,8 @@ def convert_model(
         MissingDependencyError: a library that writes the format is not installed.
         ModelConversionError: nothing was written, since no exporter wrote what answers as the model does.
     """
-    from inference_models.convert.model import ConvertOptions, convert_model, parse_format  # noqa: PLC0415 - rarely needed
+    from inference_models.convert.model import convert_model  # noqa: PLC0415 - rarely needed
+    from inference_models.convert.options import ConvertOptions, parse_format  # noqa: PLC0415
     from inference_models.negotiate.request import parse_quantizations  # noqa: PLC0415
 
     number = next(iter(parse_quantizations([quantization]) or ()))

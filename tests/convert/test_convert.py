@@ -22,7 +22,8 @@ from PIL import Image
 import test_transformers_folders as networks
 from inference_models import AutoModel, cli
 from inference_models.convert import model as convert
-from inference_models.convert.model import ConvertOptions, convert_model
+from inference_models.convert.model import convert_model
+from inference_models.convert.options import ConvertOptions
 from inference_models.developer_tools import convert_model as public_convert
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import InvalidParameterError, ModelConversionError, ModelLoadingError

@@ -16,7 +16,7 @@ from inference_models.entities import Quantization
 from inference_models.text import json_text
 
 if TYPE_CHECKING:
-    from inference_models.convert.model import Conversion
+    from inference_models.convert.options import Conversion
 
 
 def convert(
@@ -43,7 +43,8 @@ def convert(
     It is compared with MODEL on images first. Nothing is written, and the exit code is 1, when the two differ by more
     than they may.
     """
-    from inference_models.convert.model import ConvertOptions, convert_model, parse_format  # noqa: PLC0415 - not needed for --help
+    from inference_models.convert.model import convert_model  # noqa: PLC0415 - not needed for --help
+    from inference_models.convert.options import ConvertOptions, parse_format  # noqa: PLC0415
     from inference_models.parity.images import file_set  # noqa: PLC0415
 
     if half and int8:

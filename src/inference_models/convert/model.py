@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from msgspec import field
 
 from inference_models import config
 from inference_models.backends import probe_environment
@@ -16,11 +15,11 @@ from inference_models.backends.torch_session import TorchSession, import_torch
 from inference_models.cache.facts import as_checked
 from inference_models.cache.workspace import private_folder
 from inference_models.convert.exporters import ONNX, exportable, exporters_for, quantize_weights
+from inference_models.convert.options import Conversion, ConvertOptions, refuse_impossible
 from inference_models.entities import BackendType, Quantization
 from inference_models.errors import (
     BaseInferenceModelsError,
     EnvironmentConfigurationError,
-    InvalidParameterError,
     ModelConversionError,
 )
 from inference_models.files.durable import make_folder, move, write_file
@@ -32,14 +31,12 @@ from inference_models.loading.remember import RememberedModels
 from inference_models.negotiate.case import Candidate, candidates_of
 from inference_models.negotiate.choose import negotiate
 from inference_models.negotiate.request import PackageRequest
-from inference_models.options import LoadOptions
 from inference_models.package import class_names, graph_facts, inference_config, key_point_names, model_config
 from inference_models.parity.answers import call_of, low_threshold
 from inference_models.parity.certificate import FILE_NAME as CERTIFICATES
 from inference_models.parity.check import Bench, Reference
 from inference_models.parity.compare import Gate, compare_predictions, gate_between, predictions_in
-from inference_models.parity.images import ImageSet, probe_images, probe_set
-from inference_models.parity.report import verdict_of
+from inference_models.parity.images import probe_images, probe_set
 from inference_models.providers.local import LocalProvider
 from inference_models.record import Record, replace
 from inference_models.tasks.graph_runner import GraphModel
@@ -58,8 +55,6 @@ if TYPE_CHECKING:
     from inference_models.parity.report import ParityReport, ParityRow
     from inference_models.predictions.container import Prediction
 
-FORMATS = {"onnx": BackendType.ONNX, "openvino": BackendType.OPENVINO, "torchscript": BackendType.TORCH_SCRIPT}
-"""What can be written, as callers name it."""
 SOURCES = frozenset({BackendType.TORCH, BackendType.HF})
 """What has a network in PyTorch."""
 INT8 = Gate(matched=0.9, box_px=8.0, score=0.1, mask_iou=0.9, pixels=0.05, raw=0.1)
@@ -70,66 +65,6 @@ _COPIED = (
     key_point_names.FILE_NAME,
     graph_facts.HINTS,
 )
-
-
-class ConvertOptions(Record, frozen=True, kw_only=True):
-    """What is written, and where."""
-
-    to: BackendType = BackendType.ONNX
-    quantization: Quantization = Quantization.FP32
-    """`FP32`, `FP16` or `INT8`."""
-    output: Path | None = None
-    """A folder that is not there yet; None: the cache, where it is a further package of the same model."""
-    images: ImageSet | None = None
-    """What the two are compared on; None: the images that come with the library."""
-    exporters: tuple[str, ...] = ("dynamo", "legacy")
-    """Those of PyTorch for ONNX, in the order in which they are tried."""
-    request: PackageRequest = field(default_factory=PackageRequest)
-    """Which package is converted."""
-    load: LoadOptions = field(default_factory=LoadOptions)
-    api_key: str | None = None
-
-
-class Conversion(Record, frozen=True, kw_only=True):
-    """What was written."""
-
-    model_id: str
-    folder: Path
-    package_id: str
-    format: BackendType
-    quantization: Quantization
-    source: str
-    """The package it was made of, in words."""
-    exporter: str
-    open_batch: bool
-    """Whether it takes batches of any size; else one picture at a time."""
-    rows: tuple[ParityRow, ...]
-    """How far each runtime that reads it is from the source: the own one of the format first."""
-
-    def lines(self) -> list[str]:
-        """What was done, for people."""
-        batches = "batches of any size" if self.open_batch else "one picture at a time"
-        return [
-            f"{self.model_id}: {self.source} -> {self.format.value} {self.quantization.value}",
-            f"written by {self.exporter}; takes {batches}",
-            *(f"{row.runtime}: {verdict_of(row)}" for row in self.rows),
-            f"package {self.package_id}: {self.folder}",
-        ]
-
-    def to_dict(self) -> dict[str, Any]:
-        """The same as plain values that JSON can hold."""
-        return {
-            "schema_version": 1,
-            "model_id": self.model_id,
-            "folder": str(self.folder),
-            "package_id": self.package_id,
-            "format": self.format.value,
-            "quantization": self.quantization.value,
-            "source": self.source,
-            "exporter": self.exporter,
-            "open_batch": self.open_batch,
-            "runtimes": {row.runtime: verdict_of(row) for row in self.rows},
-        }
 
 
 class _Work(Record, frozen=True, kw_only=True):
@@ -172,7 +107,7 @@ def convert_model(
         EnvironmentConfigurationError: the folder cannot be written to.
     """
     options = options or ConvertOptions()
-    _refuse_impossible(options)
+    refuse_impossible(options)
     ways = exporters_for(options.to, options.exporters, half=options.quantization is Quantization.FP16)
     environment, report = probe_environment(), progress or (lambda _: None)
     load = LoadRequest(options=options.load, wanted=options.request, device="cpu", is_pinned=True)
@@ -200,39 +135,6 @@ def convert_model(
             progress=report,
         )
         return _first_that_agrees(work, ways)
-
-
-def parse_format(text: str) -> BackendType:
-    """The format of that name.
-
-    Raises:
-        InvalidParameterError: there is none that could be written.
-    """
-    kind = FORMATS.get(text.lower().replace("-", "")) if isinstance(text, str) else None
-    if kind is None:
-        raise InvalidParameterError(f"no package is written as {text!r}.", needs=", ".join(FORMATS), found=repr(text))
-    return kind
-
-
-def _refuse_impossible(options: ConvertOptions) -> None:
-    numbers = (Quantization.FP32, Quantization.FP16, Quantization.INT8)
-    if options.quantization not in numbers:
-        needs = ", ".join(kind.value for kind in numbers)
-        raise InvalidParameterError("such numbers are not written.", needs=needs, found=options.quantization.value)
-    if options.quantization is Quantization.INT8 and options.to is not BackendType.ONNX:
-        raise InvalidParameterError(
-            f"weights of 8 bits are not written for {options.to.value}.",
-            needs="onnx, which OpenVINO reads too",
-            found=options.to.value,
-            fix="convert to onnx with int8",
-        )
-    if options.output is not None and options.output.exists():
-        raise InvalidParameterError(
-            f"'{options.output}' is there already, and nothing is written over it.",
-            needs="a folder that is not there",
-            found="one that is",
-            fix="name another folder, or remove this one",
-        )
 
 
 def _to_convert(metadata: ModelMetadata, options: ConvertOptions, environment: Environment) -> Candidate:

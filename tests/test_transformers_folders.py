@@ -308,7 +308,7 @@ def test_key_points_in_given_boxes_are_those_of_transformers(tmp_path: Path, nam
     scores = np.stack([each["scores"] for each in expected])
     sure = scores > 1e-3
     assert sure.sum() > 3
-    np.testing.assert_allclose(points.confidence[sure], scores[sure], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(points.confidence[sure], scores[sure], rtol=1e-3)  # up to 160: untrained
     places = np.stack([each["keypoints"] for each in expected])
     np.testing.assert_allclose(points.xy[sure], places[sure], rtol=0, atol=0.1)
 

@@ -150,7 +150,11 @@ def test_what_an_archive_gives_is_known_before_its_first_picture(tmp_path: Path,
         bind(session, "yolov8", "object-detection")
 
 
-POSES = [name for name, task in ROWS if task == "keypoint-detection" and find_family(name).tasks[task].key_points]
+POSES = [
+    name
+    for name, task in ROWS
+    if task == "keypoint-detection" and getattr(find_family(name).tasks[task], "key_points", None) is not None
+]
 """Which name their own points; those of other families are named by the package."""
 
 

@@ -340,6 +340,20 @@ def test_a_damaged_wheel_is_named(tmp_path, cut):
     [
         ("WARNING: a\nERROR: b https://u:p@h/s\nERROR: c http://tok@h/x\n[notice] d", "c http://h/x"),
         ("WARNING: 401 Error, wrong\nERROR: No matching distribution found for x", "401 Error, wrong"),
+        (
+            (
+                "Could not fetch URL https://i/x/: 401 Client Error: Unauthorized for url: https://u:p@i/x/ "
+                "- skipping\nERROR: No matching distribution found for x"
+            ),
+            "401 Client Error: Unauthorized for url: https://i/x/",
+        ),
+        (
+            (
+                "Could not fetch URL https://i/x/: 404 Client Error: Not Found for url: https://i/x/ - skipping\n"
+                "ERROR: No matching distribution found for x"
+            ),
+            "No matching distribution found for x",
+        ),
         ("ERROR: No matching distribution found for x", "No matching distribution found for x"),
         ("something\nelse\n", "else"),
         ("", "no reason given by pip"),

@@ -22,6 +22,8 @@ TIMEOUT_S = 1800
 _SECRETS = frozenset({"INFERENCE_API_KEY", "INFERENCE_MODELS_API_KEY", "INFERENCE_MODELS_REGISTRY_KEYS"})
 """pip has no use for the keys of model sources, so it does not see them; those of clouds may be for its keyring."""
 _CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+@")
+_REFUSED = re.compile(r"Could not fetch URL \S+: (?!404)(.+?)(?: - skipping)?$")
+"""Whatever but "there is no such distribution"."""
 _MAX_REASON = 300
 
 
@@ -51,6 +53,7 @@ def _arguments(requirements: Path, folder: Path) -> list[str]:
         "--ignore-requires-python",
         "--require-hashes",
         "--progress-bar=off",
+        "-vv",  # else it does not say how an index answered that asks for a password
         f"--dest={folder}",
         f"--requirement={requirements}",
     ]
@@ -141,10 +144,11 @@ def _last_reason(output: str) -> str:
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     broken = [line.partition("connection broken by ")[2] for line in lines if "connection broken by " in line]
     warned = [line.removeprefix("WARNING:").strip() for line in lines if line.startswith("WARNING:")]
+    refused = [found.group(1) for found in map(_REFUSED.search, lines) if found]
     errors = [line for line in lines if line.startswith("ERROR:")]
     if not errors or "No matching distribution" in errors[-1]:
         # Of an index that does not let it in, pip says why in a warning, and ends with this, which hides the cause.
-        errors = broken or warned or errors
+        errors = broken or refused or warned or errors
     errors = errors or lines
     reason = errors[-1].removeprefix("ERROR:").strip() if errors else "no reason given by pip"
     reason = _CREDENTIALS.sub("", reason)

@@ -26,7 +26,6 @@ HEADS = (
     "predicted_depth",
     "field_of_view",
     "heatmaps",
-    "heatmaps",
     "pooler_output",
 )
 """Of the answer of a whole network, those that are handed on, in their order."""
@@ -69,13 +68,10 @@ def _whole(network: Any) -> Part:
 
 
 def _matcher(network: Any) -> Part:
-    """Two pictures, which their processor makes grey as NTSC does, those that are grey already left as they are."""
+    """Two pictures are one pair."""
 
     def call(images: Array) -> dict[str, Array]:
-        red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
-        colored = ((red != green) | (green != blue)).flatten(1).any(1)[:, None, None, None]
-        grey = (red * 0.2989 + green * 0.5870 + blue * 0.1140).where(colored, red)
-        answer = network(pixel_values=grey.expand(-1, 3, -1, -1)[None], return_dict=True)
+        answer = network(pixel_values=images[None], return_dict=True)
         return {name: answer[name] for name in ("keypoints", "matches", "matching_scores", "mask")}
 
     return Part((TensorSpec("pixel_values", (2, 3, None, None), "float32"),), call)

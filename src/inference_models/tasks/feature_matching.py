@@ -83,10 +83,19 @@ class PairMatcher(GraphModel, FeatureMatchingModel):
             raise InvalidParameterError("confidence makes no sense.", needs="a number from 0 to 1", found=repr(least))
         with self._runner.prepare([image, other], parse_image_options(kwargs)) as prepared:
             session = self._runner.session
-            outputs = session.run({session.inputs[0].name: prepared.batches[0]})
+            outputs = session.run({session.inputs[0].name: _grey(prepared.batches[0])})
             sizes = [transform.image_size for transform in prepared.transforms]
         found = _pairs(outputs, sizes, least)
         return found if self._arrays is None else found.torch() if self._arrays == "torch" else found.numpy()
+
+
+def _grey(pictures: Array) -> Array:
+    """(2, 3, h, w) pictures as their processor makes them grey: as NTSC does, but for those that are grey already."""
+    at = namespace(pictures)
+    red, green, blue = pictures[:, 0], pictures[:, 1], pictures[:, 2]
+    colored = at.any((red != green) | (green != blue), axis=(1, 2))[:, None, None]
+    grey = at.where(colored, red * 0.2989 + green * 0.5870 + blue * 0.1140, red)
+    return at.stack([grey, grey, grey], axis=1)
 
 
 def _pairs(outputs: dict[str, Array], sizes: list[tuple[int, int]], least: float) -> FeatureMatches:
